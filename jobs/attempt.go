@@ -1,0 +1,60 @@
+package jobs
+
+import "time"
+
+// An Attempt is one call to a target, with its outcome, latency, tokens and
+// cost.
+type Attempt struct {
+	At         time.Time     `json:"at"` // when the call began
+	Target     string        `json:"target"`
+	Class      Class         `json:"class"`
+	Status     int           `json:"status,omitempty"` // of HTTP; zero: no answer
+	Code       string        `json:"code,omitempty"`
+	Message    string        `json:"message,omitempty"` // one line, no key, no prompt
+	Latency    time.Duration `json:"latency_ns"`
+	FirstByte  time.Duration `json:"first_byte_ns,omitempty"` // zero: none came
+	Usage      Usage         `json:"usage"`
+	Cost       MicroUSD      `json:"cost_micro_usd"`
+	Probe      bool          `json:"probe,omitempty"`  // the trial call of a half-open circuit
+	Blamed     bool          `json:"blamed,omitempty"` // the target answered others meanwhile: the request's own fault
+	Propensity float32       `json:"propensity"`       // the chance with which the target was chosen
+}
+
+// A Skip is a target that was passed over, and why.
+type Skip struct {
+	At     time.Time `json:"at"`
+	Target string    `json:"target"`
+	Reason string    `json:"reason"`         // as a person reads it
+	Until  time.Time `json:"until,omitzero"` // when it is worth asking again; zero: not by waiting
+}
+
+// A Step is one entry of a trace: an attempt or a skip, never both.
+type Step struct {
+	Attempt *Attempt `json:"attempt,omitempty"`
+	Skip    *Skip    `json:"skip,omitempty"`
+}
+
+// A Trace is the attempts and skips of one request, in order.
+type Trace []Step
+
+// Attempts lists the calls that were made, in order.
+func (t Trace) Attempts() []Attempt {
+	var made []Attempt
+	for _, step := range t {
+		if step.Attempt != nil {
+			made = append(made, *step.Attempt)
+		}
+	}
+	return made
+}
+
+// Cost is what all attempts cost together, the failed ones too.
+func (t Trace) Cost() MicroUSD {
+	var sum MicroUSD
+	for _, step := range t {
+		if step.Attempt != nil {
+			sum += step.Attempt.Cost
+		}
+	}
+	return sum
+}

@@ -1,0 +1,40 @@
+package jobs
+
+import (
+	"fmt"
+	"time"
+)
+
+// An Error is how a call to a target failed. Providers return no other kind of
+// error. It never holds a key, a prompt or a completion.
+type Error struct {
+	Class   Class
+	Status  int    // of HTTP; zero: there was no answer
+	Code    string // the provider's own, as in "rate_limit_exceeded"
+	Message string // the provider's own, cut to a line and cleaned of keys
+	// RetryAfter is how long the provider asked to be left alone; zero: it did
+	// not say.
+	RetryAfter time.Duration
+	// Said tells that the provider said so itself; otherwise only this host saw
+	// it (a dial, a TLS handshake, a name that does not resolve).
+	Said bool
+	// ProviderRequestID is what the provider calls the call in its own logs.
+	ProviderRequestID string
+	// Usage is what was billed all the same, where the provider says so.
+	Usage Usage
+}
+
+// Error writes the class, the status and what the provider said.
+func (e *Error) Error() string {
+	text := string(e.Class)
+	if e.Status != 0 {
+		text = fmt.Sprintf("%s: status %d", text, e.Status)
+	}
+	if e.Code != "" {
+		text += " " + e.Code
+	}
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	return text
+}

@@ -1,0 +1,63 @@
+package jobs
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// MicroUSD is an amount of money in millionths of a US dollar. Sums of it are
+// exact.
+type MicroUSD int64
+
+// USD converts dollars, rounding to the nearest millionth.
+func USD(dollars float64) MicroUSD { return MicroUSD(math.Round(dollars * 1e6)) }
+
+// Dollars is the amount in dollars, for display and JSON only.
+func (m MicroUSD) Dollars() float64 { return float64(m) / 1e6 }
+
+// String writes the amount as a person reads it: at least two decimals, at most
+// six ("$1.20", "$0.000318").
+func (m MicroUSD) String() string {
+	sign := ""
+	if m < 0 {
+		sign, m = "-", -m
+	}
+	micros := fmt.Sprintf("%06d", int64(m)%1e6)
+	cents := micros[:2] + strings.TrimRight(micros[2:], "0")
+	return sign + "$" + strconv.FormatInt(int64(m)/1e6, 10) + "." + cents
+}
+
+// A Price is what a target takes, in micro-USD per million tokens.
+type Price struct {
+	Input       MicroUSD
+	CachedInput MicroUSD
+	Output      MicroUSD
+}
+
+// Known tells whether there is a price at all; a target without one is warned
+// of, never taken for free.
+func (p Price) Known() bool { return p != Price{} }
+
+// Cost is what usage costs at this price, rounded to the nearest micro-USD.
+// Cached input is charged at its own price, the rest of the input at the full
+// one.
+func (p Price) Cost(u Usage) MicroUSD {
+	fresh := int64(max(u.Input-u.CachedInput, 0))
+	sum := fresh*int64(p.Input) + int64(u.CachedInput)*int64(p.CachedInput) + int64(u.Output)*int64(p.Output)
+	return MicroUSD((sum + 500_000) / 1_000_000)
+}
+
+// Usage is what an answer took, in tokens, as the provider counted them.
+type Usage struct {
+	Input       int `json:"input_tokens"`
+	CachedInput int `json:"cached_input_tokens"` // part of Input
+	Output      int `json:"output_tokens"`
+	Reasoning   int `json:"reasoning_tokens"` // part of Output
+}
+
+// Add returns the sum of both.
+func (u Usage) Add(v Usage) Usage {
+	return Usage{u.Input + v.Input, u.CachedInput + v.CachedInput, u.Output + v.Output, u.Reasoning + v.Reasoning}
+}

@@ -1,0 +1,111 @@
+package jobs
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// DefaultTenant is whose request it is when nobody is named.
+const DefaultTenant = "default"
+
+// MaxBodyBytes bounds the body of one request: 8 MiB, unless a caller asks for
+// less.
+const MaxBodyBytes = 8 << 20
+
+const (
+	maxCustomID    = 512
+	maxMetadata    = 16
+	maxMetadataKey = 64
+	maxMetadataVal = 512
+)
+
+// A Request is one LLM completion asked for.
+type Request struct {
+	// ID is a UUID version 7 in text form: it sorts by time. The queue gives
+	// one to a request that has none.
+	ID string
+	// Tenant is whose request it is; DefaultTenant when empty. It is one token
+	// of a NATS subject.
+	Tenant string
+	// Route names the chain, and the River queue of the same name.
+	Route string
+	// Goal is the strategy that the request wants; empty: its route's.
+	Goal string
+	// BatchID names the batch that the request was submitted with; empty: none.
+	BatchID string
+	// CustomID is the producer's own name for the request; empty: none.
+	CustomID string
+	// Deadline is when the answer stops being of use; zero: never.
+	Deadline time.Time
+	// MaxCost is what the answer may cost at most; zero: no limit.
+	MaxCost MicroUSD
+	// Metadata is the producer's own: at most 16 pairs, keys of at most 64 and
+	// values of at most 512 characters. It is carried to the event, never read.
+	Metadata map[string]string
+	// Body is an OpenAI chat-completions body, kept byte for byte, unknown
+	// fields too.
+	Body json.RawMessage
+	// CreatedAt is when the request was accepted.
+	CreatedAt time.Time
+}
+
+// Names as River, NATS and Postgres all take them: River queue names know no
+// dot, NATS tokens know no space, dot, star or greater-than sign.
+var nameForm = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$`)
+
+// CheckName says what is wrong with the name of a route, a target or a tenant,
+// or nil. A name is 1 to 64 lower-case letters, digits, hyphens and
+// underscores, and begins and ends with a letter or a digit.
+func CheckName(name string) error {
+	if nameForm.MatchString(name) {
+		return nil
+	}
+	return fmt.Errorf("%q is not a name: use 1 to 64 lower-case letters, digits, '-' and '_', beginning and ending with a letter or digit", name)
+}
+
+// Validate says which field is wrong and what would be right, or nil. It looks
+// at the request alone: whether its route exists is for the caller, who knows
+// the routes.
+func (r *Request) Validate() error {
+	if err := CheckName(r.Route); err != nil {
+		return fmt.Errorf("route: %w", err)
+	}
+	if r.Tenant != "" {
+		if err := CheckName(r.Tenant); err != nil {
+			return fmt.Errorf("tenant: %w", err)
+		}
+	}
+	if len(r.CustomID) > maxCustomID {
+		return fmt.Errorf("custom_id: %d characters, at most %d", len(r.CustomID), maxCustomID)
+	}
+	if strings.ContainsRune(r.CustomID, 0) {
+		return fmt.Errorf("custom_id: holds a NUL character, which Postgres cannot keep")
+	}
+	if r.MaxCost < 0 {
+		return fmt.Errorf("max_cost: %s is below zero", r.MaxCost)
+	}
+	if err := checkMetadata(r.Metadata); err != nil {
+		return err
+	}
+	return CheckBody(r.Body)
+}
+
+func checkMetadata(pairs map[string]string) error {
+	if len(pairs) > maxMetadata {
+		return fmt.Errorf("metadata: %d pairs, at most %d", len(pairs), maxMetadata)
+	}
+	for key, value := range pairs {
+		switch {
+		case key == "" || len(key) > maxMetadataKey:
+			return fmt.Errorf("metadata: key %.80q must have 1 to %d characters", key, maxMetadataKey)
+		case len(value) > maxMetadataVal:
+			return fmt.Errorf("metadata: the value of %q has %d characters, at most %d", key, len(value), maxMetadataVal)
+		case strings.ContainsRune(key, 0) || strings.ContainsRune(value, 0):
+			return fmt.Errorf("metadata: %q holds a NUL character, which Postgres cannot keep", key)
+		}
+	}
+	return nil
+}

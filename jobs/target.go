@@ -1,0 +1,63 @@
+package jobs
+
+import "time"
+
+// A Target is one model at one provider: the unit that has a circuit, prices,
+// limits and statistics. It is built from the configuration and not changed
+// afterwards.
+type Target struct {
+	Name     string // unique; what circuits, prices and statistics hang on
+	Provider string // the account at a vendor: keys and quota hang on it
+	Region   string // empty: the provider has one
+	Dialect  string // the wire format: "openai"
+	BaseURL  string // as in "https://api.example.com/v1", no slash at the end
+	Key      Secret // empty: none is sent
+	Model    string // what the provider calls it
+	// ContextTokens is the context window; zero: not known, so never a reason
+	// to skip the target.
+	ContextTokens int
+	Price         Price
+	Limits        Limits
+	Timeouts      Timeouts
+	Circuit       Thresholds
+}
+
+// Limits are what a target may be asked at most.
+type Limits struct {
+	Concurrency int // calls at once from one worker; zero: no limit
+}
+
+// Timeouts bound one call to a target. A zero leaves that part to Total.
+type Timeouts struct {
+	Connect   time.Duration // to dial and shake hands
+	FirstByte time.Duration // from sending the request to the first byte of the answer's header
+	Idle      time.Duration // between two pieces of the body
+	Total     time.Duration // the whole call
+}
+
+// DefaultTimeouts suit a chat completion that is not streamed: a provider
+// sends nothing at all until the answer is whole.
+var DefaultTimeouts = Timeouts{Connect: 5 * time.Second, FirstByte: 2 * time.Minute, Idle: 30 * time.Second, Total: 3 * time.Minute}
+
+// Thresholds say when a circuit opens. Both are by count, so that a replay can
+// run the same circuit on another clock.
+type Thresholds struct {
+	FailuresInARow int           // this many with no success in between
+	FailureRate    float64       // or this share, in (0, 1], …
+	Window         int           // … of the last Window calls
+	Cooldown       time.Duration // the first wait before a probe, when the provider asked for none
+}
+
+// DefaultThresholds see a dead provider after 5 calls and a half-dead one after
+// about 20.
+var DefaultThresholds = Thresholds{FailuresInARow: 5, FailureRate: 0.5, Window: 20, Cooldown: time.Second}
+
+// A Route is a named chain with a strategy and one River queue of the same
+// name.
+type Route struct {
+	Name     string
+	Chain    []*Target     // in order of preference
+	Goal     string        // the strategy of requests that name none
+	Deadline time.Duration // given to requests without one; zero: none
+	Models   []string      // which `model` of an incoming line means this route
+}
