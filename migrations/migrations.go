@@ -1,0 +1,181 @@
+package migrations
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+// Schema holds every table of tidegate and of its River.
+const Schema = "tidegate"
+
+// lockKey is the advisory lock under which migrations run: "tide" in ASCII.
+const lockKey = 0x74696465
+
+//go:embed *.sql
+var files embed.FS
+
+// A Step is one migration of ours.
+type Step struct {
+	Number int
+	Name   string // of its file, without the ending
+	sql    string
+}
+
+// Steps lists our migrations in order.
+func Steps() ([]Step, error) {
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		return nil, fmt.Errorf("listing the migrations: %w", err)
+	}
+	var steps []Step
+	for i, name := range names { // Glob sorts
+		text, err := files.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		number, err := strconv.Atoi(name[:min(4, len(name))])
+		if err != nil || number != i+1 {
+			return nil, fmt.Errorf("%s: migrations are numbered 0001, 0002, … without a gap", name)
+		}
+		steps = append(steps, Step{number, strings.TrimSuffix(name, path.Ext(name)), string(text)})
+	}
+	return steps, nil
+}
+
+// Up applies what is missing and returns the names of what it applied, none if
+// the database was up to date.
+func Up(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to migrate: %w", err)
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", lockKey); err != nil {
+		return nil, fmt.Errorf("waiting for another migration: %w", err)
+	}
+	defer func() { _, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", lockKey) }()
+	if _, err := conn.Exec(ctx, prepare); err != nil {
+		return nil, fmt.Errorf("creating the schema %s: %w", Schema, err)
+	}
+	applied, err := upRiver(ctx, pool)
+	if err != nil {
+		return applied, err
+	}
+	return upOurs(ctx, conn.Conn(), applied)
+}
+
+const prepare = `
+CREATE SCHEMA IF NOT EXISTS tidegate;
+CREATE TABLE IF NOT EXISTS tidegate.migrations (
+	number     int PRIMARY KEY,
+	name       text NOT NULL,
+	applied_at timestamptz NOT NULL DEFAULT now()
+);`
+
+func upRiver(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
+	river, err := newRiver(pool)
+	if err != nil {
+		return nil, err
+	}
+	done, err := river.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	if err != nil {
+		return nil, fmt.Errorf("migrating River's tables: %w", err)
+	}
+	var applied []string
+	for _, version := range done.Versions {
+		applied = append(applied, fmt.Sprintf("river_%03d_%s", version.Version, strings.ReplaceAll(version.Name, " ", "_")))
+	}
+	return applied, nil
+}
+
+func newRiver(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
+	river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: Schema, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, fmt.Errorf("preparing River's migrations: %w", err)
+	}
+	return river, nil
+}
+
+func upOurs(ctx context.Context, conn *pgx.Conn, applied []string) ([]string, error) {
+	missing, err := missing(ctx, conn)
+	if err != nil {
+		return applied, err
+	}
+	for _, step := range missing {
+		if err := apply(ctx, conn, step); err != nil {
+			return applied, err
+		}
+		applied = append(applied, step.Name)
+	}
+	return applied, nil
+}
+
+func apply(ctx context.Context, conn *pgx.Conn, step Step) error {
+	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, step.sql); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "INSERT INTO tidegate.migrations (number, name) VALUES ($1, $2)", step.Number, step.Name)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("migration %s: %w", step.Name, err)
+	}
+	return nil
+}
+
+func missing(ctx context.Context, conn *pgx.Conn) ([]Step, error) {
+	steps, err := Steps()
+	if err != nil {
+		return nil, err
+	}
+	var last int
+	if err := conn.QueryRow(ctx, "SELECT coalesce(max(number), 0) FROM tidegate.migrations").Scan(&last); err != nil {
+		return nil, fmt.Errorf("reading which migrations were applied: %w", err)
+	}
+	if last > len(steps) {
+		return nil, fmt.Errorf("the database is at migration %d and this program knows %d: it was migrated by a newer tidegate; use that one", last, len(steps))
+	}
+	return steps[last:], nil
+}
+
+// Pending lists what Up would apply, without applying it.
+func Pending(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
+	river, err := newRiver(pool)
+	if err != nil {
+		return nil, err
+	}
+	valid, err := river.Validate(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("checking River's tables: %w", err)
+	}
+	pending := append([]string(nil), valid.Messages...)
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to check migrations: %w", err)
+	}
+	defer conn.Release()
+	var known bool
+	if err := conn.QueryRow(ctx, "SELECT to_regclass('tidegate.migrations') IS NOT NULL").Scan(&known); err != nil {
+		return nil, fmt.Errorf("looking for the schema %s: %w", Schema, err)
+	}
+	if !known {
+		return append(pending, "all of tidegate's tables"), nil
+	}
+	steps, err := missing(ctx, conn.Conn())
+	for _, step := range steps {
+		pending = append(pending, step.Name)
+	}
+	return pending, err
+}

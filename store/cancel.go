@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// cancelAtOnce bounds one transaction of a cancellation, so that a batch of a
+// million does not hold its row for minutes.
+const cancelAtOnce = 5000
+
+const storeCancelled = `stored AS (
+	INSERT INTO tidegate.results (request_id, id, state, status, code, message)
+	SELECT request_id, gen_random_uuid(), 'cancelled', 499, 'batch_cancelled', 'cancelled before it was answered' FROM given
+	ON CONFLICT (request_id) DO NOTHING
+	RETURNING request_id, state
+), ` + countAndOwe + `
+SELECT (SELECT count(*) FROM stored)`
+
+const cancelRequest = `/* tidegate: cancel request */
+WITH given AS (SELECT id AS request_id, batch_id FROM tidegate.requests WHERE id = $1), ` + storeCancelled
+
+const cancelSomeOfBatch = `/* tidegate: cancel some of a batch */
+WITH given AS (
+	SELECT q.id AS request_id, q.batch_id FROM tidegate.requests q
+	WHERE q.batch_id = $1 AND q.id > $2
+	ORDER BY q.id LIMIT $3
+), ` + storeCancelled + `, (SELECT request_id FROM given ORDER BY request_id DESC LIMIT 1)`
+
+// CancelRequest ends a request that has no result yet as cancelled and tells
+// whether it did; a call that is under way is not stopped, its answer is not
+// kept, but its cost is. It returns ErrNotFound if there is no such request.
+func (s *Store) CancelRequest(ctx context.Context, id string) (bool, error) {
+	parsed, err := parseID(id)
+	if err != nil {
+		return false, err
+	}
+	var cancelled int
+	if err := s.pool.QueryRow(ctx, cancelRequest, parsed).Scan(&cancelled); err != nil {
+		return false, fmt.Errorf("cancelling request %s: %w", id, err)
+	}
+	if cancelled > 0 {
+		return true, nil
+	}
+	var known bool
+	if err := s.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM tidegate.requests WHERE id = $1)", parsed).Scan(&known); err != nil {
+		return false, fmt.Errorf("looking for request %s: %w", id, err)
+	}
+	if !known {
+		return false, fmt.Errorf("request %s: %w", id, ErrNotFound)
+	}
+	return false, nil
+}
+
+// CancelBatch ends all requests of a batch that have no result yet as
+// cancelled and returns how many. If it is interrupted, calling it again goes
+// on. It returns ErrNotFound if there is no such batch.
+func (s *Store) CancelBatch(ctx context.Context, id string) (int, error) {
+	if _, err := s.Batch(ctx, id); err != nil {
+		return 0, err
+	}
+	const mark = "/* tidegate: mark batch cancelling */ UPDATE tidegate.batches SET state = 'cancelling' WHERE id = $1 AND state = 'in_progress'"
+	if _, err := s.pool.Exec(ctx, mark, id); err != nil {
+		return 0, fmt.Errorf("cancelling batch %s: %w", id, err)
+	}
+	var sum int
+	for last := new(uuid.UUID); ; {
+		var some int
+		if err := s.pool.QueryRow(ctx, cancelSomeOfBatch, id, *last, cancelAtOnce).Scan(&some, &last); err != nil {
+			return sum, fmt.Errorf("cancelling batch %s: %w", id, err)
+		}
+		sum += some
+		if last == nil {
+			return sum, nil
+		}
+	}
+}

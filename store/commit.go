@@ -1,0 +1,226 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+)
+
+// One statement, so that a group costs one round trip and one commit: results
+// that are new, the attempts, what the batches count, and what is owed to NATS.
+// Batches are locked in the order of their ids, so that two groups cannot wait
+// for each other.
+const commitGroup = `/* tidegate: commit group */
+WITH given AS (
+	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
+		$10::int[], $11::int[], $12::int[], $13::int[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::smallint[], $19::text[])
+	AS g (request_id, id, state, status, body, target, model, provider_id, finish_reason,
+		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts, batch_id)
+), stored AS (
+	INSERT INTO tidegate.results (request_id, id, state, status, body, target, model, provider_id, finish_reason,
+		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts)
+	SELECT request_id, id, state, status, body, target, model, provider_id, finish_reason,
+		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts
+	FROM given
+	ON CONFLICT (request_id) DO NOTHING
+	RETURNING request_id, state
+), ` + countAndOwe + `, tried AS (
+	INSERT INTO tidegate.attempts (request_id, at, latency_us, first_byte_us, cost_micro_usd, input_tokens, cached_input_tokens,
+		output_tokens, reasoning_tokens, propensity, status, probe, blamed, route, target, class, code, message, decision)
+	SELECT * FROM unnest($20::uuid[], $21::timestamptz[], $22::bigint[], $23::bigint[], $24::bigint[], $25::int[], $26::int[],
+		$27::int[], $28::int[], $29::real[], $30::smallint[], $31::boolean[], $32::boolean[], $33::text[], $34::text[], $35::text[], $36::text[], $37::text[], $38::jsonb[])
+	ON CONFLICT (request_id, at) DO NOTHING
+)
+SELECT request_id FROM stored`
+
+// countAndOwe follows the rows of stored, which must name request_id and state,
+// beside a given that names the batch_id of each request_id.
+const countAndOwe = `owed AS (
+	INSERT INTO tidegate.outbox (request_id) SELECT request_id FROM stored
+), counted AS (
+	SELECT g.batch_id, count(*) FILTER (WHERE s.state = 'answered') AS completed, count(*) FILTER (WHERE s.state <> 'answered') AS failed
+	FROM stored s JOIN given g USING (request_id)
+	WHERE g.batch_id IS NOT NULL
+	GROUP BY g.batch_id
+), locked AS (
+	SELECT id FROM tidegate.batches WHERE id IN (SELECT batch_id FROM counted) ORDER BY id FOR UPDATE
+), moved AS (
+	UPDATE tidegate.batches b
+	SET completed = b.completed + c.completed,
+		failed = b.failed + c.failed,
+		state = CASE
+			WHEN b.completed + c.completed + b.failed + c.failed < b.total THEN b.state
+			WHEN b.state = 'cancelling' THEN 'cancelled'
+			ELSE 'completed' END,
+		ended_at = CASE WHEN b.completed + c.completed + b.failed + c.failed >= b.total THEN now() END
+	FROM counted c, locked l
+	WHERE b.id = c.batch_id AND l.id = b.id
+	RETURNING b.id, b.state, b.ended_at
+), ended AS (
+	INSERT INTO tidegate.outbox (batch_id, batch_state) SELECT id, state FROM moved WHERE ended_at IS NOT NULL
+)`
+
+// Commit writes a group of entries and returns the ids of the requests whose
+// result is new; the others had one already, and only their attempts were
+// added. A group that Postgres refuses for what is in it is split until the
+// entry at fault stands alone: those come back as refused, all others were
+// written. After any other error, a lost connection say, nobody knows what was
+// written, and the whole group may safely be committed again.
+func (s *Store) Commit(ctx context.Context, entries []jobs.Entry) (stored []string, refused []*jobs.EntryError, err error) {
+	stored, err = s.commitWhole(ctx, entries)
+	if err == nil || !dataError(err) {
+		return stored, nil, err
+	}
+	if len(entries) == 1 {
+		return nil, []*jobs.EntryError{{RequestID: entries[0].Request.ID, Err: err}}, nil
+	}
+	half := len(entries) / 2
+	stored, refused, err = s.Commit(ctx, entries[:half])
+	if err != nil {
+		return nil, nil, err
+	}
+	more, worse, err := s.Commit(ctx, entries[half:])
+	return append(stored, more...), append(refused, worse...), err
+}
+
+func (s *Store) commitWhole(ctx context.Context, entries []jobs.Entry) ([]string, error) {
+	var results resultColumns
+	var attempts attemptColumns
+	for i := range entries {
+		id, err := parseID(entries[i].Request.ID)
+		if err != nil {
+			return nil, err
+		}
+		if entries[i].Result != nil {
+			if err := results.add(id, &entries[i]); err != nil {
+				return nil, err
+			}
+		}
+		if err := attempts.add(id, &entries[i]); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := s.pool.Query(ctx, commitGroup, append(results.args(), attempts.args()...)...)
+	if err != nil {
+		return nil, fmt.Errorf("committing %d entries: %w", len(entries), err)
+	}
+	stored, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("committing %d entries: %w", len(entries), err)
+	}
+	ids := make([]string, len(stored))
+	for i, id := range stored {
+		ids[i] = id.String()
+	}
+	return ids, nil
+}
+
+// resultColumns are results laid out by column, as unnest takes them.
+type resultColumns struct {
+	requestID, id                           []uuid.UUID
+	state                                   []string
+	status, attempts                        []int16
+	body                                    [][]byte
+	target, model, providerID, finishReason []*string
+	input, cached, output, reasoning        []int32
+	class, code, message, batchID           []*string
+	cost                                    []int64
+}
+
+func (c *resultColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
+	r := e.Result
+	id, err := parseID(r.ID)
+	if err != nil {
+		return fmt.Errorf("id of the result: %w", err)
+	}
+	c.requestID, c.id = append(c.requestID, requestID), append(c.id, id)
+	c.state, c.status = append(c.state, string(r.State)), append(c.status, small(r.Status))
+	c.attempts, c.body = append(c.attempts, small(r.Attempts)), append(c.body, r.Body)
+	c.target, c.model = append(c.target, text(r.Target)), append(c.model, text(r.Model))
+	c.providerID, c.finishReason = append(c.providerID, text(r.ProviderID)), append(c.finishReason, text(r.FinishReason))
+	c.input, c.cached = append(c.input, count(r.Usage.Input)), append(c.cached, count(r.Usage.CachedInput))
+	c.output, c.reasoning = append(c.output, count(r.Usage.Output)), append(c.reasoning, count(r.Usage.Reasoning))
+	c.class, c.code = append(c.class, text(string(r.Class))), append(c.code, text(r.Code))
+	c.message, c.batchID = append(c.message, text(r.Message)), append(c.batchID, text(e.Request.BatchID))
+	c.cost = append(c.cost, micros(r.Cost))
+	return nil
+}
+
+func (c *resultColumns) args() []any {
+	return []any{
+		c.requestID, c.id, c.state, c.status, c.body, c.target, c.model, c.providerID, c.finishReason,
+		c.input, c.cached, c.output, c.reasoning, c.class, c.code, c.message, c.cost, c.attempts, c.batchID,
+	}
+}
+
+// attemptColumns are attempts laid out by column.
+type attemptColumns struct {
+	requestID                        []uuid.UUID
+	at                               []time.Time
+	latency                          []int64
+	firstByte                        []*int64
+	cost                             []int64
+	input, cached, output, reasoning []int32
+	propensity                       []float32
+	status                           []*int16
+	probe, blamed                    []bool
+	route, target, class             []string
+	code, message                    []*string
+	decision                         [][]byte
+}
+
+func (c *attemptColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
+	var skips []*jobs.Skip
+	for _, step := range e.Trace {
+		if step.Skip != nil {
+			skips = append(skips, step.Skip)
+			continue
+		}
+		var decision []byte
+		if len(skips) > 0 {
+			var err error
+			if decision, err = json.Marshal(map[string]any{"skipped": skips}); err != nil {
+				return fmt.Errorf("decision of an attempt: %w", err)
+			}
+			skips = nil
+		}
+		c.addOne(requestID, e.Request.Route, step.Attempt, decision)
+	}
+	return nil
+}
+
+func (c *attemptColumns) addOne(requestID uuid.UUID, route string, a *jobs.Attempt, decision []byte) {
+	c.requestID, c.at = append(c.requestID, requestID), append(c.at, a.At)
+	c.latency, c.firstByte = append(c.latency, a.Latency.Microseconds()), append(c.firstByte, orNull(a.FirstByte.Microseconds()))
+	c.cost, c.propensity = append(c.cost, micros(a.Cost)), append(c.propensity, a.Propensity)
+	c.input, c.cached = append(c.input, count(a.Usage.Input)), append(c.cached, count(a.Usage.CachedInput))
+	c.output, c.reasoning = append(c.output, count(a.Usage.Output)), append(c.reasoning, count(a.Usage.Reasoning))
+	c.status, c.probe, c.blamed = append(c.status, orNull(small(a.Status))), append(c.probe, a.Probe), append(c.blamed, a.Blamed)
+	c.route, c.target, c.class = append(c.route, route), append(c.target, a.Target), append(c.class, string(a.Class))
+	c.code, c.message = append(c.code, text(a.Code)), append(c.message, text(a.Message))
+	c.decision = append(c.decision, decision)
+}
+
+func (c *attemptColumns) args() []any {
+	return []any{
+		c.requestID, c.at, c.latency, c.firstByte, c.cost, c.input, c.cached, c.output, c.reasoning,
+		c.propensity, c.status, c.probe, c.blamed, c.route, c.target, c.class, c.code, c.message, c.decision,
+	}
+}
+
+// text makes what a provider said fit for a text column: valid UTF-8 without
+// NUL; empty becomes NULL.
+func text(s string) *string {
+	return orNull(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", ""))
+}
+
+func small(n int) int16 { return int16(max(min(n, 1<<15-1), 0)) } //nolint:gosec // bounded
+
+func count(n int) int32 { return int32(max(min(n, 1<<31-1), 0)) } //nolint:gosec // bounded

@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+)
+
+// Rows are locked, not marked: a relay that dies leaves them as they were, and
+// another one passes over those that are being sent.
+const takeOutbox = `/* tidegate: take outbox */
+SELECT o.id, o.request_id, o.batch_id, o.batch_state, o.created_at,
+	q.tenant, q.route, q.batch_id, q.custom_id, q.metadata,
+	r.id, r.stored_at, r.state, r.status, r.target, r.model, r.provider_id, r.finish_reason, r.input_tokens, r.cached_input_tokens,
+	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.attempts,
+	coalesce(octet_length(r.body), 0), CASE WHEN octet_length(r.body) <= $2 THEN r.body END,
+	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at
+FROM (SELECT * FROM tidegate.outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) o
+LEFT JOIN tidegate.requests q ON q.id = o.request_id
+LEFT JOIN tidegate.results r ON r.request_id = o.request_id
+LEFT JOIN tidegate.batches b ON b.id = o.batch_id
+ORDER BY o.id`
+
+const dropOutbox = `/* tidegate: drop outbox */ DELETE FROM tidegate.outbox WHERE id = ANY ($1)`
+
+// Relay hands up to limit events that owe a message to send, oldest first, and
+// forgets those that send says were acknowledged (one answer for each event, in
+// the same order). What was not acknowledged, and everything if send returns an
+// error, stays for the next call. It returns how many events it took. Events
+// that another relay has in hand are passed over.
+func (s *Store) Relay(ctx context.Context, limit int, send func([]jobs.Event) ([]bool, error)) (int, error) {
+	var taken int
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, takeOutbox, limit, jobs.MaxEventBody)
+		if err != nil {
+			return err
+		}
+		owed, err := pgx.CollectRows(rows, scanOwed)
+		if err != nil || len(owed) == 0 {
+			return err
+		}
+		taken = len(owed)
+		acknowledged, sendErr := sendOwed(owed, send)
+		if _, err := tx.Exec(ctx, dropOutbox, acknowledged); err != nil {
+			return err
+		}
+		if len(acknowledged) == 0 {
+			return sendErr
+		}
+		return nil
+	})
+	if err != nil {
+		return taken, fmt.Errorf("relaying the outbox: %w", err)
+	}
+	return taken, nil
+}
+
+type owedRow struct {
+	id    int64
+	event jobs.Event
+}
+
+func sendOwed(owed []owedRow, send func([]jobs.Event) ([]bool, error)) ([]int64, error) {
+	events := make([]jobs.Event, len(owed))
+	for i := range owed {
+		events[i] = owed[i].event
+	}
+	sent, err := send(events)
+	if len(sent) > len(owed) {
+		return nil, errors.New("more acknowledgements than events")
+	}
+	var ids []int64
+	for i, ok := range sent {
+		if ok {
+			ids = append(ids, owed[i].id)
+		}
+	}
+	return ids, err
+}
+
+func scanOwed(row pgx.CollectableRow) (owedRow, error) {
+	var (
+		owed      owedRow
+		requestID *uuid.UUID
+		batch     batchRow
+		result    resultRow
+		createdAt time.Time
+	)
+	err := row.Scan(append(append([]any{&owed.id, &requestID, &batch.id, &batch.state, &createdAt}, result.fields()...), batch.fields()...)...)
+	if err != nil {
+		return owed, err
+	}
+	if requestID == nil {
+		b := batch.value()
+		owed.event.Batch = &b
+		return owed, nil
+	}
+	result.requestID = *requestID
+	event, err := result.event()
+	owed.event.Result = &event
+	return owed, err
+}
+
+// resultRow is a request and its result as a query returns them; a batch's row
+// has neither.
+type resultRow struct {
+	requestID                                      uuid.UUID
+	tenant, route, batchID, customID               *string
+	metadata                                       []byte
+	id                                             *uuid.UUID
+	storedAt                                       *time.Time
+	state, target, model, providerID, finishReason *string
+	status, attempts                               *int16
+	input, cached, output, reasoning               *int32
+	class, code, message                           *string
+	cost                                           *int64
+	bodyBytes                                      int
+	body                                           []byte
+}
+
+func (r *resultRow) fields() []any {
+	return []any{
+		&r.tenant, &r.route, &r.batchID, &r.customID, &r.metadata,
+		&r.id, &r.storedAt, &r.state, &r.status, &r.target, &r.model, &r.providerID, &r.finishReason, &r.input, &r.cached,
+		&r.output, &r.reasoning, &r.class, &r.code, &r.message, &r.cost, &r.attempts, &r.bodyBytes, &r.body,
+	}
+}
+
+func (r *resultRow) event() (jobs.ResultEvent, error) {
+	e := jobs.ResultEvent{
+		Tenant: orZero(r.tenant), Route: orZero(r.route), BatchID: orZero(r.batchID), CustomID: orZero(r.customID), BodyBytes: r.bodyBytes,
+	}
+	e.Result = jobs.Result{
+		ID: orZero(r.id).String(), RequestID: r.requestID.String(), State: jobs.State(orZero(r.state)), Status: int(orZero(r.status)),
+		Body: r.body, Target: orZero(r.target), Model: orZero(r.model), ProviderID: orZero(r.providerID), FinishReason: orZero(r.finishReason),
+		Usage: jobs.Usage{Input: int(orZero(r.input)), CachedInput: int(orZero(r.cached)), Output: int(orZero(r.output)), Reasoning: int(orZero(r.reasoning))},
+		Class: jobs.Class(orZero(r.class)), Code: orZero(r.code), Message: orZero(r.message),
+		Cost: jobs.MicroUSD(orZero(r.cost)), Attempts: int(orZero(r.attempts)), StoredAt: orZero(r.storedAt),
+	}
+	if r.metadata == nil {
+		return e, nil
+	}
+	return e, json.Unmarshal(r.metadata, &e.Metadata)
+}

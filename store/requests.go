@@ -1,0 +1,127 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+)
+
+var requestColumns = []string{
+	"id", "created_at", "deadline", "max_cost_micro_usd", "tenant", "route", "goal", "batch_id", "custom_id", "metadata", "body",
+}
+
+// InsertRequests writes requests by COPY in the caller's transaction. Every
+// request must have its ID, Tenant and CreatedAt.
+func InsertRequests(ctx context.Context, tx pgx.Tx, requests []jobs.Request) error {
+	rows := pgx.CopyFromSlice(len(requests), func(i int) ([]any, error) { return requestRow(&requests[i]) })
+	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"tidegate", "requests"}, requestColumns, rows); err != nil {
+		return fmt.Errorf("writing %d requests: %w", len(requests), err)
+	}
+	return nil
+}
+
+func requestRow(r *jobs.Request) ([]any, error) {
+	id, err := parseID(r.ID)
+	if err != nil {
+		return nil, err
+	}
+	var metadata []byte
+	if len(r.Metadata) > 0 {
+		if metadata, err = json.Marshal(r.Metadata); err != nil {
+			return nil, fmt.Errorf("metadata of request %s: %w", r.ID, err)
+		}
+	}
+	return []any{
+		id, r.CreatedAt, orNullTime(r.Deadline), orNull(micros(r.MaxCost)), r.Tenant, r.Route,
+		orNull(r.Goal), orNull(r.BatchID), orNull(r.CustomID), metadata, []byte(r.Body),
+	}, nil
+}
+
+func orNullTime(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+const loadRequests = `/* tidegate: load requests */
+SELECT q.id, q.created_at, q.deadline, q.max_cost_micro_usd, q.tenant, q.route, q.goal, q.batch_id, q.custom_id, q.metadata,
+	CASE WHEN r.request_id IS NULL THEN q.body END, r.request_id IS NOT NULL
+FROM unnest($1::uuid[]) AS wanted (id)
+JOIN tidegate.requests q ON q.id = wanted.id
+LEFT JOIN tidegate.results r ON r.request_id = q.id`
+
+// Load reads requests, and whether each has its result already. The order is
+// not that of ids; an id that is not there is left out.
+func (s *Store) Load(ctx context.Context, ids []string) ([]jobs.Loaded, error) {
+	wanted, err := parseIDs(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, loadRequests, wanted)
+	if err != nil {
+		return nil, fmt.Errorf("loading %d requests: %w", len(ids), err)
+	}
+	loaded, err := pgx.CollectRows(rows, scanLoaded)
+	if err != nil {
+		return nil, fmt.Errorf("loading %d requests: %w", len(ids), err)
+	}
+	return loaded, nil
+}
+
+func scanLoaded(row pgx.CollectableRow) (jobs.Loaded, error) {
+	var (
+		l                       jobs.Loaded
+		id                      uuid.UUID
+		deadline                *time.Time
+		maxCost                 *int64
+		goal, batchID, customID *string
+		metadata                []byte
+		body                    []byte
+	)
+	r := &l.Request
+	err := row.Scan(&id, &r.CreatedAt, &deadline, &maxCost, &r.Tenant, &r.Route, &goal, &batchID, &customID, &metadata, &body, &l.Ended)
+	if err != nil {
+		return l, err
+	}
+	r.ID, r.Deadline, r.MaxCost = id.String(), orZero(deadline), jobs.MicroUSD(orZero(maxCost))
+	r.Goal, r.BatchID, r.CustomID, r.Body = orZero(goal), orZero(batchID), orZero(customID), body
+	if metadata != nil {
+		err = json.Unmarshal(metadata, &r.Metadata)
+	}
+	return l, err
+}
+
+const endedAmong = `/* tidegate: ended among */ SELECT request_id FROM tidegate.results WHERE request_id = ANY ($1)`
+
+// Ended lists those of ids that have their result: the look before a call is
+// made after a wait.
+func (s *Store) Ended(ctx context.Context, ids []string) ([]string, error) {
+	wanted, err := parseIDs(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, endedAmong, wanted)
+	if err != nil {
+		return nil, fmt.Errorf("looking for results: %w", err)
+	}
+	ended, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, fmt.Errorf("looking for results: %w", err)
+	}
+	return texts(ended), nil
+}
+
+func texts(ids []uuid.UUID) []string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = id.String()
+	}
+	return out
+}

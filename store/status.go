@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+)
+
+// A RouteStatus is how a route stands: what waits, what runs, what was done in
+// the last minute.
+type RouteStatus struct {
+	Route     string
+	Waiting   int // River jobs that no worker has in hand
+	Running   int // in a worker: called, or waiting at the gate
+	Discarded int // given up by River: never by an outage
+	Paused    bool
+	Oldest    time.Time // the oldest waiting or running job; zero: none
+}
+
+// A TargetStatus is what a target did in the last minute.
+type TargetStatus struct {
+	Target   string
+	Calls    int
+	Answered int
+	Cost     jobs.MicroUSD
+	Median   time.Duration // of the answered calls
+	Tokens   int           // out, answered
+}
+
+// A Status is how everything stands at one moment.
+type Status struct {
+	At       time.Time // of the database
+	Routes   []RouteStatus
+	Targets  []TargetStatus
+	Circuits []jobs.Circuit
+	Batches  []jobs.Batch       // the newest
+	Results  map[jobs.State]int // stored in the last minute
+	Outbox   int
+	Behind   time.Duration // age of the oldest row of the outbox; zero: none
+}
+
+// statusBatches is how many batches a status lists.
+const statusBatches = 5
+
+// Status reads how everything stands, in one snapshot.
+func (s *Store) Status(ctx context.Context) (Status, error) {
+	var status Status
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
+		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readTargets, readResults, readOutbox} {
+			if err := read(ctx, tx, &status); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return status, fmt.Errorf("reading the status: %w", err)
+	}
+	if status.Circuits, err = s.Circuits(ctx); err != nil {
+		return status, err
+	}
+	status.Batches, err = s.Batches(ctx, statusBatches)
+	return status, err
+}
+
+func readClock(ctx context.Context, tx pgx.Tx, status *Status) error {
+	return tx.QueryRow(ctx, "SELECT now()").Scan(&status.At)
+}
+
+const routeStatus = `/* tidegate: route status */
+SELECT r.name, coalesce(j.waiting, 0), coalesce(j.running, 0), coalesce(j.discarded, 0), q.paused_at IS NOT NULL, j.oldest
+FROM tidegate.routes r
+LEFT JOIN tidegate.river_queue q ON q.name = r.name
+LEFT JOIN (
+	SELECT queue, count(*) FILTER (WHERE state IN ('available', 'retryable', 'scheduled', 'pending')) AS waiting,
+		count(*) FILTER (WHERE state = 'running') AS running, count(*) FILTER (WHERE state = 'discarded') AS discarded,
+		min(created_at) FILTER (WHERE state <> 'discarded') AS oldest
+	FROM tidegate.river_job WHERE state IN ('available', 'retryable', 'scheduled', 'pending', 'running', 'discarded') GROUP BY queue
+) j ON j.queue = r.name
+ORDER BY r.name`
+
+func readRoutes(ctx context.Context, tx pgx.Tx, status *Status) error {
+	rows, err := tx.Query(ctx, routeStatus)
+	if err != nil {
+		return err
+	}
+	status.Routes, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (RouteStatus, error) {
+		var r RouteStatus
+		var oldest *time.Time
+		err := row.Scan(&r.Route, &r.Waiting, &r.Running, &r.Discarded, &r.Paused, &oldest)
+		r.Oldest = orZero(oldest)
+		return r, err
+	})
+	return err
+}
+
+const targetStatus = `/* tidegate: target status */
+SELECT target, count(*), count(*) FILTER (WHERE class = 'OK'), coalesce(sum(cost_micro_usd), 0)::bigint,
+	coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_us) FILTER (WHERE class = 'OK'), 0)::bigint, coalesce(sum(output_tokens), 0)::bigint
+FROM tidegate.attempts WHERE at >= now() - interval '1 minute' GROUP BY target ORDER BY target`
+
+func readTargets(ctx context.Context, tx pgx.Tx, status *Status) error {
+	rows, err := tx.Query(ctx, targetStatus)
+	if err != nil {
+		return err
+	}
+	status.Targets, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (TargetStatus, error) {
+		var t TargetStatus
+		var cost, median int64
+		err := row.Scan(&t.Target, &t.Calls, &t.Answered, &cost, &median, &t.Tokens)
+		t.Cost, t.Median = jobs.MicroUSD(cost), time.Duration(median)*time.Microsecond
+		return t, err
+	})
+	return err
+}
+
+const resultStatus = `/* tidegate: result status */
+SELECT state, count(*) FROM tidegate.results WHERE stored_at >= now() - interval '1 minute' GROUP BY state`
+
+func readResults(ctx context.Context, tx pgx.Tx, status *Status) error {
+	rows, err := tx.Query(ctx, resultStatus)
+	if err != nil {
+		return err
+	}
+	status.Results = map[jobs.State]int{}
+	var state jobs.State
+	var n int
+	_, err = pgx.ForEachRow(rows, []any{&state, &n}, func() error {
+		status.Results[state] = n
+		return nil
+	})
+	return err
+}
+
+const outboxStatus = `/* tidegate: outbox status */
+SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 FROM tidegate.outbox`
+
+func readOutbox(ctx context.Context, tx pgx.Tx, status *Status) error {
+	var seconds float64
+	err := tx.QueryRow(ctx, outboxStatus).Scan(&status.Outbox, &seconds)
+	status.Behind = time.Duration(seconds * float64(time.Second))
+	return err
+}
