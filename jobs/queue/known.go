@@ -1,0 +1,64 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+	"tidegate/store"
+)
+
+// ErrEmpty says that there was not one request to enqueue.
+var ErrEmpty = errors.New("no request to enqueue")
+
+// An UnknownRouteError says that no worker ever served the route of a request.
+type UnknownRouteError struct {
+	Route string
+	Known []string // the routes that there are
+}
+
+// Error names the routes that there are, and what to do.
+func (e *UnknownRouteError) Error() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("route: %q is not known, and no other is: start a worker, or run `tidegate migrate --config FILE`, so that producers learn the routes", e.Route)
+	}
+	return fmt.Sprintf("route: %q is not known; there are: %s", e.Route, strings.Join(e.Known, ", "))
+}
+
+// known remembers the routes that workers have announced. It asks the database
+// again when it meets one that it does not know. Safe for concurrent use; its
+// zero value is ready.
+type known struct {
+	mu     sync.Mutex
+	routes map[string]jobs.Route
+}
+
+func (k *known) route(ctx context.Context, tx pgx.Tx, name string) (jobs.Route, error) {
+	k.mu.Lock()
+	route, ok := k.routes[name]
+	k.mu.Unlock()
+	if ok {
+		return route, nil
+	}
+	routes, err := store.Routes(ctx, tx)
+	if err != nil {
+		return jobs.Route{}, err
+	}
+	byName := make(map[string]jobs.Route, len(routes))
+	names := make([]string, len(routes))
+	for i, r := range routes {
+		byName[r.Name], names[i] = r, r.Name
+	}
+	k.mu.Lock()
+	k.routes = byName
+	k.mu.Unlock()
+	if route, ok = byName[name]; !ok {
+		return jobs.Route{}, &UnknownRouteError{Route: name, Known: names}
+	}
+	return route, nil
+}

@@ -1,0 +1,183 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"tidegate/jobs"
+	"tidegate/store"
+)
+
+// chunk is how many requests go to Postgres in one COPY: large enough to be
+// fast, small enough that a stream of millions needs little memory.
+const chunk = 1000
+
+// maxAttempts is how often River starts a job before it gives it up. Outages
+// cost none; only a job that takes its worker down with it uses them up.
+const maxAttempts = 5
+
+// A Queue takes requests. Make one with New.
+type Queue struct {
+	pool  *pgxpool.Pool
+	river *river.Client[pgx.Tx]
+	known known
+	now   func() time.Time
+}
+
+// New returns a Queue on the database of pool, which `tidegate migrate` must
+// have prepared. Every connection of pool may be used; the pool stays the
+// caller's to close.
+func New(pool *pgxpool.Pool) (*Queue, error) {
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
+		Schema: "tidegate",
+		Logger: slog.New(slog.DiscardHandler), // a client that only inserts has nothing to say
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing River: %w", err)
+	}
+	return &Queue{pool: pool, river: client, now: time.Now}, nil
+}
+
+// Enqueue accepts one request in a transaction of its own and returns it as it
+// was stored: with its id, and with its route's deadline if it had none.
+func (q *Queue) Enqueue(ctx context.Context, request jobs.Request) (jobs.Request, error) {
+	err := pgx.BeginFunc(ctx, q.pool, func(tx pgx.Tx) (err error) {
+		request, err = q.EnqueueTx(ctx, tx, request)
+		return err
+	})
+	return request, err
+}
+
+// EnqueueTx accepts one request in the caller's transaction: it is there when
+// that commits, and was never there if it rolls back. It returns the request as
+// it was stored.
+func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, request jobs.Request) (jobs.Request, error) {
+	if err := q.complete(ctx, tx, &request); err != nil {
+		return request, err
+	}
+	if err := q.insert(ctx, tx, []jobs.Request{request}); err != nil {
+		return request, err
+	}
+	return request, nil
+}
+
+// EnqueueMany accepts requests as one batch in a transaction of its own: all or
+// none.
+func (q *Queue) EnqueueMany(ctx context.Context, requests []jobs.Request) (jobs.Batch, error) {
+	var batch jobs.Batch
+	err := pgx.BeginFunc(ctx, q.pool, func(tx pgx.Tx) (err error) {
+		batch, err = q.EnqueueManyTx(ctx, tx, requests)
+		return err
+	})
+	return batch, err
+}
+
+// EnqueueManyTx accepts requests as one batch in the caller's transaction, by
+// COPY. An error names the index of the request that is wrong; the caller must
+// then roll back.
+func (q *Queue) EnqueueManyTx(ctx context.Context, tx pgx.Tx, requests []jobs.Request) (jobs.Batch, error) {
+	return q.StreamTx(ctx, tx, func(yield func(jobs.Request, error) bool) {
+		for _, request := range requests {
+			if !yield(request, nil) {
+				return
+			}
+		}
+	})
+}
+
+// StreamTx accepts a stream of requests as one batch in the caller's
+// transaction, holding a thousand of them in memory at a time. It ends at the
+// first error of the stream or of a request; the caller must then roll back.
+// All requests must be of one tenant.
+func (q *Queue) StreamTx(ctx context.Context, tx pgx.Tx, requests iter.Seq2[jobs.Request, error]) (jobs.Batch, error) {
+	batch := jobs.Batch{ID: newBatchID(), State: jobs.BatchInProgress, CreatedAt: q.now()}
+	pending := make([]jobs.Request, 0, chunk)
+	for request, err := range requests {
+		if err != nil {
+			return batch, err
+		}
+		request.BatchID = batch.ID
+		if err := q.complete(ctx, tx, &request); err != nil {
+			return batch, fmt.Errorf("request %d: %w", batch.Total, err)
+		}
+		if batch.Tenant == "" {
+			batch.Tenant = request.Tenant
+		}
+		if request.Tenant != batch.Tenant {
+			return batch, fmt.Errorf("request %d: tenant: is %q, but the batch is of %q; enqueue them apart", batch.Total, request.Tenant, batch.Tenant)
+		}
+		batch.Total++
+		if pending = append(pending, request); len(pending) == chunk {
+			if err := q.insert(ctx, tx, pending); err != nil {
+				return batch, err
+			}
+			pending = pending[:0]
+		}
+	}
+	if batch.Total == 0 {
+		return batch, ErrEmpty
+	}
+	if err := q.insert(ctx, tx, pending); err != nil {
+		return batch, err
+	}
+	return batch, store.InsertBatch(ctx, tx, batch)
+}
+
+// complete fills in what the producer left out and checks the whole.
+func (q *Queue) complete(ctx context.Context, tx pgx.Tx, r *jobs.Request) error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	route, err := q.known.route(ctx, tx, r.Route)
+	if err != nil {
+		return err
+	}
+	if r.Tenant == "" {
+		r.Tenant = jobs.DefaultTenant
+	}
+	if r.CreatedAt.IsZero() {
+		r.CreatedAt = q.now()
+	}
+	if r.Deadline.IsZero() && route.Deadline > 0 {
+		r.Deadline = r.CreatedAt.Add(route.Deadline)
+	}
+	if r.ID == "" {
+		r.ID = uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
+	}
+	return nil
+}
+
+// insert writes requests and their River jobs.
+func (q *Queue) insert(ctx context.Context, tx pgx.Tx, requests []jobs.Request) error {
+	if len(requests) == 0 {
+		return nil
+	}
+	if err := store.InsertRequests(ctx, tx, requests); err != nil {
+		return err
+	}
+	params := make([]river.InsertManyParams, len(requests))
+	for i := range requests {
+		params[i] = river.InsertManyParams{
+			Args:       jobs.CompletionArgs{RequestID: requests[i].ID},
+			InsertOpts: &river.InsertOpts{Queue: requests[i].Route, MaxAttempts: maxAttempts},
+		}
+	}
+	if _, err := q.river.InsertManyFastTx(ctx, tx, params); err != nil {
+		return fmt.Errorf("inserting %d River jobs: %w", len(params), err)
+	}
+	return nil
+}
+
+func newBatchID() string {
+	id := uuid.Must(uuid.NewV7()) // fails only if the system has no randomness
+	return fmt.Sprintf("batch_%x", id[:])
+}
