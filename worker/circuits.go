@@ -1,0 +1,100 @@
+package worker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tidegate/jobs"
+)
+
+// saveEvery bounds how often circuits are written: a circuit that changes many
+// times in between is written once.
+const saveEvery = 100 * time.Millisecond
+
+// circuits writes down where the circuits of this worker stand.
+type circuits struct {
+	store Store
+	name  string
+	log   zerolog.Logger
+	wake  chan struct{}
+
+	mu    sync.Mutex
+	known map[string]jobs.Circuit
+	dirty map[string]bool
+}
+
+func newCircuits(config Config) *circuits {
+	c := &circuits{
+		store: config.Store, name: config.Name, log: config.Log, wake: make(chan struct{}, 1),
+		known: map[string]jobs.Circuit{}, dirty: map[string]bool{},
+	}
+	for _, circuit := range config.Router.Circuits() {
+		c.changed(circuit)
+	}
+	return c
+}
+
+// changed notes a change. It never blocks.
+func (c *circuits) changed(circuit jobs.Circuit) {
+	c.mu.Lock()
+	before := c.known[circuit.Target].State
+	c.known[circuit.Target], c.dirty[circuit.Target] = circuit, true
+	c.mu.Unlock()
+	if before != "" && before != circuit.State {
+		c.log.Warn().Str("target", circuit.Target).Str("from", string(before)).Str("to", string(circuit.State)).
+			Str("reason", circuit.Reason).Time("cooldown_until", circuit.CooldownUntil).Msg("circuit changed")
+	}
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run writes changes until ctx ends, and the last ones then.
+func (c *circuits) Run(ctx context.Context) {
+	for {
+		select {
+		case <-c.wake:
+			c.save(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), retryMax)
+			defer cancel()
+			c.save(last)
+			return
+		}
+		_ = sleepUntil(ctx, saveEvery)
+	}
+}
+
+// save writes what has changed. What could not be written is tried again with
+// the next change, or after a pause.
+func (c *circuits) save(ctx context.Context) {
+	c.mu.Lock()
+	var changed []jobs.Circuit
+	for target := range c.dirty {
+		changed = append(changed, c.known[target])
+	}
+	clear(c.dirty)
+	c.mu.Unlock()
+	if len(changed) == 0 {
+		return
+	}
+	if err := c.store.SaveCircuits(ctx, c.name, changed); err == nil || ctx.Err() != nil {
+		return
+	} else {
+		c.log.Warn().Err(err).Msg("circuits were not written down; it is repeated")
+	}
+	for _, circuit := range changed {
+		c.mu.Lock()
+		c.dirty[circuit.Target] = true
+		c.mu.Unlock()
+	}
+	_ = sleepUntil(ctx, retryMax)
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}

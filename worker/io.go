@@ -1,0 +1,136 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tidegate/jobs"
+)
+
+// A Store is what a worker needs of the database. It is safe for concurrent
+// use.
+type Store interface {
+	// Load reads requests, in any order; those that are not there are left out.
+	Load(ctx context.Context, ids []string) ([]jobs.Loaded, error)
+	// Ended lists those of ids that have their result.
+	Ended(ctx context.Context, ids []string) ([]string, error)
+	// Commit writes entries. Those that it refuses for what is in them come back
+	// as refused; after an error the whole group may be committed again.
+	Commit(ctx context.Context, entries []jobs.Entry) (stored []string, refused []*jobs.EntryError, err error)
+	// SaveCircuits writes where circuits stand.
+	SaveCircuits(ctx context.Context, worker string, circuits []jobs.Circuit) error
+}
+
+type loaded struct {
+	jobs.Loaded
+	found bool
+	err   error
+}
+
+type ended struct {
+	ended bool
+	err   error
+}
+
+type committed struct{ err error }
+
+const (
+	retryMin = 100 * time.Millisecond
+	retryMax = 2 * time.Second
+)
+
+// patient repeats what fails while Postgres is away: a job that failed for that
+// would burn an attempt.
+type patient struct {
+	log      zerolog.Logger
+	stopping context.Context
+}
+
+// until repeats act until it succeeds, or the worker stops and giveUp says that
+// nothing is lost by it.
+func (p patient) until(ctx context.Context, doing string, giveUp bool, act func(context.Context) error) error {
+	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		err := act(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		p.log.Warn().Err(err).Dur("again_in_ms", wait).Msg(doing + " failed; it is repeated, no attempt is lost")
+		var stop <-chan struct{}
+		if giveUp {
+			stop = p.stopping.Done()
+		}
+		select {
+		case <-time.After(wait):
+		case <-stop:
+			return errStopping
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+func (p patient) load(store Store) func(context.Context, []string) []loaded {
+	return func(ctx context.Context, ids []string) []loaded {
+		var got []jobs.Loaded
+		err := p.until(ctx, "loading requests", true, func(ctx context.Context) (err error) {
+			got, err = store.Load(ctx, ids)
+			return err
+		})
+		byID := make(map[string]jobs.Loaded, len(got))
+		for _, l := range got {
+			byID[l.Request.ID] = l
+		}
+		out := make([]loaded, len(ids))
+		for i, id := range ids {
+			l, found := byID[id]
+			out[i] = loaded{Loaded: l, found: found, err: err}
+		}
+		return out
+	}
+}
+
+func (p patient) ended(store Store) func(context.Context, []string) []ended {
+	return func(ctx context.Context, ids []string) []ended {
+		var got []string
+		err := p.until(ctx, "looking for results", true, func(ctx context.Context) (err error) {
+			got, err = store.Ended(ctx, ids)
+			return err
+		})
+		has := make(map[string]bool, len(got))
+		for _, id := range got {
+			has[id] = true
+		}
+		out := make([]ended, len(ids))
+		for i, id := range ids {
+			out[i] = ended{ended: has[id], err: err}
+		}
+		return out
+	}
+}
+
+func (p patient) commit(store Store, stored func()) func(context.Context, []jobs.Entry) []committed {
+	return func(ctx context.Context, entries []jobs.Entry) []committed {
+		var refused []*jobs.EntryError
+		err := p.until(ctx, "committing results", false, func(ctx context.Context) (err error) {
+			_, refused, err = store.Commit(ctx, entries)
+			return err
+		})
+		if err != nil {
+			err = fmt.Errorf("committing: %w", err)
+		}
+		stored()
+		out := make([]committed, len(entries))
+		for i := range entries {
+			out[i].err = err
+			for _, r := range refused {
+				if r.RequestID == entries[i].Request.ID {
+					out[i].err = r
+				}
+			}
+		}
+		return out
+	}
+}

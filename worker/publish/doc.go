@@ -1,0 +1,18 @@
+// Package publish sends what the outbox owes to NATS JetStream.
+//
+//	result + outbox row, one transaction ──> Relay ──> TIDEGATE stream ──> subscribers
+//	                                           │
+//	                             NATS away: the rows wait
+//
+// Every message is a CloudEvent 1.0 in binary mode: its attributes are headers,
+// its data is the body. Delivery is at least once, always under the same message
+// id, so that the stream drops what it has seen in the last minutes and a
+// subscriber can drop the rest.
+//
+// Subjects:
+//
+//	tidegate.v1.<tenant>.results.<route>.<batch or ->.<request id>
+//	tidegate.v1.<tenant>.batches.<batch>.<state>
+//
+// The relay lives in every worker; any number may run beside each other.
+package publish

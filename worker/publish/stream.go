@@ -1,0 +1,39 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	defaultMaxAge = 7 * 24 * time.Hour
+	// dedupeWindow is how long the stream remembers message ids. NATS says 2
+	// minutes; a relay that died with acknowledgements in flight may need more.
+	dedupeWindow = 10 * time.Minute
+)
+
+// EnsureStream makes the stream, or brings its settings up to date. maxBytes
+// bounds what it keeps, oldest first to go; zero: by age alone.
+func EnsureStream(ctx context.Context, js jetstream.JetStream, maxBytes int64) (jetstream.Stream, error) {
+	if maxBytes == 0 {
+		maxBytes = -1
+	}
+	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+		Name:        StreamName,
+		Description: "Results and batches of tidegate, as CloudEvents.",
+		Subjects:    []string{StreamSubjects},
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardOld,
+		Storage:     jetstream.FileStorage,
+		MaxAge:      defaultMaxAge,
+		MaxBytes:    maxBytes,
+		Duplicates:  dedupeWindow,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the stream %s: %w", StreamName, err)
+	}
+	return stream, nil
+}

@@ -1,0 +1,33 @@
+package publish
+
+import (
+	"cmp"
+	"fmt"
+
+	"tidegate/jobs"
+)
+
+// StreamName is the JetStream stream that holds every event.
+const StreamName = "TIDEGATE"
+
+// StreamSubjects is what the stream listens to.
+const StreamSubjects = "tidegate.v1.>"
+
+const noBatch = "-"
+
+// ResultSubject is where a result goes.
+func ResultSubject(tenant, route, batchID, requestID string) string {
+	return fmt.Sprintf("tidegate.v1.%s.results.%s.%s.%s", tenant, route, cmp.Or(batchID, noBatch), requestID)
+}
+
+// ResultFilter is the subject that the results of a tenant, a route and a batch
+// match; what is empty matches all.
+func ResultFilter(tenant, route, batchID string) string {
+	const any = "*"
+	return fmt.Sprintf("tidegate.v1.%s.results.%s.%s.*", cmp.Or(tenant, any), cmp.Or(route, any), cmp.Or(batchID, any))
+}
+
+// BatchSubject is where a batch goes that reached a state.
+func BatchSubject(tenant, batchID string, state jobs.BatchState) string {
+	return fmt.Sprintf("tidegate.v1.%s.batches.%s.%s", tenant, batchID, state)
+}
