@@ -1,0 +1,155 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"iter"
+	"strings"
+	"time"
+)
+
+// MaxLineBytes bounds one line of input: the largest body, and 64 KiB for what
+// stands around it.
+const MaxLineBytes = MaxBodyBytes + 64<<10
+
+// LineOptions say what a line may leave out and what it may name. The zero
+// value takes lines that name their own route, of any name.
+type LineOptions struct {
+	// DefaultRoute is the route of a line that names none and whose model
+	// none claims; empty: such a line is an error.
+	DefaultRoute string
+	// Routes finds the route that claims the body's model; nil: none does.
+	Routes func(model string) (route string, ok bool)
+	// KnownRoute tells whether there is such a route; nil: there is.
+	KnownRoute func(route string) bool
+	// KnownGoal tells whether there is such an optimization goal; nil: there is.
+	KnownGoal func(goal string) bool
+	// Deadline is how long a route's requests have that say nothing of it;
+	// nil or zero: for ever.
+	Deadline func(route string) time.Duration
+	// Tenant owns every request; a line that names another is an error. Empty:
+	// a line may name its own.
+	Tenant string
+	// Now is the clock that durations count from; nil: time.Now.
+	Now func() time.Time
+}
+
+// A LineError says what is wrong with one line of the input, and what would be
+// right.
+type LineError struct {
+	Line  int    // counted from 1, blank lines too
+	Field string // as in "body.messages"; empty: the line as a whole
+	Err   error
+	// Fatal tells that nothing after this line could be read. Other lines may
+	// be skipped without losing any.
+	Fatal bool
+}
+
+// Error writes the line, the field and the remedy.
+func (e *LineError) Error() string {
+	if e.Field == "" {
+		return fmt.Sprintf("line %d: %v", e.Line, e.Err)
+	}
+	return fmt.Sprintf("line %d: %s: %v", e.Line, e.Field, e.Err)
+}
+
+// Unwrap gives the reason.
+func (e *LineError) Unwrap() error { return e.Err }
+
+// ReadLines reads requests from JSONL, one for each line that is not blank. A
+// line is an OpenAI batch line,
+//
+//	{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {…}}
+//
+// where method and url may be left out and the fields route, optimization_goal
+// (or goal), deadline (RFC 3339 or a duration), max_cost_usd, metadata and
+// tenant may stand beside them; or it is a chat-completions body by itself,
+// known by its "messages". Bodies are kept byte for byte.
+//
+// Every line gives a request or a *LineError, never neither, and reading goes
+// on behind a bad line. One line at most is held in memory, and beyond it about
+// 30 bytes for each custom_id: a hash and the line that it was seen on, so that
+// a second use is an error that names both. (Two names share a hash of 64 bits
+// in about one of 400,000 inputs of ten million lines; the hash is salted, so
+// the next run takes the line.)
+func ReadLines(r io.Reader, opts LineOptions) iter.Seq2[Request, error] {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	return readLines(newLineSplitter(r, MaxLineBytes), opts)
+}
+
+func readLines(lines *lineSplitter, opts LineOptions) iter.Seq2[Request, error] {
+	return func(yield func(Request, error) bool) {
+		seen := customIDs{seed: maphash.MakeSeed(), lines: map[uint64]int{}}
+		for {
+			line, err := lines.next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err == nil && len(line) == 0 {
+				continue
+			}
+			var request Request
+			if err == nil {
+				request, err = readLine(line, &opts, seen, lines.number)
+			}
+			if err != nil {
+				bad := lineError(lines.number, err)
+				if !yield(Request{}, bad) || bad.Fatal {
+					return
+				}
+				continue
+			}
+			if !yield(request, nil) {
+				return
+			}
+		}
+	}
+}
+
+// readLine is one line's way to a request.
+func readLine(line []byte, opts *LineOptions, seen customIDs, number int) (Request, error) {
+	request, err := parseLine(line, opts)
+	if err != nil {
+		return Request{}, err
+	}
+	if err := request.Validate(); err != nil {
+		return Request{}, err
+	}
+	return request, seen.add(request.CustomID, number)
+}
+
+// lineError places err on its line. Errors that begin with a field, as those of
+// Validate do, give it up to Field.
+func lineError(number int, err error) *LineError {
+	var unread *unreadable
+	if errors.As(err, &unread) {
+		return &LineError{Line: number, Err: unread.err, Fatal: true}
+	}
+	field, rest, found := strings.Cut(err.Error(), ": ")
+	if !found || strings.Trim(field, "abcdefghijklmnopqrstuvwxyz_.") != "" {
+		return &LineError{Line: number, Err: err}
+	}
+	return &LineError{Line: number, Field: field, Err: errors.New(rest)}
+}
+
+// customIDs remembers which names one input has used, and where.
+type customIDs struct {
+	seed  maphash.Seed
+	lines map[uint64]int // by the hash of a custom_id
+}
+
+func (c customIDs) add(id string, line int) error {
+	if id == "" {
+		return nil
+	}
+	hash := maphash.String(c.seed, id)
+	if first, used := c.lines[hash]; used {
+		return fmt.Errorf("custom_id: %.80q was used on line %d already; give every line its own", id, first)
+	}
+	c.lines[hash] = line
+	return nil
+}
