@@ -1,0 +1,121 @@
+package provider
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// An address is what of a target decides how it is called. Targets that are
+// equal in it share an endpoint, also a copy with other timeouts.
+type address struct {
+	dialect, baseURL, model string
+	key                     jobs.Secret
+	connect                 time.Duration
+}
+
+// An endpoint is a target prepared for calling: its URL is parsed and its
+// headers are built once, not per call.
+type endpoint struct {
+	dialect   dialect
+	transport *http.Transport
+	template  *http.Request // never sent itself; its header and URL are shared and only read
+	secrets   []string      // what must not be seen in any text of the provider
+}
+
+// endpoint finds or prepares the endpoint of a target. Its errors name the
+// field of the configuration that is wrong.
+func (c *Client) endpoint(target *jobs.Target) (*endpoint, error) {
+	at := address{target.Dialect, target.BaseURL, target.Model, target.Key, target.Timeouts.Connect}
+	c.mu.RLock()
+	end := c.endpoints[at]
+	c.mu.RUnlock()
+	if end != nil {
+		return end, nil
+	}
+	speaks, ok := dialects[target.Dialect]
+	if !ok {
+		return nil, fmt.Errorf("dialect: %q is not known; use one of %s", target.Dialect, strings.Join(Dialects(), ", "))
+	}
+	end, err := prepare(speaks, target, c.config.UserAgent)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.transports[at.connect] == nil {
+		c.transports[at.connect] = newTransport(c.config, at.connect)
+	}
+	end.transport = c.transports[at.connect]
+	c.endpoints[at] = end
+	return end, nil
+}
+
+func prepare(speaks dialect, target *jobs.Target, userAgent string) (*endpoint, error) {
+	base, err := url.Parse(target.BaseURL)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		// The URL itself stays out of the error: it may hold a password.
+		return nil, errors.New("base_url: must be a URL as in https://api.example.com/v1")
+	}
+	user := base.User
+	base.User, base.Fragment = nil, ""
+	base.Path = cmp.Or(base.Path, "/") // or else JoinPath makes a relative one
+
+	trimmed := *target
+	trimmed.Key = jobs.Secret(strings.TrimSpace(target.Key.Reveal()))
+	if strings.ContainsFunc(trimmed.Key.Reveal(), func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return nil, errors.New("api_key: holds a line break or another control character, which no header can carry")
+	}
+	full := base.JoinPath(speaks.path(&trimmed))
+	request := &http.Request{
+		Method: http.MethodPost, URL: full, Host: full.Host, Header: speaks.headers(&trimmed),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", userAgent)
+	end := &endpoint{dialect: speaks, template: request, secrets: secretsOf(trimmed.Key.Reveal(), user)}
+	if user != nil && trimmed.Key == "" {
+		password, _ := user.Password()
+		request.SetBasicAuth(user.Username(), password)
+		end.secrets = append(end.secrets, strings.TrimPrefix(request.Header.Get("Authorization"), "Basic "))
+	}
+	return end, nil
+}
+
+const (
+	// leastKey spares the names that servers without keys are given for one
+	// ("EMPTY", "ollama"): hiding those would maim the names of models.
+	leastKey      = 8
+	leastPassword = 4
+)
+
+// secretsOf lists the texts to hide, the longest first, in the spellings in
+// which a provider or net/http may echo them.
+func secretsOf(key string, user *url.Userinfo) []string {
+	var words []string
+	if len(key) >= leastKey {
+		words = append(words, key)
+	}
+	if user != nil {
+		password, _ := user.Password()
+		words = append(words, password, user.String())
+	}
+	var all []string
+	for _, word := range words {
+		for _, spelling := range []string{word, url.QueryEscape(word), url.PathEscape(word)} {
+			if len(spelling) >= leastPassword && !slices.Contains(all, spelling) {
+				all = append(all, spelling)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
+	return all
+}

@@ -1,0 +1,256 @@
+package provider
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+
+	"tidegate/jobs"
+)
+
+// openAI is the chat-completions API, of OpenAI and of the many that speak it.
+var openAI = dialect{
+	path:      func(*jobs.Target) string { return "chat/completions" },
+	headers:   openAIHeaders,
+	requestID: "X-Request-Id",
+	encode:    func(target *jobs.Target, body []byte) ([]byte, error) { return splice(body, target.Model) },
+	decode:    decodeOpenAI,
+	explain:   explainOpenAI,
+	classify:  func(why refusal) jobs.Class { return decide(openAIRules, why) },
+}
+
+func openAIHeaders(target *jobs.Target) http.Header {
+	header := http.Header{}
+	if target.Key != "" {
+		header.Set("Authorization", "Bearer "+target.Key.Reveal())
+	}
+	return header
+}
+
+// completion is what is read of a chat-completion object.
+type completion struct {
+	id, model []byte
+	finish    []byte // of the first choice
+	choices   int
+	usable    bool // a choice says something
+	fault     bool // there is an error object
+	usage     jobs.Usage
+}
+
+func decodeOpenAI(got response) (*jobs.Answer, *refusal) {
+	body := trimKeepAlive(got.body)
+	c := cursor{data: body}
+	var seen completion
+	seen.read(&c)
+	if seen.fault {
+		why := explainOpenAI(response{got.status, got.header, body})
+		why.usage = seen.usage
+		return nil, &why
+	}
+	garbled := refusal{status: got.status, class: jobs.Garbled, usage: seen.usage}
+	switch {
+	case len(body) == 0:
+		garbled.text = "the answer is empty"
+	case !c.ended():
+		garbled.text = fmt.Sprintf("the answer is not JSON at byte %d of %d", c.at, len(body))
+	case body[0] != '{' || seen.choices == 0:
+		garbled.text = "the answer is no chat completion: it has no choices"
+	case string(seen.finish) == "insufficient_system_resource": // DeepSeek gave up half-way
+		garbled.class, garbled.text = jobs.Overload, "finish_reason is insufficient_system_resource"
+	case !seen.usable || string(seen.finish) == "error":
+		garbled.text = fmt.Sprintf("the answer says nothing; its finish_reason is %q", seen.finish)
+	default:
+		return &jobs.Answer{
+			Body:         body,
+			Model:        string(seen.model),
+			ProviderID:   string(seen.id),
+			FinishReason: string(seen.finish),
+			Usage:        seen.usage,
+		}, nil
+	}
+	return nil, &garbled
+}
+
+// trimKeepAlive cuts what a provider sends to keep a connection open while its
+// answer is queued, blank lines and comments as of an event stream, and the
+// space after the answer.
+func trimKeepAlive(body []byte) []byte {
+	for {
+		body = bytes.TrimSpace(body)
+		if len(body) == 0 || body[0] != ':' {
+			return body
+		}
+		_, body, _ = bytes.Cut(body, []byte("\n"))
+	}
+}
+
+func (seen *completion) read(c *cursor) {
+	if !c.into('{') {
+		return
+	}
+	for c.more('}') {
+		switch string(c.key()) {
+		case "id":
+			seen.id = c.text()
+		case "model":
+			seen.model = c.text()
+		case "choices":
+			for inside := c.into('['); inside && c.more(']'); {
+				seen.readChoice(c)
+			}
+		case "usage":
+			seen.readUsage(c)
+		case "error":
+			seen.fault = c.filled()
+		default:
+			c.skip()
+		}
+	}
+}
+
+// readChoice finds out whether a choice says anything. An answer that was cut
+// by its token limit or by a content filter may be empty and is still an
+// answer: it was given, and it was billed.
+func (seen *completion) readChoice(c *cursor) {
+	seen.choices++
+	var finish []byte
+	says := false
+	if !c.into('{') {
+		return
+	}
+	for c.more('}') {
+		switch string(c.key()) {
+		case "finish_reason":
+			finish = c.text()
+		case "message":
+			says = messageSays(c)
+		default:
+			c.skip()
+		}
+	}
+	if seen.choices == 1 {
+		seen.finish = finish
+	}
+	stopped := string(finish) == "length" || string(finish) == "content_filter"
+	seen.usable = seen.usable || says || stopped
+}
+
+func messageSays(c *cursor) bool {
+	says := false
+	for inside := c.into('{'); inside && c.more('}'); {
+		switch string(c.key()) {
+		case "content", "refusal", "tool_calls", "function_call", "audio":
+			says = c.filled() || says
+		default:
+			c.skip()
+		}
+	}
+	return says
+}
+
+func (seen *completion) readUsage(c *cursor) {
+	for inside := c.into('{'); inside && c.more('}'); {
+		switch string(c.key()) {
+		case "prompt_tokens":
+			seen.usage.Input = c.count()
+		case "completion_tokens":
+			seen.usage.Output = c.count()
+		case "prompt_tokens_details":
+			seen.usage.CachedInput = max(seen.usage.CachedInput, countOf(c, "cached_tokens"))
+		case "prompt_cache_hit_tokens": // DeepSeek's name for it
+			seen.usage.CachedInput = max(seen.usage.CachedInput, c.count())
+		case "completion_tokens_details":
+			seen.usage.Reasoning = countOf(c, "reasoning_tokens")
+		default:
+			c.skip()
+		}
+	}
+}
+
+func countOf(c *cursor, name string) int {
+	n := 0
+	for inside := c.into('{'); inside && c.more('}'); {
+		if string(c.key()) == name {
+			n = c.count()
+		} else {
+			c.skip()
+		}
+	}
+	return n
+}
+
+// openAIFault is an error body: {"error": {…}} as OpenAI writes it, the same
+// members without the envelope, {"error": "text"}, or {"detail": …}.
+type openAIFault struct {
+	Error  json.RawMessage `json:"error"`
+	Detail json.RawMessage `json:"detail"`
+	openAIReason
+}
+
+type openAIReason struct {
+	Message loose `json:"message"`
+	Type    loose `json:"type"`
+	Code    loose `json:"code"`
+	Text    loose `json:"msg"` // in a list of details
+}
+
+// loose is a member that is a string in some places and a number in others.
+// What is neither is empty.
+type loose string
+
+func (l *loose) UnmarshalJSON(data []byte) error {
+	var text string
+	switch {
+	case json.Unmarshal(data, &text) == nil: // null too
+		*l = loose(text)
+	case data[0] == '-' || data[0] >= '0' && data[0] <= '9':
+		*l = loose(data)
+	}
+	return nil
+}
+
+func explainOpenAI(got response) refusal {
+	body := trimKeepAlive(got.body)
+	why := refusal{status: got.status}
+	var fault openAIFault
+	if json.Unmarshal(body, &fault) != nil {
+		why.text, why.page = plainText(body)
+		return why
+	}
+	reason := fault.openAIReason
+	for _, inner := range []json.RawMessage{fault.Error, fault.Detail} {
+		var list []openAIReason
+		var text loose
+		switch {
+		case len(inner) == 0:
+		case inner[0] == '{':
+			_ = json.Unmarshal(inner, &reason) // a member of another kind is left empty
+		case json.Unmarshal(inner, &list) == nil && len(list) > 0:
+			reason = list[0]
+		case json.Unmarshal(inner, &text) == nil && text != "":
+			reason.Message = text
+		}
+	}
+	why.kind, why.code, why.text = string(reason.Type), string(reason.Code), string(reason.Message+reason.Text)
+	if status, err := strconv.Atoi(why.code); err == nil && got.status/100 == 2 && status >= 400 && status <= 599 {
+		why.status = status
+	}
+	return why
+}
+
+var pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
+
+// plainText is what a body that is no JSON says: the title of a web page, or
+// its text.
+func plainText(body []byte) (text string, page bool) {
+	if len(body) == 0 || body[0] != '<' {
+		return string(body), false
+	}
+	if title := pageTitle.FindSubmatch(body); title != nil {
+		return string(title[1]), true
+	}
+	return "it has no title", true
+}

@@ -1,0 +1,158 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http/httptrace"
+	"sync"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// A phase is what a call is waiting for.
+type phase int8
+
+const (
+	connecting phase = iota // to dial and shake hands
+	waiting                 // for the first byte of the answer
+	reading                 // for the next piece of the body
+	ended
+)
+
+// overdue is the cause with which a watch ends a call.
+type overdue struct {
+	phase phase
+	whole bool // it was the time for the whole call that ran out
+	limit time.Duration
+}
+
+func (o *overdue) Error() string {
+	switch {
+	case o.whole:
+		return fmt.Sprintf("no whole answer within %s", o.limit)
+	case o.phase == connecting:
+		return fmt.Sprintf("no connection within %s", o.limit)
+	case o.phase == waiting:
+		return fmt.Sprintf("no first byte within %s", o.limit)
+	default:
+		return fmt.Sprintf("no more of the answer within %s", o.limit)
+	}
+}
+
+// class: a call that never got a connection cannot have been billed.
+func (o *overdue) class() jobs.Class {
+	if o.phase == connecting {
+		return jobs.Transient
+	}
+	return jobs.Timeout
+}
+
+// A watch holds a call to its timeouts with one timer: each phase sets it anew,
+// never past the end of the whole call. It is safe for concurrent use.
+type watch struct {
+	limits jobs.Timeouts
+	start  time.Time
+	cancel context.CancelCauseFunc
+
+	mu     sync.Mutex
+	timer  *time.Timer
+	phase  phase
+	until  time.Time // when the timer ends the call
+	why    overdue   // the cause that it gives then
+	sentAt time.Time // when the request was out, or began to go out; zero: there is no connection yet
+}
+
+// newWatch starts to watch a call that cancel ends. A zero Total is the default
+// one, so that no call hangs for ever.
+func newWatch(limits jobs.Timeouts, cancel context.CancelCauseFunc) *watch {
+	if limits.Total <= 0 {
+		limits.Total = jobs.DefaultTimeouts.Total
+	}
+	w := &watch{limits: limits, start: time.Now(), cancel: cancel}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.arm(connecting, limits.Connect, w.start)
+	return w
+}
+
+// arm sets the timer for a phase that began now. Requires locking.
+func (w *watch) arm(next phase, limit time.Duration, now time.Time) {
+	w.phase = next
+	w.why = overdue{phase: next, limit: limit}
+	w.until = now.Add(limit)
+	if end := w.start.Add(w.limits.Total); limit <= 0 || end.Before(w.until) {
+		w.why = overdue{phase: next, limit: w.limits.Total, whole: true}
+		w.until = end
+	}
+	if w.timer == nil {
+		w.timer = time.AfterFunc(w.until.Sub(now), w.expire)
+		return
+	}
+	w.timer.Reset(w.until.Sub(now))
+}
+
+// expire ends the call, unless its phase moved on while the timer fired.
+func (w *watch) expire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.phase == ended || time.Now().Before(w.until) {
+		return
+	}
+	why := w.why
+	w.cancel(&why)
+}
+
+// trace tells the watch of the phases that only net/http sees, and lets go of
+// the body once it is sent: thousands of calls may wait for their answers. The
+// hooks run in goroutines of net/http.
+func (w *watch) trace(body *bytes.Reader) *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { w.sending() },
+		WroteRequest: func(httptrace.WroteRequestInfo) {
+			body.Reset(nil)
+			w.sending()
+		},
+	}
+}
+
+// sending notes that the request begins to go out, or is out.
+func (w *watch) sending() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.phase > waiting {
+		return // the answer overtook the rest of the body
+	}
+	w.sentAt = time.Now()
+	w.arm(waiting, w.limits.FirstByte, w.sentAt)
+}
+
+// answered notes that the header of the answer is there, and returns the time
+// since the request was sent.
+func (w *watch) answered() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	w.arm(reading, w.limits.Idle, now)
+	if w.sentAt.IsZero() {
+		return now.Sub(w.start)
+	}
+	return now.Sub(w.sentAt)
+}
+
+// received notes that a piece of the answer's body came.
+func (w *watch) received() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.arm(reading, w.limits.Idle, time.Now())
+}
+
+// end stops the watch and tells whether anything may have been sent.
+func (w *watch) end() (sent bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.phase = ended
+	w.timer.Stop()
+	return !w.sentAt.IsZero()
+}
