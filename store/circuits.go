@@ -20,7 +20,7 @@ ON CONFLICT (target) DO UPDATE SET region = excluded.region, state = excluded.st
 func (s *Store) SaveCircuits(ctx context.Context, worker string, circuits []jobs.Circuit) error {
 	var batch pgx.Batch
 	for _, c := range circuits {
-		batch.Queue(saveCircuit, c.Target, c.Region, string(c.State), int64(c.Generation), c.Reason, c.Since, orNullTime(c.CooldownUntil), worker) //nolint:gosec // a count
+		batch.Queue(saveCircuit, c.Target, c.Region, string(c.State), int64(c.Generation), c.Reason, c.Since, orNullTime(c.CooldownUntil), worker)
 	}
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("saving %d circuits: %w", len(circuits), err)
@@ -42,7 +42,7 @@ func (s *Store) Circuits(ctx context.Context) ([]jobs.Circuit, error) {
 		var generation int64
 		var cooldown *time.Time
 		err := row.Scan(&c.Target, &c.Region, &c.State, &generation, &c.Reason, &c.Since, &cooldown)
-		c.Generation, c.CooldownUntil = uint64(generation), orZero(cooldown) //nolint:gosec // a count
+		c.Generation, c.CooldownUntil = uint64(generation), orZero(cooldown)
 		return c, err
 	})
 	if err != nil {

@@ -221,6 +221,6 @@ func text(s string) *string {
 	return orNull(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", ""))
 }
 
-func small(n int) int16 { return int16(max(min(n, 1<<15-1), 0)) } //nolint:gosec // bounded
+func small(n int) int16 { return int16(max(min(n, 1<<15-1), 0)) }
 
-func count(n int) int32 { return int32(max(min(n, 1<<31-1), 0)) } //nolint:gosec // bounded
+func count(n int) int32 { return int32(max(min(n, 1<<31-1), 0)) }

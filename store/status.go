@@ -146,3 +146,16 @@ func readOutbox(ctx context.Context, tx pgx.Tx, status *Status) error {
 	status.Behind = time.Duration(seconds * float64(time.Second))
 	return err
 }
+
+const burned = `/* tidegate: attempts burned */
+SELECT coalesce(sum(greatest(attempt - 1, 0)), 0) + count(*) FILTER (WHERE state = 'discarded') FROM tidegate.river_job`
+
+// AttemptsBurned counts the River attempts beyond the first of every job, and
+// the jobs that River gave up: outages and restarts cost none.
+func (s *Store) AttemptsBurned(ctx context.Context) (int, error) {
+	var n int
+	if err := s.pool.QueryRow(ctx, burned).Scan(&n); err != nil {
+		return 0, fmt.Errorf("counting burned attempts: %w", err)
+	}
+	return n, nil
+}

@@ -33,7 +33,7 @@ func Connect(ctx context.Context, url string, conns int) (*pgxpool.Pool, error) 
 		return nil, fmt.Errorf("reading the Postgres URL: %w", err) // pgx leaves the password out
 	}
 	if conns > 0 {
-		config.MaxConns = int32(min(conns, 1<<15)) //nolint:gosec // bounded
+		config.MaxConns = int32(min(conns, 1<<15))
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "tidegate"

@@ -21,7 +21,7 @@ import (
 const (
 	defaultConcurrency = 200
 	defaultStopTimeout = 30 * time.Second
-	defaultHoldBudget  = 10 * time.Minute
+	defaultHoldBudget  = 30 * time.Minute
 
 	// fetchCooldown is deliberate: River's default of 100 ms caps short jobs at
 	// MaxWorkers × 10 a second.
@@ -68,7 +68,7 @@ type Config struct {
 	// stop; zero means 30 s.
 	StopTimeout time.Duration
 	// HoldBudget is how long a job waits here before it goes back to its queue,
-	// attempt and all; zero means 10 minutes.
+	// attempt and all; zero means 30 minutes.
 	HoldBudget time.Duration
 	Name       string // of this start of this worker, unique in the fleet; empty: River chooses
 	Log        zerolog.Logger

@@ -73,7 +73,8 @@ func Message(event jobs.Event) (*nats.Msg, error) {
 	}
 }
 
-func resultMessage(e *jobs.ResultEvent) (*nats.Msg, error) {
+// Body is the data of a result's event, with its answer whatever its size.
+func Body(e *jobs.ResultEvent) ResultBody {
 	body := ResultBody{
 		RequestID: e.RequestID, CustomID: e.CustomID, BatchID: e.BatchID, Tenant: e.Tenant, Route: e.Route, State: e.State, Metadata: e.Metadata,
 		Target: e.Target, Model: e.Model, FinishReason: e.FinishReason, Usage: e.Usage, CostMicroUSD: e.Cost, Attempts: e.Attempts,
@@ -82,6 +83,11 @@ func resultMessage(e *jobs.ResultEvent) (*nats.Msg, error) {
 	if e.State != jobs.StateAnswered {
 		body.Error = &ErrorBody{Class: e.Class, Status: e.Status, Code: e.Code, Message: e.Message}
 	}
+	return body
+}
+
+func resultMessage(e *jobs.ResultEvent) (*nats.Msg, error) {
+	body := Body(e)
 	byReference := e.BodyBytes > jobs.MaxEventBody
 	data, err := json.Marshal(body)
 	if err != nil { // an answer that is not JSON must not stand in the way of all others
