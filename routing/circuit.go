@@ -1,0 +1,147 @@
+package routing
+
+import (
+	"math"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go/circuitbreaker"
+
+	"tidegate/jobs"
+)
+
+// A Circuit is the breaker of one target. It stands on failsafe-go's, which
+// keeps the window of calls and the three states, and adds what calls that take
+// minutes need: permits that know which generation they are from, a third
+// outcome, a cooldown apart from the state, and a clock that can be set.
+//
+// Safe for concurrent use.
+type Circuit struct {
+	target   *jobs.Target
+	limits   jobs.Thresholds
+	now      func() time.Time
+	onChange func(jobs.Circuit) // called under mu: must not call back
+
+	cooldown atomic.Int64 // Unix nanoseconds before which no call goes out; only ever grows
+
+	mu         sync.Mutex
+	random     *rand.Rand
+	breaker    circuitbreaker.CircuitBreaker[any]
+	generation uint64
+	inARow     int
+	probeOut   bool          // the half-open permit is taken
+	downSince  time.Time     // when the circuit left closed; zero: it is closed
+	tripWait   time.Duration // the last wait after a trip
+	served     time.Time     // when the latest of those calls of its own generation began that were a success
+	since      time.Time     // when the generation began
+	reason     string
+}
+
+const (
+	never        = math.MaxInt64
+	roundingSlop = 1e-9 // 0.07 × 100 is a little more than 7
+)
+
+// newCircuit returns a closed circuit. Thresholds that are zero are the
+// defaults.
+func newCircuit(target *jobs.Target, config Config) *Circuit {
+	c := &Circuit{
+		target: target, limits: withDefaults(target.Circuit), now: config.Now, onChange: config.OnChange,
+		random: rand.New(rand.NewPCG(config.Seed, hash(target.Name))),
+		since:  config.Now(), reason: "no call yet",
+	}
+	failures := uint(max(1, math.Ceil(c.limits.FailureRate*float64(c.limits.Window)-roundingSlop)))
+	c.breaker = circuitbreaker.NewBuilder[any]().
+		WithFailureThresholdRatio(failures, uint(c.limits.Window)).
+		WithSuccessThreshold(1).
+		WithDelay(never). // half-open is ours to decide
+		Build()
+	return c
+}
+
+func withDefaults(t jobs.Thresholds) jobs.Thresholds {
+	d := jobs.DefaultThresholds
+	if t.FailuresInARow <= 0 {
+		t.FailuresInARow = d.FailuresInARow
+	}
+	if t.FailureRate <= 0 {
+		t.FailureRate = d.FailureRate
+	}
+	if t.Window <= 0 {
+		t.Window = d.Window
+	}
+	if t.Cooldown <= 0 {
+		t.Cooldown = d.Cooldown
+	}
+	return t
+}
+
+// open requires mu.
+func (c *Circuit) open(wait time.Duration, reason string) {
+	c.breaker.Open()
+	c.inARow = 0
+	now := c.now()
+	if c.downSince.IsZero() {
+		c.downSince = now
+	}
+	c.extend(now.Add(wait))
+	c.changed(reason)
+}
+
+// follow opens the circuit of a target that shares what was refused at another,
+// and doubles from where that one is: else many targets of one account would
+// each begin with a minute.
+func (c *Circuit) follow(t tripped, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tripWait = max(c.tripWait, t.wait)
+	c.open(t.until.Sub(c.now()), reason)
+}
+
+// Cool holds back every call until the given time and leaves the state as it
+// is. A cooldown never gets shorter.
+func (c *Circuit) Cool(until time.Time, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.extend(until) {
+		return
+	}
+	if c.breaker.IsClosed() { // otherwise why it opened matters more
+		c.reason = reason
+	}
+	c.report()
+}
+
+// extend requires mu.
+func (c *Circuit) extend(until time.Time) bool {
+	if until.UnixNano() <= c.cooldown.Load() {
+		return false
+	}
+	c.cooldown.Store(until.UnixNano())
+	return true
+}
+
+// changed requires mu.
+func (c *Circuit) changed(reason string) {
+	c.generation++
+	c.probeOut = false
+	c.since, c.reason = c.now(), reason
+	c.report()
+}
+
+// report requires mu.
+func (c *Circuit) report() {
+	if c.onChange != nil {
+		c.onChange(c.snapshot())
+	}
+}
+
+// servedSince tells whether the target was in order ever since t: its circuit
+// stayed closed, and it did its part for somebody.
+func (c *Circuit) servedSince(t time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.breaker.IsClosed() && !c.since.After(t) && c.served.After(t)
+}

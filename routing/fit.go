@@ -1,0 +1,109 @@
+package routing
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"tidegate/jobs"
+)
+
+// A fit is what is known of where a request may be sent at all, however long it
+// waits.
+type fit struct {
+	refusedBy []string    // targets that its prompt did not fit
+	window    int         // the largest of their context windows, in tokens; zero: none is known
+	why       *jobs.Error // what the last of them said; nil: there is none
+	usage     jobs.Usage  // that is expected; zero unless it has a max_cost
+	dear      bool        // a target was passed over for max_cost
+}
+
+// newFit remembers what earlier tries have met.
+func newFit(chain []*target, request *jobs.Request, history jobs.Trace) fit {
+	var f fit
+	for _, step := range history {
+		a := step.Attempt
+		if a == nil || a.Class != jobs.Context {
+			continue
+		}
+		err := &jobs.Error{Class: a.Class, Status: a.Status, Code: a.Code, Message: a.Message}
+		for _, target := range chain {
+			if target.Name == a.Target {
+				f.tooLong(target, err)
+			}
+		}
+	}
+	if request.MaxCost != 0 {
+		f.usage = Expected(request)
+	}
+	return f
+}
+
+// tooLong notes that the prompt does not fit a target's context window. Only
+// larger windows are asked after that, and those that nobody knows.
+func (f *fit) tooLong(target *target, err *jobs.Error) {
+	f.refusedBy = append(f.refusedBy, target.Name)
+	f.window = max(f.window, target.ContextTokens)
+	f.why = err
+}
+
+// unfit says why a request is never sent to a target; empty: it may be.
+func (t *try) unfit(target *target) string {
+	if slices.Contains(t.fit.refusedBy, target.Name) {
+		return "the prompt did not fit here before"
+	}
+	if target.ContextTokens > 0 && target.ContextTokens <= t.fit.window {
+		return fmt.Sprintf("the prompt did not fit %d tokens, and here is room for %d", t.fit.window, target.ContextTokens)
+	}
+	return t.dear(target)
+}
+
+// dear says why a target is too dear for a request; empty: it is not.
+func (t *try) dear(target *target) string {
+	limit := t.request.MaxCost
+	if limit == 0 {
+		return ""
+	}
+	if !target.Price.Known() {
+		t.fit.dear = true
+		return fmt.Sprintf("has no price, so that nobody can say whether it keeps the request's max_cost of %s", limit)
+	}
+	if cost := target.Price.Cost(t.fit.usage) + t.history.Cost() + t.trace.Cost(); cost > limit {
+		t.fit.dear = true
+		return fmt.Sprintf("would cost about %s in all, over the request's max_cost of %s", cost, limit)
+	}
+	return ""
+}
+
+// hopeless is why a request that fits no target of its chain is refused.
+func (t *try) hopeless() *jobs.Error {
+	switch {
+	case t.fit.dear && (t.last == nil || t.last.Class != jobs.Context):
+		return badRequest("max_cost_exceeded", "no target of the chain could answer within max_cost %s", t.request.MaxCost)
+	case t.fit.why != nil:
+		return t.fit.why
+	default:
+		return badRequest("empty_chain", "the route %q has no target", t.request.Route)
+	}
+}
+
+const (
+	bytesPerToken  = 4   // of prose in English, until a tokenizer counts
+	expectedOutput = 500 // tokens of an answer, where the request sets no limit
+	sanestOutput   = 1 << 30
+)
+
+// Expected guesses what a request will use, in tokens: a limit that it sets to
+// its answer is taken as what it wants.
+func Expected(r *jobs.Request) jobs.Usage {
+	var limits struct {
+		MaxTokens           int `json:"max_tokens"`
+		MaxCompletionTokens int `json:"max_completion_tokens"`
+		Choices             int `json:"n"`
+	}
+	_ = json.Unmarshal(r.Body, &limits) // was checked when it was accepted
+	output := max(limits.MaxTokens, limits.MaxCompletionTokens, 0)
+	output = min(cmp.Or(output, expectedOutput), sanestOutput) // a price times nonsense must not overflow
+	return jobs.Usage{Input: len(r.Body) / bytesPerToken, Output: output * min(max(limits.Choices, 1), 128)}
+}

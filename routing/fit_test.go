@@ -1,0 +1,134 @@
+package routing
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// windows is a chain of targets with these context windows.
+func windows(t *testing.T, tokens ...int) *story {
+	targets := make([]*jobs.Target, len(tokens))
+	for i, n := range tokens {
+		targets[i] = &jobs.Target{Name: string(rune('a' + i)), Provider: string(rune('a' + i)), ContextTokens: n}
+	}
+	return chainOf(t, targets...)
+}
+
+func TestContextMovesToLargerWindowsOnly(t *testing.T) {
+	t.Parallel()
+	t.Run("smaller and equal ones are skipped", func(t *testing.T) {
+		t.Parallel()
+		s := windows(t, 8000, 8000, 4000, 128000).fails("a", jobs.Context, 1).tries().to("d")
+		s.skips("b", "did not fit 8000 tokens").skips("c", "room for 4000").calls("b", 0).calls("c", 0).circuit("a", closed)
+	})
+	t.Run("a window that nobody knows is no reason", func(t *testing.T) {
+		t.Parallel()
+		windows(t, 8000, 0).fails("a", jobs.Context, 1).tries().to("b")
+		windows(t, 0, 8000).fails("a", jobs.Context, 1).tries().to("b")
+		windows(t, 0, 0).fails("a", jobs.Context, 1).tries().to("b")
+	})
+	t.Run("refused where it fits nowhere", func(t *testing.T) {
+		t.Parallel()
+		windows(t, 8000, 128000).fails("a", jobs.Context, 1).fails("b", jobs.Context, 1).tries().refused(jobs.Context)
+		windows(t, 8000, 4000).fails("a", jobs.Context, 1).tries().refused(jobs.Context).calls("b", 0)
+		windows(t, 0).fails("a", jobs.Context, 1).tries().refused(jobs.Context).calls("a", 1)
+	})
+	t.Run("though others failed for other reasons", func(t *testing.T) {
+		t.Parallel()
+		windows(t, 128000, 128000).fails("a", jobs.Overload, 1).fails("b", jobs.Context, 1).tries().refused(jobs.Context)
+	})
+	t.Run("remembered from try to try", func(t *testing.T) {
+		t.Parallel()
+		s := windows(t, 8000, 128000).fails("a", jobs.Context, 1).down("b").tries().waits(time.Second)
+		s.passes(time.Second).tries().waits(2*time.Second).skips("a", "did not fit").calls("a", 1).calls("b", 2)
+		s.up("b").tries().to("b").calls("a", 1)
+	})
+	t.Run("remembered when a retry fits nowhere", func(t *testing.T) {
+		t.Parallel()
+		s := windows(t, 8000)
+		s.history = jobs.Trace{{Attempt: &jobs.Attempt{Target: "a", Class: jobs.Context, Status: 413, Code: "too_long", Message: "no"}}}
+		s.tries().refused(jobs.Context).calls("a", 0)
+		if s.outcome.Err.Status != 413 || s.outcome.Err.Code != "too_long" || s.outcome.Err.Message != "no" {
+			t.Errorf("the reason is %+v", s.outcome.Err)
+		}
+	})
+}
+
+// priced is a chain of targets with these prices, in dollars per million tokens
+// of output.
+func priced(t *testing.T, dollars ...float64) *story {
+	targets := make([]*jobs.Target, len(dollars))
+	for i, d := range dollars {
+		targets[i] = &jobs.Target{Name: string(rune('a' + i)), Provider: string(rune('a' + i)), Price: jobs.Price{Output: jobs.USD(d)}}
+	}
+	return chainOf(t, targets...).asks(&jobs.Request{Body: json.RawMessage(`{"max_tokens":1000}`)})
+}
+
+func TestMaxCost(t *testing.T) {
+	t.Parallel()
+	t.Run("passes over who is too dear", func(t *testing.T) {
+		t.Parallel()
+		s := priced(t, 100, 1) // 1000 tokens: 10 cents, and a tenth of one
+		s.request.MaxCost = jobs.USD(0.01)
+		s.tries().to("b").skips("a", "would cost about $0.10 in all, over the request's max_cost of $0.01").calls("a", 0)
+	})
+	t.Run("does not matter without a limit", func(t *testing.T) {
+		t.Parallel()
+		priced(t, 100, 1).tries().to("a")
+	})
+	t.Run("allows just that much", func(t *testing.T) {
+		t.Parallel()
+		s := priced(t, 100)
+		s.request.MaxCost = jobs.USD(0.10)
+		s.tries().to("a")
+		s.request.MaxCost--
+		s.tries().refused(jobs.BadRequest).because("max_cost_exceeded").because("$0.099999")
+	})
+	t.Run("counts what was spent on earlier calls", func(t *testing.T) {
+		t.Parallel()
+		s := priced(t, 1)
+		s.request.MaxCost = 2500 // two and a half calls
+		billed := jobs.Error{Class: jobs.Timeout, Usage: jobs.Usage{Output: 1000}}
+		s.says("a", billed).tries().waits(time.Second)
+		s.says("a", billed).tries().refused(jobs.BadRequest).because("max_cost_exceeded").calls("a", 2)
+		s.tries().refused(jobs.BadRequest).because("max_cost_exceeded").calls("a", 2)
+	})
+	t.Run("trusts nobody without a price", func(t *testing.T) {
+		t.Parallel()
+		s := priced(t, 0, 1)
+		s.request.MaxCost = jobs.USD(0.01)
+		s.tries().to("b").skips("a", "has no price")
+	})
+	t.Run("goes with a context refusal", func(t *testing.T) {
+		t.Parallel()
+		s := priced(t, 1, 100)
+		s.request.MaxCost = jobs.USD(0.01)
+		s.fails("a", jobs.Context, 1).tries().refused(jobs.Context)
+		s.tries().refused(jobs.BadRequest).because("max_cost_exceeded")
+	})
+}
+
+func TestExpected(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]int{
+		`{}`:                                     expectedOutput,
+		`{"max_tokens":7}`:                       7,
+		`{"max_tokens":7,"n":3}`:                 21,
+		`{"max_completion_tokens":9}`:            9,
+		`{"max_tokens":-1}`:                      expectedOutput,
+		`{"max_tokens":"many","n":2}`:            2 * expectedOutput,
+		`{"max_tokens":9223372036854775807}`:     sanestOutput,
+		`{"max_tokens":9,"n":99999999999999999}`: 9 * 128,
+	} {
+		if got := Expected(&jobs.Request{Body: json.RawMessage(body)}).Output; got != want {
+			t.Errorf("%s: %d tokens of output, want %d", body, got, want)
+		}
+	}
+	if got := Expected(&jobs.Request{Body: json.RawMessage(strings.Repeat(" ", 4000))}).Input; got != 1000 {
+		t.Errorf("4000 bytes are %d tokens of input", got)
+	}
+}

@@ -1,0 +1,82 @@
+package routing
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"tidegate/jobs"
+)
+
+const (
+	// againMin and againMax bound the wait of a request that cannot wait at the
+	// gate, because there it flows: targets were asked and failed while their
+	// circuits stay closed, or those that fit it are shut and others are not.
+	againMin = time.Second
+	againMax = 30 * time.Second
+)
+
+// leftOver says what becomes of a request when its chain has been walked and
+// nobody answered.
+func (t *try) leftOver(ctx context.Context, ranked []*target) jobs.Outcome {
+	now := t.router.now()
+	outcome := jobs.Outcome{Verdict: jobs.Blocked, Err: t.last, Trace: t.trace, Until: now}
+	if err := ctx.Err(); err != nil {
+		outcome.Reason = "the caller stopped waiting: " + err.Error()
+		return outcome
+	}
+	shut := t.shut(ranked)
+	switch {
+	case shut.fit == 0:
+		return refused(t.hopeless(), t.trace)
+	case shut.fit == len(shut.reasons):
+		outcome.Held, outcome.Until, outcome.Reason = !shut.flows, shut.until, strings.Join(shut.reasons, "; ")
+		if shut.flows && shut.until.IsZero() {
+			outcome.Until = now.Add(againMin)
+		}
+	case t.last == nil: // one came free after we had passed it
+		outcome.Reason = "a target of the chain has just come free"
+	default:
+		outcome.Until = now.Add(min(againMin<<min(failures(t.history), 5), againMax))
+		outcome.Reason = "no target that may be called now answered; the last one said: " + t.last.Error()
+	}
+	return outcome
+}
+
+// shut is which of the targets that fit a request may not be called now.
+type shut struct {
+	fit     int       // targets that the request may be sent to, now or later
+	reasons []string  // one for each of them that is shut
+	until   time.Time // when the first of these may be worth a call; zero: a probe that is out will tell
+	flows   bool      // another target is not shut: the gate flows for other requests
+}
+
+// shut looks at every target once: a second look might see another state, and
+// what is said of them all would never have been true.
+func (t *try) shut(ranked []*target) shut {
+	var s shut
+	for _, target := range ranked {
+		ready, until, reason := target.circuit.Ready()
+		if t.unfit(target) != "" {
+			s.flows = s.flows || ready != Shut
+			continue
+		}
+		s.fit++
+		if ready == Shut {
+			s.reasons = append(s.reasons, target.Name+": "+reason)
+			s.until = earlier(s.until, until)
+		}
+	}
+	return s
+}
+
+// failures counts how often targets failed the request in earlier tries.
+func failures(history jobs.Trace) int {
+	n := 0
+	for _, step := range history {
+		if step.Attempt != nil && step.Attempt.Class.Trips() {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,161 @@
+package routing
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+)
+
+// An Outcome is what a finished call says of its target.
+type Outcome int
+
+// The outcomes.
+const (
+	Neutral Outcome = iota // nothing: it was cancelled, or the request's own fault
+	Success                // the target did its part
+	Failure                // it did not
+)
+
+// A Permit allows one call. Report it exactly once; later reports do nothing,
+// so `defer permit.Done(Neutral, "")` frees a probe whatever happens. It belongs
+// to one goroutine, and a copy of it must not be reported, too.
+type Permit struct {
+	circuit    *Circuit
+	generation uint64
+	began      time.Time
+	probe      bool
+	done       bool
+}
+
+// Probe tells whether the call is the trial call of a half-open circuit.
+func (p *Permit) Probe() bool { return p.probe }
+
+// Acquire takes a permit. It takes none while a cooldown runs, while the
+// circuit is open, and while another probe is out; then Ready says until when.
+// A refusal costs well under a microsecond and no allocation.
+func (c *Circuit) Acquire() (Permit, bool) {
+	now := c.now()
+	if c.cooldown.Load() > now.UnixNano() {
+		return Permit{}, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cooldown.Load() > now.UnixNano() { // it may have begun while we waited
+		return Permit{}, false
+	}
+	if c.breaker.IsOpen() {
+		c.breaker.HalfOpen()
+		c.changed(c.reason)
+	}
+	if !c.breaker.TryAcquirePermit() {
+		return Permit{}, false
+	}
+	c.probeOut = c.breaker.IsHalfOpen()
+	return Permit{circuit: c, generation: c.generation, began: now, probe: c.probeOut}, true
+}
+
+// Done reports how the call ended, with a reason that a person can read. A call
+// that began before the circuit last changed says nothing of it any more, and
+// is ignored.
+func (p *Permit) Done(outcome Outcome, reason string) {
+	c := p.circuit
+	if p.done || c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.done = true
+	if p.generation != c.generation {
+		return
+	}
+	switch outcome {
+	case Success:
+		c.succeed(p, reason)
+	case Failure:
+		c.fail(p.probe, reason)
+	case Neutral:
+		if p.probe { // the trial told nothing: the next caller may try
+			c.breaker.Open()
+			c.breaker.HalfOpen()
+			c.probeOut = false
+			c.report()
+		}
+	}
+}
+
+// succeed requires mu.
+func (c *Circuit) succeed(p *Permit, reason string) {
+	c.inARow, c.tripWait = 0, 0
+	c.breaker.RecordSuccess()
+	if p.probe {
+		c.downSince = time.Time{}
+		c.changed(cmp.Or(reason, "a probe was answered"))
+	}
+	if p.began.After(c.served) {
+		c.served = p.began
+	}
+}
+
+// fail requires mu.
+func (c *Circuit) fail(probe bool, reason string) {
+	c.inARow++
+	c.breaker.RecordFailure()
+	switch {
+	case probe:
+		c.open(c.probeWait(), reason)
+	case c.breaker.IsOpen():
+		seen := c.breaker.Metrics()
+		c.open(c.limits.Cooldown, fmt.Sprintf("%d of the last %d calls failed: %s", seen.Failures(), seen.Executions(), reason))
+	case c.inARow >= c.limits.FailuresInARow:
+		c.open(c.limits.Cooldown, fmt.Sprintf("%d failures in a row: %s", c.inARow, reason))
+	}
+}
+
+const (
+	probeShare   = 0.05 // of the outage so far, until the next probe
+	probeWaitMin = time.Second
+	probeWaitMax = time.Minute
+	probeJitter  = 0.1
+	tripWaitMin  = time.Minute // after a refusal of the account or the key …
+	tripWaitMax  = time.Hour   // … doubling up to this
+)
+
+// probeWait is how long a failed probe puts off the next one: a twentieth of
+// the outage so far. It requires mu.
+func (c *Circuit) probeWait() time.Duration {
+	share := probeShare * float64(c.now().Sub(c.downSince))
+	wait := min(max(time.Duration(share), probeWaitMin), probeWaitMax)
+	return time.Duration(float64(wait) * (1 + probeJitter*(2*c.random.Float64()-1)))
+}
+
+// trip reports that the provider refused the account or the key, and opens the
+// circuit at once, whatever its window says, for as long as the provider said,
+// else for a minute, doubling up to an hour. A probe that is refused doubles,
+// too: what the provider said last time was not so. It returns how long that is,
+// and false if the call began before the circuit last changed: many calls in
+// flight meet one refusal.
+func (p *Permit) trip(retryAfter time.Duration, reason string) (tripped, bool) {
+	c := p.circuit
+	if p.done || c == nil {
+		return tripped{}, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.done = true
+	if p.generation != c.generation {
+		return tripped{}, false
+	}
+	wait := retryAfter
+	if p.probe || retryAfter <= 0 {
+		c.tripWait = min(max(2*c.tripWait, tripWaitMin), tripWaitMax)
+		wait = max(wait, c.tripWait)
+	}
+	c.open(wait, reason)
+	return tripped{until: time.Unix(0, c.cooldown.Load()), wait: c.tripWait}, true
+}
+
+// tripped is how long the refusal of an account or a key shuts its targets.
+type tripped struct {
+	until time.Time
+	wait  time.Duration // the doubling wait so far; zero: none was needed, the provider said until when
+}

@@ -1,0 +1,117 @@
+package routing
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// A Provider makes one call. Exactly one of its results is nil. It is safe for
+// concurrent use.
+type Provider interface {
+	Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error)
+}
+
+// Config is what a Router is made of.
+type Config struct {
+	Routes   []jobs.Route
+	Provider Provider
+	// OnChange is told of every change of a circuit or of its cooldown, in
+	// order for each target. It is called with the circuit locked: it must
+	// return at once and not call back. Nil: nobody is told.
+	OnChange func(jobs.Circuit)
+	Now      func() time.Time // nil: time.Now
+	Seed     uint64           // of the jitter
+}
+
+// A Router routes requests. Safe for concurrent use.
+type Router struct {
+	provider Provider
+	now      func() time.Time
+	routes   map[string]*route
+	targets  []*target
+}
+
+type route struct {
+	jobs.Route
+	chain []*target
+}
+
+// New returns a Router whose circuits are all closed. A target that stands in
+// several chains has one circuit.
+func New(config Config) *Router {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	r := &Router{provider: config.Provider, now: config.Now, routes: map[string]*route{}}
+	byName := map[string]*target{}
+	for _, given := range config.Routes {
+		made := &route{Route: given}
+		for _, t := range given.Chain {
+			if byName[t.Name] == nil {
+				byName[t.Name] = newTarget(t, config)
+				r.targets = append(r.targets, byName[t.Name])
+			}
+			if !slices.Contains(made.chain, byName[t.Name]) { // nobody is asked twice in one try
+				made.chain = append(made.chain, byName[t.Name])
+			}
+		}
+		r.routes[given.Name] = made
+	}
+	return r
+}
+
+// Circuits says where every circuit stands, in the order of the chains.
+func (r *Router) Circuits() []jobs.Circuit {
+	all := make([]jobs.Circuit, len(r.targets))
+	for i, t := range r.targets {
+		all[i] = t.circuit.Snapshot()
+	}
+	return all
+}
+
+// Route tries the chain of a request once: it calls targets, the best first,
+// until one answers, the request is refused for good, or nobody is left to ask.
+// history is what earlier tries of the same request added. Route returns soon
+// after ctx ends, then Blocked.
+func (r *Router) Route(ctx context.Context, request *jobs.Request, history jobs.Trace) jobs.Outcome {
+	route := r.routes[request.Route]
+	if route == nil {
+		return refused(badRequest("unknown_route", "this worker does not serve the route %q", request.Route), nil)
+	}
+	goal := cmp.Or(request.Goal, route.Goal, Ordered)
+	strategy := strategies[goal]
+	if strategy == nil {
+		return refused(badRequest("unknown_goal", "optimization_goal: %q is not known; there are: %s", goal, strings.Join(Goals(), ", ")), nil)
+	}
+	t := newTry(r, route.chain, request, history)
+	return t.walk(ctx, rank(strategy, route.chain))
+}
+
+// rank orders the chain for a request.
+func rank(strategy Strategy, chain []*target) []*target {
+	order, candidates := make([]int, len(chain)), make([]Candidate, len(chain))
+	for i, t := range chain {
+		order[i] = i
+		candidates[i] = Candidate{Target: t.Target}
+	}
+	strategy(order, candidates)
+	ranked := make([]*target, len(chain))
+	for i, index := range order {
+		ranked[i] = chain[index]
+	}
+	return ranked
+}
+
+func badRequest(code, format string, args ...any) *jobs.Error {
+	return &jobs.Error{Class: jobs.BadRequest, Status: 400, Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func refused(err *jobs.Error, trace jobs.Trace) jobs.Outcome {
+	return jobs.Outcome{Verdict: jobs.Refused, Err: err, Trace: trace}
+}

@@ -1,0 +1,127 @@
+package simulator
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// drips is into how many pieces Drip breaks a body.
+const drips = 16
+
+// compose finds the words of the answer, counts them, and lets the document go:
+// ten thousand calls may wait, and none needs its document any more.
+func (c *call) compose() answer {
+	q := &c.question
+	text, whole := c.words()
+	a := answer{id: c.id(), model: q.model, text: text, finish: OK, stream: q.stream, streamUsage: q.streamUsage}
+	switch {
+	case c.fault.Mode == Empty:
+		a.text = ""
+	case c.fault.Mode == Filtered:
+		a.text, a.finish = "", Filtered
+	case !whole:
+		a.finish = Cut
+	}
+	a.usage = usage{
+		prompt:     q.promptTokens,
+		cached:     int(float64(q.promptTokens) * c.CachedShare),
+		completion: tokens(a.text) + c.ReasoningTokens,
+		reasoning:  c.ReasoningTokens,
+	}
+	c.settle(a.usage)
+	q.document, q.instruction = "", ""
+	return a
+}
+
+func (c *call) words() (text string, whole bool) {
+	if c.plain {
+		return echo(c.question.document), true
+	}
+	return c.reader.summarise(c.question)
+}
+
+// settle gives back the tokens that admit charged and the answer did not take.
+func (c *call) settle(u usage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.throttle.tokens.take(u.prompt + u.completion - c.question.promptTokens - c.question.maxTokens)
+}
+
+// write sends the answer, spoiled as the fault wants it.
+func (c *call) write(a answer) {
+	p := c.dialect.answer(a)
+	pause := time.Duration(0)
+	if a.stream {
+		pause = c.Latency.PerToken * time.Duration(a.usage.completion) / time.Duration(len(p.pieces))
+	}
+	whole := p.size()
+	switch c.fault.Mode {
+	case Cut:
+		p = p.half()
+	case Garbled:
+		p = garble(p, c.question.request)
+		whole = p.size()
+	case Drip:
+		p = p.cutInto(drips)
+		pause = c.fault.Delay / drips
+	}
+	c.head(p.contentType, 0)
+	if !a.stream {
+		c.w.Header().Set("Content-Length", strconv.Itoa(whole))
+	}
+	if !c.send(p, pause) || c.fault.Mode == Cut {
+		c.drop()
+	}
+}
+
+// send writes the pieces, with a pause before each but the first; it is false
+// when the client left or the server stopped.
+func (c *call) send(p page, pause time.Duration) bool {
+	for i, piece := range p.pieces {
+		if i > 0 && !c.wait(pause) {
+			return false
+		}
+		if i == len(p.pieces)-1 {
+			c.count(c.fault.Mode)
+		}
+		if _, err := c.w.Write(piece); err != nil {
+			return false
+		}
+		if len(p.pieces) > 1 || c.fault.Mode == Cut {
+			_ = http.NewResponseController(c.w).Flush() // what cannot flush sends it all at the end
+		}
+	}
+	return true
+}
+
+// half is the first half of the bytes.
+func (p page) half() page {
+	left := p.size() / 2
+	var pieces [][]byte
+	for _, piece := range p.pieces {
+		piece = piece[:min(left, len(piece))]
+		if left -= len(piece); len(piece) > 0 {
+			pieces = append(pieces, piece)
+		}
+	}
+	return page{p.contentType, pieces}
+}
+
+// cutInto breaks the body into n pieces of about the same size.
+func (p page) cutInto(n int) page {
+	body := bytes.Join(p.pieces, nil)
+	size := max(1, (len(body)+n-1)/n)
+	return page{p.contentType, slices.Collect(slices.Chunk(body, size))}
+}
+
+// garble is what a confused provider or a proxy sends in place of an answer:
+// half a body as if it were whole, or a page of HTML.
+func garble(p page, request uint64) page {
+	if request%2 == 0 {
+		return p.half()
+	}
+	return page{p.contentType, [][]byte{[]byte("<html><body><h1>Welcome</h1>\n<p>This is not the page you are looking for.</p></body></html>\n")}}
+}

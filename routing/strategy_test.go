@@ -1,0 +1,84 @@
+package routing
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"tidegate/jobs"
+)
+
+// candidates are n of them, as their chain has them.
+func candidates(n int) ([]int, []Candidate) {
+	order, all := make([]int, n), make([]Candidate, n)
+	for i := range n {
+		order[i] = i
+		all[i].Target = &jobs.Target{Name: fmt.Sprintf("t%d", i)}
+	}
+	return order, all
+}
+
+// Whatever is in the registry keeps the contract; a new strategy is tested
+// before its author writes a test.
+func TestStrategiesKeepTheirContract(t *testing.T) {
+	t.Parallel()
+	for name, strategy := range strategies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) {
+				order, all := candidates(rapid.IntRange(0, 20).Draw(t, "targets"))
+				before := slices.Clone(all)
+				strategy(order, all)
+				if !slices.Equal(all, before) {
+					t.Fatal("it changed the candidates")
+				}
+				slices.Sort(order)
+				for i, index := range order {
+					if index != i {
+						t.Fatalf("it is no permutation: sorted, %v", order)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestStrategiesAllocateNothing(t *testing.T) {
+	for name, strategy := range strategies {
+		order, all := candidates(10)
+		if n := testing.AllocsPerRun(100, func() { strategy(order, all) }); n != 0 {
+			t.Errorf("%s allocates %v times", name, n)
+		}
+	}
+}
+
+func TestOrderedTakesTheChainAsItIsWritten(t *testing.T) {
+	t.Parallel()
+	order, all := candidates(5)
+	ordered(order, all)
+	if !slices.IsSorted(order) {
+		t.Errorf("the order is %v", order)
+	}
+}
+
+func TestRankFollowsTheStrategy(t *testing.T) {
+	t.Parallel()
+	s := chain(t, "a", "b", "c")
+	backwards := func(order []int, _ []Candidate) { slices.Reverse(order) }
+	var names []string
+	for _, target := range rank(backwards, s.router.routes[theRoute].chain) {
+		names = append(names, target.Name)
+	}
+	if !slices.Equal(names, []string{"c", "b", "a"}) {
+		t.Errorf("the order is %v", names)
+	}
+}
+
+func TestGoals(t *testing.T) {
+	t.Parallel()
+	if got := Goals(); !slices.IsSorted(got) || !slices.Contains(got, Ordered) {
+		t.Errorf("the goals are %v", got)
+	}
+}
