@@ -156,6 +156,9 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 			r.ticket = c.room.Ticket()
 		}
 	}
+	if len(attempts) == 0 { // it was let go as the probe and did not call: the next one may
+		c.room.Changed()
+	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

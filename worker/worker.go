@@ -25,7 +25,7 @@ const (
 
 	// fetchCooldown is deliberate: River's default of 100 ms caps short jobs at
 	// MaxWorkers × 10 a second.
-	fetchCooldown = 5 * time.Millisecond
+	fetchCooldown = 10 * time.Millisecond
 	// timeoutSlack is what a job may spend in calls beyond its hold budget
 	// before River's own timeout would burn an attempt.
 	timeoutSlack = 30 * time.Minute
@@ -33,9 +33,9 @@ const (
 	// died.
 	rescueSlack = 5 * time.Minute
 
-	loadLinger   = time.Millisecond
+	loadLinger   = 3 * time.Millisecond
 	loadAtMost   = 500
-	commitLinger = 2 * time.Millisecond
+	commitLinger = 8 * time.Millisecond
 	commitAtMost = 500
 )
 

@@ -18,7 +18,7 @@ const (
 	atOnce        = 500
 	ackWait       = 5 * time.Second
 	defaultPoll   = time.Second
-	defaultLinger = 15 * time.Millisecond
+	defaultLinger = 40 * time.Millisecond
 )
 
 // An Outbox holds the events that owe a message. It is safe for concurrent use.
@@ -36,7 +36,7 @@ type Config struct {
 	// Poll is how often to look at the outbox when nobody says that there is
 	// something in it; zero means a second.
 	Poll time.Duration
-	// Linger is how long a round waits for company; zero means 15 ms.
+	// Linger is how long a round waits for company; zero means 40 ms.
 	Linger time.Duration
 	Log    zerolog.Logger
 }
