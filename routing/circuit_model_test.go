@@ -119,20 +119,23 @@ func (m *circuitMachine) Burst(t *rapid.T) {
 	}
 }
 
-// take picks one of the permits that are out, from whenever it is.
-func (m *circuitMachine) take(t *rapid.T) modelPermit {
+// take picks one of the permits that are out, from whenever it is, if one is.
+func (m *circuitMachine) take(t *rapid.T) (modelPermit, bool) {
 	if len(m.out) == 0 {
-		t.Skip("no permit is out")
+		return modelPermit{}, false
 	}
 	i := rapid.IntRange(0, len(m.out)-1).Draw(t, "permit")
 	taken := m.out[i]
 	m.out = slices.Delete(m.out, i, i+1)
-	return taken
+	return taken, true
 }
 
 // Succeed ends a call well.
 func (m *circuitMachine) Succeed(t *rapid.T) {
-	p := m.take(t)
+	p, ok := m.take(t)
+	if !ok {
+		return
+	}
 	p.Done(Success, "")
 	p.Done(Failure, "again") // does nothing
 	if p.generation != m.model.generation {
@@ -147,7 +150,10 @@ func (m *circuitMachine) Succeed(t *rapid.T) {
 
 // Fail ends a call badly.
 func (m *circuitMachine) Fail(t *rapid.T) {
-	p := m.take(t)
+	p, ok := m.take(t)
+	if !ok {
+		return
+	}
 	now := m.clock.now()
 	p.Done(Failure, "dead")
 	switch {
@@ -171,7 +177,10 @@ func (m *circuitMachine) Fail(t *rapid.T) {
 
 // Forget ends a call that told nothing.
 func (m *circuitMachine) Forget(t *rapid.T) {
-	p := m.take(t)
+	p, ok := m.take(t)
+	if !ok {
+		return
+	}
 	p.Done(Neutral, "")
 	if p.probe && p.generation == m.model.generation {
 		m.model.probe = false
@@ -180,7 +189,10 @@ func (m *circuitMachine) Forget(t *rapid.T) {
 
 // Trip ends a call that met the refusal of an account.
 func (m *circuitMachine) Trip(t *rapid.T) {
-	p := m.take(t)
+	p, ok := m.take(t)
+	if !ok {
+		return
+	}
 	hint := time.Duration(rapid.SampledFrom([]int{0, 0, 1, 600}).Draw(t, "hint")) * time.Second
 	_, first := p.trip(hint, "no money")
 	if first != (p.generation == m.model.generation) {

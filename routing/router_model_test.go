@@ -156,7 +156,7 @@ func TestRouterInAnyWorld(t *testing.T) {
 			"again": func(t *rapid.T) {
 				w.t = t
 				if len(w.waiting) == 0 {
-					t.Skip("nobody waits")
+					return
 				}
 				i := rapid.IntRange(0, len(w.waiting)-1).Draw(t, "who")
 				if w.try(t, w.waiting[i]) {

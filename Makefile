@@ -1,0 +1,90 @@
+# Everything a developer or CI does here, as one word each. POSIX sh, GNU make.
+
+GO      ?= go
+# What to look at: PKG=./store/... is one folder, T=TestName one test.
+PKG     ?= ./...
+T       ?=
+# Passed on to the program: make demo ARGS='--documents notes'.
+ARGS    ?=
+TIMEOUT ?= 15m
+# How long each benchmark and each fuzz target runs.
+BENCHTIME ?= 200ms
+FUZZTIME  ?= 10s
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+LDFLAGS := -s -w $(if $(VERSION),-X tidegate/cmd/app.version=$(VERSION))
+LINT    := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+RUN     := $(if $(T),-run '$(T)')
+# Passes the lines of `go test -v` through, counts them, and fails where the
+# tests failed, where one was skipped, and where there was none.
+COUNT   := awk -f .ci/count.awk
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PKG=./store/... narrows test, test-fast, lint, bench and fuzz; T=TestName picks tests."
+
+.PHONY: build
+build: ## Build bin/tidegate, static, with its version
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tidegate ./cmd/tidegate
+
+.PHONY: demo
+demo: build ## Summarise the Go standard library through a staged outage, in under a minute
+	@bin/tidegate demo $(ARGS)
+
+.PHONY: dev
+dev: build ## Run everything on this machine: Postgres, NATS, worker, simulated providers
+	@bin/tidegate dev $(ARGS)
+
+.PHONY: test
+test: race-ready ## Run every test with the race detector; a skipped test fails
+	@{ $(GO) test -v -race -count=1 -timeout $(TIMEOUT) $(RUN) $(PKG) 2>&1; echo "exit $$?"; } | $(COUNT)
+
+.PHONY: test-fast
+test-fast: ## Run the tests without the race detector; what did not change is not run again
+	@{ $(GO) test -v -timeout $(TIMEOUT) $(RUN) $(PKG) 2>&1; echo "exit $$?"; } | $(COUNT)
+
+.PHONY: race-ready
+race-ready:
+	@test "$$($(GO) env CGO_ENABLED)" = 1 || { \
+	  echo "The race detector needs cgo, and so a C compiler: install gcc (apt-get install gcc libc6-dev)," >&2; \
+	  echo "unset CGO_ENABLED, or run: make test-fast" >&2; exit 1; }
+
+.PHONY: lint
+lint: ## Lint, and check the format; nothing is changed
+	$(LINT) run $(PKG)
+
+.PHONY: fmt
+fmt: ## Format every Go file
+	$(LINT) fmt
+
+.PHONY: verify
+verify: ## Check that go.mod is tidy, the modules are unaltered, and macOS compiles
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+	CGO_ENABLED=0 GOOS=darwin $(GO) build ./...
+
+.PHONY: ci
+ci: lint verify test ## Run exactly what CI runs
+
+.PHONY: bench
+bench: ## Run the micro-benchmarks, BENCHTIME=200ms each
+	@$(GO) test -run '^$$' -bench '$(or $(T),.)' -benchmem -benchtime $(BENCHTIME) \
+	  $$($(GO) list $(PKG) | grep -v '^tidegate/integration')
+
+.PHONY: bench-throughput
+bench-throughput: ## Measure 10,000 jobs on the whole path beside plain River, about 4 minutes
+	@$(GO) build -o bin/throughput ./integration/throughput && bin/throughput $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME=10s
+	@$(GO) list -f '{{$$dir := .Dir}}{{range .TestGoFiles}}{{$$dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$dir}}/{{.}}{{"\n"}}{{end}}' $(PKG) | \
+	while read -r file; do test -z "$$file" || sed -n "s|^func \(Fuzz[A-Za-z0-9_]*\)(.*|$${file%/*} \1|p" "$$file"; done | \
+	while read -r dir name; do \
+	  $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null || exit 1; done
+
+.PHONY: clean
+clean: ## Remove what make built
+	rm -rf bin

@@ -1,0 +1,150 @@
+package app
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// DefaultConfigFile is looked for in the working directory, and what `init`
+// writes.
+const DefaultConfigFile = "tidegate.yaml"
+
+// Config is what the configuration file says, checked and with its defaults
+// filled in. It is not changed once it was loaded, so it is safe to share.
+// Printing it in any way shows no key and no password.
+type Config struct {
+	Postgres jobs.Secret    `yaml:"postgres,omitempty"` // a connection string, so it may hold a password; empty: none is named
+	NATS     jobs.Secret    `yaml:"nats,omitempty"`     // one URL or several with commas; empty: none is named
+	Listen   string         `yaml:"listen"`             // host:port of the HTTP server
+	Targets  []TargetConfig `yaml:"targets"`
+	Routes   []RouteConfig  `yaml:"routes"`
+	Worker   WorkerConfig   `yaml:"worker"`
+
+	// File is where it was read from; empty: there was no file.
+	File string `yaml:"-"`
+}
+
+// TargetConfig is one model at one provider.
+type TargetConfig struct {
+	Name          string         `yaml:"name"`
+	Provider      string         `yaml:"provider"`
+	Region        string         `yaml:"region,omitempty"`
+	Dialect       string         `yaml:"dialect"`
+	BaseURL       string         `yaml:"base_url"`
+	APIKey        jobs.Secret    `yaml:"api_key,omitempty"` // also what api_key_file held
+	APIKeyFile    string         `yaml:"api_key_file,omitempty"`
+	Model         string         `yaml:"model"`
+	ContextTokens int            `yaml:"context_tokens,omitempty"`
+	Price         *PriceConfig   `yaml:"price,omitempty"` // nil: not known
+	Limits        LimitsConfig   `yaml:"limits,omitempty"`
+	Timeouts      TimeoutsConfig `yaml:"timeouts"`
+	Circuit       CircuitConfig  `yaml:"circuit"`
+}
+
+// PriceConfig is in US dollars per million tokens.
+type PriceConfig struct {
+	Input       float64  `yaml:"input"`
+	CachedInput *float64 `yaml:"cached_input,omitempty"` // nil: as much as Input
+	Output      float64  `yaml:"output"`
+}
+
+// LimitsConfig is what a target may be asked at most.
+type LimitsConfig struct {
+	Concurrency int `yaml:"concurrency,omitempty"` // calls at once from one worker; zero: no limit
+}
+
+// TimeoutsConfig bounds one call. All but Total may be zero, which leaves that
+// part to Total.
+type TimeoutsConfig struct {
+	Connect   time.Duration `yaml:"connect"`
+	FirstByte time.Duration `yaml:"first_byte"`
+	Idle      time.Duration `yaml:"idle"`
+	Total     time.Duration `yaml:"total"`
+}
+
+// CircuitConfig says when a target's circuit opens.
+type CircuitConfig struct {
+	FailuresInARow int           `yaml:"failures_in_a_row"`
+	FailureRate    float64       `yaml:"failure_rate"` // in (0, 1], of the last Window calls
+	Window         int           `yaml:"window"`
+	Cooldown       time.Duration `yaml:"cooldown"` // the first wait before a probe
+}
+
+// RouteConfig is a named chain of targets.
+type RouteConfig struct {
+	Name     string        `yaml:"name"`
+	Chain    []string      `yaml:"chain"`
+	Goal     string        `yaml:"optimization_goal"`
+	WhenOpen string        `yaml:"when_open"`
+	Deadline time.Duration `yaml:"deadline,omitempty"` // zero: none
+	Models   []string      `yaml:"models,omitempty"`
+}
+
+// WorkerConfig is how a worker process behaves.
+type WorkerConfig struct {
+	Concurrency     int           `yaml:"concurrency"`      // jobs at once, those that wait at the gate too
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout"` // for calls in flight to end
+	HoldBudget      time.Duration `yaml:"hold_budget"`      // how long a job waits in a worker before something else is done with it
+}
+
+// Known is what a configuration may choose from. A nil list means the one entry
+// that is always there.
+type Known struct {
+	Goals    []string // nil: ordered
+	Dialects []string // nil: openai
+}
+
+// FindConfig says which file to load: the one that the flag names, else
+// $TIDEGATE_CONFIG, else tidegate.yaml in the working directory if there is one,
+// else none (empty).
+func FindConfig(flag string, env func(string) (string, bool)) string {
+	named, _ := env("TIDEGATE_CONFIG")
+	if path := cmp.Or(flag, named); path != "" {
+		return path
+	}
+	if _, err := os.Stat(DefaultConfigFile); err == nil {
+		return DefaultConfigFile
+	}
+	return ""
+}
+
+// LoadConfig reads and checks the file at path. No path gives the defaults, with
+// $DATABASE_URL and $NATS_URL. A file with mistakes is a *ConfigError that names
+// all of them; warnings come with a configuration that may be used.
+func LoadConfig(path string, env func(string) (string, bool), known Known) (*Config, []Warning, error) {
+	if path == "" {
+		c, warnings, err := ParseConfig([]byte("postgres: ${DATABASE_URL}\nnats: ${NATS_URL}\n"), "the environment", env, known)
+		if c != nil {
+			c.File = ""
+		}
+		return c, warnings, err
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("reading the configuration: %w; `tidegate init %s` writes one", err, filepath.Clean(path))
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return ParseConfig(data, path, env, known)
+}
+
+// ParseConfig is LoadConfig for text that is there already. The name stands in
+// messages, and a relative api_key_file is looked for beside it.
+func ParseConfig(data []byte, name string, env func(string) (string, bool), known Known) (*Config, []Warning, error) {
+	c := &Config{File: name}
+	r := newConfigReader(name, env)
+	r.readText(data, c)
+	r.check(c, known)
+	if err := r.err(); err != nil {
+		return nil, r.warnings, err
+	}
+	return c, r.warnings, nil
+}

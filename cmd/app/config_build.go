@@ -1,0 +1,109 @@
+package app
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"tidegate/jobs"
+)
+
+// Build makes the targets and the routes of a checked configuration, in its
+// order. Routes that share a target share the pointer.
+func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
+	targets := make([]*jobs.Target, len(c.Targets))
+	named := map[string]*jobs.Target{}
+	for i := range c.Targets {
+		targets[i] = c.Targets[i].build()
+		named[targets[i].Name] = targets[i]
+	}
+	routes := make([]jobs.Route, len(c.Routes))
+	for i, r := range c.Routes {
+		routes[i] = jobs.Route{Name: r.Name, Goal: r.Goal, Deadline: r.Deadline, Models: r.Models}
+		for _, name := range r.Chain {
+			routes[i].Chain = append(routes[i].Chain, named[name])
+		}
+	}
+	return targets, routes
+}
+
+func (t *TargetConfig) build() *jobs.Target {
+	target := &jobs.Target{
+		Name: t.Name, Provider: t.Provider, Region: t.Region, Dialect: t.Dialect,
+		BaseURL: t.BaseURL, Key: t.APIKey, Model: t.Model, ContextTokens: t.ContextTokens,
+		Limits:  jobs.Limits(t.Limits),
+		Circuit: jobs.Thresholds(t.Circuit),
+		Timeouts: jobs.Timeouts{
+			Connect:   min(t.Timeouts.Connect, t.Timeouts.Total),
+			FirstByte: min(t.Timeouts.FirstByte, t.Timeouts.Total),
+			Idle:      min(t.Timeouts.Idle, t.Timeouts.Total),
+			Total:     t.Timeouts.Total,
+		},
+	}
+	if p := t.Price; p != nil {
+		target.Price = jobs.Price{Input: jobs.USD(p.Input), CachedInput: jobs.USD(p.Input), Output: jobs.USD(p.Output)}
+		if p.CachedInput != nil {
+			target.Price.CachedInput = jobs.USD(*p.CachedInput)
+		}
+	}
+	return target
+}
+
+// LineOptions reads lines for the routes of this configuration: a line's model
+// may choose the route, a route gives its deadline, and where there is one route
+// only it takes what no other would.
+func (c *Config) LineOptions() jobs.LineOptions {
+	byModel, deadlines := map[string]string{}, map[string]time.Duration{}
+	for _, route := range c.Routes {
+		deadlines[route.Name] = route.Deadline
+		for _, model := range route.Models {
+			byModel[model] = route.Name
+		}
+	}
+	opts := jobs.LineOptions{
+		Routes:     func(model string) (string, bool) { route, ok := byModel[model]; return route, ok },
+		KnownRoute: func(route string) bool { _, ok := deadlines[route]; return ok },
+		Deadline:   func(route string) time.Duration { return deadlines[route] },
+	}
+	if len(c.Routes) == 1 {
+		opts.DefaultRoute = c.Routes[0].Name
+	}
+	return opts
+}
+
+// String writes the configuration as YAML with everything that its file left
+// out, and without its secrets.
+func (c Config) String() string {
+	out, err := yaml.Marshal(struct {
+		Postgres string         `yaml:"postgres,omitempty"`
+		NATS     string         `yaml:"nats,omitempty"`
+		Listen   string         `yaml:"listen"`
+		Targets  []TargetConfig `yaml:"targets"`
+		Routes   []RouteConfig  `yaml:"routes"`
+		Worker   WorkerConfig   `yaml:"worker"`
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Targets, c.Routes, c.Worker})
+	if err != nil {
+		return "configuration of " + c.File
+	}
+	return string(out)
+}
+
+// RedactURL shows where a connection goes: scheme, host and path of each URL of
+// a list with commas. Who connects, and everything else that may hold a
+// password, is left out; what is no URL is hidden whole.
+func RedactURL(list jobs.Secret) string {
+	if list == "" {
+		return ""
+	}
+	var shown []string
+	for one := range strings.SplitSeq(list.Reveal(), ",") {
+		at, err := url.Parse(strings.TrimSpace(one))
+		if err != nil || at.Scheme == "" || at.Opaque != "" {
+			return list.String()
+		}
+		shown = append(shown, (&url.URL{Scheme: at.Scheme, Host: at.Host, Path: at.Path}).String())
+	}
+	return strings.Join(shown, ",")
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"strings"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// The defaults of what the file leaves out.
+const (
+	DefaultListen          = "127.0.0.1:8080"
+	DefaultDialect         = "openai"
+	DefaultGoal            = "ordered"
+	DefaultWhenOpen        = "reroute"
+	DefaultConcurrency     = 200
+	DefaultShutdownTimeout = 30 * time.Second
+	DefaultHoldBudget      = 30 * time.Minute
+)
+
+// A defaulter fills in what its part of the file may leave out, before that part
+// is read.
+type defaulter interface{ setDefaults() }
+
+func (c *Config) setDefaults() {
+	c.Listen = DefaultListen
+	c.Worker.setDefaults()
+}
+
+func (t *TargetConfig) setDefaults() {
+	t.Dialect = DefaultDialect
+	t.Timeouts = TimeoutsConfig(jobs.DefaultTimeouts)
+	t.Circuit = CircuitConfig(jobs.DefaultThresholds)
+}
+
+func (r *RouteConfig) setDefaults() {
+	r.Goal = DefaultGoal
+	r.WhenOpen = DefaultWhenOpen
+}
+
+func (w *WorkerConfig) setDefaults() {
+	w.Concurrency = DefaultConcurrency
+	w.ShutdownTimeout = DefaultShutdownTimeout
+	w.HoldBudget = DefaultHoldBudget
+}
+
+// DefaultSimulated is the configuration of a machine without any provider: three
+// simulated ones, of different price and speed, below base (as in
+// "http://127.0.0.1:9090"), and one route for summaries that prefers the
+// cheapest. Postgres and NATS are left empty.
+func DefaultSimulated(base string) *Config {
+	base = strings.TrimRight(base, "/")
+	target := func(kind, model string, input, output float64) TargetConfig {
+		t := TargetConfig{
+			Name: "sim-" + kind, Provider: "sim-" + kind, BaseURL: base + "/" + kind + "/v1",
+			Model: model, ContextTokens: 128_000,
+		}
+		t.setDefaults()
+		cached := input / 10
+		t.Price = &PriceConfig{Input: input, CachedInput: &cached, Output: output}
+		return t
+	}
+	route := RouteConfig{Name: "summaries", Chain: []string{"sim-cheap", "sim-fast", "sim-dear"}, Deadline: 24 * time.Hour}
+	route.setDefaults()
+	c := &Config{
+		Targets: []TargetConfig{
+			target("cheap", "sim-small", 0.10, 0.40),
+			target("fast", "sim-medium", 0.60, 2.40),
+			target("dear", "sim-large", 3.00, 15.00),
+		},
+		Routes: []RouteConfig{route},
+	}
+	c.setDefaults()
+	return c
+}

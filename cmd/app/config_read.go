@@ -1,0 +1,165 @@
+package app
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// mayBeUnset are the fields that may be nothing but a variable that is not set:
+// `dev` brings its own Postgres and NATS.
+var mayBeUnset = map[string]bool{"postgres": true, "nats": true}
+
+// A configReader turns the nodes of a YAML file into a Config. It goes on after
+// a mistake, so that one run names all of them; a decoder stops at the first.
+type configReader struct {
+	file     string
+	env      func(string) (string, bool)
+	anchors  map[string]ast.Node
+	places   map[string]place // by field, as in "targets[1].name"
+	broken   map[string]bool  // fields with a problem
+	problems []Problem
+	warnings []Warning
+}
+
+// A place is where a field stands.
+type place struct {
+	line, column int
+	hidden       bool // its value comes from the environment, so no message shows it
+}
+
+func newConfigReader(file string, env func(string) (string, bool)) *configReader {
+	return &configReader{
+		file: file, env: env, anchors: map[string]ast.Node{},
+		places: map[string]place{}, broken: map[string]bool{},
+	}
+}
+
+// given tells whether the file says anything of the field.
+func (r *configReader) given(field string) bool { _, ok := r.places[field]; return ok }
+
+func (r *configReader) readText(data []byte, c *Config) {
+	c.setDefaults()
+	file, err := parser.ParseBytes(bytes.TrimPrefix(data, []byte("\ufeff")), 0)
+	if err != nil {
+		r.syntax(err)
+		return
+	}
+	for i, doc := range file.Docs {
+		if i > 0 && doc.Body != nil {
+			r.problems = append(r.problems, Problem{
+				File: r.file, Line: doc.Body.GetToken().Position.Line, Column: 1,
+				Text: "a second YAML document: everything belongs into one, remove the ---",
+			})
+			return
+		}
+	}
+	if len(file.Docs) > 0 && file.Docs[0].Body != nil {
+		ast.Walk(anchorVisitor{r.anchors}, file.Docs[0].Body)
+		r.read(file.Docs[0].Body, reflect.ValueOf(c).Elem(), "")
+	}
+}
+
+// syntax notes where the text stops being YAML. The parser's own rendering would
+// quote the lines around it, keys and all.
+func (r *configReader) syntax(err error) {
+	p := Problem{File: r.file, Text: "this is not YAML: see the line and those above it"}
+	var at yaml.Error
+	if errors.As(err, &at) {
+		p.Text = "this is not YAML: " + at.GetMessage() + `; values with any of {}[]#&*!|>%@: or ${…} inside {…} need quotes: "…"`
+		if token := at.GetToken(); token != nil && token.Position != nil {
+			p.Line, p.Column = token.Position.Line, token.Position.Column
+		}
+	}
+	r.problems = append(r.problems, p)
+	r.broken[""] = true
+}
+
+type anchorVisitor struct{ anchors map[string]ast.Node }
+
+func (v anchorVisitor) Visit(node ast.Node) ast.Visitor {
+	if anchor, ok := node.(*ast.AnchorNode); ok {
+		v.anchors[anchor.Name.GetToken().Value] = anchor.Value
+	}
+	return v
+}
+
+// read fills in one value; field says where it stands.
+func (r *configReader) read(node ast.Node, into reflect.Value, field string) {
+	node = r.resolve(node)
+	if node == nil || node.Type() == ast.NullType {
+		return
+	}
+	switch into.Kind() {
+	case reflect.Pointer:
+		into.Set(reflect.New(into.Type().Elem()))
+		r.read(node, into.Elem(), field)
+	case reflect.Struct:
+		r.readMapping(node, into, field)
+	case reflect.Slice:
+		r.readList(node, into, field)
+	default:
+		r.readScalar(node, into, field)
+	}
+}
+
+func (r *configReader) readMapping(node ast.Node, into reflect.Value, field string) {
+	entries, ok := r.entries(node, 0)
+	if !ok {
+		r.problem(field, "must be a mapping of keys to values, not %s", kindOf(node))
+		return
+	}
+	fields := yamlFields(into.Type())
+	for _, entry := range entries {
+		path := strings.TrimPrefix(field+"."+entry.key, ".")
+		r.places[path] = entry.place
+		index, known := fields.index[entry.key]
+		if !known {
+			r.problem(path, "unknown key; %s", didYouMean(entry.key, fields.names))
+			continue
+		}
+		r.read(entry.value, into.Field(index), path)
+	}
+}
+
+func (r *configReader) readList(node ast.Node, into reflect.Value, field string) {
+	list, ok := node.(*ast.SequenceNode)
+	if !ok {
+		r.problem(field, "must be a list, as in [a, b], not %s", kindOf(node))
+		return
+	}
+	into.Set(reflect.MakeSlice(into.Type(), len(list.Values), len(list.Values)))
+	for i, item := range list.Values {
+		path := fmt.Sprintf("%s[%d]", field, i)
+		r.places[path] = placeOf(item)
+		element := into.Index(i)
+		if d, ok := element.Addr().Interface().(defaulter); ok {
+			d.setDefaults()
+		}
+		r.read(item, element, path)
+	}
+}
+
+// fieldsOf are the keys that a part of the file knows.
+type fieldsOf struct {
+	names []string // in the order of the type
+	index map[string]int
+}
+
+func yamlFields(t reflect.Type) fieldsOf {
+	fields := fieldsOf{index: map[string]int{}}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
+		if name != "-" && name != "" {
+			fields.names = append(fields.names, name)
+			fields.index[name] = i
+		}
+	}
+	return fields
+}

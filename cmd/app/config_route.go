@@ -1,0 +1,73 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+)
+
+// checkRoutes notes what is wrong with the routes, and which targets none of them
+// calls.
+func (r *configReader) checkRoutes(c *Config, known Known) {
+	names, models, used := map[string]int{}, map[string]string{}, map[string]bool{}
+	for i := range c.Routes {
+		route, at := &c.Routes[i], fmt.Sprintf("routes[%d]", i)
+		if r.required(at+".name", route.Name, "name the route, as in summaries") {
+			r.name(at+".name", route.Name)
+			r.unique(names, route.Name, "routes[%d].name", i)
+		}
+		r.checkChain(c, route, at, used)
+		if !slices.Contains(known.Goals, route.Goal) {
+			r.problem(at+".optimization_goal", "unknown goal %s; %s", r.shown(at+".optimization_goal", route.Goal), didYouMean(route.Goal, known.Goals))
+		}
+		if route.WhenOpen != DefaultWhenOpen {
+			r.problem(at+".when_open", "unknown choice %s; there is only %s", r.shown(at+".when_open", route.WhenOpen), DefaultWhenOpen)
+		}
+		if route.Deadline < 0 {
+			r.problem(at+".deadline", "must not be below zero; leave it out for none")
+		}
+		r.checkModels(route, at, models)
+	}
+	for i, target := range c.Targets {
+		if target.Name != "" && !used[target.Name] {
+			r.warn(fmt.Sprintf("targets[%d].name", i), "%q is in no route's chain, so it is never called", target.Name)
+		}
+	}
+	if len(c.Routes) == 0 && c.File != "" && r.given("routes") {
+		r.warn("routes", "there is none, so no request can be taken")
+	}
+}
+
+func (r *configReader) checkChain(c *Config, route *RouteConfig, at string, used map[string]bool) {
+	names := make([]string, len(c.Targets))
+	for i := range c.Targets {
+		names[i] = c.Targets[i].Name
+	}
+	if len(route.Chain) == 0 {
+		r.problem(at+".chain", "needs at least one target; %s", didYouMean("", names))
+	}
+	seen := map[string]bool{}
+	for i, name := range route.Chain {
+		field := fmt.Sprintf("%s.chain[%d]", at, i)
+		switch {
+		case !slices.Contains(names, name):
+			r.problem(field, "there is no target %s; %s", r.shown(field, name), didYouMean(name, names))
+		case seen[name]:
+			r.problem(field, "%s is in this chain already; a target stands in it once", r.shown(field, name))
+		}
+		seen[name], used[name] = true, true
+	}
+}
+
+func (r *configReader) checkModels(route *RouteConfig, at string, claimed map[string]string) {
+	for i, model := range route.Models {
+		field := fmt.Sprintf("%s.models[%d]", at, i)
+		switch other, taken := claimed[model]; {
+		case model == "":
+			r.problem(field, "is empty: write the name of a model as requests say it")
+		case taken:
+			r.problem(field, "%s is claimed by %s already; a model means one route", r.shown(field, model), other)
+		default:
+			claimed[model] = at
+		}
+	}
+}

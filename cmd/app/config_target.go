@@ -1,0 +1,208 @@
+package app
+
+import (
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+
+	"tidegate/jobs"
+)
+
+const (
+	// maxKeyBytes bounds what a file with a key may hold.
+	maxKeyBytes = 64 << 10
+	// Prices outside of these, in USD per million tokens, were most likely
+	// meant in another unit.
+	leastPrice, mostPrice = 0.001, 1000.0
+)
+
+// checkTarget notes what is wrong with one target, trims its URL, and reads its
+// key from a file if it has one.
+func (r *configReader) checkTarget(t *TargetConfig, at string, known Known) {
+	if r.required(at+".name", t.Name, "name the target, as in gpt-5-mini") {
+		r.name(at+".name", t.Name)
+	}
+	if r.required(at+".provider", t.Provider, "name the account that quota and keys hang on, as in openai") {
+		r.name(at+".provider", t.Provider)
+	}
+	if t.Region != "" {
+		r.name(at+".region", t.Region)
+	}
+	r.required(at+".model", t.Model, "write the model as the provider calls it")
+	if !slices.Contains(known.Dialects, t.Dialect) {
+		r.problem(at+".dialect", "unknown dialect %s; %s", r.shown(at+".dialect", t.Dialect), didYouMean(t.Dialect, known.Dialects))
+	}
+	if t.ContextTokens < 0 {
+		r.problem(at+".context_tokens", "must not be below zero; leave it out if it is not known")
+	}
+	if t.Limits.Concurrency < 0 {
+		r.problem(at+".limits.concurrency", "must not be below zero; leave it out for no limit")
+	}
+	r.checkKey(t, at)
+	r.checkBase(t, at)
+	r.checkPrice(t.Price, at+".price")
+	r.checkTimeouts(&t.Timeouts, at+".timeouts")
+	r.checkCircuit(&t.Circuit, at+".circuit")
+}
+
+func (r *configReader) checkBase(t *TargetConfig, at string) {
+	field := at + ".base_url"
+	if !r.required(field, t.BaseURL, "where the provider's API is, as in https://api.example.com/v1") {
+		return
+	}
+	t.BaseURL = strings.TrimRight(t.BaseURL, "/")
+	base, wrong := parseBase(t.BaseURL)
+	if wrong != "" {
+		r.problem(field, "%s", wrong)
+		return
+	}
+	if base.Scheme == "http" && t.APIKey != "" && !isLoopback(base.Hostname()) {
+		r.warn(field, "the key is sent unencrypted over http: use https")
+	}
+}
+
+// parseBase reads a base URL without letting an error quote it, since it may
+// hold a password.
+func parseBase(text string) (*url.URL, string) {
+	base, err := url.Parse(text)
+	switch {
+	case err != nil, base.Host == "", base.Scheme != "http" && base.Scheme != "https":
+		return nil, "is not a URL, as in https://api.example.com/v1"
+	case base.User != nil:
+		return nil, "must not hold a user or a password; the key belongs into api_key"
+	case base.RawQuery != "" || base.Fragment != "" || base.ForceQuery:
+		return nil, "must end with its path; what follows ? or # is not sent"
+	case strings.HasSuffix(base.Path, "/chat/completions"):
+		return nil, "must end before /chat/completions, which is added"
+	}
+	return base, ""
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+}
+
+func (r *configReader) checkKey(t *TargetConfig, at string) {
+	field := at + ".api_key"
+	switch {
+	case t.APIKeyFile != "" && r.given(field):
+		r.problem(at+".api_key_file", "stands beside api_key; a target has one of them")
+		return
+	case t.APIKeyFile != "":
+		field = at + ".api_key_file"
+		r.readKey(t, field)
+	case t.APIKey == "" && r.places[field].hidden:
+		r.problem(field, "is empty: its variable is set to nothing; set it, or leave api_key out to send none")
+	case looksLikeKey(t.APIKey.Reveal()) && !r.places[field].hidden:
+		r.warn(field, "a key stands in the file: write api_key: ${NAME}, or api_key_file: PATH")
+	}
+	if strings.ContainsFunc(t.APIKey.Reveal(), func(c rune) bool { return c > unicode.MaxASCII || unicode.IsSpace(c) || unicode.IsControl(c) }) {
+		r.problem(field, "the key holds a space or a character that cannot be sent in a header: copy it again")
+	}
+}
+
+// looksLikeKey tells a real key from a placeholder by its beginning or its
+// length.
+func looksLikeKey(text string) bool {
+	for _, start := range []string{"sk-", "gsk_", "xai-", "AIza", "key-"} {
+		if strings.HasPrefix(text, start) {
+			return true
+		}
+	}
+	return len(text) >= 20
+}
+
+// readKey takes the key from its file. A relative path is looked for beside the
+// configuration.
+func (r *configReader) readKey(t *TargetConfig, field string) {
+	path := t.APIKeyFile
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(r.file), path)
+	}
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxKeyBytes {
+		r.problem(field, "%s cannot be read as a key: it must be a file of at most %d bytes that exists", r.shown(field, path), maxKeyBytes)
+		return
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		r.problem(field, "%s cannot be read: %v", r.shown(field, path), err)
+		return
+	}
+	if t.APIKey = jobs.Secret(strings.TrimSpace(string(text))); t.APIKey == "" {
+		r.problem(field, "%s is empty: write the key into it", r.shown(field, path))
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		r.warn(field, "others than its owner may use %s: chmod 600 it", r.shown(field, path))
+	}
+}
+
+func (r *configReader) checkPrice(p *PriceConfig, at string) {
+	if p == nil {
+		r.warn(at, "is not known, so what this target costs is counted as nothing: add price: {input: …, output: …} in USD per million tokens")
+		return
+	}
+	if *p == (PriceConfig{}) {
+		r.warn(at, "is nothing, so what this target costs is counted as nothing")
+	}
+	r.checkAmount(at+".input", p.Input)
+	r.checkAmount(at+".output", p.Output)
+	if p.CachedInput == nil {
+		return
+	}
+	r.checkAmount(at+".cached_input", *p.CachedInput)
+	if *p.CachedInput > p.Input {
+		r.warn(at+".cached_input", "is dearer than input: check both")
+	}
+}
+
+// checkAmount checks US dollars per million tokens.
+func (r *configReader) checkAmount(field string, dollars float64) {
+	switch {
+	case dollars < 0:
+		r.problem(field, "must not be below zero")
+	case dollars > 1e6:
+		r.problem(field, "is over a million dollars; write USD per million tokens")
+	case dollars > 0 && (dollars < leastPrice || dollars > mostPrice):
+		r.warn(field, "%g USD per million tokens is unusual: check the unit", dollars)
+	}
+}
+
+func (r *configReader) checkTimeouts(t *TimeoutsConfig, at string) {
+	if t.Total <= 0 {
+		r.problem(at+".total", "must be longer than nothing, as in %v", jobs.DefaultTimeouts.Total)
+	}
+	parts := []struct {
+		name  string
+		value int64
+	}{{"connect", int64(t.Connect)}, {"first_byte", int64(t.FirstByte)}, {"idle", int64(t.Idle)}}
+	for _, part := range parts {
+		field := at + "." + part.name
+		switch {
+		case part.value < 0:
+			r.problem(field, "must not be below zero; 0s leaves it to total")
+		case r.given(field) && part.value > int64(t.Total):
+			r.problem(field, "is longer than total (%v), so it would never count", t.Total)
+		}
+	}
+}
+
+func (r *configReader) checkCircuit(c *CircuitConfig, at string) {
+	if c.FailuresInARow < 1 {
+		r.problem(at+".failures_in_a_row", "must be at least 1")
+	}
+	if c.FailureRate <= 0 || c.FailureRate > 1 {
+		r.problem(at+".failure_rate", "must be above 0 and at most 1, as in 0.5 for half of the calls")
+	}
+	if c.Window < 1 || c.Window > 10_000 {
+		r.problem(at+".window", "must be from 1 to 10000 calls")
+	}
+	if c.Cooldown <= 0 {
+		r.problem(at+".cooldown", "must be longer than nothing, as in %v", jobs.DefaultThresholds.Cooldown)
+	}
+}

@@ -1,0 +1,81 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+
+	"tidegate/jobs"
+	"tidegate/routing"
+	"tidegate/routing/provider"
+	"tidegate/store"
+)
+
+// errNowhere says that nothing tells where tidegate runs.
+var errNowhere = errors.New("start `tidegate dev` in another shell, or name one with --database-url, $DATABASE_URL or `postgres:` in the configuration")
+
+// endpoints are where Postgres and NATS listen.
+type endpoints struct {
+	postgres, nats string
+	dev            *listening // the running dev that was found; nil: none was looked for
+}
+
+// endpoints finds out where tidegate runs: what the flags say, what the
+// configuration says, what the environment says, what a running dev wrote down.
+func (o *options) endpoints(config *Config) endpoints {
+	var e endpoints
+	if config != nil {
+		e.postgres, e.nats = config.Postgres.Reveal(), config.NATS.Reveal()
+	}
+	e.postgres = cmp.Or(o.postgres, e.postgres, os.Getenv("DATABASE_URL"))
+	e.nats = cmp.Or(o.nats, e.nats, os.Getenv("NATS_URL"))
+	if e.postgres != "" && e.nats != "" {
+		return e
+	}
+	if dir, err := o.dataDir(); err == nil && e.postgres == "" { // one's own Postgres with dev's NATS would be a surprise
+		if running, err := readListening(dir); err == nil {
+			return endpoints{postgres: running.Postgres, nats: cmp.Or(e.nats, running.NATS), dev: &running}
+		}
+	}
+	return e
+}
+
+// connect opens the database that tidegate runs on.
+func (o *options) connect(ctx context.Context, conns int) (*pgxpool.Pool, error) {
+	config, _, err := o.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	where := o.endpoints(config)
+	if where.postgres == "" {
+		return nil, fmt.Errorf("no Postgres is named and no dev runs here: %w", errNowhere)
+	}
+	return store.Connect(ctx, where.postgres, conns)
+}
+
+// loadConfig loads the configuration, or the defaults if there is no file.
+func (o *options) loadConfig() (*Config, []Warning, error) {
+	return LoadConfig(FindConfig(o.config, os.LookupEnv), os.LookupEnv, Known{Goals: routing.Goals(), Dialects: provider.Dialects()})
+}
+
+// dialNATS connects and stays connected: it tries again for ever, so that a
+// NATS that is away at the start is only away.
+func dialNATS(url, name string, wait bool) (*nats.Conn, error) {
+	conn, err := nats.Connect(url,
+		nats.Name(name),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(500*time.Millisecond),
+		nats.RetryOnFailedConnect(!wait),
+		nats.Timeout(3*time.Second),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("no NATS answers at %s: %w; start one with `nats-server -js`, or name another with --nats-url", RedactURL(jobs.Secret(url)), err)
+	}
+	return conn, nil
+}

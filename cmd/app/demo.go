@@ -1,0 +1,198 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"tidegate/jobs"
+	"tidegate/jobs/queue"
+	"tidegate/routing/simulator"
+)
+
+const (
+	demoPrompt      = "Summarise in at most three sentences what this Go package is for."
+	demoConcurrency = 8
+	demoMaxTokens   = 160
+)
+
+type demoFlags struct {
+	documents string
+	limit     int
+	pgBin     string
+}
+
+func newDemoCommand(o *options) *cobra.Command {
+	f := &demoFlags{}
+	cmd := &cobra.Command{
+		Use:     "demo",
+		GroupID: groupTry,
+		Short:   "Watch it summarise the Go standard library through an outage",
+		Long: `demo starts everything on this machine, throw-away: Postgres, NATS, a worker
+and three simulated providers of different price and speed. It enqueues one
+summary for every documented package of the Go standard library, and then lets
+the cheapest provider die, then all three, and brings them back. It ends with
+what that cost, and fails unless every document has exactly one answer and one
+event and no attempt was burned.
+
+With --config it uses your providers and stages no outage: that costs money.`,
+		Example: `  tidegate demo
+  tidegate demo --documents ./texts
+  tidegate demo --config tidegate.yaml --limit 20`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.demo(cmd, f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.documents, "documents", "", "folder of texts to summarise instead of the Go standard library")
+	flags.IntVar(&f.limit, "limit", 0, "at most this many documents")
+	flags.StringVar(&f.pgBin, "pg-bin", "", "folder with initdb and postgres (default: $TIDEGATE_PG_BIN, else the newest on this machine)")
+	return cmd
+}
+
+// A demo is one run of it.
+type demo struct {
+	out       io.Writer
+	documents []Document
+	config    *Config
+	route     jobs.Route
+	backbone  *Backbone
+	simulator *simulator.Server // nil: real providers, no outage
+	stack     *Stack
+	shown     *progress
+	events    *eventCounter
+	batch     jobs.Batch
+	outage    outage
+	began     time.Time
+}
+
+func (o *options) demo(cmd *cobra.Command, f *demoFlags) error {
+	d := &demo{out: cmd.OutOrStdout(), began: time.Now()}
+	if o.json {
+		d.out = cmd.ErrOrStderr() // the last line of the output is the object
+	}
+	if o.config != "" {
+		config, _, err := o.loadConfig()
+		if err != nil {
+			return err
+		}
+		if len(config.Routes) == 0 {
+			return fmt.Errorf("%s: routes: there is none to demonstrate", config.File)
+		}
+		d.config = config
+	}
+	defer d.close()
+	if err := d.start(cmd.Context(), f); err != nil {
+		return err
+	}
+	report, err := d.play(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if err := d.conclude(cmd.Context(), report); err != nil {
+		return err
+	}
+	if o.json {
+		if err := printCompactJSON(cmd.OutOrStdout(), report); err != nil {
+			return err
+		}
+	}
+	return report.verdict()
+}
+
+// start reads the documents and puts everything up.
+func (d *demo) start(ctx context.Context, f *demoFlags) error {
+	documents, err := demoDocuments(ctx, f)
+	if err != nil {
+		return err
+	}
+	d.documents = documents
+	d.backbone, err = StartBackbone(ctx, BackboneConfig{
+		Ephemeral: true, PostgresBin: f.pgBin, Conns: spareConns,
+		Say: func(line string) { fmt.Fprintln(d.out, line) },
+	})
+	if err != nil {
+		return err
+	}
+	if d.config == nil {
+		if err := d.simulate(); err != nil {
+			return err
+		}
+	}
+	_, routes := d.config.Build()
+	d.route = routes[0]
+	concurrency := demoConcurrency
+	if d.simulator == nil {
+		concurrency = d.config.Worker.Concurrency
+	}
+	d.stack, err = NewStack(ctx, StackConfig{
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Concurrency: concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
+	})
+	return err
+}
+
+func (d *demo) simulate() error {
+	providers := defaultProviders()
+	providers.Remember = true
+	server, err := simulator.New(providers)
+	if err != nil {
+		return err
+	}
+	if err := server.Listen(); err != nil {
+		return err
+	}
+	d.simulator = server
+	d.config = DefaultSimulated("http://" + server.Addr())
+	return nil
+}
+
+// demoDocuments reads what is to be summarised.
+func demoDocuments(ctx context.Context, f *demoFlags) ([]Document, error) {
+	var documents []Document
+	if f.documents == "" {
+		var err error
+		if documents, err = StandardLibrary(ctx); err != nil {
+			return nil, err
+		}
+	} else {
+		for document, err := range FolderDocuments(f.documents) {
+			var skipped *SkippedDocument
+			if errors.As(err, &skipped) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			documents = append(documents, document)
+		}
+	}
+	if f.limit > 0 && f.limit < len(documents) {
+		documents = documents[:f.limit]
+	}
+	return documents, nil
+}
+
+// enqueue makes a batch of the documents.
+func (d *demo) enqueue(ctx context.Context) error {
+	q, err := queue.New(d.backbone.Pool)
+	if err != nil {
+		return err
+	}
+	opts := lineOptions([]jobs.Route{d.route})
+	requests := make([]jobs.Request, len(d.documents))
+	for i, document := range d.documents {
+		requests[i] = documentRequest(document, demoPrompt, demoMaxTokens, opts)
+	}
+	d.batch, err = q.EnqueueMany(ctx, requests)
+	return err
+}
+
+func (d *demo) close() {
+	if d.backbone != nil {
+		_ = d.backbone.Stop()
+	}
+}

@@ -1,0 +1,180 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"tidegate/jobs"
+	"tidegate/store"
+)
+
+// A demoReport is what the demo ends with.
+type demoReport struct {
+	Documents         int     `json:"documents"`
+	Answered          int     `json:"answered"`
+	Lost              int     `json:"lost"`       // without a result, or without an event
+	Duplicates        int     `json:"duplicates"` // events or answers beyond the first of a document
+	AttemptsBurned    int     `json:"attempts_burned"`
+	CallsDuringOutage int     `json:"calls_during_outage"`
+	Rerouted          int     `json:"rerouted"` // answered elsewhere than at the first of the chain
+	PausedS           float64 `json:"paused_s"`
+	DrainedS          float64 `json:"drained_s"` // from the providers' return to the last event
+	CostUSD           float64 `json:"cost_usd"`
+	DearestUSD        float64 `json:"dearest_usd"` // had it all gone to the dearest
+
+	cost, dearest jobs.MicroUSD
+	dearestName   string
+	read          []jobs.ResultEvent // to read
+}
+
+// readers are documents that most people who try this know.
+var readers = []string{"net/http", "context", "encoding/json"}
+
+// report counts what was stored.
+func (d *demo) report(ctx context.Context, ended time.Time) (*demoReport, error) {
+	r := &demoReport{Documents: len(d.documents), CallsDuringOutage: d.outage.calls, PausedS: d.outage.held.Round(10 * time.Millisecond).Seconds()}
+	if !d.outage.ended.IsZero() {
+		r.DrainedS = ended.Sub(d.outage.ended).Round(10 * time.Millisecond).Seconds()
+	}
+	dearest := dearestOf(d.route.Chain)
+	r.dearestName = dearest.Name
+	stored := 0
+	for event, err := range d.stack.Store.Results(ctx, store.Filter{BatchID: d.batch.ID}) {
+		if err != nil {
+			return nil, err
+		}
+		stored++
+		if event.State == jobs.StateAnswered {
+			r.Answered++
+		}
+		if event.Target != d.route.Chain[0].Name {
+			r.Rerouted++
+		}
+		r.cost += event.Cost
+		r.dearest += dearest.Price.Cost(event.Usage)
+		r.choose(event)
+	}
+	r.Lost = r.Documents - min(stored, d.events.Distinct())
+	r.Duplicates = d.events.Repeated()
+	if d.simulator != nil {
+		r.Duplicates += d.simulator.Seen("*").AnsweredTwice
+	}
+	r.CostUSD, r.DearestUSD = r.cost.Dollars(), r.dearest.Dollars()
+	var err error
+	r.AttemptsBurned, err = d.stack.Store.AttemptsBurned(ctx)
+	return r, err
+}
+
+func dearestOf(chain []*jobs.Target) *jobs.Target {
+	dearest := chain[0]
+	for _, target := range chain {
+		if target.Price.Output > dearest.Price.Output {
+			dearest = target
+		}
+	}
+	return dearest
+}
+
+// choose keeps three answers to read: well-known ones, else the first.
+func (r *demoReport) choose(event jobs.ResultEvent) {
+	if event.State != jobs.StateAnswered {
+		return
+	}
+	for _, name := range readers {
+		if event.CustomID == name {
+			r.read = append([]jobs.ResultEvent{event}, r.read...)
+			return
+		}
+	}
+	if len(r.read) < len(readers) {
+		r.read = append(r.read, event)
+	}
+}
+
+// conclude shows the table, something to read, and what to try next.
+func (d *demo) conclude(_ context.Context, r *demoReport) error {
+	fmt.Fprintln(d.out)
+	if err := r.write(d.out, d.simulator != nil); err != nil {
+		return err
+	}
+	fmt.Fprintln(d.out)
+	for _, event := range r.read[:min(len(readers), len(r.read))] {
+		fmt.Fprintf(d.out, "%s\n%s\n\n", event.CustomID, indent(answerText(event.Body)))
+	}
+	fmt.Fprint(d.out, `Try next:
+  tidegate dev                                     the whole thing, to stay, on this machine
+  tidegate enqueue --text ./texts --prompt "…"     your own documents, in another shell beside it
+  OPENAI_API_KEY=… tidegate init && tidegate demo --config tidegate.yaml --limit 5     a real provider
+`)
+	return nil
+}
+
+func (r *demoReport) write(w io.Writer, staged bool) error {
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(table, "%s\t%s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("documents", "%d", r.Documents)
+	row("answered", "%d", r.Answered)
+	row("lost", "%d", r.Lost)
+	row("answered or announced twice", "%d", r.Duplicates)
+	row("River attempts burned", "%d", r.AttemptsBurned)
+	if staged {
+		row("calls during the outage", "%d (probes and what was in flight)", r.CallsDuringOutage)
+	}
+	row("re-routed", "%d", r.Rerouted)
+	if staged {
+		row("paused for", "%.1f s", r.PausedS)
+		row("drained in", "%.1f s", r.DrainedS)
+	}
+	row("cost", "%s", r.cost)
+	row("all at "+r.dearestName, "%s", r.dearest)
+	return table.Flush()
+}
+
+// verdict is nil if what tidegate promises was kept.
+func (r *demoReport) verdict() error {
+	var broken []error
+	if r.Lost != 0 {
+		broken = append(broken, fmt.Errorf("%d documents were lost", r.Lost))
+	}
+	if r.Answered != r.Documents {
+		broken = append(broken, fmt.Errorf("%d documents were not answered", r.Documents-r.Answered))
+	}
+	if r.Duplicates != 0 {
+		broken = append(broken, fmt.Errorf("%d answers or events too many", r.Duplicates))
+	}
+	if r.AttemptsBurned != 0 {
+		broken = append(broken, fmt.Errorf("%d attempts were burned", r.AttemptsBurned))
+	}
+	return errors.Join(broken...)
+}
+
+func indent(text string) string {
+	const width = 92
+	var out strings.Builder
+	column := 0
+	for _, word := range strings.Fields(text) {
+		if column > 0 && column+1+len(word) > width {
+			out.WriteString("\n")
+			column = 0
+		}
+		if column == 0 {
+			out.WriteString("  ")
+		} else {
+			out.WriteString(" ")
+		}
+		out.WriteString(word)
+		column += 1 + len(word)
+	}
+	return out.String()
+}
+
+// printCompactJSON writes one value on one line, whatever w is.
+func printCompactJSON(w io.Writer, value any) error { return json.NewEncoder(w).Encode(value) }

@@ -1,0 +1,253 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+
+	"tidegate/deploy/embedded"
+	"tidegate/jobs"
+	"tidegate/routing/simulator"
+)
+
+const defaultNATSPort = 4222
+
+type devFlags struct {
+	listen   string
+	natsPort int
+	pgBin    string
+}
+
+func newDevCommand(o *options) *cobra.Command {
+	f := &devFlags{}
+	cmd := &cobra.Command{
+		Use:     "dev",
+		GroupID: groupTry,
+		Short:   "Run the whole thing on this machine, in one process",
+		Long: `dev runs everything in one process: NATS with JetStream inside, a private
+Postgres beside it (found on this machine, or fetched), a worker, health and
+status over HTTP, and simulated providers as long as no configuration names
+real ones. What it is given stays in its data folder; started again it goes on.
+The other commands find it by that folder and need no flags.`,
+		Example: `  tidegate dev
+  tidegate dev --config tidegate.yaml --data ./data
+  tidegate dev --listen 127.0.0.1:0 --nats-port 0     # any free ports`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.dev(cmd, f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.listen, "listen", DefaultListen, "address of HTTP; wins over the configuration when given")
+	flags.IntVar(&f.natsPort, "nats-port", defaultNATSPort, "loopback port of the embedded NATS; 0: any free one")
+	flags.StringVar(&f.pgBin, "pg-bin", "", "folder with initdb and postgres (default: $TIDEGATE_PG_BIN, else the newest on this machine)")
+	return cmd
+}
+
+// A dev is everything in one process.
+type dev struct {
+	config    *Config
+	dir       string
+	backbone  *Backbone
+	simulator *simulator.Server // nil: the configuration names real providers
+	stack     *Stack
+	listener  net.Listener
+	log       zerolog.Logger
+	logFile   *os.File
+}
+
+func (o *options) dev(cmd *cobra.Command, f *devFlags) error {
+	began := time.Now()
+	ctx := cmd.Context()
+	d, err := o.startDev(ctx, cmd, f)
+	if d != nil {
+		defer d.close()
+	}
+	if err != nil {
+		return err
+	}
+	where := d.listening()
+	if err := writeListening(d.dir, where); err != nil {
+		return err
+	}
+	defer os.Remove(listeningPath(d.dir))
+	if o.json {
+		if err := printJSON(cmd.OutOrStdout(), where); err != nil {
+			return err
+		}
+	} else {
+		d.introduce(cmd.OutOrStdout(), time.Since(began))
+	}
+	err = d.run(ctx)
+	if !o.json {
+		fmt.Fprintln(cmd.OutOrStdout(), "Stopped. What was enqueued stays; `tidegate dev` goes on with it.")
+	}
+	return err
+}
+
+// startDev starts all parts. It returns what was started beside an error, to be
+// closed.
+func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags) (*dev, error) {
+	config, warnings, err := o.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	d := &dev{config: config}
+	if d.dir, err = o.dataDir(); err != nil {
+		return nil, err
+	}
+	if other, err := readListening(d.dir); err == nil {
+		return nil, fmt.Errorf("a dev runs on %s already (pid %d, %s): use that one, stop it, or choose another folder with --data", d.dir, other.PID, other.HTTP)
+	}
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	if err := d.openLog(o, cmd.ErrOrStderr()); err != nil {
+		return d, err
+	}
+	for _, warning := range warnings {
+		d.log.Warn().Msg(warning.String())
+	}
+	address := config.Listen
+	if cmd.Flags().Changed("listen") {
+		address = f.listen
+	}
+	if d.listener, err = listen(ctx, "--listen", address); err != nil {
+		return d, err
+	}
+	where := o.endpoints(config)
+	d.backbone, err = StartBackbone(ctx, BackboneConfig{
+		Dir: d.dir, PostgresURL: where.postgres, NATSURL: where.nats, PostgresBin: f.pgBin, NATSPort: f.natsPort, Conns: 2 * spareConns,
+		Say: func(line string) { d.log.Warn().Msg(line) },
+	})
+	if err != nil {
+		return d, explainPort(err)
+	}
+	return d, d.assemble(ctx)
+}
+
+// explainPort names the flag of the port that is taken.
+func explainPort(err error) error {
+	if errors.Is(err, embedded.ErrPortInUse) {
+		return fmt.Errorf("%w with --nats-port", err)
+	}
+	return err
+}
+
+// assemble puts the worker on the backbone, with simulated providers if there
+// are no others.
+func (d *dev) assemble(ctx context.Context) error {
+	if len(d.config.Targets) == 0 {
+		server, err := simulator.New(defaultProviders())
+		if err != nil {
+			return err
+		}
+		if err := server.Listen(); err != nil {
+			return err
+		}
+		d.simulator = server
+		d.config = DefaultSimulated("http://" + server.Addr())
+	}
+	_, routes := d.config.Build()
+	var err error
+	d.stack, err = NewStack(ctx, StackConfig{
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Log: d.log,
+		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
+	})
+	return err
+}
+
+// openLog logs everything into a file and warnings to the terminal, too.
+func (d *dev) openLog(o *options, terminal io.Writer) error {
+	visible, err := o.logger(terminal)
+	if err != nil {
+		return err
+	}
+	if d.logFile, err = os.OpenFile(d.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return fmt.Errorf("opening the log: %w", err)
+	}
+	level := visible.GetLevel()
+	warnings := &zerolog.FilteredLevelWriter{Writer: zerolog.LevelWriterAdapter{Writer: logWriter(terminal, o.json)}, Level: zerolog.WarnLevel}
+	d.log = zerolog.New(zerolog.MultiLevelWriter(d.logFile, warnings)).Level(level).With().Timestamp().Logger()
+	return nil
+}
+
+func (d *dev) logPath() string { return filepath.Join(d.dir, "tidegate.log") }
+
+// run works until ctx ends, then stops the parts in order.
+func (d *dev) run(ctx context.Context) error {
+	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var parts sync.WaitGroup
+	if d.simulator != nil {
+		parts.Go(func() { _ = d.simulator.Run(lasting) })
+	}
+	parts.Go(func() { _ = serveHTTP(lasting, d.listener, newHealthHandler(d.backbone.Pool)) })
+	err := d.stack.Run(ctx)
+	stop()
+	parts.Wait()
+	return err
+}
+
+func (d *dev) close() {
+	if d.backbone != nil {
+		if err := d.backbone.Stop(); err != nil {
+			d.log.Warn().Err(err).Msg("stopping")
+		}
+	}
+	if d.listener != nil {
+		_ = d.listener.Close()
+	}
+	if d.logFile != nil {
+		_ = d.logFile.Close()
+	}
+}
+
+func (d *dev) listening() listening {
+	l := listening{
+		PID: os.Getpid(), Postgres: d.backbone.URL, NATS: d.backbone.NATSURL, HTTP: "http://" + d.listener.Addr().String(), Data: d.dir,
+	}
+	if d.simulator != nil {
+		l.Simulator = "http://" + d.simulator.Addr()
+	}
+	return l
+}
+
+// introduce says where everything listens and where data lives.
+func (d *dev) introduce(w io.Writer, took time.Duration) {
+	l := d.listening()
+	fmt.Fprintf(w, "tidegate dev is ready, in %.2f s\n\n", took.Seconds())
+	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	row := func(name, value, note string) { fmt.Fprintf(table, "  %s\t%s\t%s\n", name, value, note) }
+	row("Postgres", RedactURL(jobs.Secret(l.Postgres)), d.postgresNote())
+	row("NATS", RedactURL(jobs.Secret(l.NATS)), "nats sub 'tidegate.>'")
+	row("HTTP", l.HTTP, "/healthz, /readyz, /v1/status")
+	if l.Simulator != "" {
+		row("Providers", l.Simulator, "simulated: "+strings.Join(d.simulator.Names(), ", ")+"; `tidegate init` for real ones")
+	} else {
+		row("Providers", d.config.File, fmt.Sprintf("%d targets", len(d.config.Targets)))
+	}
+	for _, route := range d.config.Routes {
+		row("Route", route.Name, strings.Join(route.Chain, " → "))
+	}
+	row("Data", d.dir, "")
+	row("Log", d.logPath(), "")
+	_ = table.Flush()
+	fmt.Fprint(w, "\nIn another shell: tidegate enqueue FILE, watch, status, results. Ctrl-C stops.\n\n")
+}
+
+func (d *dev) postgresNote() string {
+	if d.backbone.Postgres == nil {
+		return "as configured"
+	}
+	return "private, PostgreSQL " + d.backbone.Postgres.Installation().Version
+}

@@ -1,0 +1,235 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tidegate/deploy/embedded"
+	"tidegate/jobs"
+	"tidegate/migrations"
+	"tidegate/routing/provider"
+	"tidegate/store"
+	"tidegate/worker/publish"
+)
+
+const (
+	oldestPostgres = 140000 // as server_version_num says it
+	skewAllowed    = 2 * time.Second
+)
+
+func (e *examination) checkConfig(context.Context) {
+	const about = "configuration"
+	config, warnings, err := e.options.loadConfig()
+	if err != nil {
+		e.wrong(about, "mend the file; `tidegate init -` prints one that is right", "%v", err)
+		return
+	}
+	e.config, e.where = config, e.options.endpoints(config)
+	for _, warning := range warnings {
+		e.warn(about, "", "%s", warning)
+	}
+	if config.File == "" {
+		e.warn(about, "`tidegate init` writes one", "there is no file; `tidegate dev` uses simulated providers then")
+		return
+	}
+	e.ok(about, "%s: %d targets, %d routes", config.File, len(config.Targets), len(config.Routes))
+}
+
+func (e *examination) checkPostgres(ctx context.Context) {
+	const about = "postgres"
+	if e.config == nil {
+		return
+	}
+	if e.where.postgres == "" {
+		e.warn(about, "start `tidegate dev`, or set `postgres:`, $DATABASE_URL or --database-url", "none is named, and no dev runs here")
+		return
+	}
+	pool, err := store.Connect(ctx, e.where.postgres, 2)
+	if err != nil {
+		e.wrong(about, "start it, and check host, port, user and password", "%v", err)
+		return
+	}
+	defer pool.Close()
+	e.checkServer(ctx, about, pool)
+	pending, err := migrations.Pending(ctx, pool)
+	switch {
+	case err != nil:
+		e.wrong(about, "the user needs to read the schema tidegate", "%v", err)
+	case len(pending) > 0:
+		e.wrong(about, "run `tidegate migrate`", "%d migrations are missing", len(pending))
+	default:
+		e.ok(about, "%s, up to date", RedactURL(jobs.Secret(e.where.postgres)))
+		e.checkQueues(ctx, pool)
+	}
+}
+
+func (e *examination) checkServer(ctx context.Context, about string, pool *pgxpool.Pool) {
+	var version, connections int
+	var now time.Time
+	var replica bool
+	const ask = "SELECT current_setting('server_version_num')::int, current_setting('max_connections')::int, clock_timestamp(), pg_is_in_recovery()"
+	if err := pool.QueryRow(ctx, ask).Scan(&version, &connections, &now, &replica); err != nil {
+		e.wrong(about, "", "it does not answer a query: %v", err)
+		return
+	}
+	if version < oldestPostgres {
+		e.wrong(about, "use PostgreSQL 14 or newer", "its version is %d", version/10000)
+	}
+	if replica {
+		e.wrong(about, "point tidegate at the primary", "it is a replica and takes no writes")
+	}
+	if connections < 2*spareConns {
+		e.warn(about, fmt.Sprintf("raise max_connections: a worker uses about %d", spareConns), "max_connections is %d", connections)
+	}
+	if skew := time.Since(now).Abs(); skew > skewAllowed {
+		e.warn(about, "synchronise the clocks (NTP): deadlines are compared across machines", "its clock differs from this machine's by %s", skew.Round(time.Millisecond))
+	}
+}
+
+// checkQueues finds routes that have jobs and that this configuration does not
+// serve, and jobs that River gave up.
+func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
+	const about = "queues"
+	status, err := store.New(pool).Status(ctx)
+	if err != nil {
+		e.wrong(about, "", "%v", err)
+		return
+	}
+	served := map[string]bool{}
+	for _, route := range e.config.Routes {
+		served[route.Name] = true
+	}
+	for _, route := range status.Routes {
+		if route.Discarded > 0 {
+			e.warn(about, "look at them in river_job: they took their worker down each time", "%s: River gave up %d jobs", route.Route, route.Discarded)
+		}
+		if len(served) > 0 && !served[route.Route] && route.Waiting > 0 {
+			e.warn(about, "start a worker whose configuration has this route", "%s: %d jobs wait, and this configuration does not serve it", route.Route, route.Waiting)
+		}
+	}
+	if status.Behind > time.Minute {
+		e.warn(about, "check NATS", "%d events wait to be published, the oldest for %s", status.Outbox, status.Behind.Round(time.Second))
+	}
+}
+
+func (e *examination) checkNATS(ctx context.Context) {
+	const about = "nats"
+	if e.config == nil {
+		return
+	}
+	if e.where.nats == "" {
+		e.warn(about, "start `tidegate dev`, or set `nats:`, $NATS_URL or --nats-url", "none is named, and no dev runs here")
+		return
+	}
+	conn, err := dialNATS(e.where.nats, "tidegate doctor", true)
+	if err != nil {
+		e.wrong(about, "start it with JetStream (`nats-server -js`)", "%v", err)
+		return
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	js, err := jetstream.New(conn)
+	if err == nil {
+		_, err = js.AccountInfo(ctx)
+	}
+	if err != nil {
+		e.wrong(about, "start the server with JetStream (`nats-server -js`), and allow it to this account", "it has no JetStream: %v", err)
+		return
+	}
+	if _, err := js.Stream(ctx, publish.StreamName); err != nil {
+		e.warn(about, "the first worker makes it", "there is no stream %s yet", publish.StreamName)
+	}
+	e.ok(about, "%s, with JetStream", RedactURL(jobs.Secret(e.where.nats)))
+}
+
+// checkTargets looks at every target; it calls them only if it may.
+func (e *examination) checkTargets(call bool) func(context.Context) {
+	return func(ctx context.Context) {
+		if e.config == nil {
+			return
+		}
+		client := provider.New(provider.Config{UserAgent: "tidegate/" + programVersion()})
+		defer client.Close()
+		targets, _ := e.config.Build()
+		for _, target := range targets {
+			about := target.Name
+			if err := reach(ctx, target.BaseURL); err != nil {
+				e.wrong(about, "check base_url, DNS and the firewall", "%v", err)
+				continue
+			}
+			if !call {
+				e.ok(about, "%s can be reached (--call asks it for a token)", target.BaseURL)
+				continue
+			}
+			e.checkCall(ctx, client, target)
+		}
+	}
+}
+
+// reach opens a connection to where a base URL points.
+func reach(ctx context.Context, base string) error {
+	parsed, err := url.Parse(base)
+	if err != nil {
+		return fmt.Errorf("base_url cannot be read")
+	}
+	port := cmp.Or(parsed.Port(), map[string]string{"http": "80", "https": "443"}[parsed.Scheme])
+	dialer := net.Dialer{Timeout: checkTimeout}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(parsed.Hostname(), port))
+	if err != nil {
+		return fmt.Errorf("%s cannot be reached: %w", parsed.Host, err)
+	}
+	return conn.Close()
+}
+
+func (e *examination) checkCall(ctx context.Context, client *provider.Client, target *jobs.Target) {
+	body := []byte(`{"model":"auto","messages":[{"role":"user","content":"Say ok."}],"max_completion_tokens":16}`)
+	answer, err := client.Complete(ctx, target, body)
+	switch {
+	case err == nil:
+		e.ok(target.Name, "%s answered", answer.Model)
+	case err.Class == jobs.Auth:
+		e.wrong(target.Name, "check api_key and the model's name", "%v", err)
+	case err.Class == jobs.Quota:
+		e.wrong(target.Name, "add money to the account, or raise its limit", "%v", err)
+	default:
+		e.wrong(target.Name, "", "%v", err)
+	}
+}
+
+// checkMachine looks at what `tidegate dev` needs.
+func (e *examination) checkMachine(ctx context.Context) {
+	const about = "this machine"
+	if installation, err := embedded.FindPostgres(ctx, ""); err != nil {
+		e.warn(about, "", "for `dev` and `demo`: %v", strings.ReplaceAll(err.Error(), "\n", "\n                         "))
+	} else {
+		e.ok(about, "PostgreSQL %s for `dev` and `demo`, in %s", installation.Version, installation.BinDir)
+	}
+	dir, err := e.options.dataDir()
+	if err != nil {
+		e.warn(about, "name a folder with --data", "%v", err)
+		return
+	}
+	parent := dir
+	for _, err := os.Stat(parent); err != nil && parent != filepath.Dir(parent); _, err = os.Stat(parent) {
+		parent = filepath.Dir(parent)
+	}
+	probe, err := os.CreateTemp(parent, ".tidegate-doctor-*")
+	if err != nil {
+		e.warn(about, "choose another folder with --data", "the data folder %s cannot be written: %v", dir, err)
+		return
+	}
+	_ = probe.Close()
+	_ = os.Remove(probe.Name())
+	e.ok(about, "the data folder %s can be written", dir)
+}

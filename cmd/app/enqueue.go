@@ -1,0 +1,202 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"tidegate/jobs"
+	"tidegate/jobs/queue"
+	"tidegate/store"
+)
+
+type enqueueFlags struct {
+	text, prompt          string
+	maxTokens             int
+	route, goal, tenant   string
+	deadline              time.Duration
+	maxCost               float64
+	metadata              map[string]string
+	skipBad, dryRun, wait bool
+	output                string
+}
+
+func newEnqueueCommand(o *options) *cobra.Command {
+	f := &enqueueFlags{}
+	cmd := &cobra.Command{
+		Use:     "enqueue FILE|-",
+		GroupID: groupUse,
+		Short:   "Enqueue requests from JSONL, or a folder of documents",
+		Long: `enqueue reads one request a line: an OpenAI batch line, or a chat-completions
+body by itself. With --text it takes every text file of a folder instead, each
+with the --prompt before it. All requests become one batch, in one transaction:
+all are accepted or, at the first bad line, none (unless --skip-bad).
+
+Beside the fields of OpenAI, a batch line may have: route, optimization_goal,
+deadline, max_cost_usd, metadata, tenant. Flags are for lines that say nothing.`,
+		Example: `  tidegate enqueue requests.jsonl
+  tidegate enqueue requests.jsonl --wait -o results.jsonl
+  tidegate enqueue --text ./documents --prompt "Summarise in two sentences." --wait -o out.jsonl
+  cat requests.jsonl | tidegate enqueue - --route summaries --deadline 6h
+  tidegate enqueue requests.jsonl --dry-run`,
+		Args: func(_ *cobra.Command, args []string) error { return f.check(args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return o.enqueue(cmd, args, f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.text, "text", "", "folder of documents to take instead of JSONL")
+	flags.StringVar(&f.prompt, "prompt", "", "what to do with each document of --text")
+	flags.IntVar(&f.maxTokens, "max-tokens", 300, "longest answer to a document of --text, in tokens")
+	flags.StringVar(&f.route, "route", "", "route of requests that name none (default: by model, else the only one)")
+	flags.StringVar(&f.goal, "goal", "", "optimization goal of requests that name none")
+	flags.StringVar(&f.tenant, "tenant", "", "tenant of all requests")
+	flags.DurationVar(&f.deadline, "deadline", 0, "deadline of requests that name none, from now (default: the route's)")
+	flags.Float64Var(&f.maxCost, "max-cost-usd", 0, "most that one request may cost, of those that say nothing, in US dollars")
+	flags.StringToStringVar(&f.metadata, "metadata", nil, "key=value pairs to add to every request")
+	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out bad lines, and name them, instead of refusing all")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "enqueue nothing: count requests, estimate tokens and cost")
+	flags.BoolVar(&f.wait, "wait", false, "wait until every request has its result")
+	flags.StringVarP(&f.output, "output", "o", "", "with --wait: file to write results to, as lines of an OpenAI batch")
+	return cmd
+}
+
+func (f *enqueueFlags) check(args []string) error {
+	switch {
+	case f.text == "" && len(args) != 1:
+		return usagef("takes one file (- for the standard input), or --text DIR with --prompt")
+	case f.text != "" && len(args) != 0:
+		return usagef("takes a file or --text, not both")
+	case f.text != "" && f.prompt == "":
+		return usagef("--text needs a --prompt: what to do with each document")
+	case f.text == "" && f.prompt != "":
+		return usagef("--prompt goes with --text; a line of JSONL has its own prompt")
+	case f.output != "" && !f.wait:
+		return usagef("-o goes with --wait; later, use `tidegate results BATCH -o FILE`")
+	case f.dryRun && f.wait:
+		return usagef("--dry-run enqueues nothing, so there is nothing to --wait for")
+	case f.maxCost < 0 || f.deadline < 0 || f.maxTokens < 1:
+		return usagef("--max-cost-usd, --deadline and --max-tokens must be above zero")
+	}
+	return nil
+}
+
+func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) error {
+	ctx := cmd.Context()
+	if f.dryRun {
+		return o.dryRun(cmd, args, f)
+	}
+	pool, err := o.connect(ctx, 4)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	routes, err := store.Routes(ctx, pool)
+	if err != nil {
+		return err
+	}
+	source, err := f.open(cmd, args, routes)
+	if err != nil {
+		return err
+	}
+	defer source.close()
+	batch, err := insertAll(ctx, pool, cmd.ErrOrStderr(), source)
+	if err != nil {
+		return err
+	}
+	if err := o.reportEnqueued(cmd.OutOrStdout(), batch, source); err != nil || !f.wait {
+		return err
+	}
+	return o.awaitBatch(cmd, pool, batch, f.output)
+}
+
+// insertAll enqueues a source in one transaction.
+func insertAll(ctx context.Context, pool *pgxpool.Pool, messages io.Writer, source *source) (jobs.Batch, error) {
+	q, err := queue.New(pool)
+	if err != nil {
+		return jobs.Batch{}, err
+	}
+	shown := newProgress(messages, "enqueuing", 0)
+	defer shown.Done()
+	var batch jobs.Batch
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+		batch, err = q.StreamTx(ctx, tx, counted(source.requests, shown.Set))
+		return err
+	})
+	switch {
+	case errors.Is(err, queue.ErrEmpty):
+		return batch, fmt.Errorf("%s: there is no request in it", source.name)
+	case err != nil:
+		return batch, fmt.Errorf("%s: %w; nothing was enqueued", source.name, err)
+	}
+	return batch, nil
+}
+
+func counted(requests iter.Seq2[jobs.Request, error], count func(int)) iter.Seq2[jobs.Request, error] {
+	return func(yield func(jobs.Request, error) bool) {
+		n := 0
+		for request, err := range requests {
+			if n++; n%1000 == 0 {
+				count(n)
+			}
+			if !yield(request, err) {
+				return
+			}
+		}
+	}
+}
+
+func (o *options) reportEnqueued(out io.Writer, batch jobs.Batch, source *source) error {
+	if o.json {
+		return printJSON(out, map[string]any{"batch_id": batch.ID, "requests": batch.Total, "skipped": source.skipped})
+	}
+	fmt.Fprintf(out, "%s  %d requests", batch.ID, batch.Total)
+	if source.skipped > 0 {
+		fmt.Fprintf(out, ", %d bad lines left out", source.skipped)
+	}
+	fmt.Fprintln(out)
+	return nil
+}
+
+// pollBatch is how often --wait looks.
+const pollBatch = 250 * time.Millisecond
+
+// awaitBatch waits until a batch has ended, and writes its results.
+func (o *options) awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.Batch, output string) error {
+	ctx, s := cmd.Context(), store.New(pool)
+	shown := newProgress(cmd.ErrOrStderr(), "answered", batch.Total)
+	ticker := time.NewTicker(pollBatch)
+	defer ticker.Stop()
+	for !batch.Ended() {
+		select {
+		case <-ctx.Done():
+			shown.Done()
+			return fmt.Errorf("stopped waiting; the batch goes on: `tidegate results %s`", batch.ID)
+		case <-ticker.C:
+		}
+		now, err := s.Batch(ctx, batch.ID)
+		if err != nil {
+			shown.Say("still waiting: %v", err)
+			continue
+		}
+		batch = now
+		shown.Set(batch.Completed + batch.Failed)
+	}
+	shown.Done()
+	if output != "" {
+		if _, err := writeTo(cmd.OutOrStdout(), output, s.Results(ctx, store.Filter{BatchID: batch.ID}), writeOutputLine); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), batchView(batch))
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s  %s: %d answered, %d failed, in %s\n", batch.ID, batch.State, batch.Completed, batch.Failed,
+		batch.EndedAt.Sub(batch.CreatedAt).Round(time.Millisecond))
+	return nil
+}

@@ -1,0 +1,192 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidegate/jobs"
+	"tidegate/jobs/queue"
+	"tidegate/routing"
+)
+
+// A source is where requests come from.
+type source struct {
+	name     string // as a person reads it
+	requests iter.Seq2[jobs.Request, error]
+	skipped  int // bad lines that were left out, when all was read
+	close    func()
+}
+
+// open reads requests from what the arguments name.
+func (f *enqueueFlags) open(cmd *cobra.Command, args []string, routes []jobs.Route) (*source, error) {
+	s := &source{close: func() {}}
+	opts, err := f.lineOptions(routes)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case f.text != "":
+		s.name = f.text
+		s.requests, err = f.documents(cmd.ErrOrStderr(), opts)
+		if err != nil {
+			return nil, err
+		}
+	case args[0] == "-":
+		s.name, s.requests = "standard input", jobs.ReadLines(cmd.InOrStdin(), opts)
+	default:
+		file, err := os.Open(args[0])
+		if err != nil {
+			return nil, err
+		}
+		s.name, s.requests = args[0], jobs.ReadLines(file, opts)
+		s.close = func() { _ = file.Close() }
+	}
+	s.requests = f.fillIn(s.requests)
+	if f.skipBad {
+		s.requests = s.withoutBad(s.requests, cmd.ErrOrStderr())
+	}
+	return s, nil
+}
+
+// lineOptions lets the routes that there are claim lines.
+func (f *enqueueFlags) lineOptions(routes []jobs.Route) (jobs.LineOptions, error) {
+	opts := lineOptions(routes)
+	if f.route != "" {
+		if !opts.KnownRoute(f.route) {
+			return opts, &queue.UnknownRouteError{Route: f.route, Known: names(routes)}
+		}
+		opts.DefaultRoute = f.route
+	}
+	if f.goal != "" && !opts.KnownGoal(f.goal) {
+		return opts, usagef("--goal: %q is not known", f.goal)
+	}
+	opts.Tenant = f.tenant
+	if f.deadline > 0 {
+		opts.Deadline = func(string) time.Duration { return f.deadline }
+	}
+	return opts, nil
+}
+
+func names(routes []jobs.Route) []string {
+	all := make([]string, len(routes))
+	for i, route := range routes {
+		all[i] = route.Name
+	}
+	return all
+}
+
+// fillIn gives requests what the flags say and they do not.
+func (f *enqueueFlags) fillIn(requests iter.Seq2[jobs.Request, error]) iter.Seq2[jobs.Request, error] {
+	return func(yield func(jobs.Request, error) bool) {
+		for r, err := range requests {
+			if err == nil {
+				f.fillOne(&r)
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+func (f *enqueueFlags) fillOne(r *jobs.Request) {
+	if r.Goal == "" {
+		r.Goal = f.goal
+	}
+	if r.MaxCost == 0 {
+		r.MaxCost = jobs.USD(f.maxCost)
+	}
+	if r.Tenant == "" {
+		r.Tenant = f.tenant
+	}
+	for key, value := range f.metadata {
+		if r.Metadata == nil {
+			r.Metadata = map[string]string{}
+		}
+		if _, ok := r.Metadata[key]; !ok {
+			r.Metadata[key] = value
+		}
+	}
+}
+
+// withoutBad leaves out lines that are wrong, and says which.
+func (s *source) withoutBad(requests iter.Seq2[jobs.Request, error], messages io.Writer) iter.Seq2[jobs.Request, error] {
+	return func(yield func(jobs.Request, error) bool) {
+		for r, err := range requests {
+			var line *jobs.LineError
+			if errors.As(err, &line) && !line.Fatal {
+				s.skipped++
+				fmt.Fprintf(messages, "left out: %s: %s\n", s.name, strings.TrimSpace(err.Error()))
+				continue
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// anyModel stands in the body of a document's request: each target puts its own
+// in its place.
+const anyModel = "auto"
+
+// documents makes a request of each text of a folder.
+func (f *enqueueFlags) documents(messages io.Writer, opts jobs.LineOptions) (iter.Seq2[jobs.Request, error], error) {
+	if opts.DefaultRoute == "" {
+		return nil, usagef("--text needs a --route, since there is more than one")
+	}
+	return func(yield func(jobs.Request, error) bool) {
+		for document, err := range FolderDocuments(f.text) {
+			var skipped *SkippedDocument
+			if errors.As(err, &skipped) {
+				fmt.Fprintln(messages, skipped)
+				continue
+			}
+			if !yield(documentRequest(document, f.prompt, f.maxTokens, opts), err) {
+				return
+			}
+		}
+	}, nil
+}
+
+func documentRequest(document Document, prompt string, maxTokens int, opts jobs.LineOptions) jobs.Request {
+	request := jobs.Request{
+		Route: opts.DefaultRoute, CustomID: document.Name, Tenant: opts.Tenant,
+		Body: RequestBody(anyModel, prompt, document, maxTokens),
+	}
+	if deadline := opts.Deadline(opts.DefaultRoute); deadline > 0 {
+		request.Deadline = time.Now().Add(deadline)
+	}
+	return request
+}
+
+// lineOptions reads lines for the given routes: a line's model may choose the
+// route, a route gives its deadline, and where there is one route only it takes
+// what no other would.
+func lineOptions(routes []jobs.Route) jobs.LineOptions {
+	byModel, deadlines := map[string]string{}, map[string]time.Duration{}
+	for _, route := range routes {
+		deadlines[route.Name] = route.Deadline
+		for _, model := range route.Models {
+			byModel[model] = route.Name
+		}
+	}
+	opts := jobs.LineOptions{
+		Routes:     func(model string) (string, bool) { route, ok := byModel[model]; return route, ok },
+		KnownRoute: func(route string) bool { _, ok := deadlines[route]; return ok },
+		KnownGoal:  func(goal string) bool { return slices.Contains(routing.Goals(), goal) },
+		Deadline:   func(route string) time.Duration { return deadlines[route] },
+	}
+	if len(routes) == 1 {
+		opts.DefaultRoute = routes[0].Name
+	}
+	return opts
+}

@@ -1,0 +1,194 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+)
+
+// An exampleProvider is a target that the written configuration begins with.
+type exampleProvider struct {
+	target  string
+	account string
+	baseURL string
+	key     string // the variable that holds the key
+	model   string
+	context int    // tokens
+	price   string // USD per million tokens, when this was written
+}
+
+// exampleProviders are in the order of the example's chain: the cheapest first.
+var exampleProviders = []exampleProvider{
+	{"mistral-small", "mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "mistral-small-latest", 128_000, "{input: 0.10, output: 0.30}"},
+	{"deepseek-chat", "deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "deepseek-chat", 128_000, "{input: 0.27, cached_input: 0.07, output: 1.10}"},
+	{"gpt-5-mini", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "gpt-5-mini", 400_000, "{input: 0.25, cached_input: 0.025, output: 2.00}"},
+}
+
+// initText is a configuration that explains itself. Providers whose key is not
+// set come last and are commented out, so that it loads as it is.
+func initText(env func(string) (string, bool)) string {
+	var ready, waiting []exampleProvider
+	for _, p := range exampleProviders {
+		if key, _ := env(p.key); key != "" {
+			ready = append(ready, p)
+		} else {
+			waiting = append(waiting, p)
+		}
+	}
+	var text strings.Builder
+	text.WriteString(initHead)
+	for i, p := range ready {
+		text.WriteString(p.text(i == 0) + "\n")
+	}
+	for i, p := range waiting {
+		fmt.Fprintf(&text, "  # $%s is not set. To use this target, set it and remove the \"# \" before its lines.\n", p.key)
+		text.WriteString(commentOut(p.text(i == 0 && len(ready) == 0)) + "\n")
+	}
+	text.WriteString(initRoutesHead)
+	if len(ready) > 0 {
+		text.WriteString(exampleRoute(ready))
+	} else {
+		text.WriteString("  # Remove the \"# \" before these lines too, and leave in the chain what is a target above.\n" +
+			commentOut(exampleRoute(exampleProviders)))
+	}
+	return text.String() + initTail
+}
+
+func exampleRoute(chain []exampleProvider) string {
+	names := make([]string, len(chain))
+	for i, p := range chain {
+		names[i] = p.target
+	}
+	return fmt.Sprintf(initRoute, strings.Join(names, ", "))
+}
+
+// text writes the provider's target; the first one explains every key.
+func (p exampleProvider) text(first bool) string {
+	if first {
+		return fmt.Sprintf(initFirstTarget, p.target, p.account, p.baseURL, p.key, p.model, p.context, p.price)
+	}
+	return fmt.Sprintf(initNextTarget, p.target, p.account, p.baseURL, p.key, p.model, p.context, p.price)
+}
+
+// commentOut puts "# " before every line, behind the two blanks that the items
+// of a list are indented by.
+func commentOut(lines string) string {
+	var out strings.Builder
+	for line := range strings.Lines(lines) {
+		out.WriteString(strings.TrimRight("  # "+strings.TrimPrefix(line, "  "), " \n") + "\n")
+	}
+	return out.String()
+}
+
+const initHead = `# The configuration of tidegate.
+#
+#   tidegate doctor    checks it, and everything it names
+#   tidegate dev       runs it on this machine, with its own Postgres and NATS
+#
+# ${NAME} stands for a variable of the environment, ${NAME:-other} for one that
+# may be missing; write $${ for a ${ that is meant. Durations are like 30s, 24h or
+# 7d. A key that is not known, or a value that cannot be right, is refused with
+# its line. What is commented out shows a default, or what could stand there.
+
+# Where requests and results are kept. May be unset for dev, which brings its own.
+postgres: ${DATABASE_URL}
+
+# Where results are published. May be unset for dev, which brings its own.
+nats: ${NATS_URL}
+
+# Where the HTTP server listens. 0.0.0.0:8080 is every network of the machine.
+# listen: 127.0.0.1:8080
+
+# Targets: one model at one provider each. A target has a circuit, prices and
+# limits of its own. Any provider that speaks the OpenAI dialect can be added.
+targets:
+`
+
+const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits and statistics hang on it.
+  - name: %s
+
+    # The account at the vendor. Targets of one provider share its quota.
+    provider: %s
+
+    # Where it runs, if the provider has several regions.
+    # region: eu
+
+    # The wire format.
+    # dialect: openai
+
+    # Where its API is, without /chat/completions.
+    base_url: %s
+
+    # The key.
+    api_key: ${%s}
+
+    # Or the file that holds it: beside this one, or anywhere.
+    # api_key_file: /run/secrets/key
+
+    # The model, as the provider calls it.
+    model: %s
+
+    # The context window, in tokens. Longer requests pass this target by.
+    context_tokens: %d
+
+    # US dollars per million tokens; check today's price. Without cached_input,
+    # cached tokens cost as much as others. Without a price, costs are unknown.
+    price: %s
+
+    # The concurrency is calls at once from one worker; left out, there is no limit.
+    # limits: {concurrency: 50}
+
+    # How long a call may take to connect, until the first_byte of the answer, idle
+    # between two pieces of it, and in total. An answer comes whole: leave the model time.
+    # timeouts: {connect: 5s, first_byte: 2m, idle: 30s, total: 3m}
+
+    # When calls to this target stop: after failures_in_a_row, or when failure_rate
+    # of the last window calls failed. After a cooldown one call tries again.
+    # circuit: {failures_in_a_row: 5, failure_rate: 0.5, window: 20, cooldown: 1s}
+`
+
+const initNextTarget = `  - name: %s
+    provider: %s
+    base_url: %s
+    api_key: ${%s}
+    model: %s
+    context_tokens: %d
+    price: %s   # check today's price
+`
+
+const initRoutesHead = `# Routes: a request is sent to a route, which is a chain of targets and a queue.
+routes:
+`
+
+const initRoute = `  # The name is also that of the queue, and a part of the NATS subjects.
+  - name: summaries
+
+    # The targets, best first. When one fails, the next is called; when none may be
+    # called, requests wait until one may.
+    chain: [%s]
+
+    # How a target is chosen. ordered: the first of the chain that may be called.
+    # optimization_goal: ordered
+
+    # What to do when the best target may not be called. reroute: call the next.
+    # when_open: reroute
+
+    # How long a request is worth answering that has no deadline of its own; left
+    # out, for ever.
+    deadline: 24h
+
+    # Requests that name one of these models come to this route.
+    # models: [gpt-5-mini]
+`
+
+const initTail = `
+# The worker, which makes the calls.
+# worker:
+#   # Requests in one worker at once, with those that wait for a provider: 1 to 10000.
+#   concurrency: 200
+#
+#   # How long calls in flight may take to end when the worker is stopped.
+#   shutdown_timeout: 30s
+#
+#   # How long a request waits inside a worker during an outage before it goes back.
+#   hold_budget: 30m
+`

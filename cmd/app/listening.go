@@ -1,0 +1,50 @@
+package app
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// listening is what a running dev writes into its data folder, so that the
+// other commands need no flags beside it.
+type listening struct {
+	PID       int    `json:"pid"`
+	Postgres  string `json:"postgres"`
+	NATS      string `json:"nats"`
+	HTTP      string `json:"http"`
+	Simulator string `json:"simulator,omitempty"`
+	Data      string `json:"data"`
+}
+
+func listeningPath(dir string) string { return filepath.Join(dir, "listening.json") }
+
+func writeListening(dir string, l listening) error {
+	data, err := json.MarshalIndent(l, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing down where dev listens: %w", err)
+	}
+	if err := os.WriteFile(listeningPath(dir), append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("writing down where dev listens: %w", err)
+	}
+	return nil
+}
+
+// readListening reads what a dev wrote that still runs.
+func readListening(dir string) (listening, error) {
+	var l listening
+	data, err := os.ReadFile(listeningPath(dir))
+	if err != nil {
+		return l, err
+	}
+	if err := json.Unmarshal(data, &l); err != nil {
+		return l, fmt.Errorf("reading %s: %w", listeningPath(dir), err)
+	}
+	if err := syscall.Kill(l.PID, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+		return l, fmt.Errorf("the dev that used %s (pid %d) is gone", dir, l.PID)
+	}
+	return l, nil
+}

@@ -1,0 +1,85 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// options are the flags that every command has.
+type options struct {
+	config   string
+	data     string
+	postgres string
+	nats     string
+	logLevel string
+	json     bool
+}
+
+func (o *options) register(root *cobra.Command) {
+	flags := root.PersistentFlags()
+	flags.StringVar(&o.config, "config", "", "configuration file (default: $TIDEGATE_CONFIG, else ./tidegate.yaml if there is one)")
+	flags.StringVar(&o.data, "data", "", "folder of dev (default: $TIDEGATE_DATA, else "+shownDefaultData+")")
+	flags.StringVar(&o.postgres, "database-url", "", "Postgres URL (default: the configuration's, $DATABASE_URL, a running dev's)")
+	flags.StringVar(&o.nats, "nats-url", "", "NATS URL (default: the configuration's, $NATS_URL, a running dev's)")
+	flags.StringVar(&o.logLevel, "log-level", "info", "least level that is logged: trace, debug, info, warn, error, disabled")
+	flags.BoolVar(&o.json, "json", false, "print JSON for programs instead of text for people")
+}
+
+const shownDefaultData = "~/.local/share/tidegate"
+
+// dataDir is the folder of `tidegate dev`.
+func (o *options) dataDir() (string, error) {
+	for _, dir := range []string{o.data, os.Getenv("TIDEGATE_DATA")} {
+		if dir != "" {
+			return filepath.Abs(dir)
+		}
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "tidegate"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the data folder: %w; name one with --data", err)
+	}
+	return filepath.Join(home, ".local", "share", "tidegate"), nil
+}
+
+// logger logs to w what --log-level wants.
+func (o *options) logger(w io.Writer) (zerolog.Logger, error) {
+	level, err := zerolog.ParseLevel(strings.ToLower(o.logLevel))
+	if err != nil || o.logLevel == "" {
+		return zerolog.Nop(), usagef("--log-level: %q is not a level; use trace, debug, info, warn, error or disabled", o.logLevel)
+	}
+	return zerolog.New(logWriter(w, o.json)).Level(level).With().Timestamp().Logger(), nil
+}
+
+// logWriter writes for a person on a terminal, JSON elsewhere.
+func logWriter(w io.Writer, asJSON bool) io.Writer {
+	if isTerminal(w) && !asJSON {
+		return zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000"}
+	}
+	return w
+}
+
+// isTerminal tells whether w is a terminal, where progress may be redrawn.
+func isTerminal(w any) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// printJSON writes one value, indented on a terminal, on one line elsewhere.
+func printJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	if isTerminal(w) {
+		encoder.SetIndent("", "  ")
+	}
+	return encoder.Encode(value)
+}

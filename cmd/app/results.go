@@ -1,0 +1,217 @@
+package app
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidegate/jobs"
+	"tidegate/store"
+	"tidegate/worker/publish"
+)
+
+type resultsFlags struct {
+	batch, route, tenant, state string
+	since                       time.Duration
+	limit                       int
+	output                      string
+	republish                   bool
+}
+
+func newResultsCommand(o *options) *cobra.Command {
+	f := &resultsFlags{}
+	cmd := &cobra.Command{
+		Use:     "results [BATCH|REQUEST]",
+		GroupID: groupUse,
+		Short:   "Read stored results",
+		Long: `results reads what was stored, in the order in which requests were accepted.
+On a terminal it prints text to read; into a file or a pipe it prints lines as
+in the output file of an OpenAI batch. With --json each line holds everything
+that is known of a result, the same as its event.`,
+		Example: `  tidegate results batch_01a20aa4c8c97515ab796077d867f88c -o results.jsonl
+  tidegate results --route summaries --since 10m --limit 5
+  tidegate results --state refused --json
+  tidegate results batch_01a20aa4c8c97515ab796077d867f88c --republish`,
+		Args: arguments(0, 1, "the id of a batch or of a request, or none"),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.results(cmd, args, f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.batch, "batch", "", "only of this batch")
+	flags.StringVar(&f.route, "route", "", "only of this route")
+	flags.StringVar(&f.tenant, "tenant", "", "only of this tenant")
+	flags.StringVar(&f.state, "state", "", "only in this state: answered, refused, expired, cancelled, poison")
+	flags.DurationVar(&f.since, "since", 0, "only those stored in this time until now, as in 10m")
+	flags.IntVar(&f.limit, "limit", 0, "at most this many")
+	flags.StringVarP(&f.output, "output", "o", "", "file to write to instead of the standard output")
+	flags.BoolVar(&f.republish, "republish", false, "send the events of a batch or request to NATS once more, under the ids that they have")
+	return cmd
+}
+
+func (o *options) results(cmd *cobra.Command, args []string, f *resultsFlags) error {
+	filter, err := f.filter(args)
+	if err != nil {
+		return err
+	}
+	pool, err := o.connect(cmd.Context(), 2)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	s := store.New(pool)
+	if filter.BatchID != "" {
+		if _, err := s.Batch(cmd.Context(), filter.BatchID); err != nil {
+			return err
+		}
+	}
+	if f.republish {
+		n, err := s.Republish(cmd.Context(), filter.BatchID, filter.RequestID)
+		if err == nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "%d events go out once more\n", n)
+		}
+		return err
+	}
+	write := o.resultWriter(cmd.OutOrStdout(), f.output)
+	n, err := writeTo(cmd.OutOrStdout(), f.output, s.Results(cmd.Context(), filter), write)
+	if err != nil {
+		return err
+	}
+	if n == 0 && filter.RequestID != "" {
+		return fmt.Errorf("request %s has no result yet, or is not known", filter.RequestID)
+	}
+	if f.output != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "wrote %d results to %s\n", n, f.output)
+	}
+	return nil
+}
+
+func (f *resultsFlags) filter(args []string) (store.Filter, error) {
+	filter := store.Filter{BatchID: f.batch, Route: f.route, Tenant: f.tenant, State: jobs.State(f.state), Limit: f.limit}
+	if f.since > 0 {
+		filter.Since = time.Now().Add(-f.since)
+	}
+	if len(args) == 1 {
+		if strings.HasPrefix(args[0], "batch_") {
+			filter.BatchID = args[0]
+		} else {
+			filter.RequestID = args[0]
+		}
+	}
+	if filter.State != "" && !isState(filter.State) {
+		return filter, usagef("--state: %q is not a state; use answered, refused, expired, cancelled or poison", filter.State)
+	}
+	if f.republish && filter.BatchID == "" && filter.RequestID == "" {
+		return filter, usagef("--republish: name a batch or a request")
+	}
+	return filter, nil
+}
+
+func isState(state jobs.State) bool {
+	for _, known := range jobs.States() {
+		if state == known {
+			return true
+		}
+	}
+	return false
+}
+
+// A writeResult writes one result.
+type writeResult func(w io.Writer, e *jobs.ResultEvent) error
+
+// resultWriter chooses how results are written: for a person, for a program
+// that knows OpenAI's batches, or whole.
+func (o *options) resultWriter(stdout io.Writer, output string) writeResult {
+	switch {
+	case o.json:
+		return writeWhole
+	case output == "" && isTerminal(stdout):
+		return writeForPerson
+	default:
+		return writeOutputLine
+	}
+}
+
+func writeOutputLine(w io.Writer, e *jobs.ResultEvent) error {
+	_, err := w.Write(append(jobs.AppendOutputLine(nil, cmp.Or(e.CustomID, e.RequestID), &e.Result), '\n'))
+	return err
+}
+
+func writeWhole(w io.Writer, e *jobs.ResultEvent) error {
+	return json.NewEncoder(w).Encode(publish.Body(e))
+}
+
+func writeForPerson(w io.Writer, e *jobs.ResultEvent) error {
+	head := fmt.Sprintf("── %s · %s", cmp.Or(e.CustomID, e.RequestID), e.State)
+	if e.Target != "" {
+		head += fmt.Sprintf(" · %s · %d tokens · %s", e.Target, e.Usage.Output, e.Cost)
+	}
+	text := answerText(e.Body)
+	if e.State != jobs.StateAnswered {
+		text = strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Class, e.Code, e.Message))
+	}
+	_, err := fmt.Fprintf(w, "%s\n%s\n\n", head, text)
+	return err
+}
+
+// answerText is what the assistant said, from a chat-completion object.
+func answerText(body []byte) string {
+	var said struct {
+		Choices []struct {
+			Message struct {
+				Content string `json:"content"`
+				Refusal string `json:"refusal"`
+			} `json:"message"`
+		} `json:"choices"`
+	}
+	if json.Unmarshal(body, &said) != nil || len(said.Choices) == 0 {
+		return string(body)
+	}
+	return cmp.Or(said.Choices[0].Message.Content, said.Choices[0].Message.Refusal)
+}
+
+// writeTo writes results to a file, or to stdout if none is named. The file
+// appears whole or not at all.
+func writeTo(stdout io.Writer, path string, results iter.Seq2[jobs.ResultEvent, error], write writeResult) (int, error) {
+	if path == "" || path == "-" {
+		return writeAll(stdout, results, write)
+	}
+	part := path + ".part"
+	file, err := os.Create(part)
+	if err != nil {
+		return 0, fmt.Errorf("writing results: %w", err)
+	}
+	n, err := writeAll(file, results, write)
+	if closing := file.Close(); err == nil {
+		err = closing
+	}
+	if err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		_ = os.Remove(part)
+		return n, fmt.Errorf("writing results to %s: %w", path, err)
+	}
+	return n, nil
+}
+
+func writeAll(w io.Writer, results iter.Seq2[jobs.ResultEvent, error], write writeResult) (int, error) {
+	buffered := bufio.NewWriterSize(w, 1<<16)
+	n := 0
+	for event, err := range results {
+		if err != nil {
+			return n, err
+		}
+		if err := write(buffered, &event); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, buffered.Flush()
+}

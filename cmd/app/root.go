@@ -1,0 +1,132 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of the program.
+const (
+	exitOK      = 0
+	exitFailure = 1 // it was asked rightly and did not succeed
+	exitUsage   = 2 // it was asked wrongly: a flag, an argument
+)
+
+// version is set by the linker; otherwise the module's own is shown.
+var version string
+
+// Execute runs the program with args and returns its exit code. It stops what
+// it does, in order, when ctx ends.
+func Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := New()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var usage *usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintf(stderr, "tidegate: %v\nSee '%s --help'.\n", err, command.CommandPath())
+		return exitUsage
+	}
+	var quiet *quietError
+	if !errors.As(err, &quiet) {
+		fmt.Fprintf(stderr, "tidegate: %v\n", err)
+	}
+	return exitFailure
+}
+
+// New returns the whole command.
+func New() *cobra.Command {
+	o := &options{}
+	root := &cobra.Command{
+		Use:   "tidegate",
+		Short: "Answers batches of LLM prompts in the background, through any outage",
+		Long: `tidegate answers large batches of LLM prompts in the background, once each.
+Producers put completion jobs into a Postgres-backed River queue; workers take
+them through circuit breakers and a chain of providers; results go out on NATS.
+When every provider is down, jobs pause instead of failing, and the backlog
+drains by itself afterwards.
+
+Start here:
+  tidegate demo      watch it survive an outage (about 40 s, needs nothing)
+  tidegate dev       the whole thing on this machine, in one process
+  tidegate init      write a configuration for your own providers`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Version:       programVersion(),
+		Args:          noArguments,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	o.register(root)
+	root.AddGroup(
+		&cobra.Group{ID: groupTry, Title: "Try it:"},
+		&cobra.Group{ID: groupUse, Title: "Use it:"},
+		&cobra.Group{ID: groupRun, Title: "Run it:"},
+	)
+	root.AddCommand(
+		newDemoCommand(o), newDevCommand(o), newInitCommand(),
+		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o),
+		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newSimulateCommand(o),
+	)
+	return root
+}
+
+const (
+	groupTry = "try"
+	groupUse = "use"
+	groupRun = "run"
+)
+
+func programVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// A usageError says that the program was called wrongly.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// usagef returns a usageError.
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// A quietError fails the program after everything was said already.
+type quietError struct{ err error }
+
+func (e *quietError) Error() string { return e.err.Error() }
+func (e *quietError) Unwrap() error { return e.err }
+
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		if cmd.HasSubCommands() {
+			return usagef("there is no command %q", args[0])
+		}
+		return usagef("takes no arguments, got %q", args[0])
+	}
+	return nil
+}
+
+// arguments wants between least and most arguments, described by what.
+func arguments(least, most int, what string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return usagef("takes %s, got %d arguments", what, len(args))
+		}
+		return nil
+	}
+}

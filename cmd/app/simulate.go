@@ -1,0 +1,88 @@
+package app
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+
+	"tidegate/routing/simulator"
+)
+
+// defaultSimulate is where `simulate` listens, and what compose files use.
+const defaultSimulate = "127.0.0.1:8090"
+
+func newSimulateCommand(o *options) *cobra.Command {
+	var address, script string
+	cmd := &cobra.Command{
+		Use:     "simulate",
+		GroupID: groupTry,
+		Short:   "Run simulated LLM providers that fail on command",
+		Long: `simulate serves LLM providers over real HTTP: they answer with a summary of the
+document they were sent, count tokens, keep limits, and fail as real ones do,
+by a script or on command. Without --script there are three: cheap, fast, dear.
+The base URL of a target is http://ADDRESS/NAME/v1.
+
+Faults are commanded over HTTP, "*" for all providers:
+  curl -X PUT  http://ADDRESS/_simulator/providers/cheap/fault -d '{"mode":"unavailable","for":"2m"}'
+  curl -X DELETE http://ADDRESS/_simulator/providers/cheap/fault
+  curl http://ADDRESS/_simulator/providers`,
+		Example: `  tidegate simulate
+  tidegate simulate --listen 0.0.0.0:8090 --script drill.yaml`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := simulatorConfig(script)
+			if err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("listen") || config.Listen == "" {
+				config.Listen = address
+			}
+			server, err := simulator.New(config)
+			if err != nil {
+				return fmt.Errorf("--script: %w", err)
+			}
+			if err := server.Listen(); err != nil {
+				return err
+			}
+			for _, name := range server.Names() {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%-8s %s\n", name, server.BaseURL(name))
+			}
+			return server.Run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&address, "listen", defaultSimulate, "address to listen on")
+	cmd.Flags().StringVar(&script, "script", "", "YAML file of providers, limits and faults")
+	return cmd
+}
+
+// simulatorConfig reads a script, or gives the three providers that
+// DefaultSimulated routes to.
+func simulatorConfig(path string) (simulator.Config, error) {
+	if path == "" {
+		return defaultProviders(), nil
+	}
+	var config simulator.Config
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return config, fmt.Errorf("reading the script: %w", err)
+	}
+	if err := yaml.UnmarshalWithOptions(data, &config, yaml.Strict()); err != nil {
+		return config, fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, true))
+	}
+	return config, nil
+}
+
+// defaultProviders are slow and cheap, quick and dear, and in between.
+func defaultProviders() simulator.Config {
+	provider := func(name, model string, median, p99 time.Duration) simulator.Provider {
+		return simulator.Provider{Name: name, Models: []string{model}, ContextTokens: 128_000, Latency: simulator.Latency{Median: median, P99: p99}}
+	}
+	return simulator.Config{Providers: []simulator.Provider{
+		provider("cheap", "sim-small", 900*time.Millisecond, 3*time.Second),
+		provider("fast", "sim-medium", 250*time.Millisecond, 800*time.Millisecond),
+		provider("dear", "sim-large", 400*time.Millisecond, 1500*time.Millisecond),
+	}}
+}

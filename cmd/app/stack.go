@@ -1,0 +1,119 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/rs/zerolog"
+
+	"tidegate/jobs"
+	"tidegate/routing"
+	"tidegate/routing/provider"
+	"tidegate/store"
+	"tidegate/worker"
+	"tidegate/worker/publish"
+)
+
+// What the floors below declare and what fits it: all in one place.
+var (
+	_ worker.Store     = (*store.Store)(nil)
+	_ worker.Router    = (*routing.Router)(nil)
+	_ publish.Outbox   = (*store.Store)(nil)
+	_ routing.Provider = (*provider.Client)(nil)
+)
+
+// dayEvery is how often a worker looks whether the partitions of the next days
+// are there.
+const dayEvery = time.Hour
+
+// A StackConfig says what a Stack is put together from.
+type StackConfig struct {
+	Pool        *pgxpool.Pool
+	Conn        *nats.Conn
+	Routes      []jobs.Route
+	Concurrency int           // of the worker; zero: its default
+	StopTimeout time.Duration // of the worker; zero: its default
+	HoldBudget  time.Duration // of the worker; zero: its default
+	Log         zerolog.Logger
+}
+
+// A Stack is one worker process: store, router, provider, worker, relay. Make
+// one with NewStack, and Run it once.
+type Stack struct {
+	Store    *store.Store
+	Router   *routing.Router
+	Worker   *worker.Worker
+	relay    *publish.Relay
+	provider *provider.Client
+	config   StackConfig
+}
+
+// NewStack puts a worker process together and tells producers its routes. The
+// database must have been migrated.
+func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
+	s := &Stack{Store: store.New(config.Pool), provider: provider.New(provider.Config{UserAgent: "tidegate/" + programVersion()}), config: config}
+	if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
+		return nil, err
+	}
+	s.Router = routing.New(routing.Config{
+		Routes: config.Routes, Provider: s.provider, Seed: rand.Uint64(),
+		OnChange: func(c jobs.Circuit) { s.Worker.CircuitChanged(c) },
+	})
+	relay, err := publish.New(publish.Config{Outbox: s.Store, Conn: config.Conn, Log: config.Log})
+	if err != nil {
+		return nil, err
+	}
+	s.relay = relay
+	names := make([]string, len(config.Routes))
+	for i, route := range config.Routes {
+		names[i] = route.Name
+	}
+	s.Worker, err = worker.New(worker.Config{
+		Pool: config.Pool, Store: s.Store, Router: s.Router, Queues: names, Concurrency: config.Concurrency,
+		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Name: workerName(), Log: config.Log, Stored: relay.Wake,
+	})
+	return s, err
+}
+
+// workerName is unique to this start of this process.
+func workerName() string {
+	host, _ := os.Hostname()
+	return fmt.Sprintf("%s-%d-%s", cmp.Or(host, "worker"), os.Getpid(), time.Now().UTC().Format("20060102T150405.000"))
+}
+
+// Run works until ctx ends, then stops in order: the worker first, then the
+// relay, which sends what the last commits owed.
+func (s *Stack) Run(ctx context.Context) error {
+	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var parts sync.WaitGroup
+	parts.Go(func() { s.relay.Run(lasting) })
+	parts.Go(func() { s.addDays(lasting) })
+	err := s.Worker.Run(ctx)
+	stop()
+	parts.Wait()
+	s.provider.Close()
+	return err
+}
+
+// addDays keeps partitions ready for the attempts of the next days.
+func (s *Stack) addDays(ctx context.Context) {
+	ticker := time.NewTicker(dayEvery)
+	defer ticker.Stop()
+	for {
+		if _, err := s.Store.AddAttemptDays(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			s.config.Log.Warn().Err(err).Msg("partitions for the next days were not made; it is repeated")
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

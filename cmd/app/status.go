@@ -1,0 +1,196 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidegate/jobs"
+	"tidegate/store"
+)
+
+func newStatusCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "status",
+		GroupID: groupUse,
+		Short:   "Show backlog, circuits and rates",
+		Long: `status shows what waits and what runs on each route, where each target's
+circuit stands and why, what was answered in the last minute and at what cost,
+the newest batches, and what is owed to NATS.`,
+		Example: `  tidegate status
+  tidegate status --json | jq .routes`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			pool, err := o.connect(cmd.Context(), 2)
+			if err != nil {
+				return err
+			}
+			defer pool.Close()
+			status, err := store.New(pool).Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if o.json {
+				return printJSON(cmd.OutOrStdout(), viewStatus(status))
+			}
+			return writeStatus(cmd.OutOrStdout(), status)
+		},
+	}
+}
+
+// A statusView is a status as JSON shows it.
+type statusView struct {
+	At       time.Time          `json:"at"`
+	Routes   []routeView        `json:"routes"`
+	Targets  []targetView       `json:"targets"`
+	Results  map[jobs.State]int `json:"results_last_minute"`
+	Batches  []batchView        `json:"batches"`
+	Outbox   int                `json:"outbox"`
+	BehindMS int64              `json:"outbox_behind_ms"`
+}
+
+type routeView struct {
+	Route     string    `json:"route"`
+	Waiting   int       `json:"waiting"`
+	Running   int       `json:"running"`
+	Discarded int       `json:"discarded"`
+	Paused    bool      `json:"paused"`
+	Oldest    time.Time `json:"oldest,omitzero"`
+}
+
+type targetView struct {
+	Target        string            `json:"target"`
+	Circuit       jobs.CircuitState `json:"circuit"`
+	Since         time.Time         `json:"since,omitzero"`
+	Reason        string            `json:"reason"`
+	CooldownUntil time.Time         `json:"cooldown_until,omitzero"`
+	Calls         int               `json:"calls_last_minute"`
+	Answered      int               `json:"answered_last_minute"`
+	MedianMS      int64             `json:"median_ms"`
+	CostMicroUSD  jobs.MicroUSD     `json:"cost_micro_usd_last_minute"`
+}
+
+type batchView struct {
+	ID        string          `json:"id"`
+	Tenant    string          `json:"tenant"`
+	State     jobs.BatchState `json:"state"`
+	Total     int             `json:"total"`
+	Completed int             `json:"completed"`
+	Failed    int             `json:"failed"`
+	CreatedAt time.Time       `json:"created_at"`
+	EndedAt   time.Time       `json:"ended_at,omitzero"`
+}
+
+func viewStatus(s store.Status) statusView {
+	view := statusView{At: s.At, Results: s.Results, Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds()}
+	for _, r := range s.Routes {
+		view.Routes = append(view.Routes, routeView(r))
+	}
+	for _, b := range s.Batches {
+		view.Batches = append(view.Batches, batchView(b))
+	}
+	did := map[string]store.TargetStatus{}
+	for _, t := range s.Targets {
+		did[t.Target] = t
+	}
+	for _, c := range s.Circuits {
+		t := did[c.Target]
+		view.Targets = append(view.Targets, targetView{
+			Target: c.Target, Circuit: c.State, Since: c.Since, Reason: c.Reason, CooldownUntil: c.CooldownUntil,
+			Calls: t.Calls, Answered: t.Answered, MedianMS: t.Median.Milliseconds(), CostMicroUSD: t.Cost,
+		})
+	}
+	return view
+}
+
+func writeStatus(w io.Writer, s store.Status) error {
+	view := viewStatus(s)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "ROUTE\tWAITING\tRUNNING\tOLDEST\tSTATE")
+	for _, r := range view.Routes {
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\n", r.Route, r.Waiting, r.Running, age(s.At, r.Oldest), routeState(r))
+	}
+	fmt.Fprintln(table, "\nTARGET\tCIRCUIT\tSINCE\tCALLS/MIN\tANSWERED\tMEDIAN\tCOST/MIN\tWHY")
+	for _, t := range view.Targets {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", t.Target, circuitState(s.At, t), age(s.At, t.Since), t.Calls, t.Answered,
+			time.Duration(t.MedianMS)*time.Millisecond, t.CostMicroUSD, shorten(t.Reason, 60))
+	}
+	if len(view.Batches) > 0 {
+		fmt.Fprintln(table, "\nBATCH\tSTATE\tANSWERED\tFAILED\tTOTAL\tAGE")
+	}
+	for _, b := range view.Batches {
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\n", b.ID, b.State, b.Completed, b.Failed, b.Total, age(s.At, b.CreatedAt))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\nLast minute: %s. Owed to NATS: %s.\n", lastMinute(view.Results), owed(view, s.Behind))
+	return nil
+}
+
+func routeState(r routeView) string {
+	switch {
+	case r.Paused:
+		return "paused"
+	case r.Discarded > 0:
+		return fmt.Sprintf("flows (%d given up)", r.Discarded)
+	default:
+		return "flows"
+	}
+}
+
+// circuitState adds how long a cooldown still runs.
+func circuitState(now time.Time, t targetView) string {
+	if wait := t.CooldownUntil.Sub(now); wait > 0 {
+		return fmt.Sprintf("%s, %s left", t.Circuit, wait.Round(time.Second))
+	}
+	return string(t.Circuit)
+}
+
+func lastMinute(results map[jobs.State]int) string {
+	var parts []string
+	for _, state := range jobs.States() {
+		if n := results[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, state))
+		}
+	}
+	if len(parts) == 0 {
+		return "no results"
+	}
+	return strings.Join(parts, ", ")
+}
+
+func owed(view statusView, behind time.Duration) string {
+	if view.Outbox == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("%d events, the oldest for %s", view.Outbox, behind.Round(time.Second))
+}
+
+// age is how long ago t was, as a person says it.
+func age(now, t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	switch ago := max(now.Sub(t), 0); {
+	case ago < time.Minute:
+		return ago.Round(time.Second).String()
+	case ago < 48*time.Hour:
+		return strings.TrimSuffix(ago.Round(time.Minute).String(), "0s")
+	default:
+		return fmt.Sprintf("%dd", int(ago.Hours()/24))
+	}
+}
+
+// shorten cuts a text to a width, in characters.
+func shorten(text string, width int) string {
+	runes := []rune(strings.Join(strings.Fields(text), " "))
+	if len(runes) <= width {
+		return string(runes)
+	}
+	return string(runes[:width-1]) + "…"
+}

@@ -1,0 +1,75 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"tidegate/migrations"
+)
+
+// spareConns is what River, loads, commits and the relay need of a pool.
+const spareConns = 12
+
+func newWorkCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "work",
+		GroupID: groupRun,
+		Short:   "Work the queues of the configured routes",
+		Long: `work takes jobs from the queues of all configured routes, has their requests
+answered, stores the results and publishes them. Run as many as you like on one
+database. SIGTERM stops in order: nothing new is taken, calls in flight get
+worker.shutdown_timeout to end, everything else goes back to its queue with its
+attempts.`,
+		Example: `  tidegate work --config tidegate.yaml`,
+		Args:    noArguments,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.work(cmd) },
+	}
+}
+
+func (o *options) work(cmd *cobra.Command) error {
+	ctx := cmd.Context()
+	log, err := o.logger(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	config, warnings, err := o.loadConfig()
+	if err != nil {
+		return err
+	}
+	for _, warning := range warnings {
+		log.Warn().Msg(warning.String())
+	}
+	if len(config.Routes) == 0 {
+		return errors.New("no route is configured, so there is nothing to work: `tidegate init` writes a configuration")
+	}
+	where := o.endpoints(config)
+	if where.nats == "" {
+		return errors.New("no NATS is named: set `nats:` in the configuration, $NATS_URL or --nats-url")
+	}
+	pool, err := o.connect(ctx, spareConns)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if pending, err := migrations.Pending(ctx, pool); err != nil || len(pending) > 0 {
+		return errors.Join(err, fmt.Errorf("the database is not up to date (%d migrations are missing): run `tidegate migrate` first", len(pending)))
+	}
+	conn, err := dialNATS(where.nats, "tidegate worker", false)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, routes := config.Build()
+	stack, err := NewStack(ctx, StackConfig{
+		Pool: pool, Conn: conn, Routes: routes, Log: log,
+		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget,
+	})
+	if err != nil {
+		return err
+	}
+	log.Info().Int("routes", len(routes)).Str("version", programVersion()).Msg("working")
+	defer log.Info().Msg("stopped")
+	return stack.Run(ctx)
+}
