@@ -1,0 +1,7 @@
+package jobs
+
+type class struct{}
+
+func (class) init() {}
+
+func init() {}

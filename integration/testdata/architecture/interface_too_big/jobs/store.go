@@ -1,0 +1,16 @@
+package jobs
+
+type justRight interface {
+	A()
+	B()
+	C()
+	D()
+}
+
+type tooBig interface {
+	justRight
+	E()
+	F()
+	G()
+	H()
+}

@@ -1,0 +1,3 @@
+package worker
+
+import _ "tidegate/routing"

@@ -1,0 +1,2 @@
+// Command tidegate is documented as programs are.
+package main

@@ -1,0 +1,2 @@
+// Package store has its comment where nobody looks for it.
+package store

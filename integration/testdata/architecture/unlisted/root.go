@@ -1,0 +1,2 @@
+// Package tidegate stands in the street.
+package tidegate

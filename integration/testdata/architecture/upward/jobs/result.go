@@ -1,0 +1,3 @@
+package jobs
+
+import _ "tidegate/store"

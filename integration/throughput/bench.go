@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+
+	"tidegate/deploy/embedded"
+	"tidegate/jobs"
+	"tidegate/jobs/queue"
+	"tidegate/migrations"
+	"tidegate/store"
+)
+
+// plainSchema is named, since the search_path of a role "tidegate" begins with
+// our own.
+const plainSchema = "public"
+
+// promptBytes is about the size of a summary's prompt.
+const promptBytes = 2000
+
+// A bench keeps Postgres for all rounds.
+type bench struct {
+	dir      string
+	postgres *embedded.Postgres
+	number   int
+}
+
+func setUp(ctx context.Context) (*bench, error) {
+	dir, err := os.MkdirTemp("", "tidegate-throughput-*")
+	if err != nil {
+		return nil, err
+	}
+	postgres, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{Dir: dir, Settings: map[string]string{"max_wal_size": "4GB"}})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return &bench{dir: dir, postgres: postgres}, nil
+}
+
+func (b *bench) tearDown() {
+	_ = b.postgres.Stop()
+	_ = os.RemoveAll(b.dir)
+}
+
+// round runs one kind from a fresh database until all is done, published too.
+func (b *bench) round(ctx context.Context, kind string, n, workers int, latency time.Duration) (measured, error) {
+	pool, err := b.database(ctx)
+	if err != nil {
+		return measured{}, err
+	}
+	defer pool.Close()
+	fill := map[string]func(context.Context, *pgxpool.Pool, int) error{"tidegate": fillTidegate, "river": fillRiver}[kind]
+	if err := fill(ctx, pool, n); err != nil {
+		return measured{}, fmt.Errorf("inserting: %w", err)
+	}
+	if _, err := pool.Exec(ctx, "VACUUM ANALYZE"); err != nil {
+		return measured{}, err
+	}
+	if _, err := pool.Exec(ctx, "CHECKPOINT"); err != nil {
+		return measured{}, err
+	}
+	simulator, base, err := start("simulator", latency.String())
+	if err != nil {
+		return measured{}, err
+	}
+	defer end(simulator)
+	nats, natsURL, err := start("nats")
+	if err != nil {
+		return measured{}, err
+	}
+	defer end(nats)
+	return b.watch(ctx, pool, kind, n, pool.Config().ConnString(), natsURL, base, strconv.Itoa(workers))
+}
+
+// watch starts the worker and measures until the last job is done.
+func (b *bench) watch(ctx context.Context, pool *pgxpool.Pool, kind string, n int, args ...string) (measured, error) {
+	wal, err := walPosition(ctx, pool)
+	if err != nil {
+		return measured{}, err
+	}
+	postgresCPU := cpuOfTree(b.postgresPID())
+	began := time.Now()
+	worker, _, err := start(kind, args...)
+	if err != nil {
+		return measured{}, err
+	}
+	defer end(worker)
+	if err := awaitDone(ctx, pool, kind, n); err != nil {
+		return measured{}, err
+	}
+	took := time.Since(began)
+	own := cpuOfTree(worker.Process.Pid)
+	cpu := cpuOfTree(b.postgresPID()) - postgresCPU + own
+	after, err := walPosition(ctx, pool)
+	return measured{
+		perSecond: float64(n) / took.Seconds(), cpuMS: 1000 * cpu.Seconds() / float64(n), workerMS: 1000 * own.Seconds() / float64(n),
+		walKB: float64(after-wal) / 1024 / float64(n), rssMB: peakMB(worker.Process.Pid),
+	}, err
+}
+
+func (b *bench) postgresPID() int {
+	data, _ := os.ReadFile(b.dir + "/data/postmaster.pid")
+	pid, _ := strconv.Atoi(strings.SplitN(string(data), "\n", 2)[0])
+	return pid
+}
+
+// database makes an empty database with tidegate's and River's own tables.
+func (b *bench) database(ctx context.Context) (*pgxpool.Pool, error) {
+	admin, err := pgx.Connect(ctx, b.postgres.URL())
+	if err != nil {
+		return nil, err
+	}
+	defer admin.Close(ctx)
+	b.number++
+	name := fmt.Sprintf("round_%d", b.number)
+	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+		return nil, err
+	}
+	at, err := url.Parse(b.postgres.URL())
+	if err != nil {
+		return nil, err
+	}
+	at.Path = "/" + name
+	pool, err := store.Connect(ctx, at.String(), 4)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := migrations.Up(ctx, pool); err != nil {
+		return nil, err
+	}
+	plain, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: plainSchema})
+	if err != nil {
+		return nil, err
+	}
+	_, err = plain.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	return pool, err
+}
+
+func body(i int) json.RawMessage {
+	prompt := strings.Repeat("The tide gate closes when the water rises and opens when it falls. ", promptBytes/67)
+	return json.RawMessage(fmt.Sprintf(`{"model":"sim","messages":[{"role":"user","content":"Summarise document %d: %s"}],"max_tokens":100}`, i, prompt))
+}
+
+func fillTidegate(ctx context.Context, pool *pgxpool.Pool, n int) error {
+	if err := store.New(pool).SaveRoutes(ctx, []jobs.Route{{Name: "bench", Goal: "ordered"}}); err != nil {
+		return err
+	}
+	q, err := queue.New(pool)
+	if err != nil {
+		return err
+	}
+	requests := make([]jobs.Request, n)
+	for i := range requests {
+		requests[i] = jobs.Request{Route: "bench", CustomID: strconv.Itoa(i), Body: body(i)}
+	}
+	_, err = q.EnqueueMany(ctx, requests)
+	return err
+}
+
+func fillRiver(ctx context.Context, pool *pgxpool.Pool, n int) error {
+	client, err := newPlainRiver(pool, &river.Config{})
+	if err != nil {
+		return err
+	}
+	params := make([]river.InsertManyParams, n)
+	for i := range params {
+		params[i] = river.InsertManyParams{Args: plainArgs{Body: body(i)}}
+	}
+	_, err = client.InsertManyFast(ctx, params)
+	return err
+}
+
+// done counts what is finished; for tidegate, what NATS has, too.
+var done = map[string]string{
+	"tidegate": "SELECT (SELECT count(*) FROM tidegate.river_job WHERE state = 'completed') - (SELECT count(*) FROM tidegate.outbox)",
+	"river":    "SELECT count(*) FROM public.river_job WHERE state = 'completed'",
+}
+
+func awaitDone(ctx context.Context, pool *pgxpool.Pool, kind string, n int) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	limit := time.After(5 * time.Minute)
+	for {
+		var finished int
+		if err := pool.QueryRow(ctx, done[kind]).Scan(&finished); err != nil {
+			return err
+		}
+		if finished >= n {
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-limit:
+			return fmt.Errorf("only %d of %d were done in 5 minutes", finished, n)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// start starts this program in a role and reads the line that says it is up.
+func start(role string, args ...string) (*exec.Cmd, string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, "", err
+	}
+	cmd := exec.Command(self, append([]string{role}, args...)...)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		end(cmd)
+		return nil, "", fmt.Errorf("%s did not come up: %w", role, err)
+	}
+	return cmd, strings.TrimSpace(line), nil
+}
+
+func end(cmd *exec.Cmd) {
+	_ = cmd.Process.Signal(syscall.SIGTERM)
+	_ = cmd.Wait()
+}
