@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
 
 	"tidegate/jobs"
 )
@@ -22,11 +23,16 @@ var (
 	errDeadline = errors.New("its deadline passed")
 )
 
+// shortWait is how long nobody is expected to cancel a request that was looked
+// at just before.
+const shortWait = time.Second
+
 // A completion works the jobs of every route.
 type completion struct {
 	river.WorkerDefaults[jobs.CompletionArgs]
 	router   Router
 	room     *room
+	calls    map[string]*semaphore.Weighted // by route
 	loads    *group[string, loaded]
 	endings  *group[string, ended]
 	commits  *group[jobs.Entry, committed]
@@ -52,7 +58,10 @@ func (c *completion) Work(ctx context.Context, job *river.Job[jobs.CompletionArg
 		if err := c.awaitGate(ctx, run); err != nil {
 			return c.giveBack(ctx, run, err)
 		}
-		outcome := c.router.Route(ctx, &run.request, run.history)
+		outcome, err := c.route(ctx, run)
+		if err != nil {
+			return c.giveBack(ctx, run, err)
+		}
 		if outcome.Verdict != jobs.Blocked {
 			return c.finish(run, outcome)
 		}
@@ -93,16 +102,22 @@ func (c *completion) load(ctx context.Context, id string) (*run, error) {
 	return &run{request: got.Request, ticket: c.room.Ticket(), began: c.now()}, nil
 }
 
-// awaitGate waits while nobody could be called, and looks again whether the
-// request has ended if it did wait.
+// awaitGate waits while nobody could be called.
 func (c *completion) awaitGate(ctx context.Context, r *run) error {
-	if c.expired(r) {
-		return errDeadline
-	}
 	if n, _ := c.router.Admits(r.request.Route); n == 0 {
-		if err := c.pause(ctx, r, func(ctx context.Context) error { return c.room.Wait(ctx, r.request.Route, r.ticket) }); err != nil {
+		err := c.pause(ctx, r, func(ctx context.Context) error { return c.room.Wait(ctx, r.request.Route, r.ticket) })
+		if err != nil {
 			return err
 		}
+	}
+	return c.lookAgain(ctx, r)
+}
+
+// lookAgain tells whether there is still something to do, after a wait during
+// which the request may have ended.
+func (c *completion) lookAgain(ctx context.Context, r *run) error {
+	if c.expired(r) {
+		return errDeadline
 	}
 	if !r.waited {
 		return nil
@@ -122,6 +137,36 @@ var errEnded = errors.New("it has its result already")
 
 func (c *completion) expired(r *run) bool {
 	return !r.request.Deadline.IsZero() && !c.now().Before(r.request.Deadline)
+}
+
+// route has the request routed as soon as one more may be called.
+func (c *completion) route(ctx context.Context, r *run) (jobs.Outcome, error) {
+	calls := c.calls[r.request.Route]
+	if err := c.awaitTurn(ctx, r, calls); err != nil {
+		return jobs.Outcome{}, err
+	}
+	defer calls.Release(1)
+	if err := c.lookAgain(ctx, r); err != nil {
+		return jobs.Outcome{}, err
+	}
+	return c.router.Route(ctx, &r.request, r.history), nil
+}
+
+// awaitTurn waits for one of the calls that this worker may make at once. A
+// short wait does not count as one after which to look again.
+func (c *completion) awaitTurn(ctx context.Context, r *run, calls *semaphore.Weighted) error {
+	if calls.TryAcquire(1) {
+		return nil
+	}
+	began, waited := c.now(), r.waited
+	err := c.pause(ctx, r, func(ctx context.Context) error {
+		if calls.Acquire(ctx, 1) != nil {
+			return context.Cause(ctx)
+		}
+		return nil
+	})
+	r.waited = waited || c.now().Sub(began) > shortWait
+	return err
 }
 
 // pause runs a wait that ends when the worker stops, with the deadline of the

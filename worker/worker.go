@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
 
 	"tidegate/jobs"
 )
@@ -33,10 +34,13 @@ const (
 	// died.
 	rescueSlack = 5 * time.Minute
 
-	loadLinger   = 3 * time.Millisecond
+	loadLinger   = time.Millisecond
 	loadAtMost   = 500
-	commitLinger = 8 * time.Millisecond
+	commitLinger = 3 * time.Millisecond
 	commitAtMost = 500
+	// overlap is how many jobs beyond those that are called a worker may have in
+	// hand, so that loads and commits of some go on beside the calls of others.
+	overlap = 200
 )
 
 // Indexes that migrations drop, so River must not look after them.
@@ -61,8 +65,9 @@ type Config struct {
 	Store  Store
 	Router Router
 	Queues []string // the routes to work
-	// Concurrency is how many jobs of each queue this worker has in hand at
-	// once, waiting or called: 1 to 10,000; zero means 200.
+	// Concurrency is how many jobs of each queue are called at once: 1 to
+	// 10,000; zero means 200. Up to 200 more are in hand beside them, being
+	// loaded or committed; while the gate holds, all of them wait.
 	Concurrency int
 	// StopTimeout is how long calls may go on after the worker was told to
 	// stop; zero means 30 s.
@@ -149,6 +154,7 @@ func (w *Worker) newCompletion(stopping context.Context) *completion {
 	return &completion{
 		router:   w.config.Router,
 		room:     w.room,
+		calls:    newCalls(w.config.Queues, w.config.Concurrency),
 		loads:    newGroup(loadLinger, loadAtMost, p.load(w.config.Store)),
 		endings:  newGroup(loadLinger, loadAtMost, p.ended(w.config.Store)),
 		commits:  newGroup(commitLinger, commitAtMost, p.commit(w.config.Store, w.config.Stored)),
@@ -159,6 +165,15 @@ func (w *Worker) newCompletion(stopping context.Context) *completion {
 	}
 }
 
+// newCalls bounds the calls of each queue.
+func newCalls(queues []string, most int) map[string]*semaphore.Weighted {
+	calls := make(map[string]*semaphore.Weighted, len(queues))
+	for _, name := range queues {
+		calls[name] = semaphore.NewWeighted(int64(most))
+	}
+	return calls
+}
+
 func (w *Worker) newRiver(completion *completion) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, completion); err != nil {
@@ -166,7 +181,7 @@ func (w *Worker) newRiver(completion *completion) (*river.Client[pgx.Tx], error)
 	}
 	queues := make(map[string]river.QueueConfig, len(w.config.Queues))
 	for _, name := range w.config.Queues {
-		queues[name] = river.QueueConfig{MaxWorkers: w.config.Concurrency}
+		queues[name] = river.QueueConfig{MaxWorkers: min(w.config.Concurrency+min(w.config.Concurrency, overlap), river.QueueNumWorkersMax)}
 	}
 	client, err := river.NewClient(riverpgxv5.New(w.config.Pool), &river.Config{
 		FetchCooldown:        fetchCooldown,
