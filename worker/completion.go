@@ -141,7 +141,10 @@ func (c *completion) expired(r *run) bool {
 
 // route has the request routed as soon as one more may be called.
 func (c *completion) route(ctx context.Context, r *run) (jobs.Outcome, error) {
-	calls := c.calls[r.request.Route]
+	calls, ok := c.calls[r.request.Route]
+	if !ok {
+		return c.router.Route(ctx, &r.request, r.history), nil // which refuses it
+	}
 	if err := c.awaitTurn(ctx, r, calls); err != nil {
 		return jobs.Outcome{}, err
 	}
