@@ -29,20 +29,30 @@ CREATE TABLE tidegate.attempts (
 CREATE TABLE tidegate.attempts_other PARTITION OF tidegate.attempts DEFAULT;
 
 -- tidegate.add_attempt_days makes the partitions of the days from first to last,
--- in UTC, and returns how many it made.
+-- in UTC, and returns how many it made. What had to go to attempts_other, because
+-- its day was not made in time, moves to its day: while it stands there, Postgres
+-- refuses that day a partition. A day is attached after it was filled, which lets
+-- others write to the days that there are.
 CREATE FUNCTION tidegate.add_attempt_days(first date, last date) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
     day   date := first;
     child text;
+    since timestamptz;
+    until timestamptz;
     made  integer := 0;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtext('tidegate.add_attempt_days'));
     WHILE day <= last LOOP
         child := 'attempts_' || to_char(day, 'YYYYMMDD');
         IF to_regclass('tidegate.' || child) IS NULL THEN
-            EXECUTE format('CREATE TABLE tidegate.%I PARTITION OF tidegate.attempts FOR VALUES FROM (%L) TO (%L)',
-                child, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
+            since := day::timestamp AT TIME ZONE 'UTC';
+            until := (day + 1)::timestamp AT TIME ZONE 'UTC';
+            LOCK TABLE tidegate.attempts_other IN ACCESS EXCLUSIVE MODE;
+            EXECUTE format('CREATE TABLE tidegate.%I (LIKE tidegate.attempts INCLUDING ALL)', child);
+            EXECUTE format('WITH late AS (DELETE FROM tidegate.attempts_other WHERE at >= $1 AND at < $2 RETURNING *)
+                INSERT INTO tidegate.%I SELECT * FROM late', child) USING since, until;
+            EXECUTE format('ALTER TABLE tidegate.attempts ATTACH PARTITION tidegate.%I FOR VALUES FROM (%L) TO (%L)', child, since, until);
             made := made + 1;
         END IF;
         day := day + 1;

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -15,8 +18,8 @@ import (
 
 // One statement, so that a group costs one round trip and one commit: results
 // that are new, the attempts, what the batches count, and what is owed to NATS.
-// Batches are locked in the order of their ids, so that two groups cannot wait
-// for each other.
+// Results and attempts are written, and batches locked, in the order of their
+// ids, so that two groups that overlap cannot wait for each other.
 const commitGroup = `/* tidegate: commit group */
 WITH given AS (
 	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
@@ -28,7 +31,7 @@ WITH given AS (
 		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts)
 	SELECT request_id, id, state, status, body, target, model, provider_id, finish_reason,
 		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts
-	FROM given
+	FROM given ORDER BY request_id
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state
 ), ` + countAndOwe + `, tried AS (
@@ -36,16 +39,21 @@ WITH given AS (
 		output_tokens, reasoning_tokens, propensity, status, probe, blamed, route, target, class, code, message, decision)
 	SELECT * FROM unnest($20::uuid[], $21::timestamptz[], $22::bigint[], $23::bigint[], $24::bigint[], $25::int[], $26::int[],
 		$27::int[], $28::int[], $29::real[], $30::smallint[], $31::boolean[], $32::boolean[], $33::text[], $34::text[], $35::text[], $36::text[], $37::text[], $38::jsonb[])
+	ORDER BY 1, 2
 	ON CONFLICT (request_id, at) DO NOTHING
 )
 SELECT request_id FROM stored`
 
 // countAndOwe follows the rows of stored, which must name request_id and state,
-// beside a given that names the batch_id of each request_id.
+// beside a given that names the batch_id of each request_id, perhaps more than
+// once. The end of a batch is owed after its last results: it counts owed for
+// that alone.
 const countAndOwe = `owed AS (
 	INSERT INTO tidegate.outbox (request_id) SELECT request_id FROM stored
+	RETURNING id
 ), counted AS (
-	SELECT g.batch_id, count(*) FILTER (WHERE s.state = 'answered') AS completed, count(*) FILTER (WHERE s.state <> 'answered') AS failed
+	SELECT g.batch_id, count(DISTINCT s.request_id) FILTER (WHERE s.state = 'answered') AS completed,
+		count(DISTINCT s.request_id) FILTER (WHERE s.state <> 'answered') AS failed
 	FROM stored s JOIN given g USING (request_id)
 	WHERE g.batch_id IS NOT NULL
 	GROUP BY g.batch_id
@@ -64,7 +72,8 @@ const countAndOwe = `owed AS (
 	WHERE b.id = c.batch_id AND l.id = b.id
 	RETURNING b.id, b.state, b.ended_at
 ), ended AS (
-	INSERT INTO tidegate.outbox (batch_id, batch_state) SELECT id, state FROM moved WHERE ended_at IS NOT NULL
+	INSERT INTO tidegate.outbox (batch_id, batch_state) SELECT id, state FROM moved
+	WHERE ended_at IS NOT NULL AND (SELECT count(*) FROM owed) > 0
 )`
 
 // Commit writes a group of entries and returns the ids of the requests whose
@@ -94,17 +103,8 @@ func (s *Store) commitWhole(ctx context.Context, entries []jobs.Entry) ([]string
 	var results resultColumns
 	var attempts attemptColumns
 	for i := range entries {
-		id, err := parseID(entries[i].Request.ID)
-		if err != nil {
-			return nil, err
-		}
-		if entries[i].Result != nil {
-			if err := results.add(id, &entries[i]); err != nil {
-				return nil, err
-			}
-		}
-		if err := attempts.add(id, &entries[i]); err != nil {
-			return nil, err
+		if err := lay(&entries[i], &results, &attempts); err != nil {
+			return nil, fmt.Errorf("%w: %w", errUnfit, err)
 		}
 	}
 	rows, err := s.pool.Query(ctx, commitGroup, append(results.args(), attempts.args()...)...)
@@ -120,6 +120,23 @@ func (s *Store) commitWhole(ctx context.Context, entries []jobs.Entry) ([]string
 		ids[i] = id.String()
 	}
 	return ids, nil
+}
+
+// errUnfit says that an entry was not even sent to Postgres.
+var errUnfit = errors.New("an entry that cannot be written")
+
+// lay lays an entry out by column. An error is the entry's own fault.
+func lay(entry *jobs.Entry, results *resultColumns, attempts *attemptColumns) error {
+	id, err := parseID(entry.Request.ID)
+	if err != nil {
+		return err
+	}
+	if entry.Result != nil {
+		if err := results.add(id, entry); err != nil {
+			return err
+		}
+	}
+	return attempts.add(id, entry)
 }
 
 // resultColumns are results laid out by column, as unnest takes them.
@@ -186,7 +203,7 @@ func (c *attemptColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
 		var decision []byte
 		if len(skips) > 0 {
 			var err error
-			if decision, err = json.Marshal(map[string]any{"skipped": skips}); err != nil {
+			if decision, err = marshal(map[string]any{"skipped": skips}); err != nil {
 				return fmt.Errorf("decision of an attempt: %w", err)
 			}
 			skips = nil
@@ -220,6 +237,25 @@ func (c *attemptColumns) args() []any {
 func text(s string) *string {
 	return orNull(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", ""))
 }
+
+// marshal makes JSON fit for a jsonb column, which takes no NUL.
+func marshal(value any) ([]byte, error) {
+	data, err := json.Marshal(value)
+	if err != nil || !bytes.Contains(data, nul) {
+		return data, err
+	}
+	return escapes.ReplaceAllFunc(data, func(escape []byte) []byte {
+		if bytes.Equal(escape, nul) {
+			return nil
+		}
+		return escape
+	}), nil
+}
+
+var (
+	nul     = []byte(`\u0000`)
+	escapes = regexp.MustCompile(`\\(?:u[0-9a-f]{4}|.)`) // so that an escaped backslash before u0000 stays
+)
 
 func small(n int) int16 { return int16(max(min(n, 1<<15-1), 0)) }
 

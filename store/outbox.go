@@ -13,6 +13,8 @@ import (
 	"tidegate/jobs"
 )
 
+// Each row looks its result up by key (LATERAL with LIMIT says so): the planner,
+// which has not seen a fresh table grow, would read all of requests instead.
 // Rows are locked, not marked: a relay that dies leaves them as they were, and
 // another one passes over those that are being sent.
 const takeOutbox = `/* tidegate: take outbox */
@@ -23,20 +25,21 @@ SELECT o.id, o.request_id, o.batch_id, o.batch_state, o.created_at,
 	coalesce(octet_length(r.body), 0), CASE WHEN octet_length(r.body) <= $2 THEN r.body END,
 	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at
 FROM (SELECT * FROM tidegate.outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) o
-LEFT JOIN tidegate.requests q ON q.id = o.request_id
-LEFT JOIN tidegate.results r ON r.request_id = o.request_id
-LEFT JOIN tidegate.batches b ON b.id = o.batch_id
+LEFT JOIN LATERAL (SELECT * FROM tidegate.requests WHERE id = o.request_id LIMIT 1) q ON true
+LEFT JOIN LATERAL (SELECT * FROM tidegate.results WHERE request_id = o.request_id LIMIT 1) r ON true
+LEFT JOIN LATERAL (SELECT * FROM tidegate.batches WHERE id = o.batch_id LIMIT 1) b ON true
 ORDER BY o.id`
 
 const dropOutbox = `/* tidegate: drop outbox */ DELETE FROM tidegate.outbox WHERE id = ANY ($1)`
 
 // Relay hands up to limit events that owe a message to send, oldest first, and
 // forgets those that send says were acknowledged (one answer for each event, in
-// the same order). What was not acknowledged, and everything if send returns an
-// error, stays for the next call. It returns how many events it took. Events
-// that another relay has in hand are passed over.
+// the same order), also if send returns an error beside. What was not
+// acknowledged stays for the next call. It returns how many events it took, and
+// the error of send. Events that another relay has in hand are passed over.
 func (s *Store) Relay(ctx context.Context, limit int, send func([]jobs.Event) ([]bool, error)) (int, error) {
 	var taken int
+	var unsent error
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, takeOutbox, limit, jobs.MaxEventBody)
 		if err != nil {
@@ -47,16 +50,12 @@ func (s *Store) Relay(ctx context.Context, limit int, send func([]jobs.Event) ([
 			return err
 		}
 		taken = len(owed)
-		acknowledged, sendErr := sendOwed(owed, send)
-		if _, err := tx.Exec(ctx, dropOutbox, acknowledged); err != nil {
-			return err
-		}
-		if len(acknowledged) == 0 {
-			return sendErr
-		}
-		return nil
+		var acknowledged []int64
+		acknowledged, unsent = sendOwed(owed, send)
+		_, err = tx.Exec(ctx, dropOutbox, acknowledged)
+		return err
 	})
-	if err != nil {
+	if err = errors.Join(err, unsent); err != nil {
 		return taken, fmt.Errorf("relaying the outbox: %w", err)
 	}
 	return taken, nil

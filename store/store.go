@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,12 +27,13 @@ type Store struct {
 // New returns a Store on pool, whose database must have been migrated.
 func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
-// Connect opens a pool of at most conns connections (zero: what pgx or the URL
-// says) and makes sure that a server answers within five seconds.
-func Connect(ctx context.Context, url string, conns int) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(url)
+// Connect opens a pool on the server at a URL, of at most conns connections (zero: what pgx or the URL
+// says) and makes sure that a server answers within five seconds. Its errors
+// name the host and what to do, and never the password.
+func Connect(ctx context.Context, at string, conns int) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(at)
 	if err != nil {
-		return nil, fmt.Errorf("reading the Postgres URL: %w", err) // pgx leaves the password out
+		return nil, unreadable(at, err)
 	}
 	if conns > 0 {
 		config.MaxConns = int32(min(conns, 1<<15))
@@ -42,14 +45,40 @@ func Connect(ctx context.Context, url string, conns int) (*pgxpool.Pool, error) 
 	if err != nil {
 		return nil, fmt.Errorf("opening a pool of Postgres connections: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("no Postgres answers at %s:%d (database %q, user %q): %w",
-			config.ConnConfig.Host, config.ConnConfig.Port, config.ConnConfig.Database, config.ConnConfig.User, err)
+		return nil, unreachable(config.ConnConfig, err)
 	}
 	return pool, nil
+}
+
+const connectTimeout = 5 * time.Second
+
+// unreadable says what is wrong with a URL. pgx quotes it, and takes out what it
+// holds for the password; where a stray character made the password look like
+// something else, its words cannot be trusted with it.
+func unreadable(text string, err error) error {
+	const form = "it must look like postgres://USER:PASSWORD@HOST:5432/DATABASE, with special characters of the password percent-encoded"
+	parsed, broken := url.Parse(text)
+	if broken != nil || parsed.Host == "" {
+		return errors.New("reading the Postgres URL: " + form)
+	}
+	if password, _ := parsed.User.Password(); password != "" && strings.Contains(err.Error(), password) {
+		return errors.New("reading the Postgres URL: " + form)
+	}
+	return fmt.Errorf("reading the Postgres URL: %w; %s", err, form)
+}
+
+// unreachable tells a server that refuses from one that is not there.
+func unreachable(config *pgx.ConnConfig, err error) error {
+	where := fmt.Sprintf("%s:%d (database %q, user %q)", config.Host, config.Port, config.Database, config.User)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return fmt.Errorf("the Postgres at %s refuses: %w; correct the URL, or create what it names", where, err)
+	}
+	return fmt.Errorf("no Postgres answers at %s: %w; start it, or name another with DATABASE_URL", where, err)
 }
 
 // parseID reads a request's id.
@@ -72,15 +101,19 @@ func parseIDs(ids []string) ([]uuid.UUID, error) {
 	return parsed, nil
 }
 
-// dataError tells whether Postgres refused what it was given (class 22 or 23),
-// so that the same rows would be refused again.
+// dataError tells whether what was given is at fault, so that it would be
+// refused again: we could not lay it out, or Postgres will not have it (class 22
+// and 23; 54: it is too large).
 func dataError(err error) bool {
+	if errors.Is(err, errUnfit) {
+		return true
+	}
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) {
 		return false
 	}
 	class := refused.Code[:min(2, len(refused.Code))]
-	return class == "22" || class == "23"
+	return class == "22" || class == "23" || class == "54"
 }
 
 // orNull makes the zero value NULL.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -30,19 +31,25 @@ func (e *UnknownRouteError) Error() string {
 	return fmt.Sprintf("route: %q is not known; there are: %s", e.Route, strings.Join(e.Known, ", "))
 }
 
+// knownFor is how long the routes are remembered: a route whose deadline was
+// changed is seen within that time.
+const knownFor = 30 * time.Second
+
 // known remembers the routes that workers have announced. It asks the database
-// again when it meets one that it does not know. Safe for concurrent use; its
-// zero value is ready.
+// again when it meets one that it does not know, and when what it knows is old.
+// Safe for concurrent use; its zero value is ready.
 type known struct {
 	mu     sync.Mutex
 	routes map[string]jobs.Route
+	until  time.Time // when routes are old
 }
 
-func (k *known) route(ctx context.Context, tx pgx.Tx, name string) (jobs.Route, error) {
+func (k *known) route(ctx context.Context, tx pgx.Tx, name string, now time.Time) (jobs.Route, error) {
 	k.mu.Lock()
 	route, ok := k.routes[name]
+	fresh := now.Before(k.until)
 	k.mu.Unlock()
-	if ok {
+	if ok && fresh {
 		return route, nil
 	}
 	routes, err := store.Routes(ctx, tx)
@@ -55,7 +62,7 @@ func (k *known) route(ctx context.Context, tx pgx.Tx, name string) (jobs.Route, 
 		byName[r.Name], names[i] = r, r.Name
 	}
 	k.mu.Lock()
-	k.routes = byName
+	k.routes, k.until = byName, now.Add(knownFor)
 	k.mu.Unlock()
 	if route, ok = byName[name]; !ok {
 		return jobs.Route{}, &UnknownRouteError{Route: name, Known: names}

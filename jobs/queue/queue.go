@@ -2,10 +2,13 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -61,6 +64,9 @@ func (q *Queue) Enqueue(ctx context.Context, request jobs.Request) (jobs.Request
 // that commits, and was never there if it rolls back. It returns the request as
 // it was stored.
 func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, request jobs.Request) (jobs.Request, error) {
+	if request.BatchID != "" { // its batch has counted how many there are
+		return request, fmt.Errorf("batch_id: %q is closed to new requests; leave it empty, or enqueue all of a batch at once", request.BatchID)
+	}
 	if err := q.complete(ctx, tx, &request); err != nil {
 		return request, err
 	}
@@ -137,7 +143,10 @@ func (q *Queue) complete(ctx context.Context, tx pgx.Tx, r *jobs.Request) error 
 	if err := r.Validate(); err != nil {
 		return err
 	}
-	route, err := q.known.route(ctx, tx, r.Route)
+	if err := checkTexts(r); err != nil {
+		return err
+	}
+	route, err := q.known.route(ctx, tx, r.Route, q.now())
 	if err != nil {
 		return err
 	}
@@ -150,11 +159,43 @@ func (q *Queue) complete(ctx context.Context, tx pgx.Tx, r *jobs.Request) error 
 	if r.Deadline.IsZero() && route.Deadline > 0 {
 		r.Deadline = r.CreatedAt.Add(route.Deadline)
 	}
+	return nameID(r)
+}
+
+// nameID gives the request its id, in the one form in which it is compared.
+func nameID(r *jobs.Request) error {
 	if r.ID == "" {
 		r.ID = uuid.Must(uuid.NewV7()).String() // fails only if the system has no randomness
+		return nil
+	}
+	id, err := uuid.Parse(r.ID)
+	if err != nil {
+		return fmt.Errorf("id: %.80q is not a UUID; leave it empty to be given one", r.ID)
+	}
+	r.ID = id.String()
+	return nil
+}
+
+// checkTexts refuses what Postgres would: so the request is named, and the
+// caller's transaction goes on.
+func checkTexts(r *jobs.Request) error {
+	if !fits(r.Goal) {
+		return errors.New("goal: " + unfit)
+	}
+	if !fits(r.CustomID) {
+		return errors.New("custom_id: " + unfit)
+	}
+	for key, value := range r.Metadata {
+		if !fits(key) || !fits(value) {
+			return fmt.Errorf("metadata: %.80q: %s", key, unfit)
+		}
 	}
 	return nil
 }
+
+const unfit = "is not UTF-8 text without NUL characters"
+
+func fits(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 // insert writes requests and their River jobs.
 func (q *Queue) insert(ctx context.Context, tx pgx.Tx, requests []jobs.Request) error {

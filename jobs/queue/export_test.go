@@ -1,0 +1,6 @@
+package queue
+
+import "time"
+
+// SetNow sets the clock.
+func (q *Queue) SetNow(now func() time.Time) { q.now = now }

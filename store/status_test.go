@@ -1,0 +1,87 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tidegate/jobs"
+	"tidegate/store"
+)
+
+// insertJob puts a job into River's table as River would.
+const insertJob = `INSERT INTO tidegate.river_job (args, kind, max_attempts, queue, state, attempt, finalized_at)
+VALUES ('{}', 'completion', 5, $1, $2::tidegate.river_job_state, $3, CASE WHEN $2 IN ('completed', 'discarded', 'cancelled') THEN now() END)`
+
+func TestStatusOfAKnownState(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}, {Name: "labels", Goal: "ordered"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range []struct {
+		queue, state string
+		attempt      int
+	}{
+		{"summaries", "available", 0},
+		{"summaries", "retryable", 1},
+		{"summaries", "scheduled", 0},
+		{"summaries", "running", 1},
+		{"summaries", "completed", 1},
+		{"summaries", "discarded", 5},
+		{"elsewhere", "available", 0}, // a queue of no route
+	} {
+		w.exec(insertJob, j.queue, j.state, j.attempt)
+	}
+	w.exec("INSERT INTO tidegate.river_queue (name, paused_at, updated_at) VALUES ('labels', now(), now())")
+	requests := w.accept("batch_1", 4)
+	w.commit(answered(&requests[0]), answered(&requests[1]), ended(&requests[2], jobs.StateRefused))
+	failed := jobs.Attempt{At: time.Now(), Target: "cheap", Class: jobs.Timeout, Latency: time.Minute, Cost: 5}
+	w.commit(jobs.Entry{Request: &requests[3], Trace: jobs.Trace{{Attempt: &failed}}})
+	if err := w.SaveCircuits(t.Context(), "w", []jobs.Circuit{{Target: "cheap", State: jobs.CircuitClosed, Since: time.Now()}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := store.Status{
+		Routes: []store.RouteStatus{
+			{Route: "labels", Paused: true},
+			{Route: "summaries", Waiting: 3, Running: 1, Discarded: 1},
+		},
+		Targets: []store.TargetStatus{{Target: "cheap", Calls: 3, Answered: 2, Cost: 65, Median: 12 * time.Millisecond, Tokens: 10}},
+		Results: map[jobs.State]int{jobs.StateAnswered: 2, jobs.StateRefused: 1},
+		Outbox:  3,
+	}
+	unsaid := cmp.Options{
+		cmpopts.IgnoreFields(store.Status{}, "At", "Behind", "Circuits", "Batches"),
+		cmpopts.IgnoreFields(store.RouteStatus{}, "Oldest"),
+	}
+	if diff := cmp.Diff(want, got, unsaid); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	if got.Behind <= 0 || got.Behind > time.Minute || got.At.IsZero() || got.Routes[1].Oldest.IsZero() || !got.Routes[0].Oldest.IsZero() {
+		t.Errorf("behind %s at %s, oldest %+v", got.Behind, got.At, got.Routes)
+	}
+	if len(got.Circuits) != 1 || len(got.Batches) != 1 || got.Batches[0].Completed != 2 {
+		t.Errorf("circuits %+v, batches %+v", got.Circuits, got.Batches)
+	}
+	if n, err := w.AttemptsBurned(t.Context()); n != 5 || err != nil { // four beyond the first, and a job given up
+		t.Errorf("%d attempts burned, %v", n, err)
+	}
+}
+
+func TestStatusOfNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got, err := w.Status(t.Context())
+	if err != nil || got.Outbox != 0 || got.Behind != 0 || len(got.Routes)+len(got.Results) != 0 {
+		t.Errorf("status %+v, %v", got, err)
+	}
+	if n, err := w.AttemptsBurned(t.Context()); n != 0 || err != nil {
+		t.Errorf("%d attempts burned, %v", n, err)
+	}
+}
