@@ -24,7 +24,8 @@ type BackboneConfig struct {
 	PostgresBin string            // folder of initdb and postgres; empty: found
 	NATSPort    int               // zero: any free one
 	Conns       int               // of the pool; zero: what pgx says
-	Say         func(line string) // is told what takes a while, and of warnings; nil: nobody is
+	Say         func(line string) // is told what takes a while; nil: nobody is
+	Warn        func(line string) // is told of NATS's warnings; nil: nobody is
 }
 
 // A Backbone is Postgres and NATS on one machine, migrated and connected.
@@ -82,7 +83,7 @@ func (b *Backbone) startPostgres(ctx context.Context, config BackboneConfig) err
 
 func (b *Backbone) startNATS(ctx context.Context, config BackboneConfig) error {
 	if b.NATSURL == "" {
-		server, err := embedded.StartNATS(ctx, embedded.NATSConfig{Dir: below(config.Dir, "nats"), Port: config.NATSPort, Log: config.Say})
+		server, err := embedded.StartNATS(ctx, embedded.NATSConfig{Dir: below(config.Dir, "nats"), Port: config.NATSPort, Log: config.Warn})
 		if err != nil {
 			return err
 		}

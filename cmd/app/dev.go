@@ -127,7 +127,8 @@ func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags)
 	where := o.endpoints(config)
 	d.backbone, err = StartBackbone(ctx, BackboneConfig{
 		Dir: d.dir, PostgresURL: where.postgres, NATSURL: where.nats, PostgresBin: f.pgBin, NATSPort: f.natsPort, Conns: 2 * spareConns,
-		Say: func(line string) { d.log.Warn().Msg(line) },
+		Say:  func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) },
+		Warn: func(line string) { d.log.Warn().Msg(line) },
 	})
 	if err != nil {
 		return d, explainPort(err)
@@ -155,7 +156,9 @@ func (d *dev) assemble(ctx context.Context) error {
 			return err
 		}
 		d.simulator = server
-		d.config = DefaultSimulated("http://" + server.Addr())
+		simulated, config := DefaultSimulated("http://"+server.Addr()), *d.config
+		config.Targets, config.Routes = simulated.Targets, simulated.Routes
+		d.config = &config
 	}
 	_, routes := d.config.Build()
 	var err error
@@ -227,8 +230,8 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 	l := d.listening()
 	fmt.Fprintf(w, "tidegate dev is ready, in %.2f s\n\n", took.Seconds())
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	row := func(name, value, note string) { fmt.Fprintf(table, "  %s\t%s\t%s\n", name, value, note) }
-	row("Postgres", RedactURL(jobs.Secret(l.Postgres)), d.postgresNote())
+	row := func(name string, cells ...string) { fmt.Fprintf(table, "  %s\t%s\n", name, strings.Join(cells, "\t")) }
+	row("Postgres", d.postgres(), d.postgresNote())
 	row("NATS", RedactURL(jobs.Secret(l.NATS)), "nats sub 'tidegate.>'")
 	row("HTTP", l.HTTP, "/healthz, /readyz, /v1/status")
 	if l.Simulator != "" {
@@ -239,10 +242,18 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 	for _, route := range d.config.Routes {
 		row("Route", route.Name, strings.Join(route.Chain, " → "))
 	}
-	row("Data", d.dir, "")
-	row("Log", d.logPath(), "")
+	row("Data", d.dir)
+	row("Log", d.logPath())
 	_ = table.Flush()
 	fmt.Fprint(w, "\nIn another shell: tidegate enqueue FILE, watch, status, results. Ctrl-C stops.\n\n")
+}
+
+// postgres is how psql reaches it; a private one has no password.
+func (d *dev) postgres() string {
+	if d.backbone.Postgres == nil {
+		return RedactURL(jobs.Secret(d.backbone.URL))
+	}
+	return d.backbone.URL
 }
 
 func (d *dev) postgresNote() string {

@@ -125,7 +125,7 @@ func insertAll(ctx context.Context, pool *pgxpool.Pool, messages io.Writer, sour
 	defer shown.Done()
 	var batch jobs.Batch
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
-		batch, err = q.StreamTx(ctx, tx, counted(source.requests, shown.Set))
+		batch, err = q.StreamTx(ctx, tx, tallied(source.requests, shown.Set))
 		return err
 	})
 	switch {
@@ -137,7 +137,7 @@ func insertAll(ctx context.Context, pool *pgxpool.Pool, messages io.Writer, sour
 	return batch, nil
 }
 
-func counted(requests iter.Seq2[jobs.Request, error], count func(int)) iter.Seq2[jobs.Request, error] {
+func tallied(requests iter.Seq2[jobs.Request, error], count func(int)) iter.Seq2[jobs.Request, error] {
 	return func(yield func(jobs.Request, error) bool) {
 		n := 0
 		for request, err := range requests {
@@ -155,9 +155,9 @@ func (o *options) reportEnqueued(out io.Writer, batch jobs.Batch, source *source
 	if o.json {
 		return printJSON(out, map[string]any{"batch_id": batch.ID, "requests": batch.Total, "skipped": source.skipped})
 	}
-	fmt.Fprintf(out, "%s  %d requests", batch.ID, batch.Total)
+	fmt.Fprintf(out, "%s  %s", batch.ID, counted(batch.Total, "request"))
 	if source.skipped > 0 {
-		fmt.Fprintf(out, ", %d bad lines left out", source.skipped)
+		fmt.Fprintf(out, ", %s left out", counted(source.skipped, "bad line"))
 	}
 	fmt.Fprintln(out)
 	return nil

@@ -51,7 +51,7 @@ func (o *options) dryRun(cmd *cobra.Command, args []string, f *enqueueFlags) err
 		return printJSON(cmd.OutOrStdout(), e)
 	}
 	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "%d requests, about %d tokens in and at most about %d out. Nothing was enqueued.\n", e.Requests, e.InputTokens, e.OutputTokens)
+	fmt.Fprintf(out, "%s, about %d tokens in and at most about %d out. Nothing was enqueued.\n", counted(e.Requests, "request"), e.InputTokens, e.OutputTokens)
 	for _, t := range e.Targets {
 		if t.Known {
 			fmt.Fprintf(out, "  all at %s: at most about %s\n", t.Target, t.CostMicroUSD)

@@ -49,7 +49,7 @@ func (f *enqueueFlags) open(cmd *cobra.Command, args []string, routes []jobs.Rou
 		s.name, s.requests = args[0], jobs.ReadLines(file, opts)
 		s.close = func() { _ = file.Close() }
 	}
-	s.requests = f.fillIn(s.requests)
+	s.requests = f.fillIn(withChoices(s.requests, routes))
 	if f.skipBad {
 		s.requests = s.withoutBad(s.requests, cmd.ErrOrStderr())
 	}
@@ -66,7 +66,7 @@ func (f *enqueueFlags) lineOptions(routes []jobs.Route) (jobs.LineOptions, error
 		opts.DefaultRoute = f.route
 	}
 	if f.goal != "" && !opts.KnownGoal(f.goal) {
-		return opts, usagef("--goal: %q is not known", f.goal)
+		return opts, usagef("--goal: %q is not known; %s", f.goal, didYouMean(f.goal, routing.Goals()))
 	}
 	opts.Tenant = f.tenant
 	if f.deadline > 0 {
@@ -81,6 +81,23 @@ func names(routes []jobs.Route) []string {
 		all[i] = route.Name
 	}
 	return all
+}
+
+// withChoices adds to what is wrong with a line's route or goal what it might
+// have meant.
+func withChoices(requests iter.Seq2[jobs.Request, error], routes []jobs.Route) iter.Seq2[jobs.Request, error] {
+	choices := map[string][]string{"route": names(routes), "optimization_goal": routing.Goals()}
+	return func(yield func(jobs.Request, error) bool) {
+		for r, err := range requests {
+			var line *jobs.LineError
+			if errors.As(err, &line) && len(choices[line.Field]) > 0 {
+				line.Err = fmt.Errorf("%w; there are: %s", line.Err, strings.Join(choices[line.Field], ", "))
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
 }
 
 // fillIn gives requests what the flags say and they do not.

@@ -26,11 +26,15 @@ func listen(ctx context.Context, flag, address string) (net.Listener, error) {
 	listener, err := config.Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is taken by another program: stop that one, or choose another port with %s (port 0 takes a free one)", address, flag)
+		return nil, taken(flag, address)
 	case err != nil:
 		return nil, fmt.Errorf("listening on %s: %w", address, err)
 	}
 	return listener, nil
+}
+
+func taken(flag, address string) error {
+	return fmt.Errorf("%s is taken by another program: stop that one, or choose another port with %s (port 0 takes a free one)", address, flag)
 }
 
 // newHealthHandler answers what orchestrators and people ask: is it alive

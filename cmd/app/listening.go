@@ -2,12 +2,16 @@ package app
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
-	"syscall"
+	"strings"
+	"time"
 )
+
+// listenTimeout bounds the look whether a dev still listens on loopback.
+const listenTimeout = time.Second
 
 // listening is what a running dev writes into its data folder, so that the
 // other commands need no flags beside it.
@@ -43,8 +47,10 @@ func readListening(dir string) (listening, error) {
 	if err := json.Unmarshal(data, &l); err != nil {
 		return l, fmt.Errorf("reading %s: %w", listeningPath(dir), err)
 	}
-	if err := syscall.Kill(l.PID, 0); err != nil && !errors.Is(err, syscall.EPERM) {
-		return l, fmt.Errorf("the dev that used %s (pid %d) is gone", dir, l.PID)
+	// Whether it still listens says more than its pid, which another may have.
+	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(l.HTTP, "http://"), listenTimeout)
+	if err != nil {
+		return l, fmt.Errorf("the dev that used %s (pid %d) is gone: %w", dir, l.PID, err)
 	}
-	return l, nil
+	return l, conn.Close()
 }

@@ -139,7 +139,7 @@ func (o *options) resultWriter(stdout io.Writer, output string) writeResult {
 }
 
 func writeOutputLine(w io.Writer, e *jobs.ResultEvent) error {
-	_, err := w.Write(append(jobs.AppendOutputLine(nil, cmp.Or(e.CustomID, e.RequestID), &e.Result), '\n'))
+	_, err := w.Write(jobs.AppendOutputLine(nil, cmp.Or(e.CustomID, e.RequestID), &e.Result))
 	return err
 }
 

@@ -114,11 +114,19 @@ func (e *quietError) Unwrap() error { return e.err }
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		if cmd.HasSubCommands() {
-			return usagef("there is no command %q", args[0])
+			return usagef("there is no command %q; %s", args[0], didYouMean(args[0], verbs(cmd)))
 		}
 		return usagef("takes no arguments, got %q", args[0])
 	}
 	return nil
+}
+
+func verbs(root *cobra.Command) []string {
+	var names []string
+	for _, command := range root.Commands() {
+		names = append(names, command.Name())
+	}
+	return names
 }
 
 // arguments wants between least and most arguments, described by what.

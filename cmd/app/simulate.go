@@ -1,8 +1,10 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -44,7 +46,11 @@ Faults are commanded over HTTP, "*" for all providers:
 			if err != nil {
 				return fmt.Errorf("--script: %w", err)
 			}
-			if err := server.Listen(); err != nil {
+			err = server.Listen()
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return taken("--listen", config.Listen)
+			}
+			if err != nil {
 				return err
 			}
 			for _, name := range server.Names() {

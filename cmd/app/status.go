@@ -117,7 +117,7 @@ func writeStatus(w io.Writer, s store.Status) error {
 	fmt.Fprintln(table, "\nTARGET\tCIRCUIT\tSINCE\tCALLS/MIN\tANSWERED\tMEDIAN\tCOST/MIN\tWHY")
 	for _, t := range view.Targets {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", t.Target, circuitState(s.At, t), age(s.At, t.Since), t.Calls, t.Answered,
-			time.Duration(t.MedianMS)*time.Millisecond, t.CostMicroUSD, shorten(t.Reason, 60))
+			time.Duration(t.MedianMS)*time.Millisecond, t.CostMicroUSD, why(s.At, t))
 	}
 	if len(view.Batches) > 0 {
 		fmt.Fprintln(table, "\nBATCH\tSTATE\tANSWERED\tFAILED\tTOTAL\tAGE")
@@ -141,6 +141,22 @@ func routeState(r routeView) string {
 	default:
 		return "flows"
 	}
+}
+
+// why is the reason of what is not as it should be.
+func why(now time.Time, t targetView) string {
+	if t.Circuit == jobs.CircuitClosed && !t.CooldownUntil.After(now) {
+		return "-"
+	}
+	return shorten(t.Reason, 60)
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // circuitState adds how long a cooldown still runs.

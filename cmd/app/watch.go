@@ -29,10 +29,11 @@ func newWatchCommand(o *options) *cobra.Command {
 		Use:     "watch",
 		GroupID: groupUse,
 		Short:   "Follow results as they are published on NATS",
-		Long: `watch follows the stream of results with a durable consumer: started again
-with the same flags it goes on where it stopped, and misses nothing. A consumer
-that nobody used for a week is forgotten. Without --from-start a new one begins
-with what comes from now on.`,
+		Long: `watch follows the stream of results with a durable consumer, one for each choice
+of --route, --batch and --tenant: started again it goes on where it stopped, and
+misses nothing; with --from-start it begins again with the oldest event that the
+stream keeps. The first time without it, it begins with what comes from now on.
+A consumer that nobody used for a week is forgotten.`,
 		Example: `  tidegate watch --from-start
   tidegate watch --route summaries --json | jq -r .response.choices[0].message.content
   tidegate watch --batch batch_01a20aa4c8c97515ab796077d867f88c`,
@@ -120,9 +121,9 @@ func (o *options) follow(ctx context.Context, out io.Writer, consumer jetstream.
 	if err != nil {
 		return fmt.Errorf("following the stream: %w", err)
 	}
-	stop := context.AfterFunc(ctx, messages.Stop)
+	defer giveBack(messages)
+	stop := context.AfterFunc(ctx, messages.Drain)
 	defer stop()
-	defer messages.Stop()
 	for n := 0; count == 0 || n < count; n++ {
 		msg, err := messages.Next()
 		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
@@ -139,6 +140,19 @@ func (o *options) follow(ctx context.Context, out io.Writer, consumer jetstream.
 		}
 	}
 	return nil
+}
+
+// giveBack ends a subscription and returns what it fetched ahead and nobody
+// read: else the next watch would miss it until its acknowledgement is overdue.
+func giveBack(messages jetstream.MessagesContext) {
+	messages.Drain()
+	for {
+		msg, err := messages.Next()
+		if err != nil {
+			return
+		}
+		_ = msg.Nak() // if it is lost, the event comes again later
+	}
 }
 
 func (o *options) printEvent(out io.Writer, data []byte) error {
