@@ -115,10 +115,10 @@ func (s *Store) Ended(ctx context.Context, ids []string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for results: %w", err)
 	}
-	return texts(ended), nil
+	return idTexts(ended), nil
 }
 
-func texts(ids []uuid.UUID) []string {
+func idTexts(ids []uuid.UUID) []string {
 	out := make([]string, len(ids))
 	for i, id := range ids {
 		out[i] = id.String()

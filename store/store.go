@@ -90,8 +90,8 @@ func parseID(id string) (uuid.UUID, error) {
 	return parsed, nil
 }
 
-func parseIDs(ids []string) ([]uuid.UUID, error) {
-	parsed := make([]uuid.UUID, len(ids))
+func parseIDs(ids []string) ([][16]byte, error) {
+	parsed := make([][16]byte, len(ids)) // which pgx sends as they are
 	for i, id := range ids {
 		var err error
 		if parsed[i], err = parseID(id); err != nil {
