@@ -68,7 +68,7 @@ func (d *demo) play(ctx context.Context) (*demoReport, error) {
 		return nil, fmt.Errorf("the worker stopped early: %w", err)
 	case <-ctx.Done():
 		stopWork()
-		<-worked
+		_ = <-worked
 		return nil, context.Cause(ctx)
 	}
 	ended := time.Now()

@@ -79,7 +79,7 @@ func (o *options) dev(cmd *cobra.Command, f *devFlags) error {
 	if err := writeListening(d.dir, where); err != nil {
 		return err
 	}
-	defer os.Remove(listeningPath(d.dir))
+	defer func() { _ = os.Remove(listeningPath(d.dir)) }()
 	if o.json {
 		if err := printJSON(cmd.OutOrStdout(), where); err != nil {
 			return err

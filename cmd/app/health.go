@@ -84,7 +84,7 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	err := server.Shutdown(last)
-	<-ended
+	_ = <-ended
 	if err != nil {
 		return fmt.Errorf("stopping HTTP: %w", err)
 	}

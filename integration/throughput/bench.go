@@ -126,7 +126,7 @@ func (b *bench) database(ctx context.Context) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer admin.Close(ctx)
+	defer func() { _ = admin.Close(ctx) }()
 	b.number++
 	name := fmt.Sprintf("round_%d", b.number)
 	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name); err != nil {
