@@ -184,8 +184,12 @@ func (d *demo) enqueue(ctx context.Context) error {
 	}
 	opts := lineOptions([]jobs.Route{d.route})
 	requests := make([]jobs.Request, len(d.documents))
+	maxTokens := demoMaxTokens
+	if d.simulator == nil { // OpenAI's newest models refuse max_tokens; the prompt keeps answers short
+		maxTokens = 0
+	}
 	for i, document := range d.documents {
-		requests[i] = documentRequest(document, demoPrompt, demoMaxTokens, opts)
+		requests[i] = documentRequest(document, demoPrompt, maxTokens, opts)
 	}
 	d.batch, err = q.EnqueueMany(ctx, requests)
 	return err

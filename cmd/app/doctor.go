@@ -17,7 +17,7 @@ func newDoctorCommand(o *options) *cobra.Command {
 		Short:   "Check everything that can be wrong with a set-up, and say the remedy",
 		Long: `doctor looks at the configuration, Postgres, NATS, every target, the ports and
 the data folder, and says of each what is wrong and what to do. It changes
-nothing and costs nothing, unless --call lets it ask each target for one token.
+nothing and costs nothing, unless --call lets it ask each target to say ok.
 The exit code is 1 if something is wrong; warnings do not count.`,
 		Example: `  tidegate doctor
   tidegate doctor --config tidegate.yaml --call`,

@@ -52,7 +52,7 @@ deadline, max_cost_usd, metadata, tenant. Flags are for lines that say nothing.`
 	flags := cmd.Flags()
 	flags.StringVar(&f.text, "text", "", "folder of documents to take instead of JSONL")
 	flags.StringVar(&f.prompt, "prompt", "", "what to do with each document of --text")
-	flags.IntVar(&f.maxTokens, "max-tokens", 300, "longest answer to a document of --text, in tokens")
+	flags.IntVar(&f.maxTokens, "max-tokens", 0, "longest answer to a document of --text, in tokens; 0 leaves it to the model (OpenAI's newest models refuse max_tokens)")
 	flags.StringVar(&f.route, "route", "", "route of requests that name none (default: by model, else the only one)")
 	flags.StringVar(&f.goal, "goal", "", "optimization goal of requests that name none")
 	flags.StringVar(&f.tenant, "tenant", "", "tenant of all requests")
@@ -80,8 +80,8 @@ func (f *enqueueFlags) check(args []string) error {
 		return usagef("-o goes with --wait; later, use `tidegate results BATCH -o FILE`")
 	case f.dryRun && f.wait:
 		return usagef("--dry-run enqueues nothing, so there is nothing to --wait for")
-	case f.maxCost < 0 || f.deadline < 0 || f.maxTokens < 1:
-		return usagef("--max-cost-usd, --deadline and --max-tokens must be above zero")
+	case f.maxCost < 0 || f.deadline < 0 || f.maxTokens < 0:
+		return usagef("--max-cost-usd, --deadline and --max-tokens must not be below zero")
 	}
 	return nil
 }
