@@ -54,17 +54,17 @@ func Steps() ([]Step, error) {
 }
 
 // Up applies what is missing and returns the names of what it applied, none if
-// the database was up to date.
+// the database was up to date. It needs one connection of pool, and one beside
+// it, which holds the lock: when that one closes, so does the lock.
 func Up(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
-	conn, err := pool.Acquire(ctx)
+	conn, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to migrate: %w", err)
 	}
-	defer conn.Release()
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing is left to be lost
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", lockKey); err != nil {
 		return nil, fmt.Errorf("waiting for another migration: %w", err)
 	}
-	defer func() { _, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", lockKey) }()
 	if _, err := conn.Exec(ctx, prepare); err != nil {
 		return nil, fmt.Errorf("creating the schema %s: %w", Schema, err)
 	}
@@ -72,7 +72,7 @@ func Up(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 	if err != nil {
 		return applied, err
 	}
-	return upOurs(ctx, conn.Conn(), applied)
+	return upOurs(ctx, conn, applied)
 }
 
 const prepare = `

@@ -82,16 +82,19 @@ func (c *circuits) save(ctx context.Context) {
 	if len(changed) == 0 {
 		return
 	}
-	if err := c.store.SaveCircuits(ctx, c.name, changed); err == nil || ctx.Err() != nil {
+	err := c.store.SaveCircuits(ctx, c.name, changed)
+	if err == nil {
 		return
-	} else {
-		c.log.Warn().Err(err).Msg("circuits were not written down; it is repeated")
 	}
+	c.mu.Lock()
 	for _, circuit := range changed {
-		c.mu.Lock()
 		c.dirty[circuit.Target] = true
-		c.mu.Unlock()
 	}
+	c.mu.Unlock()
+	if ctx.Err() != nil { // the last save writes them
+		return
+	}
+	c.log.Warn().Err(err).Msg("circuits were not written down; it is repeated")
 	_ = sleepUntil(ctx, retryMax)
 	select {
 	case c.wake <- struct{}{}:

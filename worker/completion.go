@@ -49,10 +49,13 @@ func (c *completion) Timeout(*river.Job[jobs.CompletionArgs]) time.Duration {
 }
 
 // Work sees one request through: load, route, and finish or wait.
-func (c *completion) Work(ctx context.Context, job *river.Job[jobs.CompletionArgs]) error {
+func (c *completion) Work(ctx context.Context, job *river.Job[jobs.CompletionArgs]) (err error) {
 	run, err := c.load(ctx, job.Args.RequestID)
 	if run == nil {
 		return err
+	}
+	if job.Attempt >= job.MaxAttempts {
+		defer c.condemn(run, &err)
 	}
 	for {
 		if err := c.awaitGate(ctx, run); err != nil {
@@ -83,10 +86,11 @@ type run struct {
 // load reads the request. Without a run the job is over: nil, or why it must
 // be worked again.
 func (c *completion) load(ctx context.Context, id string) (*run, error) {
-	if _, err := uuid.Parse(id); err != nil {
+	parsed, err := uuid.Parse(id)
+	if err != nil {
 		return nil, river.JobCancel(fmt.Errorf("the job names no request: %w", err))
 	}
-	got, err := c.loads.Do(ctx, id)
+	got, err := c.loads.Do(ctx, parsed.String())
 	switch err = cmp.Or(err, got.err); {
 	case errors.Is(err, errStopping):
 		return nil, river.JobSnooze(0)
@@ -241,6 +245,19 @@ func (c *completion) finish(r *run, outcome jobs.Outcome) error {
 		c.logEnd(r, &result)
 	}
 	return err
+}
+
+// condemn ends the request of a job that panics at its last attempt as poison:
+// River would give the job up, and the request would never have a result. It
+// must be deferred.
+func (c *completion) condemn(r *run, err *error) {
+	if recover() == nil { // the panic's own words may quote the prompt
+		return
+	}
+	result := poisoned(r)
+	if *err = c.commit(jobs.Entry{Request: &r.request, Result: &result}); *err == nil {
+		c.logEnd(r, &result)
+	}
 }
 
 // giveBack ends a job whose wait was cut short.

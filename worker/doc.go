@@ -15,4 +15,8 @@
 // its queue, because the worker stops or because it waited for as long as one
 // job may, is snoozed or interrupted: either gives its attempt back, so an
 // outage costs none.
+//
+// A panic is the one thing that does cost an attempt: River catches it and tries
+// the job again later, and a request that panics at its last attempt ends as
+// poison.
 package worker

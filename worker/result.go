@@ -8,9 +8,6 @@ import (
 	"tidegate/jobs"
 )
 
-// statusCancelled is what a proxy writes down when a client has gone.
-const statusCancelled = 499
-
 // resultOf turns an outcome into what is stored for ever. A Blocked outcome
 // here means that the deadline passed.
 func resultOf(r *run, outcome jobs.Outcome) jobs.Result {
@@ -54,4 +51,13 @@ func unstorable(r *run, outcome jobs.Outcome, err *jobs.EntryError) jobs.Result 
 		Message: fmt.Sprintf("the answer could not be stored: %v", err.Err),
 	}
 	return resultOf(r, outcome)
+}
+
+// poisoned is the result of a request that no worker survives.
+func poisoned(r *run) jobs.Result {
+	return jobs.Result{
+		ID: newResultID(), RequestID: r.request.ID, State: jobs.StatePoison, Status: http.StatusInternalServerError,
+		Code: "poison", Message: "every attempt to work it ended in a panic",
+		Cost: r.history.Cost(), Attempts: len(r.history),
+	}
 }

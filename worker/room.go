@@ -12,6 +12,10 @@ import (
 // call, can keep the others from trying.
 const recheck = time.Second
 
+// breath bounds how often a gate is asked whose time has come and that still
+// admits nobody.
+const breath = time.Millisecond
+
 // A room is where jobs wait for the gate of their route, in the order of their
 // tickets, without a row being written. Safe for concurrent use.
 type room struct {
@@ -116,7 +120,7 @@ func (r *room) letGo() time.Duration {
 		}
 		next = min(next, recheck)
 		if !again.IsZero() {
-			next = min(next, max(again.Sub(r.now()), 0))
+			next = min(next, max(again.Sub(r.now()), breath))
 		}
 	}
 	return next

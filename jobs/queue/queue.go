@@ -62,7 +62,8 @@ func (q *Queue) Enqueue(ctx context.Context, request jobs.Request) (jobs.Request
 
 // EnqueueTx accepts one request in the caller's transaction: it is there when
 // that commits, and was never there if it rolls back. It returns the request as
-// it was stored.
+// it was stored. A request that is refused, for a field or an unknown route, does
+// no harm to the transaction.
 func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, request jobs.Request) (jobs.Request, error) {
 	if request.BatchID != "" { // its batch has counted how many there are
 		return request, fmt.Errorf("batch_id: %q is closed to new requests; leave it empty, or enqueue all of a batch at once", request.BatchID)

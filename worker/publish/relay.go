@@ -97,15 +97,18 @@ func pause(ctx context.Context, wait time.Duration) {
 }
 
 // drain sends until the outbox is empty or something is in the way; the next
-// poll tries again.
+// poll tries again. A round that was cut short because the relay stops is not
+// worth a word: the last one follows.
 func (r *Relay) drain(ctx context.Context) {
 	for r.config.Conn.IsConnected() && ctx.Err() == nil {
 		taken, err := r.round(ctx)
-		if err != nil {
+		switch {
+		case errors.Is(ctx.Err(), context.Canceled):
+			return
+		case err != nil:
 			r.config.Log.Warn().Err(err).Msg("events were not published; they stay in the outbox")
 			return
-		}
-		if taken < atOnce {
+		case taken < atOnce:
 			return
 		}
 	}
@@ -125,27 +128,34 @@ func (r *Relay) round(ctx context.Context) (int, error) {
 	return taken, err
 }
 
-// send publishes events and says which were acknowledged.
+// send publishes events and says which were acknowledged. An event that cannot
+// be published does not stand in the way of the others.
 func (r *Relay) send(ctx context.Context, events []jobs.Event) ([]bool, error) {
 	futures := make([]jetstream.PubAckFuture, len(events))
+	var first error
 	for i, event := range events {
 		msg, err := Message(event)
 		if err == nil {
 			futures[i], err = r.js.PublishMsgAsync(msg)
 		}
-		if err != nil {
-			return r.await(ctx, futures[:i], err)
+		first = cmp.Or(first, err)
+		if errors.Is(err, jetstream.ErrTooManyStalledMsgs) || err != nil && !r.config.Conn.IsConnected() {
+			break // the others would fare no better
 		}
 	}
-	return r.await(ctx, futures, nil)
+	return r.await(ctx, futures, first)
 }
 
-// await collects acknowledgements; first is what went wrong before.
+// await collects acknowledgements; first is what went wrong before. A future is
+// nil if its event was not sent.
 func (r *Relay) await(ctx context.Context, futures []jetstream.PubAckFuture, first error) ([]bool, error) {
 	sent := make([]bool, len(futures))
 	limit := time.NewTimer(ackWait + time.Second) // JetStream's own comes before
 	defer limit.Stop()
 	for i, future := range futures {
+		if future == nil {
+			continue
+		}
 		select {
 		case <-future.Ok():
 			sent[i] = true

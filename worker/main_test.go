@@ -1,0 +1,220 @@
+package worker_test
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
+
+	"tidegate/integration/fixture"
+	"tidegate/jobs"
+	"tidegate/jobs/queue"
+	"tidegate/store"
+	"tidegate/worker"
+)
+
+func TestMain(m *testing.M) { fixture.Main(m) }
+
+// soon is when everything has happened that a test waits for, on a machine that
+// has much else to do.
+const soon = 30 * time.Second
+
+// A script is a router of which the test says what it does.
+type script struct {
+	mu    sync.Mutex
+	calls int
+	holds bool
+	route func(ctx context.Context, request *jobs.Request, history jobs.Trace) jobs.Outcome
+}
+
+func (s *script) Route(ctx context.Context, request *jobs.Request, history jobs.Trace) jobs.Outcome {
+	s.mu.Lock()
+	s.calls++
+	route := s.route
+	s.mu.Unlock()
+	return route(ctx, request, history)
+}
+
+func (s *script) Admits(string) (int, time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.holds {
+		return 0, time.Time{}
+	}
+	return 1 << 20, time.Time{}
+}
+
+func (s *script) Circuits() []jobs.Circuit {
+	return []jobs.Circuit{{Target: "cheap", State: jobs.CircuitClosed, Since: time.Now()}}
+}
+
+func (s *script) called() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
+func (s *script) hold(holds bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holds = holds
+}
+
+// attempted is an outcome after one call of a class.
+func attempted(verdict jobs.Verdict, class jobs.Class) jobs.Outcome {
+	attempt := &jobs.Attempt{At: time.Now(), Target: "cheap", Class: class, Status: 200, Latency: time.Millisecond, Cost: 10, Propensity: 1}
+	return jobs.Outcome{Verdict: verdict, Trace: jobs.Trace{{Attempt: attempt}}}
+}
+
+// answer is what a target says that is well.
+func answer(context.Context, *jobs.Request, jobs.Trace) jobs.Outcome {
+	outcome := attempted(jobs.Answered, jobs.OK)
+	outcome.Answer = &jobs.Answer{Body: []byte(`{"choices":[]}`), Target: "cheap", Model: "cheap-1", Usage: jobs.Usage{Input: 3, Output: 2}}
+	return outcome
+}
+
+// A site is a database of one test with a worker on it, whose router is a
+// script.
+type site struct {
+	t      *testing.T
+	url    string
+	pool   *pgxpool.Pool // of the test; the worker has its own
+	store  *store.Store
+	queue  *queue.Queue
+	script *script
+	config worker.Config
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, url: fixture.Database(t), script: &script{route: answer}}
+	s.pool = s.connect(3, "test")
+	s.store = store.New(s.pool)
+	if err := s.store.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}}); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if s.queue, err = queue.New(s.pool); err != nil {
+		t.Fatal(err)
+	}
+	pool := s.connect(8, "worker")
+	s.config = worker.Config{
+		Pool: pool, Store: store.New(pool), Router: s.script, Queues: []string{"summaries"},
+		StopTimeout: soon, Log: zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.ErrorLevel),
+	}
+	return s
+}
+
+// connect opens a pool whose connections the server knows by a name.
+func (s *site) connect(conns int, name string) *pgxpool.Pool {
+	s.t.Helper()
+	at, err := url.Parse(s.url)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	query := at.Query()
+	query.Set("application_name", name)
+	at.RawQuery = query.Encode()
+	pool, err := store.Connect(s.t.Context(), at.String(), conns)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(pool.Close)
+	return pool
+}
+
+// enqueue accepts n requests and returns them.
+func (s *site) enqueue(n int) []jobs.Request {
+	s.t.Helper()
+	out := make([]jobs.Request, n)
+	for i := range out {
+		out[i] = s.accept(jobs.Request{CustomID: fmt.Sprint("doc-", i)})
+	}
+	return out
+}
+
+func (s *site) accept(request jobs.Request) jobs.Request {
+	s.t.Helper()
+	request.Route, request.Body = "summaries", []byte(`{"messages":[{"role":"user","content":"hi"}]}`)
+	request, err := s.queue.Enqueue(s.t.Context(), request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return request
+}
+
+// start runs a worker. Its stop tells it to stop and waits until it has; the end
+// of the test does so too.
+func (s *site) start() (w *worker.Worker, stop func()) {
+	s.t.Helper()
+	w, err := worker.New(s.config)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var run sync.WaitGroup
+	run.Go(func() {
+		if err := w.Run(ctx); err != nil {
+			s.t.Errorf("it could not begin: %v", err)
+		}
+	})
+	stop = sync.OnceFunc(func() { cancel(); run.Wait() })
+	s.t.Cleanup(stop)
+	return w, stop
+}
+
+// jobs counts the River jobs in a state with an attempt.
+func (s *site) jobs(state string, attempt int) int {
+	s.t.Helper()
+	return s.number("SELECT count(*) FROM tidegate.river_job WHERE state = $1::tidegate.river_job_state AND attempt = $2", state, attempt)
+}
+
+// awaitJobs waits until n River jobs are in a state with an attempt.
+func (s *site) awaitJobs(n int, state string, attempt int) {
+	s.t.Helper()
+	what := fmt.Sprintf("%d jobs are %s with attempt %d", n, state, attempt)
+	fixture.Await(s.t, soon, what, func() bool { return s.jobs(state, attempt) == n })
+}
+
+func (s *site) number(sql string, args ...any) (n int) {
+	s.t.Helper()
+	if err := s.pool.QueryRow(context.Background(), sql, args...).Scan(&n); err != nil {
+		s.t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
+
+func (s *site) exec(sql string, args ...any) {
+	s.t.Helper()
+	if _, err := s.pool.Exec(s.t.Context(), sql, args...); err != nil {
+		s.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// result reads the one result of a request.
+func (s *site) result(id string) jobs.ResultEvent {
+	s.t.Helper()
+	for event, err := range s.store.Results(s.t.Context(), store.Filter{RequestID: id}) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return event
+	}
+	s.t.Fatalf("request %s has no result", id)
+	return jobs.ResultEvent{}
+}
+
+// attempts lists the calls that were kept of a request.
+func (s *site) attempts(id string) []jobs.Attempt {
+	s.t.Helper()
+	made, err := s.store.Attempts(s.t.Context(), id)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return made
+}

@@ -1,0 +1,155 @@
+package publish_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+
+	"tidegate/jobs"
+	"tidegate/worker/publish"
+)
+
+const (
+	resultID  = "0199aaaa-0000-7000-8000-000000000001"
+	requestID = "0199aaaa-0000-7000-8000-000000000002"
+)
+
+var storedAt = time.Date(2026, 3, 4, 5, 6, 7, 89_000_000, time.FixedZone("CET", 3600))
+
+func event() *jobs.ResultEvent {
+	return &jobs.ResultEvent{
+		Result: jobs.Result{
+			ID: resultID, RequestID: requestID, State: jobs.StateAnswered, Status: 200, Body: []byte(`{"choices": []}`), Target: "cheap", Model: "cheap-1",
+			FinishReason: "stop", Usage: jobs.Usage{Input: 10, CachedInput: 4, Output: 5, Reasoning: 2}, Cost: 318, Attempts: 2, StoredAt: storedAt,
+		},
+		Tenant: "acme", Route: "summaries", BatchID: "batch_1", CustomID: "doc-1", Metadata: map[string]string{"tier": "gold"}, BodyBytes: 15,
+	}
+}
+
+func message(t *testing.T, e jobs.Event) *nats.Msg {
+	t.Helper()
+	msg, err := publish.Message(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return msg
+}
+
+// same compares JSON by what it says, and its names to the letter.
+func same(t *testing.T, want string, got []byte) {
+	t.Helper()
+	var w, g any
+	if err := json.Unmarshal([]byte(want), &w); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(got, &g); err != nil {
+		t.Fatalf("%s: %v", got, err)
+	}
+	if diff := cmp.Diff(w, g); diff != "" {
+		t.Errorf("data (-want +got):\n%s", diff)
+	}
+}
+
+func TestMessageOfAResult(t *testing.T) {
+	t.Parallel()
+	msg := message(t, jobs.Event{Result: event()})
+	if want := "tidegate.v1.acme.results.summaries.batch_1." + requestID; msg.Subject != want {
+		t.Errorf("its subject is %s", msg.Subject)
+	}
+	headers := nats.Header{
+		"Nats-Msg-Id": {resultID}, "ce-specversion": {"1.0"}, "ce-id": {resultID}, "ce-source": {"tidegate"}, "ce-type": {"dev.tidegate.result.v1"},
+		"ce-subject": {requestID}, "ce-time": {"2026-03-04T04:06:07.089Z"}, "content-type": {"application/json"},
+	}
+	if diff := cmp.Diff(headers, msg.Header); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	same(t, `{
+		"request_id": "`+requestID+`", "custom_id": "doc-1", "batch_id": "batch_1", "tenant": "acme", "route": "summaries", "state": "answered",
+		"metadata": {"tier": "gold"}, "target": "cheap", "model": "cheap-1", "finish_reason": "stop",
+		"usage": {"input_tokens": 10, "cached_input_tokens": 4, "output_tokens": 5, "reasoning_tokens": 2},
+		"cost_micro_usd": 318, "attempts": 2, "response": {"choices": []}, "stored_at": "2026-03-04T05:06:07.089+01:00"
+	}`, msg.Data)
+}
+
+func TestMessageOfARefusal(t *testing.T) {
+	t.Parallel()
+	e := &jobs.ResultEvent{Tenant: "acme", Route: "summaries", Result: jobs.Result{
+		ID: resultID, RequestID: requestID, State: jobs.StateRefused, Status: 400, Class: jobs.Content, Code: "content_filter", Message: "no", StoredAt: storedAt,
+	}}
+	msg := message(t, jobs.Event{Result: e})
+	if want := "tidegate.v1.acme.results.summaries.-." + requestID; msg.Subject != want {
+		t.Errorf("its subject is %s", msg.Subject)
+	}
+	same(t, `{
+		"request_id": "`+requestID+`", "tenant": "acme", "route": "summaries", "state": "refused",
+		"usage": {"input_tokens": 0, "cached_input_tokens": 0, "output_tokens": 0, "reasoning_tokens": 0},
+		"cost_micro_usd": 0, "attempts": 0, "error": {"class": "CONTENT", "status": 400, "code": "content_filter", "message": "no"},
+		"stored_at": "2026-03-04T05:06:07.089+01:00"
+	}`, msg.Data)
+}
+
+// An answer that does not fit, or that is not JSON, is replaced by a reference.
+func TestMessageByReference(t *testing.T) {
+	t.Parallel()
+	large, garbled := event(), event()
+	large.Body, large.BodyBytes = nil, jobs.MaxEventBody+1 // as the store hands it out
+	garbled.Body = []byte("{")
+	for _, e := range []*jobs.ResultEvent{large, garbled} {
+		msg := message(t, jobs.Event{Result: e})
+		if got := msg.Header["ce-dataref"]; len(got) != 1 || got[0] != "tidegate:results/"+requestID {
+			t.Errorf("it refers to %q", got)
+		}
+		var body publish.ResultBody
+		if err := json.Unmarshal(msg.Data, &body); err != nil || body.Response != nil || body.CustomID != "doc-1" {
+			t.Errorf("its data is %s, %v", msg.Data, err)
+		}
+	}
+}
+
+func TestMessageOfABatch(t *testing.T) {
+	t.Parallel()
+	msg := message(t, jobs.Event{Batch: &jobs.Batch{
+		ID: "batch_1", Tenant: "acme", State: jobs.BatchCompleted, Total: 3, Completed: 2, Failed: 1, CreatedAt: storedAt, EndedAt: storedAt.Add(time.Hour),
+	}})
+	if want := "tidegate.v1.acme.batches.batch_1.completed"; msg.Subject != want {
+		t.Errorf("its subject is %s", msg.Subject)
+	}
+	headers := nats.Header{
+		"Nats-Msg-Id": {"batch_1-completed"}, "ce-specversion": {"1.0"}, "ce-id": {"batch_1-completed"}, "ce-source": {"tidegate"},
+		"ce-type": {"dev.tidegate.batch.v1"}, "ce-subject": {"batch_1"}, "ce-time": {"2026-03-04T05:06:07.089Z"}, "content-type": {"application/json"},
+	}
+	if diff := cmp.Diff(headers, msg.Header); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	same(t, `{
+		"batch_id": "batch_1", "tenant": "acme", "state": "completed", "total": 3, "completed": 2, "failed": 1,
+		"created_at": "2026-03-04T05:06:07.089+01:00", "ended_at": "2026-03-04T06:06:07.089+01:00"
+	}`, msg.Data)
+}
+
+func TestMessageOfNothing(t *testing.T) {
+	t.Parallel()
+	if msg, err := publish.Message(jobs.Event{}); err == nil {
+		t.Errorf("it is %+v", msg)
+	}
+}
+
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	for want, got := range map[string]string{
+		"tidegate.v1.*.results.*.*.*":               publish.ResultFilter("", "", ""),
+		"tidegate.v1.acme.results.*.*.*":            publish.ResultFilter("acme", "", ""),
+		"tidegate.v1.*.results.summaries.batch_1.*": publish.ResultFilter("", "summaries", "batch_1"),
+	} {
+		if got != want {
+			t.Errorf("the filter is %s, not %s", got, want)
+		}
+		if !strings.HasPrefix(got, strings.TrimSuffix(publish.StreamSubjects, ">")) {
+			t.Errorf("the stream does not listen to %s", got)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package worker_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"tidegate/integration/fixture"
+	"tidegate/jobs"
+)
+
+// Jobs at the gate go back as they were, at once: nobody waits for StopTimeout.
+func TestStopWhileJobsWait(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.config.StopTimeout = time.Hour
+	s.script.hold(true)
+	s.enqueue(50)
+	w, stop := s.start()
+	fixture.Await(t, soon, "all wait", func() bool { return w.Waiting("summaries") == 50 })
+	began := time.Now()
+	stop()
+	if took := time.Since(began); took > soon {
+		t.Errorf("it took %s to stop", took)
+	}
+	if n := s.jobs("available", 0); n != 50 {
+		t.Errorf("%d of 50 jobs are back with their attempts", n)
+	}
+}
+
+// A request that waits on its own account goes back too.
+func TestStopWhileARequestIsBlocked(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.config.StopTimeout = time.Hour
+	s.script.route = func(context.Context, *jobs.Request, jobs.Trace) jobs.Outcome {
+		blocked := attempted(jobs.Blocked, jobs.Overload)
+		blocked.Until = time.Now().Add(time.Hour)
+		return blocked
+	}
+	r := s.enqueue(1)[0]
+	_, stop := s.start()
+	fixture.Await(t, soon, "the call is written down", func() bool { return len(s.attempts(r.ID)) == 1 })
+	stop()
+	if s.jobs("available", 0) != 1 {
+		t.Error("the job is not back with its attempt")
+	}
+}
+
+// A call in flight gets its time, and its answer is kept.
+func TestStopWithACallInFlight(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	in, out := make(chan struct{}), make(chan struct{})
+	s.script.route = func(ctx context.Context, r *jobs.Request, h jobs.Trace) jobs.Outcome {
+		close(in)
+		select {
+		case <-out:
+		case <-ctx.Done():
+			t.Error("the call was cut off")
+		}
+		return answer(ctx, r, h)
+	}
+	r := s.enqueue(1)[0]
+	_, stop := s.start()
+	<-in
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); stop() }()
+	select {
+	case <-stopped:
+		t.Error("it stopped with a call in flight")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(out)
+	<-stopped
+	if got := s.result(r.ID); got.State != jobs.StateAnswered || s.jobs("completed", 1) != 1 {
+		t.Errorf("it ended as %+v", got.Result)
+	}
+}
+
+// When StopTimeout has passed the call is cut off and written down as lost; the
+// job goes back as it was.
+func TestStopTimeoutPasses(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.config.StopTimeout = 50 * time.Millisecond
+	s.config.Log = s.config.Log.Level(100) // River warns
+	in := make(chan struct{})
+	s.script.route = func(ctx context.Context, _ *jobs.Request, _ jobs.Trace) jobs.Outcome {
+		close(in)
+		<-ctx.Done()
+		return attempted(jobs.Blocked, jobs.Lost)
+	}
+	r := s.enqueue(1)[0]
+	_, stop := s.start()
+	<-in
+	stop()
+	if s.jobs("available", 0) != 1 {
+		t.Error("the job is not back with its attempt")
+	}
+	if made := s.attempts(r.ID); len(made) != 1 || made[0].Class != jobs.Lost || made[0].Cost != 10 {
+		t.Errorf("the call is kept as %+v", made)
+	}
+}
+
+// A job that has waited for as long as one may goes back, and comes again.
+func TestHoldBudgetPasses(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.config.HoldBudget = 50 * time.Millisecond
+	s.script.hold(true)
+	s.enqueue(3)
+	_, stop := s.start()
+	fixture.Await(t, soon, "each was sent back twice", func() bool {
+		return s.number("SELECT count(*) FROM tidegate.river_job WHERE (metadata->>'snoozes')::int >= 2 AND attempt <= 1") == 3
+	})
+	stop()
+	if n := s.jobs("available", 0); n != 3 {
+		t.Errorf("%d of 3 jobs are back with their attempts", n)
+	}
+	s.script.hold(false)
+	s.config.HoldBudget = time.Hour
+	w, _ := s.start()
+	s.awaitJobs(3, "completed", 1)
+	if w.Waiting("summaries") != 0 || s.script.called() != 3 {
+		t.Errorf("%d calls", s.script.called())
+	}
+}
+
+// Only so many are called at once; jobs that are in hand beside them go back at
+// once when the worker stops.
+func TestStopWhileJobsWaitForTheirTurn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.config.Concurrency = 2
+	var now, most atomic.Int64
+	end := make(chan struct{})
+	s.script.route = func(ctx context.Context, r *jobs.Request, h jobs.Trace) jobs.Outcome {
+		if n := now.Add(1); n > most.Load() {
+			most.Store(n)
+		}
+		defer now.Add(-1)
+		<-end
+		return answer(ctx, r, h)
+	}
+	s.enqueue(10)
+	_, stop := s.start()
+	s.awaitJobs(4, "running", 1) // two are called, two wait for their turn
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); stop() }()
+	s.awaitJobs(8, "available", 0) // while two are still called
+	close(end)
+	<-stopped
+	if s.jobs("completed", 1) != 2 || s.script.called() != 2 || most.Load() != 2 {
+		t.Errorf("%d calls, at most %d at once", s.script.called(), most.Load())
+	}
+}
