@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"tidegate/jobs"
 	"tidegate/jobs/queue"
@@ -104,18 +105,22 @@ func (o *options) demo(cmd *cobra.Command, f *demoFlags) error {
 	return report.verdict()
 }
 
-// start reads the documents and puts everything up.
+// start reads the documents, starts the backbone meanwhile, and puts the rest
+// up.
 func (d *demo) start(ctx context.Context, f *demoFlags) error {
-	documents, err := demoDocuments(ctx, f)
-	if err != nil {
+	var group errgroup.Group
+	group.Go(func() (err error) {
+		d.backbone, err = StartBackbone(ctx, BackboneConfig{
+			Ephemeral: true, PostgresBin: f.pgBin, Conns: 2 * spareConns,
+			Say: func(line string) { fmt.Fprintln(d.out, line) },
+		})
 		return err
-	}
-	d.documents = documents
-	d.backbone, err = StartBackbone(ctx, BackboneConfig{
-		Ephemeral: true, PostgresBin: f.pgBin, Conns: spareConns,
-		Say: func(line string) { fmt.Fprintln(d.out, line) },
 	})
-	if err != nil {
+	group.Go(func() (err error) {
+		d.documents, err = demoDocuments(ctx, f)
+		return err
+	})
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	if d.config == nil {
@@ -129,6 +134,7 @@ func (d *demo) start(ctx context.Context, f *demoFlags) error {
 	if d.simulator == nil {
 		concurrency = d.config.Worker.Concurrency
 	}
+	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
 		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Concurrency: concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
 	})

@@ -1,0 +1,49 @@
+package integration
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+)
+
+// demoSurvives runs the demo over a few small texts: the same outage, told in
+// less time.
+func demoSurvives(t *testing.T, p program) {
+	const documents = 40
+	texts := t.TempDir()
+	for i := range documents {
+		text := fmt.Sprintf("Gate %d closed at dusk. The tide rose by %d hands. By dawn the land was dry again, and nobody had to wake.", i, i)
+		check(t, os.WriteFile(filepath.Join(texts, fmt.Sprintf("gate-%02d.txt", i)), []byte(text), 0o600))
+	}
+	r := p.start(t, nil, "demo", "--json", "--documents", texts)
+	if code := r.end(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	report := lastLine[map[string]float64](t, r.out.String())
+	promised := strings.Fields("documents answered lost duplicates attempts_burned calls_during_outage rerouted paused_s drained_s cost_usd")
+	for _, key := range promised {
+		if _, ok := report[key]; !ok {
+			t.Errorf("the report has no %s, only %v", key, slices.Sorted(maps.Keys(report)))
+		}
+	}
+	got := map[string]float64{}
+	for _, key := range promised[:5] {
+		got[key] = report[key]
+	}
+	if diff := gocmp.Diff(map[string]float64{"documents": documents, "answered": documents, "lost": 0, "duplicates": 0, "attempts_burned": 0}, got); diff != "" {
+		t.Error(diff)
+	}
+	// Three circuits trip, with eight calls in flight, and are probed for 8 s.
+	if calls := report["calls_during_outage"]; calls < 3 || calls > 3*(5+8+9) {
+		t.Errorf("%v calls during the outage", calls)
+	}
+	if report["rerouted"] == 0 || report["paused_s"] < 4 || report["drained_s"] <= 0 || report["cost_usd"] <= 0 {
+		t.Errorf("no outage was staged: %v", report)
+	}
+}
