@@ -206,18 +206,23 @@ func TestStreamSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, maxBytes := range []int64{0, 1 << 20, 2 << 20} {
-		stream, err := publish.EnsureStream(t.Context(), js, maxBytes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := stream.CachedInfo().Config
-		if maxBytes == 0 {
-			maxBytes = -1
-		}
-		if got.Name != "TIDEGATE" || !slices.Equal(got.Subjects, []string{"tidegate.v1.>"}) || got.MaxBytes != maxBytes || got.MaxAge != 7*24*time.Hour ||
-			got.Duplicates != 10*time.Minute || got.Discard != jetstream.DiscardOld || got.Storage != jetstream.FileStorage || got.Retention != jetstream.LimitsPolicy {
-			t.Errorf("the stream is %+v", got)
-		}
+	stream, err := publish.EnsureStream(t.Context(), js, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := stream.CachedInfo().Config
+	if got.Name != "TIDEGATE" || !slices.Equal(got.Subjects, []string{"tidegate.v1.>"}) || got.MaxBytes != 1<<20 || got.MaxAge != 7*24*time.Hour ||
+		got.Duplicates != 10*time.Minute || got.Discard != jetstream.DiscardOld || got.Storage != jetstream.FileStorage || got.Retention != jetstream.LimitsPolicy {
+		t.Errorf("the stream is %+v", got)
+	}
+	got.MaxAge = time.Hour // what an operator chose stays
+	if _, err := js.UpdateStream(t.Context(), got); err != nil {
+		t.Fatal(err)
+	}
+	if stream, err = publish.EnsureStream(t.Context(), js, 0); err != nil {
+		t.Fatal(err)
+	}
+	if again := stream.CachedInfo().Config; again.MaxAge != time.Hour || again.MaxBytes != 1<<20 {
+		t.Errorf("the operator's settings were changed: %+v", again)
 	}
 }

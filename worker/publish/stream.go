@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,13 +16,21 @@ const (
 	dedupeWindow = 10 * time.Minute
 )
 
-// EnsureStream makes the stream, or brings its settings up to date. maxBytes
-// bounds what it keeps, oldest first to go; zero: by age alone.
+// EnsureStream makes the stream if it is not there. maxBytes bounds what a new
+// one keeps, oldest first to go; zero: by age alone. One that is there stays as
+// it is: replicas, age and bytes are for whoever runs NATS to choose.
 func EnsureStream(ctx context.Context, js jetstream.JetStream, maxBytes int64) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, StreamName)
+	if err == nil {
+		return stream, nil
+	}
+	if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, fmt.Errorf("looking for the stream %s: %w", StreamName, err)
+	}
 	if maxBytes == 0 {
 		maxBytes = -1
 	}
-	stream, err := js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	stream, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:        StreamName,
 		Description: "Results and batches of tidegate, as CloudEvents.",
 		Subjects:    []string{StreamSubjects},
