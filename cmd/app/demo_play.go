@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -68,8 +69,7 @@ func (d *demo) play(ctx context.Context) (*demoReport, error) {
 		return nil, fmt.Errorf("the worker stopped early: %w", err)
 	case <-ctx.Done():
 		stopWork()
-		_ = <-worked
-		return nil, context.Cause(ctx)
+		return nil, errors.Join(context.Cause(ctx), <-worked)
 	}
 	ended := time.Now()
 	stopWork()

@@ -83,10 +83,11 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler)
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
-	err := server.Shutdown(last)
-	_ = <-ended
-	if err != nil {
+	if err := server.Shutdown(last); err != nil {
 		return fmt.Errorf("stopping HTTP: %w", err)
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving HTTP: %w", err)
 	}
 	return nil
 }
