@@ -284,7 +284,11 @@ func TestWatchFollowsAlone(t *testing.T) {
 	watched := make(chan said, 1)
 	args := []string{"watch", "--route", summaries, "--nats-url", s.NATSURL}
 	go func() { watched <- tidegateUntil(ctx, t, args...) }()
-	fixture.Await(t, soon, "somebody watches, so a second is refused", func() bool {
+	fixture.Await(t, soon, "somebody watches", func() bool {
+		consumers := consumersOf(t, s.Conn, publish.ResultFilter("", summaries, ""))
+		return len(consumers) == 1 && consumers[0].NumWaiting > 0
+	})
+	fixture.Await(t, soon, "a second is refused", func() bool {
 		short, cancel := context.WithTimeout(t.Context(), latency)
 		defer cancel()
 		got := tidegateUntil(short, t, args...)

@@ -267,21 +267,31 @@ func readStream(t *testing.T, conn *nats.Conn) []event {
 	return all
 }
 
-// unacknowledged counts what consumers of a subject still have to take.
-func unacknowledged(t *testing.T, conn *nats.Conn, subject string) int {
+// consumersOf lists the consumers of the stream that follow a subject.
+func consumersOf(t *testing.T, conn *nats.Conn, subject string) []*jetstream.ConsumerInfo {
 	t.Helper()
 	js, err := jetstream.New(conn)
 	check(t, err)
 	stream, err := js.Stream(t.Context(), publish.StreamName)
 	check(t, err)
-	left := 0
+	var found []*jetstream.ConsumerInfo
 	consumers := stream.ListConsumers(t.Context())
 	for info := range consumers.Info() {
 		if info.Config.FilterSubject == subject {
-			left += info.NumAckPending + int(info.NumPending)
+			found = append(found, info)
 		}
 	}
 	check(t, consumers.Err())
+	return found
+}
+
+// unacknowledged counts what consumers of a subject still have to take.
+func unacknowledged(t *testing.T, conn *nats.Conn, subject string) int {
+	t.Helper()
+	left := 0
+	for _, info := range consumersOf(t, conn, subject) {
+		left += info.NumAckPending + int(info.NumPending)
+	}
 	return left
 }
 
