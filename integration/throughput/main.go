@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -51,6 +52,9 @@ func run(ctx context.Context, args []string) error {
 	flag.IntVar(&p.inflight, "inflight", 10_000, "calls at once in the second part; 0 leaves it out")
 	flag.DurationVar(&p.inflightLatency, "inflight-latency", 10*time.Second, "of the provider in the second part")
 	flag.Parse()
+	if p.jobs < 1 || p.workers < 1 || p.rounds < 1 || p.inflight < 0 {
+		return errors.New("-jobs, -workers and -rounds must be above zero, -inflight not below")
+	}
 	return p.measure(ctx)
 }
 
