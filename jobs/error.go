@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"fmt"
+	"regexp"
 	"time"
 )
 
@@ -37,4 +38,28 @@ func (e *Error) Error() string {
 		text += ": " + e.Message
 	}
 	return text
+}
+
+// Gist is the error without the provider's own words, which may quote a prompt:
+// class, status, and a code if it reads like one. It is fit for logs and for
+// reasons that everybody sees.
+func (e *Error) Gist() string {
+	text := string(e.Class)
+	if e.Status != 0 {
+		text = fmt.Sprintf("%s: status %d", text, e.Status)
+	}
+	if code := CleanCode(e.Code); code != "" {
+		text += " " + code
+	}
+	return text
+}
+
+var codeForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// CleanCode returns a code that reads like one, and nothing for free text.
+func CleanCode(code string) string {
+	if codeForm.MatchString(code) {
+		return code
+	}
+	return ""
 }

@@ -151,13 +151,13 @@ func TestRouteStopsWithItsContext(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := chainOf(t, &jobs.Target{Name: "a", Limits: jobs.Limits{Concurrency: 1}})
 			_ = s.targets["a"].slots.Acquire(t.Context(), 1)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), slotWait/2)
 			defer cancel()
 			began := time.Now()
 			s.outcome = s.router.Route(ctx, s.request, nil)
 			s.waits(0).calls("a", 0).because("the caller stopped waiting")
-			if took := time.Since(began); took != time.Minute {
-				t.Errorf("returned after %s, want 1m", took)
+			if took := time.Since(began); took != slotWait/2 {
+				t.Errorf("returned after %s, want %s", took, slotWait/2)
 			}
 			s.targets["a"].release()
 			s.routes(1).to("a")

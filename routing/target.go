@@ -2,7 +2,9 @@ package routing
 
 import (
 	"context"
+	"errors"
 	"hash/fnv"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -24,25 +26,38 @@ func newTarget(t *jobs.Target, config Config) *target {
 	return made
 }
 
-// admit waits for a free slot, in the order of arrival, and then takes a
-// permit: last, so that nobody waits with the probe in hand or past the
+// Why a target does not admit a call.
+var (
+	errShut = errors.New("it may not be called now")
+	errBusy = errors.New("all of its calls at once are out")
+)
+
+// slotWait is how long a call waits for a slot before its caller is told, who
+// may have other reasons to stop: a deadline, a cancellation, the worker's end.
+const slotWait = time.Second
+
+// admit waits a moment for a free slot, in the order of arrival, and then takes
+// a permit: last, so that nobody waits with the probe in hand or past the
 // beginning of a cooldown. Without a permit there is no slot either. When the
 // circuit opens, whoever waits for a slot takes it in turn, gets no permit and
 // hands it on at once: the first slot that is released sets all of them free.
-func (t *target) admit(ctx context.Context) (Permit, bool) {
+func (t *target) admit(ctx context.Context) (Permit, error) {
 	if ready, _ := t.circuit.readiness(); ready == Shut || ctx.Err() != nil {
-		return Permit{}, false // not worth a wait
+		return Permit{}, errShut // not worth a wait
 	}
-	if t.slots != nil {
-		if err := t.slots.Acquire(ctx, 1); err != nil {
-			return Permit{}, false
+	if t.slots != nil && !t.slots.TryAcquire(1) {
+		wait, cancel := context.WithTimeout(ctx, slotWait)
+		defer cancel()
+		if t.slots.Acquire(wait, 1) != nil {
+			return Permit{}, errBusy
 		}
 	}
 	permit, ok := t.circuit.Acquire()
 	if !ok {
 		t.release()
+		return Permit{}, errShut
 	}
-	return permit, ok
+	return permit, nil
 }
 
 func (t *target) release() {

@@ -3,6 +3,7 @@ package routing
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -33,10 +34,13 @@ func (t *try) walk(ctx context.Context, ranked []*target) jobs.Outcome {
 			t.skip(target, reason, time.Time{})
 			continue
 		}
-		permit, ok := target.admit(ctx)
-		if !ok {
+		permit, err := target.admit(ctx)
+		if err != nil {
 			if ctx.Err() != nil {
 				break
+			}
+			if errors.Is(err, errBusy) { // not a reason to pay the next one
+				return t.busy(target)
 			}
 			_, until, reason := target.circuit.Ready()
 			t.skip(target, cmp.Or(reason, "another call took its place"), until)
@@ -96,17 +100,17 @@ func (t *try) report(target *target, permit *Permit, err *jobs.Error, blamed boo
 	case class.Opens():
 		t.trip(target, permit, err)
 	case class.Cools():
-		target.circuit.Cool(t.router.now().Add(max(err.RetryAfter, rateWait)), err.Error())
+		target.circuit.Cool(t.router.now().Add(max(err.RetryAfter, rateWait)), err.Gist())
 		if permit.Probe() { // a 429 is an answer, too
-			permit.Done(Success, "a probe was answered, though with "+err.Error())
+			permit.Done(Success, "a probe was answered, though with "+err.Gist())
 		}
 	case class.Trips() && blamed:
 		permit.Done(Neutral, "")
 	case class.Trips():
 		if err.RetryAfter > 0 {
-			target.circuit.Cool(t.router.now().Add(err.RetryAfter), err.Error())
+			target.circuit.Cool(t.router.now().Add(err.RetryAfter), err.Gist())
 		}
-		permit.Done(Failure, err.Error())
+		permit.Done(Failure, err.Gist())
 	case class.Answered():
 		permit.Done(Success, "")
 	}
@@ -117,13 +121,21 @@ func (t *try) report(target *target, permit *Permit, err *jobs.Error, blamed boo
 
 // trip opens every circuit that the refusal of an account or a key reaches.
 func (t *try) trip(target *target, permit *Permit, err *jobs.Error) {
-	tripped, first := permit.trip(err.RetryAfter, err.Error())
+	tripped, first := permit.trip(err.RetryAfter, err.Gist())
 	if !first {
 		return
 	}
 	for _, other := range t.router.targets {
 		if other != target && target.shares(other, err.Scope()) {
-			other.circuit.follow(tripped, fmt.Sprintf("%s (at %s)", err.Error(), target.Name))
+			other.circuit.follow(tripped, fmt.Sprintf("%s (at %s)", err.Gist(), target.Name))
 		}
 	}
+}
+
+// busy is the outcome of a request that its target has no slot for: it is asked
+// again at once, if the caller has nothing against it.
+func (t *try) busy(target *target) jobs.Outcome {
+	reason := fmt.Sprintf("all of its %d calls at once are out", target.Limits.Concurrency)
+	t.skip(target, reason, time.Time{})
+	return jobs.Outcome{Verdict: jobs.Blocked, Err: t.last, Until: t.router.now(), Reason: target.Name + ": " + reason, Trace: t.trace}
 }

@@ -221,6 +221,9 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 }
 
 func sleepUntil(ctx context.Context, wait time.Duration) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
@@ -285,7 +288,7 @@ func (c *completion) commit(entry jobs.Entry) error {
 func (c *completion) logEnd(r *run, result *jobs.Result) {
 	line := c.log.Info()
 	if result.State != jobs.StateAnswered {
-		line = c.log.Warn().Str("class", string(result.Class)).Str("code", result.Code)
+		line = c.log.Warn().Str("class", string(result.Class)).Str("code", jobs.CleanCode(result.Code))
 	}
 	line.Str("request", result.RequestID).Str("batch", r.request.BatchID).Str("route", r.request.Route).Str("state", string(result.State)).
 		Str("target", result.Target).Int("attempts", result.Attempts).Int("output_tokens", result.Usage.Output).

@@ -29,12 +29,7 @@ type endpoints struct {
 // endpoints finds out where tidegate runs: what the flags say, what the
 // configuration says, what the environment says, what a running dev wrote down.
 func (o *options) endpoints(config *Config) endpoints {
-	var e endpoints
-	if config != nil {
-		e.postgres, e.nats = config.Postgres.Reveal(), config.NATS.Reveal()
-	}
-	e.postgres = cmp.Or(o.postgres, e.postgres, os.Getenv("DATABASE_URL"))
-	e.nats = cmp.Or(o.nats, e.nats, os.Getenv("NATS_URL"))
+	e := o.named(config)
 	if e.postgres != "" && e.nats != "" {
 		return e
 	}
@@ -44,6 +39,14 @@ func (o *options) endpoints(config *Config) endpoints {
 		}
 	}
 	return e
+}
+
+// named is endpoints without a running dev: what somebody chose.
+func (o *options) named(config *Config) endpoints {
+	return endpoints{
+		postgres: cmp.Or(o.postgres, config.Postgres.Reveal(), os.Getenv("DATABASE_URL")),
+		nats:     cmp.Or(o.nats, config.NATS.Reveal(), os.Getenv("NATS_URL")),
+	}
 }
 
 // connect opens the database that tidegate runs on.

@@ -124,7 +124,10 @@ func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags)
 	if d.listener, err = listen(ctx, "--listen", address); err != nil {
 		return d, err
 	}
-	where := o.endpoints(config)
+	where := o.named(config)
+	if where.postgres != "" && o.postgres == "" && len(config.Targets) == 0 {
+		return d, errors.New("$DATABASE_URL or the configuration names a database, but no targets are configured: simulated providers must not answer its jobs by accident; configure targets, unset it (dev then runs a private Postgres), or name it with --database-url if you mean it")
+	}
 	d.backbone, err = StartBackbone(ctx, BackboneConfig{
 		Dir: d.dir, PostgresURL: where.postgres, NATSURL: where.nats, PostgresBin: f.pgBin, NATSPort: f.natsPort, Conns: 2 * spareConns,
 		Say:  func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) },

@@ -80,6 +80,8 @@ func (f *enqueueFlags) check(args []string) error {
 		return usagef("-o goes with --wait; later, use `tidegate results BATCH -o FILE`")
 	case f.dryRun && f.wait:
 		return usagef("--dry-run enqueues nothing, so there is nothing to --wait for")
+	case f.maxCost != 0 && !(f.maxCost >= 1e-6 && f.maxCost <= 1e6):
+		return usagef("--max-cost-usd: use an amount between 0.000001 and 1000000, or leave it out for no limit")
 	case f.maxCost < 0 || f.deadline < 0 || f.maxTokens < 0:
 		return usagef("--max-cost-usd, --deadline and --max-tokens must not be below zero")
 	}
@@ -90,6 +92,9 @@ func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) er
 	ctx := cmd.Context()
 	if f.dryRun {
 		return o.dryRun(cmd, args, f)
+	}
+	if err := checkOutput(f.output); err != nil {
+		return err
 	}
 	pool, err := o.connect(ctx, 4)
 	if err != nil {

@@ -2,11 +2,13 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -47,7 +49,10 @@ func readListening(dir string) (listening, error) {
 	if err := json.Unmarshal(data, &l); err != nil {
 		return l, fmt.Errorf("reading %s: %w", listeningPath(dir), err)
 	}
-	// Whether it still listens says more than its pid, which another may have.
+	if err := syscall.Kill(l.PID, 0); err != nil && !errors.Is(err, syscall.EPERM) {
+		return l, fmt.Errorf("the dev that used %s (pid %d) is gone", dir, l.PID)
+	}
+	// The pid may be another's by now, or a process that is dead and not yet gone.
 	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(l.HTTP, "http://"), listenTimeout)
 	if err != nil {
 		return l, fmt.Errorf("the dev that used %s (pid %d) is gone: %w", dir, l.PID, err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -176,29 +177,86 @@ func answerText(body []byte) string {
 	return cmp.Or(said.Choices[0].Message.Content, said.Choices[0].Message.Refusal)
 }
 
-// writeTo writes results to a file, or to stdout if none is named. The file
-// appears whole or not at all.
+// writeTo writes results to a file, or to stdout if none is named. A file
+// appears whole or not at all; what is no plain file (a device, a pipe) is
+// written to as it is.
 func writeTo(stdout io.Writer, path string, results iter.Seq2[jobs.ResultEvent, error], write writeResult) (int, error) {
 	if path == "" || path == "-" {
 		return writeAll(stdout, results, write)
 	}
-	part := path + ".part"
-	file, err := os.Create(part)
+	out, err := createOutput(path)
 	if err != nil {
-		return 0, fmt.Errorf("writing results: %w", err)
+		return 0, err
 	}
-	n, err := writeAll(file, results, write)
-	if closing := file.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Rename(part, path)
-	}
-	if err != nil {
-		_ = os.Remove(part)
+	n, err := writeAll(out.file, results, write)
+	if err := out.finish(err); err != nil {
 		return n, fmt.Errorf("writing results to %s: %w", path, err)
 	}
 	return n, nil
+}
+
+// An output is a file that is being written.
+type output struct {
+	file   *os.File
+	target string // what it becomes when it is whole; empty: it is that already
+}
+
+// createOutput begins to write to path, or says why that cannot be.
+func createOutput(path string) (*output, error) {
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		path = resolved
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		file, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, fmt.Errorf("writing results: %w", err)
+		}
+		return &output{file: file}, nil
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return nil, fmt.Errorf("writing results to %s: %w", path, err)
+	}
+	return &output{file: file, target: path}, nil
+}
+
+// finish closes the file and gives it its name, or takes it away if err says
+// that it is not whole. It returns the first error.
+func (o *output) finish(err error) error {
+	if closing := o.file.Close(); err == nil {
+		err = closing
+	}
+	if o.target == "" {
+		return err
+	}
+	if err == nil {
+		if err = os.Chmod(o.file.Name(), 0o644); err == nil {
+			err = os.Rename(o.file.Name(), o.target)
+		}
+	}
+	if err != nil {
+		_ = os.Remove(o.file.Name())
+	}
+	return err
+}
+
+// checkOutput says at once what would stop results from being written later.
+func checkOutput(path string) error {
+	if path == "" || path == "-" {
+		return nil
+	}
+	out, err := createOutput(path)
+	if err != nil {
+		return err
+	}
+	name, temporary := out.file.Name(), out.target != ""
+	if err := out.file.Close(); err != nil {
+		return err
+	}
+	if temporary {
+		return os.Remove(name)
+	}
+	return nil
 }
 
 func writeAll(w io.Writer, results iter.Seq2[jobs.ResultEvent, error], write writeResult) (int, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime/debug"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 )
 
@@ -38,10 +39,26 @@ func Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var quiet *quietError
 	if !errors.As(err, &quiet) {
-		fmt.Fprintf(stderr, "tidegate: %v\n", err)
+		fmt.Fprintf(stderr, "tidegate: %v%s\n", err, hint(err))
 	}
 	return exitFailure
 }
+
+// hint is the remedy of an error that comes from far below: of a database that
+// does not have our tables.
+func hint(err error) string {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && (refused.Code == undefinedTable || refused.Code == undefinedSchema) {
+		return "; the database is not prepared, or not up to date: run `tidegate migrate`"
+	}
+	return ""
+}
+
+// What Postgres calls a table and a schema that are not there.
+const (
+	undefinedTable  = "42P01"
+	undefinedSchema = "3F000"
+)
 
 // New returns the whole command.
 func New() *cobra.Command {
