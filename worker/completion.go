@@ -198,7 +198,7 @@ func (c *completion) pause(ctx context.Context, r *run, wait func(context.Contex
 func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) error {
 	attempts := outcome.Trace.Attempts()
 	if len(attempts) > 0 {
-		if err := c.commit(jobs.Entry{Request: &r.request, Trace: outcome.Trace}); err != nil {
+		if _, err := c.commit(jobs.Entry{Request: &r.request, Trace: outcome.Trace}); err != nil {
 			return err
 		}
 	}
@@ -238,14 +238,14 @@ func sleepUntil(ctx context.Context, wait time.Duration) error {
 func (c *completion) finish(r *run, outcome jobs.Outcome) error {
 	result := resultOf(r, outcome)
 	entry := jobs.Entry{Request: &r.request, Trace: outcome.Trace, Result: &result}
-	err := c.commit(entry)
+	stored, err := c.commit(entry)
 	var refused *jobs.EntryError
 	if errors.As(err, &refused) { // what the target said cannot be kept: say that instead
 		result = unstorable(r, outcome, refused)
-		err = c.commit(entry)
+		stored, err = c.commit(entry)
 	}
 	if err == nil {
-		c.logEnd(r, &result)
+		c.logEnd(r, &result, stored)
 	}
 	return err
 }
@@ -258,8 +258,9 @@ func (c *completion) condemn(r *run, err *error) {
 		return
 	}
 	result := poisoned(r)
-	if *err = c.commit(jobs.Entry{Request: &r.request, Result: &result}); *err == nil {
-		c.logEnd(r, &result)
+	stored, failed := c.commit(jobs.Entry{Request: &r.request, Result: &result})
+	if *err = failed; failed == nil {
+		c.logEnd(r, &result, stored)
 	}
 }
 
@@ -279,13 +280,22 @@ func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
 	}
 }
 
-// commit writes an entry, however long Postgres is away: the answer was paid.
-func (c *completion) commit(entry jobs.Entry) error {
+// commit writes an entry, however long Postgres is away: the answer was paid. It
+// tells whether the entry's result is the one that stands.
+func (c *completion) commit(entry jobs.Entry) (stored bool, err error) {
 	done, err := c.commits.Do(context.Background(), entry)
-	return cmp.Or(err, done.err)
+	return done.stored, cmp.Or(err, done.err)
 }
 
-func (c *completion) logEnd(r *run, result *jobs.Result) {
+// logEnd says how a request ended, or that its end came too late: it was
+// cancelled, or expired, while it was called.
+func (c *completion) logEnd(r *run, result *jobs.Result, stored bool) {
+	if !stored {
+		c.log.Info().Str("request", result.RequestID).Str("batch", r.request.BatchID).Str("route", r.request.Route).
+			Str("late", string(result.State)).Str("target", result.Target).Int64("cost_micro_usd", int64(result.Cost)).
+			Msg("request had ended already; what came later is not kept, its cost is")
+		return
+	}
 	line := c.log.Info()
 	if result.State != jobs.StateAnswered {
 		line = c.log.Warn().Str("class", string(result.Class)).Str("code", jobs.CleanCode(result.Code))

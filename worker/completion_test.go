@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/rs/zerolog"
 
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
@@ -67,6 +69,30 @@ func TestRequestWithAResultIsNotCalledAgain(t *testing.T) {
 	s.awaitJobs(1, "completed", 1)
 	if s.script.called() != 0 || s.result(r.ID).State != jobs.StateCancelled {
 		t.Errorf("%d calls for a request that was cancelled", s.script.called())
+	}
+}
+
+// What is logged is what stands, and not what the worker wanted to store.
+func TestCancelledWhileItIsCalled(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	var log bytes.Buffer
+	s.config.Log = zerolog.New(zerolog.SyncWriter(&log))
+	r := s.enqueue(1)[0]
+	s.script.route = func(ctx context.Context, request *jobs.Request, history jobs.Trace) jobs.Outcome {
+		if _, err := s.store.CancelRequest(ctx, request.ID); err != nil {
+			t.Error(err)
+		}
+		return answer(ctx, request, history)
+	}
+	_, stop := s.start()
+	s.awaitJobs(1, "completed", 1)
+	stop()
+	if got := s.result(r.ID); got.State != jobs.StateCancelled || len(s.attempts(r.ID)) != 1 {
+		t.Errorf("it ended as %+v with %d attempts", got.Result, len(s.attempts(r.ID)))
+	}
+	if text := log.String(); !strings.Contains(text, "had ended already") || strings.Contains(text, `"request ended"`) {
+		t.Errorf("the log tells another story:\n%s", text)
 	}
 }
 

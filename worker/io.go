@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -35,7 +36,12 @@ type ended struct {
 	err   error
 }
 
-type committed struct{ err error }
+// committed tells whether the result of an entry is the one that was stored:
+// another may have been there before.
+type committed struct {
+	stored bool
+	err    error
+}
 
 const (
 	retryMin = 100 * time.Millisecond
@@ -111,22 +117,26 @@ func (p patient) ended(store Store) func(context.Context, []string) []ended {
 	}
 }
 
-func (p patient) commit(store Store, stored func()) func(context.Context, []jobs.Entry) []committed {
+func (p patient) commit(store Store, told func()) func(context.Context, []jobs.Entry) []committed {
 	return func(ctx context.Context, entries []jobs.Entry) []committed {
+		var won []string
 		var refused []*jobs.EntryError
+		tries := 0
 		err := p.until(ctx, "committing results", false, func(ctx context.Context) (err error) {
-			_, refused, err = store.Commit(ctx, entries)
+			tries++
+			won, refused, err = store.Commit(ctx, entries)
 			return err
 		})
 		if err != nil {
 			err = fmt.Errorf("committing: %w", err)
 		}
-		stored()
+		told()
 		out := make([]committed, len(entries))
-		for i := range entries {
-			out[i].err = err
+		for i, entry := range entries {
+			// After a lost connection nobody knows whose result it was that stood there.
+			out[i] = committed{stored: tries > 1 || slices.Contains(won, entry.Request.ID), err: err}
 			for _, r := range refused {
-				if r.RequestID == entries[i].Request.ID {
+				if r.RequestID == entry.Request.ID {
 					out[i].err = r
 				}
 			}
