@@ -407,13 +407,13 @@ func TestStatusShowsAnOutage(t *testing.T) {
 		return crew.Worker.Waiting(summaries) > 0 && s.count("SELECT count(*) FROM tidegate.circuits WHERE state <> 'closed'") == 3
 	})
 	text := s.must("status").out
-	for _, says := range []string{"ROUTE", summaries, "TARGET", "sim-cheap", "failures in a row", "BATCH", "in_progress", "completed", "4 answered", "Owed to NATS: nothing"} {
+	for _, says := range []string{"ROUTE", summaries, "holds", "no target of its chain may be called", "TARGET", "sim-cheap", "failures in a row", "BATCH", "in_progress", "completed", "4 answered", "Owed to NATS: nothing"} {
 		if !strings.Contains(text, says) {
 			t.Errorf("it does not say %q:\n%s", says, text)
 		}
 	}
 	status := lastLine[statusView](t, s.must("status", "--json").out)
-	if len(status.Routes) != 1 || status.Routes[0].Waiting+status.Routes[0].Running != 20 || len(status.Targets) != 3 ||
+	if len(status.Routes) != 1 || status.Routes[0].State != "holds" || status.Routes[0].Waiting+status.Routes[0].InHand != 20 || len(status.Targets) != 3 ||
 		status.Targets[0].Circuit == jobs.CircuitClosed || status.Targets[0].Reason == "" || len(status.Batches) != 2 || status.Results["answered"] != 4 {
 		t.Errorf("%+v", status)
 	}
@@ -422,8 +422,10 @@ func TestStatusShowsAnOutage(t *testing.T) {
 // A statusView is what status --json and /v1/status say, in part.
 type statusView struct {
 	Routes []struct {
-		Route            string
-		Waiting, Running int
+		Route   string
+		State   string
+		Waiting int
+		InHand  int `json:"in_hand"`
 	}
 	Targets []struct {
 		Target, Reason string

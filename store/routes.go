@@ -11,20 +11,55 @@ import (
 )
 
 const saveRoute = `/* tidegate: save route */
-INSERT INTO tidegate.routes (name, goal, deadline, models) VALUES ($1, $2, $3, $4)
-ON CONFLICT (name) DO UPDATE SET goal = excluded.goal, deadline = excluded.deadline, models = excluded.models, updated_at = now()`
+INSERT INTO tidegate.routes (name, goal, deadline, models, chain) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (name) DO UPDATE SET goal = excluded.goal, deadline = excluded.deadline, models = excluded.models, chain = excluded.chain, updated_at = now()`
 
 // SaveRoutes tells producers which routes there are. Routes that are not named
 // stay, since another worker may serve them.
 func (s *Store) SaveRoutes(ctx context.Context, routes []jobs.Route) error {
 	var batch pgx.Batch
 	for _, r := range routes {
-		batch.Queue(saveRoute, r.Name, r.Goal, orNull(r.Deadline), append([]string{}, r.Models...))
+		batch.Queue(saveRoute, r.Name, r.Goal, orNull(r.Deadline), append([]string{}, r.Models...), chainNames(r.Chain))
 	}
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("saving %d routes: %w", len(routes), err)
 	}
 	return nil
+}
+
+func chainNames(chain []*jobs.Target) []string {
+	names := make([]string, len(chain))
+	for i, target := range chain {
+		names[i] = target.Name
+	}
+	return names
+}
+
+const retireRoute = `/* tidegate: retire route */ DELETE FROM tidegate.routes WHERE name = $1`
+
+const waitOnRoute = `/* tidegate: wait on route */
+SELECT count(*) FROM tidegate.river_job WHERE queue = $1 AND finalized_at IS NULL`
+
+// RetireRoute takes a route away from producers, who learn it within half a
+// minute. Requests that were accepted stay, and a worker that serves the route
+// works them; waiting is how many there are. A worker or a migration whose
+// configuration has the route announces it again when it starts. It returns
+// ErrNotFound if there is no such route.
+func (s *Store) RetireRoute(ctx context.Context, name string) (waiting int, err error) {
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		done, err := tx.Exec(ctx, retireRoute, name)
+		if err != nil {
+			return err
+		}
+		if done.RowsAffected() == 0 {
+			return ErrNotFound
+		}
+		return tx.QueryRow(ctx, waitOnRoute, name).Scan(&waiting)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("retiring the route %q: %w", name, err)
+	}
+	return waiting, nil
 }
 
 const listRoutes = `/* tidegate: routes */ SELECT name, goal, deadline, models FROM tidegate.routes ORDER BY name`

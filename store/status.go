@@ -10,16 +10,22 @@ import (
 	"tidegate/jobs"
 )
 
-// A RouteStatus is how a route stands: what waits, what runs, what was done in
-// the last minute.
+// A RouteStatus is how a route stands: what waits, and whether anybody works it.
 type RouteStatus struct {
 	Route     string
-	Waiting   int // River jobs that no worker has in hand
-	Running   int // in a worker: called, or waiting at the gate
-	Discarded int // given up by River: never by an outage
-	Paused    bool
-	Oldest    time.Time // the oldest waiting or running job; zero: none
+	Chain     []string  // the names of its targets, in order
+	Waiting   int       // River jobs that no worker has in hand
+	InHand    int       // in a worker: called, or waiting at the gate there
+	Discarded int       // given up by River: never by an outage
+	Retired   bool      // producers may not name it any more; what waits stays
+	PausedAt  time.Time // when River's queue was paused; zero: it is not
+	ServedAt  time.Time // when a worker last said that it works it (every ServedEvery); zero: none did in the last day
+	Oldest    time.Time // the oldest job that waits or is in hand; zero: none
 }
+
+// ServedEvery is how often a worker says which routes it works: as often as
+// River writes its queues down.
+const ServedEvery = 10 * time.Minute
 
 // A TargetStatus is what a target did in the last minute.
 type TargetStatus struct {
@@ -73,16 +79,21 @@ func readClock(ctx context.Context, tx pgx.Tx, status *Status) error {
 }
 
 const routeStatus = `/* tidegate: route status */
-SELECT r.name, coalesce(j.waiting, 0), coalesce(j.running, 0), coalesce(j.discarded, 0), q.paused_at IS NOT NULL, j.oldest
-FROM tidegate.routes r
-LEFT JOIN tidegate.river_queue q ON q.name = r.name
-LEFT JOIN (
+WITH j AS (
 	SELECT queue, count(*) FILTER (WHERE state IN ('available', 'retryable', 'scheduled', 'pending')) AS waiting,
-		count(*) FILTER (WHERE state = 'running') AS running, count(*) FILTER (WHERE state = 'discarded') AS discarded,
-		min(created_at) FILTER (WHERE state <> 'discarded') AS oldest
+		count(*) FILTER (WHERE state = 'running') AS in_hand, count(*) FILTER (WHERE state = 'discarded') AS discarded,
+		min(created_at) FILTER (WHERE state <> 'discarded') AS oldest, min(id) AS first
 	FROM tidegate.river_job WHERE state IN ('available', 'retryable', 'scheduled', 'pending', 'running', 'discarded') GROUP BY queue
-) j ON j.queue = r.name
-ORDER BY r.name`
+), known AS (
+	SELECT name, chain, false AS retired FROM tidegate.routes
+	UNION ALL -- queues of requests whose route is gone
+	SELECT j.queue, '{}', true FROM j JOIN tidegate.river_job first ON first.id = j.first
+	JOIN tidegate.requests r ON r.id = (first.args ->> 'r')::uuid AND r.route = j.queue
+	WHERE NOT EXISTS (SELECT FROM tidegate.routes WHERE name = j.queue)
+)
+SELECT known.name, known.chain, coalesce(j.waiting, 0), coalesce(j.in_hand, 0), coalesce(j.discarded, 0), known.retired, q.paused_at, q.updated_at, j.oldest
+FROM known LEFT JOIN tidegate.river_queue q ON q.name = known.name LEFT JOIN j ON j.queue = known.name
+ORDER BY known.name`
 
 func readRoutes(ctx context.Context, tx pgx.Tx, status *Status) error {
 	rows, err := tx.Query(ctx, routeStatus)
@@ -91,9 +102,9 @@ func readRoutes(ctx context.Context, tx pgx.Tx, status *Status) error {
 	}
 	status.Routes, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (RouteStatus, error) {
 		var r RouteStatus
-		var oldest *time.Time
-		err := row.Scan(&r.Route, &r.Waiting, &r.Running, &r.Discarded, &r.Paused, &oldest)
-		r.Oldest = orZero(oldest)
+		var paused, served, oldest *time.Time
+		err := row.Scan(&r.Route, &r.Chain, &r.Waiting, &r.InHand, &r.Discarded, &r.Retired, &paused, &served, &oldest)
+		r.PausedAt, r.ServedAt, r.Oldest = orZero(paused), orZero(served), orZero(oldest)
 		return r, err
 	})
 	return err

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -37,6 +38,9 @@ func TestStatusOfAKnownState(t *testing.T) {
 	}
 	w.exec("INSERT INTO tidegate.river_queue (name, paused_at, updated_at) VALUES ('labels', now(), now())")
 	requests := w.accept("batch_1", 4)
+	gone := w.accept("", 1)
+	w.exec("UPDATE tidegate.requests SET route = 'gone' WHERE id = $1", gone[0].ID)
+	w.exec(`INSERT INTO tidegate.river_job (args, kind, max_attempts, queue) VALUES (jsonb_build_object('r', $1::text), 'completion', 5, 'gone')`, gone[0].ID)
 	w.commit(answered(&requests[0]), answered(&requests[1]), ended(&requests[2], jobs.StateRefused))
 	failed := jobs.Attempt{At: time.Now(), Target: "cheap", Class: jobs.Timeout, Latency: time.Minute, Cost: 5}
 	w.commit(jobs.Entry{Request: &requests[3], Trace: jobs.Trace{{Attempt: &failed}}})
@@ -49,8 +53,9 @@ func TestStatusOfAKnownState(t *testing.T) {
 	}
 	want := store.Status{
 		Routes: []store.RouteStatus{
-			{Route: "labels", Paused: true},
-			{Route: "summaries", Waiting: 3, Running: 1, Discarded: 1},
+			{Route: "gone", Waiting: 1, Retired: true},
+			{Route: "labels"},
+			{Route: "summaries", Waiting: 3, InHand: 1, Discarded: 1},
 		},
 		Targets: []store.TargetStatus{{Target: "cheap", Calls: 3, Answered: 2, Cost: 65, Median: 12 * time.Millisecond, Tokens: 10}},
 		Results: map[jobs.State]int{jobs.StateAnswered: 2, jobs.StateRefused: 1},
@@ -58,13 +63,16 @@ func TestStatusOfAKnownState(t *testing.T) {
 	}
 	unsaid := cmp.Options{
 		cmpopts.IgnoreFields(store.Status{}, "At", "Behind", "Circuits", "Batches"),
-		cmpopts.IgnoreFields(store.RouteStatus{}, "Oldest"),
+		cmpopts.IgnoreFields(store.RouteStatus{}, "Chain", "Oldest", "PausedAt", "ServedAt"),
 	}
 	if diff := cmp.Diff(want, got, unsaid); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
-	if got.Behind <= 0 || got.Behind > time.Minute || got.At.IsZero() || got.Routes[1].Oldest.IsZero() || !got.Routes[0].Oldest.IsZero() {
+	if got.Behind <= 0 || got.Behind > time.Minute || got.At.IsZero() || got.Routes[2].Oldest.IsZero() || !got.Routes[1].Oldest.IsZero() {
 		t.Errorf("behind %s at %s, oldest %+v", got.Behind, got.At, got.Routes)
+	}
+	if labels, summaries := got.Routes[1], got.Routes[2]; labels.PausedAt.IsZero() || labels.ServedAt.IsZero() || !summaries.PausedAt.IsZero() || !summaries.ServedAt.IsZero() {
+		t.Errorf("paused and served: %+v", got.Routes)
 	}
 	if len(got.Circuits) != 1 || len(got.Batches) != 1 || got.Batches[0].Completed != 2 {
 		t.Errorf("circuits %+v, batches %+v", got.Circuits, got.Batches)
@@ -83,5 +91,38 @@ func TestStatusOfNothing(t *testing.T) {
 	}
 	if n, err := w.AttemptsBurned(t.Context()); n != 0 || err != nil {
 		t.Errorf("%d attempts burned, %v", n, err)
+	}
+}
+
+// A route that is retired cannot be named any more, and what waits on it is
+// still there and still seen.
+func TestRetireRoute(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	routes := []jobs.Route{{Name: "summaries", Goal: "ordered"}, {Name: "labels", Goal: "ordered"}}
+	if err := w.SaveRoutes(t.Context(), routes); err != nil {
+		t.Fatal(err)
+	}
+	request := w.accept("", 1)[0]
+	w.exec(`INSERT INTO tidegate.river_job (args, kind, max_attempts, queue) VALUES (jsonb_build_object('r', $1::text), 'completion', 5, 'summaries')`, request.ID)
+	if waiting, err := w.RetireRoute(t.Context(), "summaries"); waiting != 1 || err != nil {
+		t.Errorf("%d wait, %v", waiting, err)
+	}
+	if _, err := w.RetireRoute(t.Context(), "summaries"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a second time: %v", err)
+	}
+	left, err := store.Routes(t.Context(), w.pool)
+	if err != nil || len(left) != 1 || left[0].Name != "labels" {
+		t.Errorf("producers may name %+v, %v", left, err)
+	}
+	status, err := w.Status(t.Context())
+	if err != nil || len(status.Routes) != 2 || !status.Routes[1].Retired || status.Routes[1].Waiting != 1 {
+		t.Errorf("status %+v, %v", status.Routes, err)
+	}
+	if err := w.SaveRoutes(t.Context(), routes); err != nil {
+		t.Fatal(err)
+	}
+	if status, err = w.Status(t.Context()); err != nil || status.Routes[1].Retired {
+		t.Errorf("announced again: %+v, %v", status.Routes, err)
 	}
 }

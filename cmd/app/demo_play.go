@@ -16,6 +16,7 @@ const (
 	allDie     = 0.45            // and when all do
 	outageTime = 8 * time.Second // from then until they return
 	glance     = 20 * time.Millisecond
+	enough     = 40 // documents, of which some are left when the outage has come
 )
 
 // An outage is what happened while no provider answered.
@@ -59,10 +60,13 @@ func (d *demo) play(ctx context.Context) (*demoReport, error) {
 	defer stopWork()
 	worked := make(chan error, 1)
 	go func() { worked <- d.stack.Run(working) }()
-	parts.Go(func() { d.watchGate(working) })
+	var staged sync.WaitGroup // what the report reads is written by these
+	staged.Go(func() { d.watchGate(working) })
 	if d.simulator != nil {
-		parts.Go(func() { d.stage(working) })
+		staged.Go(func() { d.stage(working) })
 	}
+	defer staged.Wait()
+	defer stopWork()
 	select {
 	case <-all:
 	case err := <-worked:
@@ -74,6 +78,7 @@ func (d *demo) play(ctx context.Context) (*demoReport, error) {
 	ended := time.Now()
 	stopWork()
 	err = <-worked
+	staged.Wait()
 	d.shown.Done()
 	if err != nil {
 		return nil, err

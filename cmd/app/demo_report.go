@@ -21,6 +21,7 @@ type demoReport struct {
 	Lost              int     `json:"lost"`       // without a result, or without an event
 	Duplicates        int     `json:"duplicates"` // events or answers beyond the first of a document
 	AttemptsBurned    int     `json:"attempts_burned"`
+	OutageStaged      bool    `json:"-"` // all providers died and came back before the last answer
 	CallsDuringOutage int     `json:"calls_during_outage"`
 	Rerouted          int     `json:"rerouted"` // answered elsewhere than at the first of the chain
 	PausedS           float64 `json:"paused_s"`
@@ -39,7 +40,7 @@ var readers = []string{"net/http", "context", "encoding/json"}
 // report counts what was stored.
 func (d *demo) report(ctx context.Context, ended time.Time) (*demoReport, error) {
 	r := &demoReport{Documents: len(d.documents), CallsDuringOutage: d.outage.calls, PausedS: d.outage.held.Round(10 * time.Millisecond).Seconds()}
-	if !d.outage.ended.IsZero() {
+	if r.OutageStaged = !d.outage.ended.IsZero(); r.OutageStaged {
 		r.DrainedS = ended.Sub(d.outage.ended).Round(10 * time.Millisecond).Seconds()
 	}
 	dearest := dearestOf(d.route.Chain)
@@ -125,11 +126,14 @@ func (r *demoReport) write(w io.Writer, staged bool) error {
 	row("lost", "%d", r.Lost)
 	row("answered or announced twice", "%d", r.Duplicates)
 	row("River attempts burned", "%d", r.AttemptsBurned)
-	if staged {
+	if staged && !r.OutageStaged {
+		row("outage", "NOT STAGED: too few documents, all were answered before it; take %d or more", enough)
+	}
+	if r.OutageStaged {
 		row("calls during the outage", "%d (probes and what was in flight)", r.CallsDuringOutage)
 	}
 	row("re-routed", "%d", r.Rerouted)
-	if staged {
+	if r.OutageStaged {
 		row("paused for", "%.1f s", r.PausedS)
 		row("drained in", "%.1f s", r.DrainedS)
 	}

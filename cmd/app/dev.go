@@ -44,8 +44,12 @@ The other commands find it by that folder and need no flags.`,
   tidegate dev --config tidegate.yaml --data ./data
   tidegate dev --listen 127.0.0.1:0 --nats-port 0     # any free ports`,
 		Args: noArguments,
+		PreRunE: func(*cobra.Command, []string) error {
+			return firstError(checkAddress("--listen", f.listen), checkPort("--nats-port", f.natsPort))
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.dev(cmd, f) },
 	}
+	o.registerLog(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", DefaultListen, "address of HTTP; wins over the configuration when given")
 	flags.IntVar(&f.natsPort, "nats-port", defaultNATSPort, "loopback port of the embedded NATS; 0: any free one")
@@ -57,6 +61,7 @@ The other commands find it by that folder and need no flags.`,
 type dev struct {
 	config    *Config
 	dir       string
+	release   func() // gives the folder to the next dev; nil: it is not ours
 	backbone  *Backbone
 	simulator *simulator.Server // nil: the configuration names real providers
 	stack     *Stack
@@ -105,11 +110,8 @@ func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags)
 	if d.dir, err = o.dataDir(); err != nil {
 		return nil, err
 	}
-	if other, err := readListening(d.dir); err == nil {
-		return nil, fmt.Errorf("a dev runs on %s already (pid %d, %s): use that one, stop it, or choose another folder with --data", d.dir, other.PID, other.HTTP)
-	}
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the data folder: %w", err)
+	if err := d.claim(); err != nil {
+		return d, err
 	}
 	if err := d.openLog(o, cmd.ErrOrStderr()); err != nil {
 		return d, err
@@ -137,6 +139,19 @@ func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags)
 		return d, explainPort(err)
 	}
 	return d, d.assemble(ctx)
+}
+
+// claim takes the data folder, so that of several that are started at once
+// exactly one goes on.
+func (d *dev) claim() (err error) {
+	d.release, err = embedded.Claim(d.dir)
+	if !errors.Is(err, embedded.ErrInUse) {
+		return err
+	}
+	if other, err := readListening(d.dir); err == nil {
+		return fmt.Errorf("a dev runs on %s already (pid %d, %s): use that one, stop it, or choose another folder with --data", d.dir, other.PID, other.HTTP)
+	}
+	return fmt.Errorf("another dev just starts or stops: %w with --data", err)
 }
 
 // explainPort names the flag of the port that is taken.
@@ -215,6 +230,9 @@ func (d *dev) close() {
 	}
 	if d.logFile != nil {
 		_ = d.logFile.Close()
+	}
+	if d.release != nil {
+		d.release()
 	}
 }
 

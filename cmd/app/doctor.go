@@ -18,7 +18,8 @@ func newDoctorCommand(o *options) *cobra.Command {
 		Long: `doctor looks at the configuration, Postgres, NATS, every target, the ports and
 the data folder, and says of each what is wrong and what to do. It changes
 nothing and costs nothing, unless --call lets it ask each target to say ok.
-The exit code is 1 if something is wrong; warnings do not count.`,
+What cannot be looked at, because something before it is wrong, is listed as
+skipped. The exit code is 1 if something is wrong; warnings do not count.`,
 		Example: `  tidegate doctor
   tidegate doctor --config tidegate.yaml --call`,
 		Args: noArguments,
@@ -31,7 +32,7 @@ The exit code is 1 if something is wrong; warnings do not count.`,
 // A finding is what a check found.
 type finding struct {
 	About  string `json:"about"`
-	Level  string `json:"level"` // ok, warning or wrong
+	Level  string `json:"level"` // ok, warning, wrong or skipped
 	Found  string `json:"found"`
 	Remedy string `json:"remedy,omitempty"`
 }
@@ -40,6 +41,7 @@ const (
 	levelOK      = "ok"
 	levelWarning = "warning"
 	levelWrong   = "wrong"
+	levelSkipped = "skipped" // it could not be looked at; found says why
 )
 
 // checkTimeout bounds each thing that doctor asks over a network.
@@ -63,6 +65,10 @@ func (e *examination) warn(about, remedy, format string, args ...any) {
 
 func (e *examination) wrong(about, remedy, format string, args ...any) {
 	e.findings = append(e.findings, finding{about, levelWrong, fmt.Sprintf(format, args...), remedy})
+}
+
+func (e *examination) skip(about, why string) {
+	e.findings = append(e.findings, finding{about, levelSkipped, "not checked: " + why, ""})
 }
 
 func (o *options) doctor(cmd *cobra.Command, call bool) error {
@@ -90,7 +96,7 @@ func (o *options) doctor(cmd *cobra.Command, call bool) error {
 }
 
 func (e *examination) write(w io.Writer) {
-	marks := map[string]string{levelOK: "ok     ", levelWarning: "warning", levelWrong: "WRONG  "}
+	marks := map[string]string{levelOK: "ok     ", levelWarning: "warning", levelWrong: "WRONG  ", levelSkipped: "skipped"}
 	for _, f := range e.findings {
 		fmt.Fprintf(w, "%s  %-14s %s\n", marks[f.Level], f.About, f.Found)
 		if f.Remedy != "" {

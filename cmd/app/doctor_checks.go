@@ -16,7 +16,6 @@ import (
 
 	"tidegate/deploy/embedded"
 	"tidegate/jobs"
-	"tidegate/migrations"
 	"tidegate/routing/provider"
 	"tidegate/store"
 	"tidegate/worker/publish"
@@ -32,6 +31,9 @@ func (e *examination) checkConfig(context.Context) {
 	config, warnings, err := e.options.loadConfig()
 	if err != nil {
 		e.wrong(about, "mend the file; `tidegate init -` prints one that is right", "%v", err)
+		for _, other := range []string{"postgres", "queues", "nats", "targets"} {
+			e.skip(other, "the configuration, which says where and what, cannot be read")
+		}
 		return
 	}
 	e.config, e.where = config, e.options.endpoints(config)
@@ -52,21 +54,25 @@ func (e *examination) checkPostgres(ctx context.Context) {
 	}
 	if e.where.postgres == "" {
 		e.warn(about, "start `tidegate dev`, or set `postgres:`, $DATABASE_URL or --database-url", "none is named, and no dev runs here")
+		e.skip("queues", "no Postgres is named")
 		return
 	}
 	pool, err := store.Connect(ctx, e.where.postgres, 2)
 	if err != nil {
 		e.wrong(about, "start it, and check host, port, user and password", "%v", err)
+		e.skip("queues", "Postgres does not answer")
 		return
 	}
 	defer pool.Close()
 	e.checkServer(ctx, about, pool)
-	pending, err := migrations.Pending(ctx, pool)
+	pending, err := pendingMigrations(ctx, pool)
 	switch {
 	case err != nil:
 		e.wrong(about, "the user needs to read the schema tidegate", "%v", err)
+		e.skip("queues", "the schema could not be read")
 	case len(pending) > 0:
-		e.wrong(about, "run `tidegate migrate`", "%d migrations are missing", len(pending))
+		e.wrong(about, "run `tidegate migrate`", "%s", missingMigrations(len(pending)))
+		e.skip("queues", "the database is not up to date")
 	default:
 		e.ok(about, "%s, up to date", RedactURL(jobs.Secret(e.where.postgres)))
 		e.checkQueues(ctx, pool)

@@ -82,10 +82,11 @@ func (f *enqueueFlags) check(args []string) error {
 		return usagef("--dry-run enqueues nothing, so there is nothing to --wait for")
 	case f.maxCost != 0 && !(f.maxCost >= 1e-6 && f.maxCost <= 1e6):
 		return usagef("--max-cost-usd: use an amount between 0.000001 and 1000000, or leave it out for no limit")
-	case f.maxCost < 0 || f.deadline < 0 || f.maxTokens < 0:
-		return usagef("--max-cost-usd, --deadline and --max-tokens must not be below zero")
 	}
-	return nil
+	return firstError(
+		checkSpan("--deadline", f.deadline, "the route's"),
+		checkCount("--max-tokens", f.maxTokens, "what the model gives"),
+	)
 }
 
 func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) error {
@@ -199,7 +200,7 @@ func (o *options) awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.
 		}
 	}
 	if o.json {
-		return printJSON(cmd.OutOrStdout(), batchView(batch))
+		return printJSON(cmd.OutOrStdout(), batchBody(batch))
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s  %s: %d answered, %d failed, in %s\n", batch.ID, batch.State, batch.Completed, batch.Failed,
 		batch.EndedAt.Sub(batch.CreatedAt).Round(time.Millisecond))

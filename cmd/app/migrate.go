@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -11,6 +12,7 @@ import (
 
 func newMigrateCommand(o *options) *cobra.Command {
 	var check bool
+	var retire string
 	cmd := &cobra.Command{
 		Use:     "migrate",
 		GroupID: groupRun,
@@ -18,13 +20,23 @@ func newMigrateCommand(o *options) *cobra.Command {
 		Long: `migrate creates or updates River's and tidegate's tables in the schema
 "tidegate" and touches nothing else. It may run at any time and any number of
 times, also while workers work. With a configuration it also writes down the
-routes that producers may name.`,
+routes that producers may name. A route that leaves the configuration stays,
+since other workers may serve it still, until --retire takes it away: then
+nothing new is accepted for it, and what waits is kept and shown by status.`,
 		Example: `  tidegate migrate --database-url postgres://app@db/app
-  tidegate migrate --check     # exit code 1 if something is missing`,
+  tidegate migrate --check     # exit code 1 if something is missing
+  tidegate migrate --retire old-summaries`,
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.migrate(cmd, check) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if retire != "" {
+				return o.retire(cmd, retire)
+			}
+			return o.migrate(cmd, check)
+		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "only say what is missing")
+	cmd.Flags().StringVar(&retire, "retire", "", "take this route away from producers, and do nothing else")
+	cmd.MarkFlagsMutuallyExclusive("check", "retire")
 	return cmd
 }
 
@@ -40,7 +52,7 @@ func (o *options) migrate(cmd *cobra.Command, check bool) error {
 	}
 	defer pool.Close()
 	if check {
-		pending, err := migrations.Pending(ctx, pool)
+		pending, err := pendingMigrations(ctx, pool)
 		if err != nil {
 			return err
 		}
@@ -66,6 +78,37 @@ func (o *options) migrate(cmd *cobra.Command, check bool) error {
 	return nil
 }
 
+// retire takes a route away from producers.
+func (o *options) retire(cmd *cobra.Command, route string) error {
+	config, _, err := o.loadConfig()
+	if err != nil {
+		return err
+	}
+	for _, r := range config.Routes {
+		if r.Name == route {
+			return usagef("--retire: the configuration has the route %q, so the next worker would announce it again: take it out there first", route)
+		}
+	}
+	pool, err := o.connect(cmd.Context(), 2)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	waiting, err := store.New(pool).RetireRoute(cmd.Context(), route)
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("%w; `tidegate status` lists the routes", err)
+	}
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), map[string]any{"retired": route, "waiting": waiting})
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "Route %s is retired: nothing new is accepted for it. It has %s left, which a worker that serves it works.\n",
+		route, counted(waiting, "request"))
+	return nil
+}
+
 func (o *options) reportPending(cmd *cobra.Command, pending []string) error {
 	out := cmd.OutOrStdout()
 	switch {
@@ -81,7 +124,7 @@ func (o *options) reportPending(cmd *cobra.Command, pending []string) error {
 		}
 	}
 	if len(pending) > 0 {
-		return &quietError{fmt.Errorf("%d migrations are missing; run `tidegate migrate`", len(pending))}
+		return fmt.Errorf("%s: run `tidegate migrate`", missingMigrations(len(pending)))
 	}
 	return nil
 }

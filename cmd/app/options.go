@@ -19,8 +19,9 @@ type options struct {
 	data     string
 	postgres string
 	nats     string
-	logLevel string
 	json     bool
+
+	logLevel string // of the commands that log; see registerLog
 }
 
 func (o *options) register(root *cobra.Command) {
@@ -29,8 +30,20 @@ func (o *options) register(root *cobra.Command) {
 	flags.StringVar(&o.data, "data", "", "folder of dev (default: $TIDEGATE_DATA, else "+shownDefaultData+")")
 	flags.StringVar(&o.postgres, "database-url", "", "Postgres URL (default: the configuration's, $DATABASE_URL, a running dev's)")
 	flags.StringVar(&o.nats, "nats-url", "", "NATS URL (default: the configuration's, $NATS_URL, a running dev's)")
-	flags.StringVar(&o.logLevel, "log-level", "info", "least level that is logged: trace, debug, info, warn, error, disabled")
 	flags.BoolVar(&o.json, "json", false, "print JSON for programs instead of text for people")
+}
+
+// registerLog gives a command that logs the flag that says how much, and checks
+// it before the command does anything.
+func (o *options) registerLog(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.logLevel, "log-level", "info", "least level that is logged: trace, debug, info, warn, error, disabled")
+	before := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := o.logger(io.Discard); err != nil || before == nil {
+			return err
+		}
+		return before(cmd, args)
+	}
 }
 
 const shownDefaultData = "~/.local/share/tidegate"

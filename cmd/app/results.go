@@ -41,8 +41,9 @@ that is known of a result, the same as its event.`,
   tidegate results --route summaries --since 10m --limit 5
   tidegate results --state refused --json
   tidegate results batch_01a20aa4c8c97515ab796077d867f88c --republish`,
-		Args: arguments(0, 1, "the id of a batch or of a request, or none"),
-		RunE: func(cmd *cobra.Command, args []string) error { return o.results(cmd, args, f) },
+		Args:    arguments(0, 1, "the id of a batch or of a request, or none"),
+		PreRunE: func(cmd *cobra.Command, args []string) error { return f.check(args, cmd.Flags().Changed) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return o.results(cmd, args, f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.batch, "batch", "", "only of this batch")
@@ -50,17 +51,14 @@ that is known of a result, the same as its event.`,
 	flags.StringVar(&f.tenant, "tenant", "", "only of this tenant")
 	flags.StringVar(&f.state, "state", "", "only in this state: answered, refused, expired, cancelled, poison")
 	flags.DurationVar(&f.since, "since", 0, "only those stored in this time until now, as in 10m")
-	flags.IntVar(&f.limit, "limit", 0, "at most this many")
+	flags.IntVar(&f.limit, "limit", 0, "at most this many; 0: all")
 	flags.StringVarP(&f.output, "output", "o", "", "file to write to instead of the standard output")
 	flags.BoolVar(&f.republish, "republish", false, "send the events of a batch or request to NATS once more, under the ids that they have")
 	return cmd
 }
 
 func (o *options) results(cmd *cobra.Command, args []string, f *resultsFlags) error {
-	filter, err := f.filter(args)
-	if err != nil {
-		return err
-	}
+	filter := f.filter(args)
 	pool, err := o.connect(cmd.Context(), 2)
 	if err != nil {
 		return err
@@ -73,11 +71,7 @@ func (o *options) results(cmd *cobra.Command, args []string, f *resultsFlags) er
 		}
 	}
 	if f.republish {
-		n, err := s.Republish(cmd.Context(), filter.BatchID, filter.RequestID)
-		if err == nil {
-			fmt.Fprintf(cmd.OutOrStdout(), "%d events go out once more\n", n)
-		}
-		return err
+		return o.republish(cmd, s, filter)
 	}
 	write := o.resultWriter(cmd.OutOrStdout(), f.output)
 	n, err := writeTo(cmd.OutOrStdout(), f.output, s.Results(cmd.Context(), filter), write)
@@ -93,7 +87,42 @@ func (o *options) results(cmd *cobra.Command, args []string, f *resultsFlags) er
 	return nil
 }
 
-func (f *resultsFlags) filter(args []string) (store.Filter, error) {
+// republish owes the events once more.
+func (o *options) republish(cmd *cobra.Command, s *store.Store, filter store.Filter) error {
+	n, err := s.Republish(cmd.Context(), filter.BatchID, filter.RequestID)
+	if err != nil {
+		return err
+	}
+	if n == 0 && filter.RequestID != "" {
+		return fmt.Errorf("request %s has no result yet, or is not known", filter.RequestID)
+	}
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), map[string]int{"republished": n})
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "%s go out once more\n", counted(n, "event"))
+	return nil
+}
+
+// check refuses what makes no sense, and what would be left unheard.
+func (f *resultsFlags) check(args []string, changed func(string) bool) error {
+	if state := jobs.State(f.state); state != "" && !isState(state) {
+		return usagef("--state: %q is not a state; use answered, refused, expired, cancelled or poison", f.state)
+	}
+	if len(args) == 1 && f.batch != "" {
+		return usagef("--batch: %s is named already; name one batch or request", args[0])
+	}
+	if f.republish {
+		if len(args) == 0 && f.batch == "" {
+			return usagef("--republish: name a batch or a request")
+		}
+		if other := chosen(changed, "route", "tenant", "state", "since", "limit", "output"); other != "" {
+			return usagef("%s does not go with --republish, which takes the whole batch or request", other)
+		}
+	}
+	return firstError(checkSpan("--since", f.since, "all"), checkCount("--limit", f.limit, "all"))
+}
+
+func (f *resultsFlags) filter(args []string) store.Filter {
 	filter := store.Filter{BatchID: f.batch, Route: f.route, Tenant: f.tenant, State: jobs.State(f.state), Limit: f.limit}
 	if f.since > 0 {
 		filter.Since = time.Now().Add(-f.since)
@@ -105,13 +134,7 @@ func (f *resultsFlags) filter(args []string) (store.Filter, error) {
 			filter.RequestID = args[0]
 		}
 	}
-	if filter.State != "" && !isState(filter.State) {
-		return filter, usagef("--state: %q is not a state; use answered, refused, expired, cancelled or poison", filter.State)
-	}
-	if f.republish && filter.BatchID == "" && filter.RequestID == "" {
-		return filter, usagef("--republish: name a batch or a request")
-	}
-	return filter, nil
+	return filter
 }
 
 func isState(state jobs.State) bool {

@@ -17,8 +17,9 @@ answer) and /v1/status (what "tidegate status --json" prints). It runs no jobs:
 that is what "tidegate work" is for.`,
 		Example: `  tidegate serve --listen 0.0.0.0:8080
   curl http://127.0.0.1:8080/v1/status`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.serve(cmd, address) },
+		Args:    noArguments,
+		PreRunE: func(*cobra.Command, []string) error { return checkAddress("--listen", address) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.serve(cmd, address) },
 	}
 	cmd.Flags().StringVar(&address, "listen", DefaultListen, "address to listen on; wins over the configuration when given")
 	return cmd

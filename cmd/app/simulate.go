@@ -33,7 +33,8 @@ Faults are commanded over HTTP, "*" for all providers:
   curl http://ADDRESS/_simulator`,
 		Example: `  tidegate simulate
   tidegate simulate --listen 0.0.0.0:8090 --script drill.yaml`,
-		Args: noArguments,
+		Args:    noArguments,
+		PreRunE: func(*cobra.Command, []string) error { return checkAddress("--listen", address) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := simulatorConfig(script)
 			if err != nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"tidegate/jobs"
 	"tidegate/store"
+	"tidegate/worker/publish"
 )
 
 func newStatusCommand(o *options) *cobra.Command {
@@ -44,21 +46,24 @@ the newest batches, and what is owed to NATS.`,
 
 // A statusView is a status as JSON shows it.
 type statusView struct {
-	At       time.Time          `json:"at"`
-	Routes   []routeView        `json:"routes"`
-	Targets  []targetView       `json:"targets"`
-	Results  map[jobs.State]int `json:"results_last_minute"`
-	Batches  []batchView        `json:"batches"`
-	Outbox   int                `json:"outbox"`
-	BehindMS int64              `json:"outbox_behind_ms"`
+	At       time.Time           `json:"at"`
+	Routes   []routeView         `json:"routes"`
+	Targets  []targetView        `json:"targets"`
+	Results  map[jobs.State]int  `json:"results_last_minute"`
+	Batches  []publish.BatchBody `json:"batches"`
+	Outbox   int                 `json:"outbox"`
+	BehindMS int64               `json:"outbox_behind_ms"`
 }
 
 type routeView struct {
 	Route     string    `json:"route"`
-	Waiting   int       `json:"waiting"`
-	Running   int       `json:"running"`
+	State     string    `json:"state"` // flows, holds, paused, retired or unserved
+	Why       string    `json:"why,omitempty"`
+	Waiting   int       `json:"waiting"` // no worker has them
+	InHand    int       `json:"in_hand"` // in a worker: called, or waiting at the gate there
 	Discarded int       `json:"discarded"`
 	Paused    bool      `json:"paused"`
+	Since     time.Time `json:"since,omitzero"` // of a state that is not flows
 	Oldest    time.Time `json:"oldest,omitzero"`
 }
 
@@ -74,24 +79,21 @@ type targetView struct {
 	CostMicroUSD  jobs.MicroUSD     `json:"cost_micro_usd_last_minute"`
 }
 
-type batchView struct {
-	ID        string          `json:"id"`
-	Tenant    string          `json:"tenant"`
-	State     jobs.BatchState `json:"state"`
-	Total     int             `json:"total"`
-	Completed int             `json:"completed"`
-	Failed    int             `json:"failed"`
-	CreatedAt time.Time       `json:"created_at"`
-	EndedAt   time.Time       `json:"ended_at,omitzero"`
+// batchBody is a batch as JSON shows it everywhere: as its event does.
+func batchBody(b jobs.Batch) publish.BatchBody {
+	return publish.BatchBody{
+		BatchID: b.ID, Tenant: b.Tenant, State: b.State, Total: b.Total,
+		Completed: b.Completed, Failed: b.Failed, CreatedAt: b.CreatedAt, EndedAt: b.EndedAt,
+	}
 }
 
 func viewStatus(s store.Status) statusView {
 	view := statusView{At: s.At, Results: s.Results, Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds()}
-	for _, r := range s.Routes {
-		view.Routes = append(view.Routes, routeView(r))
+	for i := range s.Routes {
+		view.Routes = append(view.Routes, viewRoute(&s, &s.Routes[i]))
 	}
 	for _, b := range s.Batches {
-		view.Batches = append(view.Batches, batchView(b))
+		view.Batches = append(view.Batches, batchBody(b))
 	}
 	did := map[string]store.TargetStatus{}
 	for _, t := range s.Targets {
@@ -110,9 +112,9 @@ func viewStatus(s store.Status) statusView {
 func writeStatus(w io.Writer, s store.Status) error {
 	view := viewStatus(s)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "ROUTE\tWAITING\tRUNNING\tOLDEST\tSTATE")
+	fmt.Fprintln(table, "ROUTE\tWAITING\tIN HAND\tOLDEST\tSTATE\tSINCE\tWHY")
 	for _, r := range view.Routes {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\n", r.Route, r.Waiting, r.Running, age(s.At, r.Oldest), routeState(r))
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", r.Route, r.Waiting, r.InHand, age(s.At, r.Oldest), r.State, age(s.At, r.Since), cmp.Or(r.Why, "-"))
 	}
 	fmt.Fprintln(table, "\nTARGET\tCIRCUIT\tSINCE\tCALLS/MIN\tANSWERED\tMEDIAN\tCOST/MIN\tWHY")
 	for _, t := range view.Targets {
@@ -123,24 +125,13 @@ func writeStatus(w io.Writer, s store.Status) error {
 		fmt.Fprintln(table, "\nBATCH\tSTATE\tANSWERED\tFAILED\tTOTAL\tAGE")
 	}
 	for _, b := range view.Batches {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\n", b.ID, b.State, b.Completed, b.Failed, b.Total, age(s.At, b.CreatedAt))
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\n", b.BatchID, b.State, b.Completed, b.Failed, b.Total, age(s.At, b.CreatedAt))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\nLast minute: %s. Owed to NATS: %s.\n", lastMinute(view.Results), owed(view, s.Behind))
 	return nil
-}
-
-func routeState(r routeView) string {
-	switch {
-	case r.Paused:
-		return "paused"
-	case r.Discarded > 0:
-		return fmt.Sprintf("flows (%d given up)", r.Discarded)
-	default:
-		return "flows"
-	}
 }
 
 // why is the reason of what is not as it should be.

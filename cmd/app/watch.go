@@ -37,8 +37,9 @@ A consumer that nobody used for a week is forgotten.`,
 		Example: `  tidegate watch --from-start
   tidegate watch --route summaries --json | jq -r .response.choices[0].message.content
   tidegate watch --batch batch_01a20aa4c8c97515ab796077d867f88c`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.watch(cmd, f) },
+		Args:    noArguments,
+		PreRunE: func(*cobra.Command, []string) error { return f.check() },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.watch(cmd, f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.route, "route", "", "only of this route")
@@ -46,7 +47,7 @@ A consumer that nobody used for a week is forgotten.`,
 	flags.StringVar(&f.tenant, "tenant", "", "only of this tenant")
 	flags.StringVar(&f.name, "name", "", "name of the durable consumer (default: one for each choice of the flags above)")
 	flags.BoolVar(&f.fromStart, "from-start", false, "begin with the oldest event that the stream keeps")
-	flags.IntVar(&f.count, "count", 0, "stop after this many")
+	flags.IntVar(&f.count, "count", 0, "stop after this many; 0: go on")
 	return cmd
 }
 
@@ -67,6 +68,9 @@ func (o *options) watch(cmd *cobra.Command, f *watchFlags) error {
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return fmt.Errorf("preparing JetStream: %w", err)
+	}
+	if err := f.lookUp(cmd.Context(), where.postgres, js, cmd.ErrOrStderr()); err != nil {
+		return err
 	}
 	consumer, err := f.consumer(cmd.Context(), js)
 	if err != nil {
@@ -89,10 +93,8 @@ func (f *watchFlags) consumer(ctx context.Context, js jetstream.JetStream) (jets
 	}
 	old, err := js.Consumer(ctx, publish.StreamName, name)
 	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil, fmt.Errorf("there is no stream %s yet: start a worker, it makes the stream", publish.StreamName)
 	case err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound):
-		return nil, fmt.Errorf("looking for the consumer %s: %w", name, err)
+		return nil, explainStream(err)
 	case err == nil && old.CachedInfo().NumWaiting > 0:
 		return nil, fmt.Errorf("somebody else watches under the name %s, and each would see only a part; choose another with --name", name)
 	case err == nil && !f.fromStart:

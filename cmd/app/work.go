@@ -5,15 +5,13 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"tidegate/migrations"
 )
 
 // spareConns is what River, loads, commits and the relay need of a pool.
 const spareConns = 12
 
 func newWorkCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "work",
 		GroupID: groupRun,
 		Short:   "Work the queues of the configured routes",
@@ -26,6 +24,8 @@ attempts.`,
 		Args:    noArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.work(cmd) },
 	}
+	o.registerLog(cmd)
+	return cmd
 }
 
 func (o *options) work(cmd *cobra.Command) error {
@@ -53,8 +53,12 @@ func (o *options) work(cmd *cobra.Command) error {
 		return err
 	}
 	defer pool.Close()
-	if pending, err := migrations.Pending(ctx, pool); err != nil || len(pending) > 0 {
-		return errors.Join(err, fmt.Errorf("the database is not up to date (%d migrations are missing): run `tidegate migrate` first", len(pending)))
+	pending, err := pendingMigrations(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if len(pending) > 0 {
+		return fmt.Errorf("the database is not up to date (%s): run `tidegate migrate` first", missingMigrations(len(pending)))
 	}
 	conn, err := dialNATS(where.nats, "tidegate worker", false)
 	if err != nil {

@@ -5,10 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestKilledOwnerLeavesNoServer(t *testing.T) {
@@ -99,29 +101,65 @@ func TestPidOfAnotherProcessDoesNotMatter(t *testing.T) {
 	startIn(t, PostgresConfig{Dir: p.Dir(), Ephemeral: true})
 }
 
+// A folder is swept if all of its locks are free, and never while one is held.
 func TestSweepTakesWhatWasAbandoned(t *testing.T) {
 	t.Parallel()
 	base := t.TempDir()
-	for _, name := range []string{"abandoned", "held", "being-made"} {
-		if err := os.Mkdir(filepath.Join(base, temporaryPrefix+name), 0o700); err != nil {
+	folder := func(name string, locks ...string) string {
+		path := filepath.Join(base, name)
+		if err := os.Mkdir(path, 0o700); err != nil {
 			t.Fatal(err)
 		}
+		for _, lock := range locks {
+			write(t, path, lock, "1\n")
+		}
+		return path
 	}
-	abandoned, err := take(filepath.Join(base, temporaryPrefix+"abandoned"), ownerLock)
-	if err != nil {
+	hold := func(path, name string) {
+		lock, err := take(path, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unlock(lock) })
+	}
+	folder(temporaryPrefix+"abandoned", ownerLock, serverLock)
+	folder(temporaryNATSPrefix+"abandoned", natsLock)
+	old := folder(temporaryNATSPrefix + "never-claimed")
+	if err := os.Chtimes(old, time.Time{}, time.Now().Add(-2*unclaimed)); err != nil {
 		t.Fatal(err)
 	}
-	if err := abandoned.Close(); err != nil {
-		t.Fatal(err)
+	kept := []string{
+		folder("somebody-elses", ownerLock, natsLock),
+		folder(temporaryNATSPrefix + "being-made"),
+		folder(temporaryNATSPrefix+"held", natsLock),
+		folder(temporaryPrefix + "being-made"),
+		folder(temporaryPrefix+"held", ownerLock, serverLock),
+		folder(temporaryPrefix+"with-a-server", ownerLock, serverLock),
 	}
-	held, err := take(filepath.Join(base, temporaryPrefix+"held"), ownerLock)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer held.Close() //nolint:errcheck // a lock
+	hold(kept[2], natsLock)
+	hold(kept[4], ownerLock)
+	hold(kept[5], serverLock)
 	sweep(base)
 	left, err := filepath.Glob(filepath.Join(base, "*"))
-	if err != nil || len(left) != 2 || !strings.HasSuffix(left[0], "being-made") || !strings.HasSuffix(left[1], "held") {
+	if err != nil || !slices.Equal(left, kept) {
 		t.Errorf("after a sweep: %v %v", left, err)
 	}
+}
+
+func TestClaimIsOneProcessAtATime(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new", "data")
+	release, err := Claim(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Claim(dir); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), "process "+strconv.Itoa(os.Getpid())) {
+		t.Errorf("a second claim: %v", err)
+	}
+	release()
+	again, err := Claim(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again()
 }

@@ -29,6 +29,7 @@ type folder struct {
 
 // claim makes the folder ours, and waits for an earlier owner's server to end.
 func claim(ctx context.Context, cfg PostgresConfig) (*folder, error) {
+	sweepAll()
 	if cfg.Dir == "" {
 		if !cfg.Ephemeral {
 			return nil, errors.New("starting a private PostgreSQL: no data folder was given")

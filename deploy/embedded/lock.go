@@ -97,3 +97,18 @@ func take(dir, name string) (*os.File, error) {
 	}
 	return lock, nil
 }
+
+// Claim makes dir, if it is missing, and has it for this process alone until
+// release is called or the process ends, however it ends. If another process has
+// it, the error is ErrInUse and names that one. It may hold folders that are
+// claimed by themselves, as those of Postgres and NATS are.
+func Claim(dir string) (release func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	lock, err := take(dir, ownerLock)
+	if err != nil {
+		return nil, err
+	}
+	return func() { unlock(lock) }, nil
+}

@@ -182,10 +182,13 @@ type natsStore struct {
 	lock      *os.File
 }
 
+// natsLock is held by whoever has the folder.
+const natsLock = "nats.lock"
+
 func openStore(dir string) (*natsStore, error) {
+	sweepAll()
 	if dir == "" {
-		path, err := os.MkdirTemp("", "tidegate-nats-")
-		return &natsStore{path: path, temporary: true}, err
+		return openTemporaryStore()
 	}
 	path, err := filepath.Abs(dir)
 	if err != nil {
@@ -194,14 +197,29 @@ func openStore(dir string) (*natsStore, error) {
 	if err := makePrivate(path); err != nil {
 		return nil, err
 	}
-	lock, err := take(path, "nats.lock")
+	lock, err := take(path, natsLock)
 	return &natsStore{path: path, lock: lock}, err
+}
+
+func openTemporaryStore() (*natsStore, error) {
+	var failures []error
+	for range claimTries {
+		path, err := os.MkdirTemp("", temporaryNATSPrefix)
+		if err != nil {
+			return nil, err
+		}
+		lock, err := take(path, natsLock)
+		if err == nil {
+			return &natsStore{path: path, temporary: true, lock: lock}, nil
+		}
+		failures = append(failures, err)
+	}
+	return nil, errors.Join(failures...)
 }
 
 func (s *natsStore) close() {
 	if s.temporary {
-		_ = os.RemoveAll(s.path) // a folder for temporary files loses it in the end
-		return
+		_ = os.RemoveAll(s.path) // what is left is swept by a later start
 	}
 	unlock(s.lock)
 }

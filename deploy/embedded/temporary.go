@@ -5,22 +5,33 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// What temporary folders are called.
 const (
-	temporaryPrefix = "tidegate-pg-"
-	memoryDir       = "/dev/shm"
-	roomy           = 1 << 30 // bytes that must be free for data to go to memory
+	temporaryPrefix     = "tidegate-pg-"
+	temporaryNATSPrefix = "tidegate-nats-"
+)
+
+const (
+	memoryDir = "/dev/shm"
+	roomy     = 1 << 30     // bytes that must be free for data to go to memory
+	unclaimed = time.Minute // an empty folder of this age was left before it was locked
+
+	// claimTries is how often a temporary folder is made: a sweeping neighbour may
+	// take one before it is locked.
+	claimTries = 3
 )
 
 // claimTemporary makes a folder that goes with Stop, in memory if there is
-// room. What runs before that were killed have left is swept away first.
+// room. What runs before that were killed have left was swept away first.
 func claimTemporary(ctx context.Context) (*folder, error) {
-	const tries = 3 // a sweeping neighbour may take a folder before it is locked
 	var failures []error
-	for range tries {
+	for range claimTries {
 		path, err := makeTemporary()
 		if err == nil {
 			var f *folder
@@ -35,9 +46,7 @@ func claimTemporary(ctx context.Context) (*folder, error) {
 }
 
 func makeTemporary() (string, error) {
-	sweep(os.TempDir())
 	if hasRoom(memoryDir) {
-		sweep(memoryDir)
 		if path, err := os.MkdirTemp(memoryDir, temporaryPrefix); err == nil {
 			return path, nil
 		}
@@ -51,26 +60,56 @@ func hasRoom(dir string) bool {
 	return err == nil && uint64(stat.Bavail)*uint64(stat.Bsize) >= roomy
 }
 
-// sweep removes the temporary folders whose owner and server are both gone.
+// sweepAll sweeps wherever temporary folders are made. Every start does it, so
+// that what a killed process left lasts until the next one at most.
+func sweepAll() {
+	sweep(os.TempDir())
+	sweep(memoryDir)
+}
+
+// sweep removes the temporary folders of this user whose owner and server are
+// both gone: nobody holds their locks.
 func sweep(base string) {
-	paths, err := filepath.Glob(filepath.Join(base, temporaryPrefix+"*"))
-	if err != nil {
-		return // the pattern is a constant
-	}
-	for _, path := range paths {
-		if _, err := os.Stat(filepath.Join(path, ownerLock)); err != nil {
-			continue // being made, or another user's
+	for prefix, locks := range map[string][]string{
+		temporaryPrefix:     {ownerLock, serverLock},
+		temporaryNATSPrefix: {natsLock},
+	} {
+		paths, err := filepath.Glob(filepath.Join(base, prefix+"*"))
+		if err != nil {
+			return // the temporary folder's own name is no pattern: nothing is swept there
 		}
-		if owner, err := tryLock(filepath.Join(path, ownerLock)); err == nil {
-			sweepOwned(path)
-			unlock(owner)
+		for _, path := range paths {
+			sweepOne(path, locks)
 		}
 	}
 }
 
-func sweepOwned(path string) {
-	if server, err := tryLock(filepath.Join(path, serverLock)); err == nil {
-		_ = os.RemoveAll(path) // a later start tries again
-		unlock(server)
+// sweepOne removes a folder while it holds all of its locks.
+func sweepOne(path string, locks []string) {
+	info, err := os.Lstat(path)
+	if err != nil || !info.IsDir() || !ownedByUs(info) {
+		return
 	}
+	if _, err := os.Stat(filepath.Join(path, locks[0])); err != nil {
+		if time.Since(info.ModTime()) > unclaimed {
+			_ = os.Remove(path) // an empty one only
+		}
+		return // being made
+	}
+	for _, name := range locks {
+		lock, err := tryLock(filepath.Join(path, name))
+		if err != nil {
+			return // somebody lives there
+		}
+		defer unlock(lock)
+	}
+	_ = os.RemoveAll(path) // a later start tries again
+	if socket := socketDir(path); socket != path {
+		_ = os.RemoveAll(socket)
+	}
+}
+
+func ownedByUs(info os.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid()
 }

@@ -1,0 +1,68 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+)
+
+const maxPort = 65535
+
+// checkCount refuses a count below zero. zero says what zero means.
+func checkCount(flag string, n int, zero string) error {
+	if n < 0 {
+		return usagef("%s: %d is below zero; use a number from 1, or 0 for %s", flag, n, zero)
+	}
+	return nil
+}
+
+// checkSpan refuses a time below zero. zero says what leaving it out means.
+func checkSpan(flag string, span time.Duration, zero string) error {
+	if span < 0 {
+		return usagef("%s: %s is below zero; use a time like 10m or 24h, or leave it out for %s", flag, span, zero)
+	}
+	return nil
+}
+
+// checkPort refuses what is no port; zero is any free one.
+func checkPort(flag string, port int) error {
+	if port < 0 || port > maxPort {
+		return usagef("%s: %d is not a port; use 1 to %d, or 0 for any free one", flag, port, maxPort)
+	}
+	return nil
+}
+
+// checkAddress refuses what is not host:port.
+func checkAddress(flag, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return usagef("%s: %q is not host:port, as in 127.0.0.1:8080", flag, address)
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return usagef("%s: the port of %q is not a number", flag, address)
+	}
+	return checkPort(flag, n)
+}
+
+// firstError is the first of some checks that failed.
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chosen names the flags that were given, of those that a command cannot use
+// together with another.
+func chosen(changed func(name string) bool, names ...string) string {
+	for _, name := range names {
+		if changed(name) {
+			return fmt.Sprintf("--%s", name)
+		}
+	}
+	return ""
+}
