@@ -27,6 +27,13 @@ type Limits struct {
 	Concurrency int // calls at once from one worker; zero: no limit
 }
 
+// An Allowance is what a provider announces beside an answer, in its headers: the
+// limits of the account, whoever uses it. A zero says nothing.
+type Allowance struct {
+	RequestsPerMinute int
+	TokensPerMinute   int
+}
+
 // Timeouts bound one call to a target. A zero leaves that part to Total.
 type Timeouts struct {
 	Connect   time.Duration // to dial and shake hands

@@ -91,6 +91,7 @@ func (c *Client) Complete(ctx context.Context, target *jobs.Target, body []byte)
 	}
 	answer.Target = target.Name
 	answer.FirstByte = got.firstByte
+	answer.Allowance = end.dialect.allowance(got.header)
 	end.cleanAnswer(answer, got.header)
 	return answer, nil
 }
@@ -119,5 +120,6 @@ func (c *Client) refuse(end *endpoint, got exchanged, why refusal) *jobs.Error {
 		Said:              true,
 		ProviderRequestID: end.cleanID(got.header.Get(end.dialect.requestID)),
 		Usage:             why.usage,
+		Allowance:         end.dialect.allowance(got.header),
 	}
 }

@@ -31,6 +31,9 @@ type dialect struct {
 	explain func(response) refusal
 	// classify names the class of a refusal.
 	classify func(refusal) jobs.Class
+	// allowance reads what the provider announces in its headers, beside an
+	// answer or a refusal; zero where it says nothing.
+	allowance func(http.Header) jobs.Allowance
 }
 
 // dialects is the registry. The conformance tests range over it, so a new row

@@ -114,7 +114,7 @@ func tell(got *jobs.Answer, failed *jobs.Error) string {
 func TestDialectsAreWhole(t *testing.T) {
 	t.Parallel()
 	for name, d := range dialects {
-		if d.path == nil || d.headers == nil || d.encode == nil || d.decode == nil || d.explain == nil || d.classify == nil || d.requestID == "" {
+		if d.path == nil || d.headers == nil || d.encode == nil || d.decode == nil || d.explain == nil || d.classify == nil || d.allowance == nil || d.requestID == "" {
 			t.Errorf("dialect %s: a field is missing: %+v", name, d)
 		}
 		header := d.headers(&jobs.Target{Key: "the-key"})

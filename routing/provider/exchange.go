@@ -125,6 +125,7 @@ func (end *endpoint) cutOff(parent, ctx context.Context, got exchanged, err erro
 		Status:            got.status,
 		Said:              true,
 		ProviderRequestID: end.cleanID(got.header.Get(end.dialect.requestID)),
+		Allowance:         end.dialect.allowance(got.header),
 	}
 	if errors.Is(err, errTooLong) {
 		failed.Message = fmt.Sprintf("the answer is longer than %d bytes", len(got.body))

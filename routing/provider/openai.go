@@ -20,6 +20,7 @@ var openAI = dialect{
 	decode:    decodeOpenAI,
 	explain:   explainOpenAI,
 	classify:  func(why refusal) jobs.Class { return decide(openAIRules, why) },
+	allowance: openAIAllowance,
 }
 
 func openAIHeaders(target *jobs.Target) http.Header {

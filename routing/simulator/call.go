@@ -39,6 +39,7 @@ type simulated struct {
 
 	mu       sync.Mutex
 	throttle throttle
+	carrier  carrier
 }
 
 func newSimulated(provider Provider, common *shared, remember bool) *simulated {
@@ -52,7 +53,24 @@ func newSimulated(provider Provider, common *shared, remember bool) *simulated {
 		schedule: newSchedule(provider.Script, now),
 		counter:  newCounter(remember),
 		throttle: newThrottle(provider.Limits, now),
+		carrier:  newCarrier(provider.Capacity, now),
 	}
+}
+
+// carry changes the capacity.
+func (p *simulated) carry(capacity Capacity, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.carrier = newCarrier(capacity, now)
+}
+
+// capacity is what is set, and how much of it there is at now, in requests a
+// second.
+func (p *simulated) capacity(now time.Time) (set Capacity, carries float64) {
+	well := p.schedule.wellSince(now)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.carrier.Capacity, p.carrier.At(now.Sub(well))
 }
 
 // A call is one request on its way through a provider.
@@ -65,7 +83,8 @@ type call struct {
 	fault    Fault
 	question question
 	counted  bool
-	admitted bool // it is one of the throttle's running
+	admitted bool      // it is one of the throttle's running
+	form     RetryForm // of what a refusal asks to wait; empty: both
 }
 
 // serve answers what asks for a completion, and counts it; what asks for
@@ -90,7 +109,7 @@ func (c *call) count(outcome Mode) {
 	}
 	c.counted = true
 	c.release()
-	c.counter.leave(c.question.request, outcome)
+	c.counter.leave(c.now(), c.question.request, outcome)
 }
 
 // aside answers a list of models, or refuses what the vendor does not know. A
@@ -172,10 +191,21 @@ func (c *call) read(path string) (*refusal, error) {
 // meet draws whether this call meets the fault that holds.
 func (c *call) meet() Fault {
 	fault, _ := c.schedule.at(c.arrived)
+	if c.relapsed() {
+		return Fault{Mode: Unavailable}.filled()
+	}
 	if fault.Rate < 1 && share(c.mix, c.number) >= fault.Rate {
 		return Fault{}.filled()
 	}
 	return fault
+}
+
+// relapsed tells whether the capacity is away again.
+func (c *call) relapsed() bool {
+	well := c.schedule.wellSince(c.arrived)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.carrier.downAt(c.arrived.Sub(well))
 }
 
 // meetsFault does what a fault without an answer says; it tells whether there
@@ -231,23 +261,35 @@ func (c *call) breaksRule(wrong *refusal) bool {
 	case c.ContextTokens > 0 && q.promptTokens+q.maxTokens > c.ContextTokens:
 		c.refuse(c.dialect.refuse(reason{mode: Context, tokens: q.promptTokens + q.maxTokens, window: c.ContextTokens}), 0)
 	default:
-		over := c.admit()
-		if over.limit == "" {
+		mode, over := c.admit()
+		if mode == OK {
 			return false
 		}
-		c.refuse(c.dialect.refuse(reason{mode: RateLimit, model: q.model, excess: over, wait: over.wait}), over.wait)
+		c.refuse(c.dialect.refuse(reason{mode: mode, model: q.model, excess: over, wait: over.wait}), over.wait)
 	}
 	return true
 }
 
-// admit charges the prompt and the whole of the output that was allowed, as
-// vendors do; compose gives back what was not used.
-func (c *call) admit() excess {
+// admit asks the capacity and then the limits. It charges the prompt and the
+// whole of the output that was allowed, as vendors do; compose gives back what
+// was not used.
+func (c *call) admit() (Mode, excess) {
+	well := c.schedule.wellSince(c.arrived)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	over := c.throttle.admit(c.now(), c.question.promptTokens+c.question.maxTokens)
-	c.admitted = over.limit == ""
-	return over
+	now := c.now()
+	mode, wait := c.carrier.admit(now, well)
+	if mode != OK {
+		c.form = c.carrier.RetryAfter
+		return mode, c.carrier.excess(mode, wait)
+	}
+	over := c.throttle.admit(now, c.question.promptTokens+c.question.maxTokens)
+	if over.limit != "" {
+		c.carrier.giveBack()
+		return RateLimit, over
+	}
+	c.admitted = true
+	return OK, over
 }
 
 // release ends what admit began: one call fewer at once.
@@ -297,14 +339,18 @@ func (c *call) refuse(no refusal, wait time.Duration) {
 // head sets the headers of every answer; wait is how long to stay away.
 func (c *call) head(contentType string, wait time.Duration) {
 	now := c.now()
+	well := c.schedule.wellSince(now)
 	c.mu.Lock()
 	c.throttle.requests.refill(now)
 	c.throttle.tokens.refill(now)
 	requests, tokens := c.throttle.requests.tell(), c.throttle.tokens.tell()
+	if carried := c.carrier.tell(now, well); carried.limit != 0 {
+		requests = carried
+	}
 	c.mu.Unlock()
 	h := c.w.Header()
 	h.Set("Content-Type", contentType)
-	c.dialect.header(h, envelope{call: c.id(), took: now.Sub(c.arrived), requests: requests, tokens: tokens, wait: wait})
+	c.dialect.header(h, envelope{call: c.id(), took: now.Sub(c.arrived), requests: requests, tokens: tokens, wait: wait, form: c.form})
 }
 
 // id names the call: of the provider, the seed and the call's number.

@@ -28,6 +28,7 @@ const defaultBurst = time.Minute
 //	    models: [small]
 //	    latency: {median: 400ms, p99: 2s, per_token: 5ms}
 //	    limits: {requests_per_minute: 600, tokens_per_minute: 200000}
+//	    capacity: {per_second: 8, cold_from: 0.4, cold_for: 1m, announces: true}
 //	    script:
 //	      - {at: 30s, mode: rate_limit, rate: 0.25, retry_after: 2s, for: 20s}
 //	      - {at: 2m, mode: unavailable, for: 3m}
@@ -60,9 +61,10 @@ type Provider struct {
 	// Key is the only one that it takes; empty: any or none.
 	Key jobs.Secret `yaml:"key"`
 	// ContextTokens is the window of its models; zero: no limit.
-	ContextTokens int     `yaml:"context_tokens"`
-	Latency       Latency `yaml:"latency"`
-	Limits        Limits  `yaml:"limits"`
+	ContextTokens int      `yaml:"context_tokens"`
+	Latency       Latency  `yaml:"latency"`
+	Limits        Limits   `yaml:"limits"`
+	Capacity      Capacity `yaml:"capacity"`
 	// CachedShare is the part of the input that usage calls cached, in [0, 1].
 	CachedShare float64 `yaml:"cached_share"`
 	// ReasoningTokens are added to the output of every answer in its usage.
@@ -113,6 +115,9 @@ func (p Provider) validate() error {
 	}
 	if err := p.checkCounts(); err != nil {
 		return err
+	}
+	if err := p.Capacity.Validate(); err != nil {
+		return fmt.Errorf("capacity.%w", err)
 	}
 	for i, step := range p.Script {
 		if step.At < 0 {

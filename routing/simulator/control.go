@@ -32,8 +32,10 @@ type stateJSON struct {
 	Fault   *faultJSON `json:"fault"`           // null: it is well
 	Since   *time.Time `json:"since,omitempty"` // when the fault began
 	Until   *time.Time `json:"until,omitempty"` // when it ends by itself
-	Calls   callsJSON  `json:"calls"`
-	Seen    *seenJSON  `json:"seen,omitempty"`
+	// Capacity is null where everything is carried.
+	Capacity *toldCapacityJSON `json:"capacity"`
+	Calls    callsJSON         `json:"calls"`
+	Seen     *seenJSON         `json:"seen,omitempty"`
 }
 
 type callsJSON struct {
@@ -60,77 +62,113 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request, path string) {
 		return
 	}
 	parts := strings.Split(path, "/")
-	isFault := len(parts) == 3 && parts[2] == "fault"
-	if parts[0] != "providers" || (len(parts) != 2 && !isFault) {
-		writeProblem(w, http.StatusNotFound, fmt.Errorf("path: /%s/%s is not known; use /%[1]s, /%[1]s/providers/{name} or /%[1]s/providers/{name}/fault", controlName, path))
+	what := ""
+	if len(parts) == 3 {
+		what = parts[2]
+	}
+	answer, known := controls[what]
+	if parts[0] != "providers" || len(parts) < 2 || len(parts) > 3 || !known || len(parts) == 3 && what == "" {
+		writeProblem(w, http.StatusNotFound, fmt.Errorf("path: /%s/%s is not known; use /%[1]s, /%[1]s/providers/{name}, or the same with /fault, /capacity or /seconds", controlName, path))
 		return
 	}
-	chosen, err := s.choose(parts[1])
-	if err != nil {
+	if _, err := s.choose(parts[1]); err != nil {
 		writeProblem(w, http.StatusNotFound, err)
 		return
 	}
-	if isFault {
-		s.command(w, r, parts[1])
-		return
-	}
-	if allow(w, r, http.MethodGet) {
-		writeJSON(w, http.StatusOK, map[string]any{"providers": s.states(chosen)})
-	}
+	answer(s, w, r, parts[1])
 }
 
-// command sets or clears the fault of the named providers, and answers with
-// what they do now.
-func (s *Server) command(w http.ResponseWriter, r *http.Request, name string) {
+// controls are what there is of a provider, by the end of its path. The name
+// was looked up before.
+var controls = map[string]func(s *Server, w http.ResponseWriter, r *http.Request, name string){
+	"": (*Server).tellState,
+	"fault": func(s *Server, w http.ResponseWriter, r *http.Request, name string) {
+		s.command(w, r, name, order{s.readFault, s.Clear})
+	},
+	"capacity": func(s *Server, w http.ResponseWriter, r *http.Request, name string) {
+		s.command(w, r, name, order{s.readCapacity, s.endCapacity})
+	},
+	"seconds": (*Server).tellSeconds,
+}
+
+// tellState answers with what the named providers do now.
+func (s *Server) tellState(w http.ResponseWriter, r *http.Request, name string) {
+	if !allow(w, r, http.MethodGet) {
+		return
+	}
+	chosen, _ := s.choose(name)
+	writeJSON(w, http.StatusOK, map[string]any{"providers": s.states(chosen)})
+}
+
+// An order is how something of a provider is set from a body, and ended.
+type order struct {
+	set func(name string, body *json.Decoder) error
+	end func(name string) error
+}
+
+// command does what the method says, and answers with what the named providers
+// do now.
+func (s *Server) command(w http.ResponseWriter, r *http.Request, name string, do order) {
 	if !allow(w, r, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodGet) {
 		return
 	}
 	var err error
 	switch r.Method {
 	case http.MethodPut, http.MethodPost:
-		var fault Fault
-		if fault, err = readFault(w, r); err == nil {
-			err = s.Set(name, fault)
-		}
+		body := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
+		body.DisallowUnknownFields()
+		err = do.set(name, body)
 	case http.MethodDelete:
-		err = s.Clear(name)
+		err = do.end(name)
 	}
 	if err != nil {
 		writeProblem(w, http.StatusBadRequest, err)
 		return
 	}
-	chosen, _ := s.choose(name) // was looked up before
+	chosen, _ := s.choose(name)
 	writeJSON(w, http.StatusOK, map[string]any{"providers": s.states(chosen)})
 }
 
-func readFault(w http.ResponseWriter, r *http.Request) (Fault, error) {
+func (s *Server) readFault(name string, body *json.Decoder) error {
 	var in faultJSON
-	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&in); err != nil {
-		return Fault{}, fmt.Errorf(`body: %w; send a fault such as {"mode": "unavailable", "rate": 0.25, "retry_after": "2s", "delay": "1s", "for": "30s", "code": ""}`, err)
+	if err := body.Decode(&in); err != nil {
+		return fmt.Errorf(`body: %w; send a fault such as {"mode": "unavailable", "rate": 0.25, "retry_after": "2s", "delay": "1s", "for": "30s", "code": ""}`, err)
 	}
 	if in.Mode == "" {
-		return Fault{}, errors.New(`mode: is missing; send one such as {"mode": "unavailable"}, or DELETE to end a fault`)
+		return errors.New(`mode: is missing; send one such as {"mode": "unavailable"}, or DELETE to end a fault`)
 	}
 	mode, err := ParseMode(in.Mode)
 	if err != nil {
-		return Fault{}, err
+		return err
 	}
 	fault := Fault{Mode: mode, Rate: in.Rate, Code: in.Code}
-	for _, field := range []struct {
-		name string
-		text string
-		into *time.Duration
-	}{{"retry_after", in.RetryAfter, &fault.RetryAfter}, {"delay", in.Delay, &fault.Delay}, {"for", in.For, &fault.For}} {
+	if err := readDurations([]durationField{
+		{"retry_after", in.RetryAfter, &fault.RetryAfter}, {"delay", in.Delay, &fault.Delay}, {"for", in.For, &fault.For},
+	}); err != nil {
+		return err
+	}
+	return s.Set(name, fault)
+}
+
+// A durationField is a duration as people write it, and where it goes.
+type durationField struct {
+	name string
+	text string // empty: it was left out
+	into *time.Duration
+}
+
+func readDurations(fields []durationField) error {
+	for _, field := range fields {
 		if field.text == "" {
 			continue
 		}
-		if *field.into, err = time.ParseDuration(field.text); err != nil {
-			return Fault{}, fmt.Errorf("%s: %q is not a duration; write it as in 30s or 1m30s", field.name, field.text)
+		read, err := time.ParseDuration(field.text)
+		if err != nil {
+			return fmt.Errorf("%s: %q is not a duration; write it as in 30s or 1m30s", field.name, field.text)
 		}
+		*field.into = read
 	}
-	return fault, nil
+	return nil
 }
 
 func (s *Server) states(chosen []*simulated) []stateJSON {
@@ -155,6 +193,9 @@ func (s *Server) state(p *simulated, now time.Time) stateJSON {
 		if fault.For > 0 {
 			state.Until = known(since.Add(fault.For))
 		}
+	}
+	if set, carries := p.capacity(now); set.PerSecond != 0 {
+		state.Capacity = spellCapacity(set, carries)
 	}
 	if s.config.Remember {
 		seen := seenJSON(s.Seen(p.Name))

@@ -70,19 +70,45 @@ type Seen struct {
 // tally is how often one request was asked and answered.
 type tally struct{ asked, answered uint32 }
 
-// A moment is the calls that arrived within one tick.
-type moment struct {
-	first, last time.Time
-	calls       int
+// A moment is what happened within one tick.
+type moment struct{ first, last time.Time }
+
+// moments remember when something happened, in order. Requires external locking.
+type moments []moment
+
+func (m *moments) add(now time.Time) {
+	if n := len(*m); n > 0 && now.Sub((*m)[n-1].first) < tick {
+		(*m)[n-1].last = now
+		return
+	}
+	if len(*m) == maxTicks {
+		*m = slices.Delete(*m, 0, maxTicks/2)
+	}
+	*m = append(*m, moment{now, now})
+}
+
+// firstAfter returns the first that is not before t, or zero.
+func (m moments) firstAfter(t time.Time) time.Time {
+	for _, one := range m {
+		if !one.first.Before(t) {
+			return one.first
+		}
+		if !one.last.Before(t) {
+			return one.last
+		}
+	}
+	return time.Time{}
 }
 
 // A counter counts the calls of one provider. It is safe for concurrent use;
 // its memory is bounded unless it remembers requests.
 type counter struct {
-	mu      sync.Mutex
-	calls   Calls
-	moments []moment
-	seen    map[uint64]tally // nil: not remembered
+	mu       sync.Mutex
+	calls    Calls
+	arrivals moments
+	answers  moments
+	seconds  timeline
+	seen     map[uint64]tally // nil: not remembered
 }
 
 func newCounter(remember bool) *counter {
@@ -101,22 +127,19 @@ func (c *counter) arrive(now time.Time) uint64 {
 	c.calls.InFlight++
 	c.calls.First = cmp.Or(c.calls.First, now)
 	c.calls.Last = now
-	if n := len(c.moments); n > 0 && now.Sub(c.moments[n-1].first) < tick {
-		c.moments[n-1].last = now
-		c.moments[n-1].calls++
-		return uint64(c.calls.Total)
-	}
-	if len(c.moments) == maxTicks {
-		c.moments = slices.Delete(c.moments, 0, maxTicks/2)
-	}
-	c.moments = append(c.moments, moment{now, now, 1})
+	c.arrivals.add(now)
+	c.seconds.arrive(now, c.calls.InFlight)
 	return uint64(c.calls.Total)
 }
 
 // leave counts the end of a call.
-func (c *counter) leave(request uint64, outcome Mode) {
+func (c *counter) leave(now time.Time, request uint64, outcome Mode) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.seconds.leave(now, c.calls.InFlight, outcome)
+	if outcome.answers() {
+		c.answers.add(now)
+	}
 	c.calls.InFlight--
 	c.calls.Outcomes[outcome]++
 	if c.seen == nil {
@@ -124,7 +147,7 @@ func (c *counter) leave(request uint64, outcome Mode) {
 	}
 	seen := c.seen[request]
 	seen.asked++
-	if outcome == OK || outcome == Slow || outcome == Drip {
+	if outcome.answers() {
 		seen.answered++
 	}
 	c.seen[request] = seen
@@ -138,19 +161,27 @@ func (c *counter) snapshot() Calls {
 	return calls
 }
 
-// firstAfter returns the first arrival that is not before t, or zero.
-func (c *counter) firstAfter(t time.Time) time.Time {
+// firstCall returns the first arrival that is not before t, or zero.
+func (c *counter) firstCall(t time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, m := range c.moments {
-		if !m.first.Before(t) {
-			return m.first
-		}
-		if !m.last.Before(t) {
-			return m.last
-		}
-	}
-	return time.Time{}
+	return c.arrivals.firstAfter(t)
+}
+
+// firstAnswer returns the end of the first whole answer that is not before t, or
+// zero.
+func (c *counter) firstAnswer(t time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answers.firstAfter(t)
+}
+
+// since copies the seconds from that of t on.
+func (c *counter) since(t time.Time) []Second {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	from, _ := slices.BinarySearchFunc(c.seconds, t.Truncate(time.Second), func(s Second, t time.Time) int { return s.At.Compare(t) })
+	return slices.Clone(c.seconds[from:])
 }
 
 // addSeen adds this provider's requests to sum.

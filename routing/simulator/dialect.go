@@ -95,6 +95,7 @@ type envelope struct {
 	requests allowed
 	tokens   allowed
 	wait     time.Duration // how long to stay away; zero: not said
+	form     RetryForm     // of wait; empty: both
 }
 
 // An answer is a completion before it has a wire format.

@@ -18,6 +18,9 @@
 //	                   │                     │
 //	           meets the fault      is answered as ever
 //
+// A provider that is well may still carry less than is asked of it: see Capacity,
+// which changes with the time since the last fault ended.
+//
 // Faults do not stack: the one that began last is the only one, and when it
 // ends the provider is well again. Whatever happens, limits, keys and bodies are
 // checked as the vendor checks them, and every call is counted by its outcome.
@@ -28,6 +31,9 @@
 //	GET    /_simulator/providers/{name}             of one
 //	PUT    /_simulator/providers/{name}/fault       {"mode": "unavailable", "for": "30s"}
 //	DELETE /_simulator/providers/{name}/fault       well again
+//	PUT    /_simulator/providers/{name}/capacity    {"per_second": 500, "cold_from": 0.4, "cold_for": "5m"}
+//	DELETE /_simulator/providers/{name}/capacity    no bound
+//	GET    /_simulator/providers/{name}/seconds     what became of calls by the second, ?since=2006-01-02T15:04:05Z
 //
 // where {name} may be * for all. The control has no key of its own: listen on
 // loopback.

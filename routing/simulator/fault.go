@@ -58,6 +58,9 @@ func (m Mode) refuses() bool {
 	return false
 }
 
+// answers tells whether a client gets a whole answer.
+func (m Mode) answers() bool { return m == OK || m == Slow || m == Drip }
+
 // byStatus lets people say a status where it means one mode only.
 var byStatus = map[string]Mode{
 	"200": OK, "400": BadRequest, "401": Auth, "404": NotFound, "429": RateLimit,

@@ -211,8 +211,13 @@ func openaiHeader(h http.Header, e envelope) {
 	h.Set("openai-processing-ms", strconv.FormatInt(e.took.Milliseconds(), 10))
 	openaiLimit(h, "requests", e.requests)
 	openaiLimit(h, "tokens", e.tokens)
-	if e.wait > 0 {
+	if e.wait <= 0 {
+		return
+	}
+	if e.form != RetryMilliseconds {
 		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.wait.Seconds()))))
+	}
+	if e.form != RetrySeconds {
 		h.Set("retry-after-ms", strconv.FormatInt((e.wait+time.Millisecond-1).Milliseconds(), 10))
 	}
 }

@@ -46,9 +46,40 @@ func (s *schedule) set(fault Fault, now time.Time) {
 // at returns the fault that holds at now, and since when; OK and a zero time
 // when there is none.
 func (s *schedule) at(now time.Time) (Fault, time.Time) {
+	fault, since := s.latest(now)
+	if fault.isOver(since, now) {
+		return Fault{}.filled(), time.Time{}
+	}
+	return fault, since
+}
+
+// wellSince returns when the last fault ended, or when time began to count if
+// there was none. While a fault holds it is when that began.
+func (s *schedule) wellSince(now time.Time) time.Time {
+	fault, since := s.latest(now)
+	if !fault.isNothing() && fault.isOver(since, now) {
+		return since.Add(fault.For)
+	}
+	return since
+}
+
+// isOver tells whether nothing is wrong any more at now, of a fault that began at
+// since.
+func (f Fault) isOver(since, now time.Time) bool {
+	return f.isNothing() || f.For > 0 && !now.Before(since.Add(f.For))
+}
+
+func (f Fault) isNothing() bool { return f.Mode == OK && f.Delay == 0 }
+
+// latest returns the fault that began last, as it counts, also if it is over;
+// without one, a fault of nothing since the origin.
+func (s *schedule) latest(now time.Time) (Fault, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	fault, since := s.command, s.commanded
+	if since.IsZero() {
+		since = s.origin
+	}
 	for _, step := range s.steps {
 		begins := s.origin.Add(step.At)
 		if begins.After(now) {
@@ -58,10 +89,5 @@ func (s *schedule) at(now time.Time) (Fault, time.Time) {
 			fault, since = step.Fault, begins
 		}
 	}
-	fault = fault.filled()
-	over := fault.For > 0 && !now.Before(since.Add(fault.For))
-	if over || (fault.Mode == OK && fault.Delay == 0) {
-		return Fault{}.filled(), time.Time{}
-	}
-	return fault, since
+	return fault.filled(), since
 }

@@ -175,12 +175,54 @@ func (s *Server) FirstCallAfter(name string, t time.Time) time.Time {
 	var first time.Time
 	chosen, _ := s.choose(name)
 	for _, p := range chosen {
-		at := p.counter.firstAfter(t)
+		at := p.counter.firstCall(t)
 		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
 			first = at
 		}
 	}
 	return first
+}
+
+// FirstAnswerAfter is FirstCallAfter for the end of whole answers.
+func (s *Server) FirstAnswerAfter(name string, t time.Time) time.Time {
+	var first time.Time
+	chosen, _ := s.choose(name)
+	for _, p := range chosen {
+		at := p.counter.firstAnswer(t)
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
+}
+
+// Seconds counts the calls at one provider by the second, from the second of t
+// on, leaving out those in which nothing was. It reaches back two hours of calls
+// without a pause; it is empty for a name that is not there.
+func (s *Server) Seconds(name string, t time.Time) []Second {
+	p := s.find(name)
+	if p == nil {
+		return nil
+	}
+	return p.counter.since(t)
+}
+
+// SetCapacity changes what one provider carries, or all with "*", at once; the
+// zero Capacity ends every bound. It refuses what Capacity.Validate refuses and a
+// name that is not there.
+func (s *Server) SetCapacity(name string, capacity Capacity) error {
+	if err := capacity.Validate(); err != nil {
+		return fmt.Errorf("setting the capacity of %s: %w", name, err)
+	}
+	chosen, err := s.choose(name)
+	if err != nil {
+		return fmt.Errorf("setting a capacity: %w", err)
+	}
+	now := s.config.Now()
+	for _, p := range chosen {
+		p.carry(capacity, now)
+	}
+	return nil
 }
 
 // Seen tells how often the same thing was asked, at one provider or in all with
