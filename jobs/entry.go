@@ -1,9 +1,6 @@
 package jobs
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // A Loaded request is what a worker reads before it makes a call.
 type Loaded struct {
@@ -31,26 +28,3 @@ func (e *EntryError) Error() string { return fmt.Sprintf("request %s: %v", e.Req
 
 // Unwrap gives the store's own error.
 func (e *EntryError) Unwrap() error { return e.Err }
-
-// A CircuitState is where a circuit stands.
-type CircuitState string
-
-// The states of a circuit.
-const (
-	CircuitClosed   CircuitState = "closed"    // calls flow
-	CircuitOpen     CircuitState = "open"      // none do
-	CircuitHalfOpen CircuitState = "half-open" // one trial call is out
-)
-
-// A Circuit is what there is to know of a target's circuit at one moment.
-type Circuit struct {
-	Target     string
-	Region     string
-	State      CircuitState
-	Generation uint64    // grows by one with every change of state
-	Reason     string    // of the last change, as a person reads it
-	Since      time.Time // of the last change
-	// CooldownUntil is a time before which the target must not be called,
-	// whatever the state; zero: none is known.
-	CooldownUntil time.Time
-}

@@ -14,28 +14,33 @@ import (
 
 // A Circuit is the breaker of one target. It stands on failsafe-go's, which
 // keeps the window of calls and the three states, and adds what calls that take
-// minutes need: permits that know which generation they are from, a third
+// minutes need: permits that know which epoch they are from, a third
 // outcome, a cooldown apart from the state, and a clock that can be set.
 //
 // Safe for concurrent use.
 type Circuit struct {
 	target   *jobs.Target
 	limits   jobs.Thresholds
+	fleet    bool // others share it: see circuit_fleet.go
 	now      func() time.Time
 	onChange func(jobs.Circuit) // called under mu: must not call back
 
-	cooldown atomic.Int64 // Unix nanoseconds before which no call goes out; only ever grows
+	cooldown atomic.Int64 // Unix nanoseconds before which no call goes out; grows, but for a person's word
 
 	mu         sync.Mutex
 	random     *rand.Rand
 	breaker    circuitbreaker.CircuitBreaker[any]
-	generation uint64
+	epoch      uint64 // grows with every change of state in this process: permits of another one are stale
+	generation uint64 // grows with every change of state in the fleet
+	local      bool   // open for what only this host saw
+	granted    bool   // this process has the fleet's probe of this generation
+	person     bool   // a person made this generation
 	inARow     int
 	probeOut   bool          // the half-open permit is taken
 	downSince  time.Time     // when the circuit left closed; zero: it is closed
 	tripWait   time.Duration // the last wait after a trip
-	served     time.Time     // when the latest of those calls of its own generation began that were a success
-	since      time.Time     // when the generation began
+	served     time.Time     // when the latest of those calls of its own epoch began that were a success
+	since      time.Time     // when the epoch began
 	reason     string
 }
 
@@ -48,7 +53,7 @@ const (
 // defaults.
 func newCircuit(target *jobs.Target, config Config) *Circuit {
 	c := &Circuit{
-		target: target, limits: withDefaults(target.Circuit), now: config.Now, onChange: config.OnChange,
+		target: target, limits: withDefaults(target.Circuit), fleet: config.Fleet, now: config.Now, onChange: config.OnChange,
 		random: rand.New(rand.NewPCG(config.Seed, hash(target.Name))),
 		since:  config.Now(), reason: "no call yet",
 	}
@@ -78,8 +83,10 @@ func withDefaults(t jobs.Thresholds) jobs.Thresholds {
 	return t
 }
 
-// open requires mu.
-func (c *Circuit) open(wait time.Duration, reason string) {
+// open requires mu. said tells that the provider said so itself, and that it is
+// so for the whole fleet.
+func (c *Circuit) open(wait time.Duration, said bool, reason string) {
+	c.local = c.fleet && !said && (c.local || c.downSince.IsZero())
 	c.breaker.Open()
 	c.inARow = 0
 	now := c.now()
@@ -90,6 +97,14 @@ func (c *Circuit) open(wait time.Duration, reason string) {
 	c.changed(reason)
 }
 
+// close requires mu.
+func (c *Circuit) close(reason string) {
+	c.breaker.Close()
+	c.downSince, c.tripWait, c.inARow = time.Time{}, 0, 0
+	c.changed(reason)
+	c.local = false
+}
+
 // follow opens the circuit of a target that shares what was refused at another,
 // and doubles from where that one is: else many targets of one account would
 // each begin with a minute.
@@ -97,7 +112,7 @@ func (c *Circuit) follow(t tripped, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tripWait = max(c.tripWait, t.wait)
-	c.open(t.until.Sub(c.now()), reason)
+	c.open(t.until.Sub(c.now()), true, reason)
 }
 
 // Cool holds back every call until the given time and leaves the state as it
@@ -125,10 +140,19 @@ func (c *Circuit) extend(until time.Time) bool {
 
 // changed requires mu.
 func (c *Circuit) changed(reason string) {
-	c.generation++
-	c.probeOut = false
+	if !c.local {
+		c.generation++
+	}
+	c.person = false
+	c.turned()
 	c.since, c.reason = c.now(), reason
 	c.report()
+}
+
+// turned requires mu. What began before says nothing any more.
+func (c *Circuit) turned() {
+	c.epoch++
+	c.probeOut, c.granted = false, false
 }
 
 // report requires mu.

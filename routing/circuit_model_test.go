@@ -230,8 +230,8 @@ func (m *circuitMachine) Pass(t *rapid.T) {
 // Check compares all that can be seen, after every step.
 func (m *circuitMachine) Check(t *rapid.T) {
 	now, got := m.clock.now(), m.circuit.Snapshot()
-	if got.State != m.model.state || got.Generation != m.model.generation {
-		t.Fatalf("%s in generation %d, want %s in %d", got.State, got.Generation, m.model.state, m.model.generation)
+	if got.State != m.model.state || m.circuit.epoch != m.model.generation {
+		t.Fatalf("%s in epoch %d, want %s in %d", got.State, m.circuit.epoch, m.model.state, m.model.generation)
 	}
 	if !got.CooldownUntil.Equal(m.model.cooldown) {
 		t.Fatalf("cools until %s, want %s", got.CooldownUntil, m.model.cooldown)

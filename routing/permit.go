@@ -20,11 +20,11 @@ const (
 // so `defer permit.Done(Neutral, "")` frees a probe whatever happens. It belongs
 // to one goroutine, and a copy of it must not be reported, too.
 type Permit struct {
-	circuit    *Circuit
-	generation uint64
-	began      time.Time
-	probe      bool
-	done       bool
+	circuit *Circuit
+	epoch   uint64
+	began   time.Time
+	probe   bool
+	done    bool
 }
 
 // Probe tells whether the call is the trial call of a half-open circuit.
@@ -44,20 +44,34 @@ func (c *Circuit) Acquire() (Permit, bool) {
 		return Permit{}, false
 	}
 	if c.breaker.IsOpen() {
+		if !c.mayProbe() {
+			return Permit{}, false
+		}
 		c.breaker.HalfOpen()
-		c.changed(c.reason)
+		c.epoch++
+		c.report()
 	}
 	if !c.breaker.TryAcquirePermit() {
 		return Permit{}, false
 	}
 	c.probeOut = c.breaker.IsHalfOpen()
-	return Permit{circuit: c, generation: c.generation, began: now, probe: c.probeOut}, true
+	return Permit{circuit: c, epoch: c.epoch, began: now, probe: c.probeOut}, true
 }
 
 // Done reports how the call ended, with a reason that a person can read. A call
 // that began before the circuit last changed says nothing of it any more, and
-// is ignored.
+// is ignored. A failure is one that the provider told of.
 func (p *Permit) Done(outcome Outcome, reason string) {
+	p.end(outcome, ending{said: true, reason: reason})
+}
+
+// An ending is what there is to know of a call's end besides its outcome.
+type ending struct {
+	said   bool // a failure: the provider told of it, so it is one for the whole fleet
+	reason string
+}
+
+func (p *Permit) end(outcome Outcome, with ending) {
 	c := p.circuit
 	if p.done || c == nil {
 		return
@@ -65,14 +79,14 @@ func (p *Permit) Done(outcome Outcome, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p.done = true
-	if p.generation != c.generation {
+	if p.epoch != c.epoch {
 		return
 	}
 	switch outcome {
 	case Success:
-		c.succeed(p, reason)
+		c.succeed(p, with)
 	case Failure:
-		c.fail(p.probe, reason)
+		c.fail(p.probe, with)
 	case Neutral:
 		if p.probe { // the trial told nothing: the next caller may try
 			c.breaker.Open()
@@ -84,12 +98,11 @@ func (p *Permit) Done(outcome Outcome, reason string) {
 }
 
 // succeed requires mu.
-func (c *Circuit) succeed(p *Permit, reason string) {
+func (c *Circuit) succeed(p *Permit, with ending) {
 	c.inARow, c.tripWait = 0, 0
 	c.breaker.RecordSuccess()
 	if p.probe {
-		c.downSince = time.Time{}
-		c.changed(cmp.Or(reason, "a probe was answered"))
+		c.close(cmp.Or(with.reason, "a probe was answered"))
 	}
 	if p.began.After(c.served) {
 		c.served = p.began
@@ -97,17 +110,19 @@ func (c *Circuit) succeed(p *Permit, reason string) {
 }
 
 // fail requires mu.
-func (c *Circuit) fail(probe bool, reason string) {
+func (c *Circuit) fail(probe bool, with ending) {
 	c.inARow++
+	if probe {
+		c.open(c.probeWait(), with.said, with.reason)
+		return
+	}
 	c.breaker.RecordFailure()
 	switch {
-	case probe:
-		c.open(c.probeWait(), reason)
 	case c.breaker.IsOpen():
 		seen := c.breaker.Metrics()
-		c.open(c.limits.Cooldown, fmt.Sprintf("%d of the last %d calls failed: %s", seen.Failures(), seen.Executions(), reason))
+		c.open(c.limits.Cooldown, with.said, fmt.Sprintf("%d of the last %d calls failed: %s", seen.Failures(), seen.Executions(), with.reason))
 	case c.inARow >= c.limits.FailuresInARow:
-		c.open(c.limits.Cooldown, fmt.Sprintf("%d failures in a row: %s", c.inARow, reason))
+		c.open(c.limits.Cooldown, with.said, fmt.Sprintf("%d failures in a row: %s", c.inARow, with.reason))
 	}
 }
 
@@ -142,7 +157,7 @@ func (p *Permit) trip(retryAfter time.Duration, reason string) (tripped, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p.done = true
-	if p.generation != c.generation {
+	if p.epoch != c.epoch {
 		return tripped{}, false
 	}
 	wait := retryAfter
@@ -150,7 +165,7 @@ func (p *Permit) trip(retryAfter time.Duration, reason string) (tripped, bool) {
 		c.tripWait = min(max(2*c.tripWait, tripWaitMin), tripWaitMax)
 		wait = max(wait, c.tripWait)
 	}
-	c.open(wait, reason)
+	c.open(wait, true, reason)
 	return tripped{until: time.Unix(0, c.cooldown.Load()), wait: c.tripWait}, true
 }
 

@@ -19,7 +19,7 @@ const (
 
 // Ready tells whether the target may be called now, without taking a permit.
 // When it is Shut, until is when that may change; it is zero while a probe is
-// out, whose answer will tell.
+// out, here or elsewhere in the fleet, whose answer will tell.
 func (c *Circuit) Ready() (ready Readiness, until time.Time, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,7 +46,7 @@ func (c *Circuit) ready() (ready Readiness, until time.Time) {
 	switch {
 	case c.breaker.IsClosed():
 		return Flowing, time.Time{}
-	case c.probeOut:
+	case c.probeOut, !c.mayProbe():
 		return Shut, time.Time{}
 	default:
 		return ProbeReady, time.Time{}
@@ -56,8 +56,10 @@ func (c *Circuit) ready() (ready Readiness, until time.Time) {
 // why requires mu.
 func (c *Circuit) why(until time.Time) string {
 	switch {
-	case until.IsZero():
+	case until.IsZero() && c.probeOut:
 		return "circuit half-open, a probe is out: " + c.reason
+	case until.IsZero():
+		return "circuit open, a probe is due: " + c.reason
 	case c.state() == jobs.CircuitClosed:
 		return "cooling down: " + c.reason
 	default:

@@ -25,8 +25,12 @@ type Config struct {
 	// order for each target. It is called with the circuit locked: it must
 	// return at once and not call back. Nil: nobody is told.
 	OnChange func(jobs.Circuit)
-	Now      func() time.Time // nil: time.Now
-	Seed     uint64           // of the jitter
+	// Fleet tells that the router is one of many that share their circuits: an
+	// open one is probed only after Grant. Otherwise whoever comes after the
+	// cooldown is the probe.
+	Fleet bool
+	Now   func() time.Time // nil: time.Now
+	Seed  uint64           // of the jitter
 }
 
 // A Router routes requests. Safe for concurrent use.
@@ -35,6 +39,7 @@ type Router struct {
 	now      func() time.Time
 	routes   map[string]*route
 	targets  []*target
+	byName   map[string]*target
 }
 
 type route struct {
@@ -48,8 +53,8 @@ func New(config Config) *Router {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	r := &Router{provider: config.Provider, now: config.Now, routes: map[string]*route{}}
 	byName := map[string]*target{}
+	r := &Router{provider: config.Provider, now: config.Now, routes: map[string]*route{}, byName: byName}
 	for _, given := range config.Routes {
 		made := &route{Route: given}
 		for _, t := range given.Chain {

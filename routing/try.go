@@ -110,7 +110,7 @@ func (t *try) report(target *target, permit *Permit, err *jobs.Error, blamed boo
 		if err.RetryAfter > 0 {
 			target.circuit.Cool(t.router.now().Add(err.RetryAfter), err.Gist())
 		}
-		permit.Done(Failure, err.Gist())
+		permit.end(Failure, ending{said: err.Said, reason: err.Gist()})
 	case class.Answered():
 		permit.Done(Success, "")
 	}

@@ -1,0 +1,67 @@
+package jobs
+
+import "time"
+
+// A Beat is what a worker says of itself every two seconds.
+type Beat struct {
+	Worker string // its name, unique to this start of it
+	// Demand is, for each target, how many of the requests in hand may go there.
+	Demand map[string]int
+	// Accepted is, for each target, how many calls a second it took from this
+	// worker lately: answered or failed, but not refused with a 429.
+	Accepted map[string]float64
+	// Announced is, for each target, how many calls a second the provider says
+	// that the account may make, where it says so.
+	Announced map[string]float64
+	// Unreached are the targets that this host could not connect to, so that
+	// their circuits are open here.
+	Unreached []string
+}
+
+// A Peer is a worker as its fleet sees it.
+type Peer struct {
+	Beat
+	Beats int64 // how often it has beaten: one that stands still is dead, or cut off
+	Dead  bool  // it was declared dead: its jobs were given to others
+}
+
+// A Fleet is what every worker reads each second: all that workers know of each
+// other.
+type Fleet struct {
+	// Ahead is how far the database's clock is ahead of this machine's: negative
+	// when it is behind.
+	Ahead    time.Duration
+	Peers    []Peer // also the reader itself, and those declared dead of late
+	Circuits []Circuit
+	Pauses   []Pause
+	LastGood map[string]float64 // by target: see LastGood
+	Drills   []Drill
+}
+
+// A Lead is the right to act for the whole fleet, as its supervisor. It ends
+// when another worker takes it, with a higher Epoch.
+type Lead struct {
+	Worker string
+	Epoch  int64
+}
+
+// A Begun call is one that is about to be sent: should its worker die, it may
+// have been billed.
+type Begun struct {
+	// Slot is one of the places for calls that a worker has: a call that begins
+	// takes over the place of one that has ended. It counts from zero.
+	Slot      int
+	RequestID string
+	Target    string
+	Route     string
+	At        time.Time // which is also the At of its attempt
+}
+
+// A Rescue is what was done with the jobs of a dead worker.
+type Rescue struct {
+	Worker      string
+	Returned    int // jobs that run again, their attempts restored
+	Lost        int // calls that were under way: they are written down as attempts of class LOST
+	Quarantined int // of the jobs returned, those that run alone from now on
+	Poisoned    int // requests that ended as poison: they killed workers while they ran alone
+}
