@@ -128,8 +128,7 @@ func TestPendingNamesWhatIsMissing(t *testing.T) {
 	pool := open(t, fixture.Database(t), 2)
 	ours := names(t)
 	last := ours[len(ours)-1]
-	exec(t, pool, "ALTER TABLE tidegate.routes DROP COLUMN chain") // what the last one did
-	exec(t, pool, fmt.Sprintf("DELETE FROM tidegate.migrations WHERE number = %d", len(ours)))
+	exec(t, pool, fmt.Sprintf("DELETE FROM tidegate.migrations WHERE number = %d", len(ours))) // it may be applied twice
 	if diff := cmp.Diff([]string{last}, pending(t, pool)); diff != "" {
 		t.Errorf("pending (-want +got):\n%s", diff)
 	}

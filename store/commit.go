@@ -14,7 +14,8 @@ import (
 // One statement, so that a group costs one round trip and one commit: results
 // that are new, the attempts, what the batches count, and what is owed to NATS.
 // Results and attempts are written, and batches locked, in the order of their
-// ids, so that two groups that overlap cannot wait for each other.
+// ids, so that two groups that overlap cannot wait for each other. An attempt that
+// a rescue took for LOST is replaced by what its worker says of it in the end.
 const commitGroup = `/* tidegate: commit group */
 WITH given AS (
 	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
@@ -30,12 +31,17 @@ WITH given AS (
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state
 ), ` + countAndOwe + `, tried AS (
-	INSERT INTO tidegate.attempts (request_id, at, latency_us, first_byte_us, cost_micro_usd, input_tokens, cached_input_tokens,
+	INSERT INTO tidegate.attempts AS a (request_id, at, latency_us, first_byte_us, cost_micro_usd, input_tokens, cached_input_tokens,
 		output_tokens, reasoning_tokens, propensity, status, probe, blamed, route, target, class, code, message, decision)
-	SELECT * FROM unnest($20::uuid[], $21::timestamptz[], $22::bigint[], $23::bigint[], $24::bigint[], $25::int[], $26::int[],
+	SELECT DISTINCT ON (1, 2) * FROM unnest($20::uuid[], $21::timestamptz[], $22::bigint[], $23::bigint[], $24::bigint[], $25::int[], $26::int[],
 		$27::int[], $28::int[], $29::real[], $30::smallint[], $31::boolean[], $32::boolean[], $33::text[], $34::text[], $35::text[], $36::text[], $37::text[], $38::jsonb[])
 	ORDER BY 1, 2
-	ON CONFLICT (request_id, at) DO NOTHING
+	ON CONFLICT (request_id, at) DO UPDATE SET latency_us = excluded.latency_us, first_byte_us = excluded.first_byte_us,
+		cost_micro_usd = excluded.cost_micro_usd, input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
+		output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens, propensity = excluded.propensity,
+		status = excluded.status, probe = excluded.probe, blamed = excluded.blamed, class = excluded.class, code = excluded.code,
+		message = excluded.message, decision = excluded.decision
+	WHERE a.class = 'LOST'
 )
 SELECT request_id FROM stored`
 

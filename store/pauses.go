@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+)
+
+// Pauses lists who pauses which route, and why, by route.
+func (s *Store) Pauses(ctx context.Context) ([]jobs.Pause, error) {
+	const ages = `/* tidegate: pauses by age */ SELECT route, owner, reason, now() - since FROM tidegate.pauses ORDER BY route, owner`
+	rows, err := s.pool.Query(ctx, ages)
+	if err != nil {
+		return nil, fmt.Errorf("listing pauses: %w", err)
+	}
+	now := time.Now()
+	pauses, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (jobs.Pause, error) {
+		var p jobs.Pause
+		var age time.Duration
+		err := row.Scan(&p.Route, &p.Owner, &p.Reason, &age)
+		p.Since = now.Add(-age)
+		return p, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing pauses: %w", err)
+	}
+	return pauses, nil
+}
+
+const (
+	asSupervisor = `/* tidegate: act as supervisor */ SELECT set_config('tidegate.supervisor', 'on', true)`
+
+	// River makes the row when a worker first serves the queue, and drops it when
+	// none has for a while.
+	addQueue = `/* tidegate: add queue */
+INSERT INTO tidegate.river_queue (name, metadata, created_at, updated_at) VALUES ($1, '{}', now(), now()) ON CONFLICT (name) DO NOTHING`
+
+	// Whoever pauses or resumes locks the queue first, and its pauses after it.
+	lockQueue = `/* tidegate: lock queue */ SELECT paused_at IS NOT NULL FROM tidegate.river_queue WHERE name = $1 FOR UPDATE`
+
+	addPause = `/* tidegate: add pause */
+INSERT INTO tidegate.pauses (route, owner, reason) VALUES ($1, 'circuit', $2) ON CONFLICT (route, owner) DO NOTHING`
+
+	dropPause = `/* tidegate: drop pause */ DELETE FROM tidegate.pauses WHERE route = $1 AND owner = 'circuit'`
+
+	stillPaused = `/* tidegate: still paused */ SELECT EXISTS (SELECT FROM tidegate.pauses WHERE route = $1)`
+)
+
+// Pause pauses a route for its circuits. change is River's pause of the queue: it
+// is called, in the same transaction, unless the queue is paused already. Pause
+// tells whether it was called; it repairs a queue that lost its pause, and keeps
+// the first reason. It returns ErrDeposed if held leads no more.
+func (s *Store) Pause(ctx context.Context, held jobs.Lead, route, reason string, change func(context.Context, pgx.Tx) error) (changed bool, err error) {
+	err = s.asLead(ctx, held, "pausing "+route, func(tx pgx.Tx) error {
+		paused, err := takeQueue(ctx, tx, route, asSupervisor)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, addPause, route, reason); err != nil {
+			return err
+		}
+		changed = !paused
+		return changeIf(ctx, tx, changed, change)
+	})
+	return changed && err == nil, err
+}
+
+// Resume ends the pause of a route for its circuits. change is River's resume of
+// the queue: it is called, in the same transaction, if the queue is paused and no
+// other owner pauses it. Resume tells whether it was called. It returns
+// ErrDeposed if held leads no more.
+func (s *Store) Resume(ctx context.Context, held jobs.Lead, route string, change func(context.Context, pgx.Tx) error) (changed bool, err error) {
+	err = s.asLead(ctx, held, "resuming "+route, func(tx pgx.Tx) error {
+		paused, err := takeQueue(ctx, tx, route, asSupervisor)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, dropPause, route); err != nil {
+			return err
+		}
+		var still bool
+		if err := tx.QueryRow(ctx, stillPaused, route).Scan(&still); err != nil {
+			return err
+		}
+		changed = paused && !still
+		return changeIf(ctx, tx, changed, change)
+	})
+	return changed && err == nil, err
+}
+
+// takeQueue locks a queue and tells whether it is paused.
+func takeQueue(ctx context.Context, tx pgx.Tx, route, setting string, args ...any) (paused bool, err error) {
+	if _, err := tx.Exec(ctx, setting, args...); err != nil {
+		return false, err
+	}
+	if _, err := tx.Exec(ctx, addQueue, route); err != nil {
+		return false, err
+	}
+	err = tx.QueryRow(ctx, lockQueue, route).Scan(&paused)
+	return paused, err
+}
+
+func changeIf(ctx context.Context, tx pgx.Tx, yes bool, change func(context.Context, pgx.Tx) error) error {
+	if !yes {
+		return nil
+	}
+	return change(ctx, tx)
+}
+
+// PauseByPerson pauses a route until a person resumes it. change is River's pause
+// of the queue, called in the same transaction, also when the queue is paused
+// already: it is how the pause becomes a person's. An empty reason says just
+// that. It returns ErrNotFound if there is no such route.
+func (s *Store) PauseByPerson(ctx context.Context, route, reason string, change func(context.Context, pgx.Tx) error) error {
+	return s.byPerson(ctx, "pausing", route, reason, change)
+}
+
+// ResumeByPerson ends every pause of a route, the circuits' too: if they still
+// hold, the supervisor pauses it again. change is River's resume of the queue,
+// called in the same transaction. It returns ErrNotFound if there is no such
+// route.
+func (s *Store) ResumeByPerson(ctx context.Context, route string, change func(context.Context, pgx.Tx) error) error {
+	return s.byPerson(ctx, "resuming", route, "", change)
+}
+
+const (
+	knownRoute = `/* tidegate: known route */ SELECT EXISTS (SELECT FROM tidegate.routes WHERE name = $1)`
+	sayReason  = `/* tidegate: say reason */ SELECT set_config('tidegate.reason', $1, true)`
+)
+
+func (s *Store) byPerson(ctx context.Context, doing, route, reason string, change func(context.Context, pgx.Tx) error) error {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		var known bool
+		if err := tx.QueryRow(ctx, knownRoute, route).Scan(&known); err != nil {
+			return err
+		}
+		if !known {
+			return ErrNotFound
+		}
+		if _, err := takeQueue(ctx, tx, route, sayReason, reason); err != nil {
+			return err
+		}
+		return change(ctx, tx)
+	})
+	if err != nil {
+		return fmt.Errorf("%s route %s: %w", doing, route, err)
+	}
+	return nil
+}

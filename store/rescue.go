@@ -1,0 +1,123 @@
+package store
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+)
+
+// RescueLimits say how many deaths of workers one request may be near. A zero
+// means 2.
+type RescueLimits struct {
+	Crashes int // after as many, it runs alone, in quarantine
+	Alone   int // after as many deaths there, it ends as poison
+}
+
+// Rescue declares a worker dead and gives its jobs to others: those of requests
+// that have their result are completed, all others run again, in their old
+// order, with their attempts restored. Calls that were under way become attempts
+// of class LOST and are held against their requests, within limits. The worker's
+// probes and lease are freed. All of it is one transaction, which waits for
+// calls of the worker that are being begun. It may be repeated: what it did once
+// it does not do again. It returns ErrDeposed if held leads no more.
+func (s *Store) Rescue(ctx context.Context, held jobs.Lead, worker string, limits RescueLimits) (jobs.Rescue, error) {
+	done := jobs.Rescue{Worker: worker}
+	crashes, alone := cmp.Or(limits.Crashes, 2), cmp.Or(limits.Alone, 2)
+	err := s.asLead(ctx, held, "rescuing the jobs of "+worker, func(tx pgx.Tx) error {
+		for _, statement := range []string{addWorker, lockWorker, markDead, suspect} {
+			if _, err := tx.Exec(ctx, statement, worker); err != nil {
+				return err
+			}
+		}
+		if err := tx.QueryRow(ctx, condemn, worker, alone).Scan(&done.Poisoned, &done.Lost); err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, giveBack, worker, crashes, jobs.QuarantineQueue).Scan(&done.Returned, &done.Quarantined); err != nil {
+			return err
+		}
+		for _, statement := range []string{freeProbes, freeLease, dropCalls} {
+			if _, err := tx.Exec(ctx, statement, worker); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return jobs.Rescue{}, err
+	}
+	return done, nil
+}
+
+// A worker that nobody knows is dead, too, once its jobs are others'. The lock is
+// the one that Begin waits for.
+const (
+	addWorker  = `/* tidegate: add dead worker */ INSERT INTO tidegate.workers (id, dead_at) VALUES ($1, now()) ON CONFLICT (id) DO NOTHING`
+	lockWorker = `/* tidegate: lock worker */ SELECT id FROM tidegate.workers WHERE id = $1 FOR UPDATE`
+	markDead   = `/* tidegate: mark dead */ UPDATE tidegate.workers SET dead_at = now() WHERE id = $1 AND dead_at IS NULL`
+)
+
+// mineAndLost are the jobs that a worker has in hand, found by their state,
+// however many wait; and its calls whose attempts nobody wrote down. A job of
+// another kind has no request.
+const mineAndLost = `WITH mine AS MATERIALIZED (
+	SELECT id, queue, CASE WHEN kind = 'completion' AND args->>'r' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+		THEN (args->>'r')::uuid END AS request_id
+	FROM tidegate.river_job
+	WHERE state = 'running' AND attempted_by[cardinality(attempted_by)] = $1
+), lost AS MATERIALIZED (
+	SELECT c.request_id, c.at, c.began_at, c.route, c.target FROM tidegate.calls c
+	WHERE c.worker = $1 AND NOT EXISTS (SELECT FROM tidegate.attempts a WHERE a.request_id = c.request_id AND a.at = c.at)
+)`
+
+const suspect = `/* tidegate: suspect */ ` + mineAndLost + `
+INSERT INTO tidegate.suspects AS s (request_id, crashes, alone, last_worker, last_at)
+SELECT m.request_id, CASE WHEN bool_or(m.queue = '` + jobs.QuarantineQueue + `') THEN 0 ELSE 1 END,
+	CASE WHEN bool_or(m.queue = '` + jobs.QuarantineQueue + `') THEN 1 ELSE 0 END, $1, now()
+FROM mine m JOIN lost l USING (request_id)
+WHERE NOT EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = m.request_id)
+GROUP BY m.request_id ORDER BY m.request_id
+ON CONFLICT (request_id) DO UPDATE SET crashes = s.crashes + excluded.crashes, alone = s.alone + excluded.alone,
+	last_worker = excluded.last_worker, last_at = excluded.last_at`
+
+// It has the shape of a commit, so that rows are locked in the same order.
+const condemn = `/* tidegate: condemn */ ` + mineAndLost + `, given AS (
+	SELECT q.id AS request_id, q.batch_id FROM mine m
+	JOIN tidegate.suspects s ON s.request_id = m.request_id AND s.alone >= $2
+	JOIN tidegate.requests q ON q.id = m.request_id
+), stored AS (
+	INSERT INTO tidegate.results (request_id, id, state, status, code, message, cost_micro_usd, attempts)
+	SELECT request_id, gen_random_uuid(), 'poison', 500, 'poison', 'workers died while they worked it alone',
+		(SELECT coalesce(sum(cost_micro_usd), 0) FROM tidegate.attempts a WHERE a.request_id = g.request_id),
+		least(32767, (SELECT count(*) FROM tidegate.attempts a WHERE a.request_id = g.request_id) + (SELECT count(*) FROM lost l WHERE l.request_id = g.request_id))
+	FROM given g ORDER BY request_id
+	ON CONFLICT (request_id) DO NOTHING
+	RETURNING request_id, state
+), ` + countAndOwe + `, tried AS (
+	INSERT INTO tidegate.attempts (request_id, at, latency_us, route, target, class, message)
+	SELECT DISTINCT ON (request_id, at) request_id, at, greatest(0, extract(epoch FROM now() - began_at) * 1000000)::bigint, route, target, 'LOST', 'its worker died'
+	FROM lost ORDER BY request_id, at
+	ON CONFLICT (request_id, at) DO NOTHING
+	RETURNING at
+)
+SELECT (SELECT count(*) FROM stored), (SELECT count(*) FROM tried)`
+
+// What a job was scheduled at stays, and so does its place in the queue.
+const giveBack = `/* tidegate: give jobs back */ ` + mineAndLost + `, fate AS (
+	SELECT m.id, r.request_id IS NOT NULL AS ended, m.queue <> $3 AND coalesce(s.crashes, 0) >= $2 AS alone
+	FROM mine m LEFT JOIN tidegate.results r USING (request_id) LEFT JOIN tidegate.suspects s USING (request_id)
+), locked AS (
+	SELECT id FROM tidegate.river_job WHERE id IN (SELECT id FROM mine) ORDER BY id FOR UPDATE
+), moved AS (
+	UPDATE tidegate.river_job j SET
+		state = CASE WHEN f.ended THEN 'completed' ELSE 'available' END::tidegate.river_job_state,
+		finalized_at = CASE WHEN f.ended THEN now() END,
+		queue = CASE WHEN f.alone AND NOT f.ended THEN $3 ELSE j.queue END,
+		attempt = CASE WHEN f.ended THEN j.attempt ELSE greatest(j.attempt - 1, 0) END
+	FROM fate f JOIN locked USING (id)
+	WHERE j.id = f.id AND j.state = 'running' AND j.attempted_by[cardinality(j.attempted_by)] = $1
+	RETURNING f.ended, f.alone
+)
+SELECT count(*) FILTER (WHERE NOT ended), count(*) FILTER (WHERE alone AND NOT ended) FROM moved`

@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+)
+
+// ErrDead says that a worker was declared dead, or is not known: its jobs are
+// others', and it must begin no call.
+var ErrDead = errors.New("the worker was declared dead")
+
+const beat = `/* tidegate: beat */
+INSERT INTO tidegate.workers AS w (id, beats, demand, accepted, announced, unreached) VALUES ($1, 1, $2, $3, $4, $5)
+ON CONFLICT (id) DO UPDATE SET beats = w.beats + 1, beat_at = now(),
+	demand = excluded.demand, accepted = excluded.accepted, announced = excluded.announced, unreached = excluded.unreached
+RETURNING dead_at IS NOT NULL`
+
+// Beat tells the fleet that a worker lives, and what it says of itself. It
+// returns true if the worker was declared dead: it stays so, however often it
+// beats.
+func (s *Store) Beat(ctx context.Context, b jobs.Beat) (dead bool, err error) {
+	err = s.pool.QueryRow(ctx, beat, b.Worker, orEmpty(b.Demand), orEmpty(b.Accepted), orEmpty(b.Announced), append([]string{}, b.Unreached...)).Scan(&dead)
+	if err != nil {
+		return false, fmt.Errorf("beating for worker %s: %w", b.Worker, err)
+	}
+	return dead, nil
+}
+
+// orEmpty makes nil an empty map, which JSON does not write as null.
+func orEmpty[V any](values map[string]V) map[string]V {
+	if values == nil {
+		return map[string]V{}
+	}
+	return values
+}
+
+const (
+	freeLease  = `/* tidegate: free lease */ UPDATE tidegate.leases SET holder = '', expires_at = now() WHERE holder = $1`
+	dropWorker = `/* tidegate: drop worker */ DELETE FROM tidegate.workers WHERE id = $1 AND dead_at IS NULL`
+	dropCalls  = `/* tidegate: drop calls */ DELETE FROM tidegate.calls WHERE worker = $1`
+	freeProbes = `/* tidegate: free probes */
+WITH held AS (SELECT target FROM tidegate.circuits WHERE prober = $1 ORDER BY target FOR UPDATE)
+UPDATE tidegate.circuits c SET prober = NULL, state = CASE c.state WHEN 'half-open' THEN 'open' ELSE c.state END, updated_at = now()
+FROM held WHERE c.target = held.target`
+)
+
+// Leave is the orderly end of a worker that has no job left: the fleet forgets
+// it, its lease, its probes and its calls. One that was declared dead stays so
+// for as long as others are. It may be repeated.
+func (s *Store) Leave(ctx context.Context, worker string) error {
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		for _, statement := range []string{freeLease, dropWorker, freeProbes, dropCalls} {
+			if _, err := tx.Exec(ctx, statement, worker); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("leaving the fleet as %s: %w", worker, err)
+	}
+	return nil
+}
+
+// The worker's row is locked against a rescue, and not against its own beats: a
+// rescue either sees these calls, or they are refused. Of two calls in one place
+// the later one stays.
+const begin = `/* tidegate: begin calls */
+WITH alive AS (
+	SELECT id FROM tidegate.workers WHERE id = $1 AND dead_at IS NULL FOR KEY SHARE
+), begun AS (
+	SELECT DISTINCT ON (slot) * FROM unnest($2::int[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
+		WITH ORDINALITY AS g (slot, request_id, target, route, at, n) ORDER BY slot, n DESC
+), placed AS (
+	INSERT INTO tidegate.calls (worker, slot, request_id, target, route, at)
+	SELECT alive.id, slot, request_id, target, route, at FROM begun, alive
+	ON CONFLICT (worker, slot) DO UPDATE SET request_id = excluded.request_id, target = excluded.target, route = excluded.route,
+		at = excluded.at, began_at = excluded.began_at
+)
+SELECT count(*) FROM alive`
+
+// Begin writes down calls that are about to be sent. It returns ErrDead, and
+// writes nothing, for a worker that was declared dead or has not beaten yet:
+// then no call may be sent. It may be repeated.
+func (s *Store) Begin(ctx context.Context, worker string, calls []jobs.Begun) error {
+	slots, targets, routes := make([]int32, len(calls)), make([]string, len(calls)), make([]string, len(calls))
+	ids, at := make([]string, len(calls)), make([]time.Time, len(calls))
+	for i, call := range calls {
+		slots[i], ids[i], targets[i], routes[i], at[i] = count(call.Slot), call.RequestID, call.Target, call.Route, call.At
+	}
+	requests, err := parseIDs(ids)
+	if err != nil {
+		return fmt.Errorf("beginning %d calls: %w", len(calls), err)
+	}
+	var alive int
+	if err := s.pool.QueryRow(ctx, begin, worker, slots, requests, targets, routes, at).Scan(&alive); err != nil {
+		return fmt.Errorf("beginning %d calls: %w", len(calls), err)
+	}
+	if alive == 0 {
+		return fmt.Errorf("beginning %d calls as %s: %w", len(calls), worker, ErrDead)
+	}
+	return nil
+}
+
+const (
+	forgetWorkers  = `/* tidegate: forget workers */ DELETE FROM tidegate.workers WHERE dead_at < now() - interval '1 day'`
+	forgetSuspects = `/* tidegate: forget suspects */ DELETE FROM tidegate.suspects WHERE last_at < now() - interval '7 days'`
+)
+
+// Forget drops workers that have been dead for a day, and suspects that have
+// not been near a death for a week. It returns ErrDeposed if lead leads no more.
+func (s *Store) Forget(ctx context.Context, lead jobs.Lead) error {
+	return s.asLead(ctx, lead, "forgetting the dead", func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, forgetWorkers); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, forgetSuspects)
+		return err
+	})
+}
