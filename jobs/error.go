@@ -22,7 +22,8 @@ type Error struct {
 	// ProviderRequestID is what the provider calls the call in its own logs.
 	ProviderRequestID string
 	// Usage is what was billed all the same, where the provider says so.
-	Usage     Usage
+	Usage Usage
+	// Allowance is what the provider announced beside the refusal.
 	Allowance Allowance
 }
 

@@ -34,7 +34,7 @@ type Fleet struct {
 	Peers    []Peer // also the reader itself, and those declared dead of late
 	Circuits []Circuit
 	Pauses   []Pause
-	LastGood map[string]float64 // by target: see LastGood
+	LastGood map[string]float64 // by target: the highest rate that it is known to take, in calls a second of the whole fleet
 	Drills   []Drill
 }
 

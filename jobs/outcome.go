@@ -38,5 +38,5 @@ type Answer struct {
 	FinishReason      string
 	Usage             Usage
 	FirstByte         time.Duration // from sending to the first byte of the answer
-	Allowance         Allowance
+	Allowance         Allowance     // that the provider announced beside it
 }

@@ -4,193 +4,282 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
+	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/store"
 )
 
-func (w *world) beat(worker string) {
+const soon = 30 * time.Second
+
+func (w *world) fleet() jobs.Fleet {
 	w.t.Helper()
-	if dead, err := w.Beat(w.t.Context(), jobs.Beat{Worker: worker, Demand: map[string]int{"cheap": 3}}); dead || err != nil {
-		w.t.Fatalf("%s is dead: %v, %v", worker, dead, err)
+	fleet, err := w.Fleet(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return fleet
+}
+
+func TestFleetOfNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	fleet := w.fleet()
+	if len(fleet.Peers)+len(fleet.Circuits)+len(fleet.Pauses)+len(fleet.Drills)+len(fleet.LastGood) != 0 || fleet.LastGood == nil {
+		t.Errorf("it is %+v", fleet)
+	}
+	if fleet.Ahead < -soonEnough || fleet.Ahead > soonEnough { // one machine has one clock
+		t.Errorf("the database is ahead by %s", fleet.Ahead)
+	}
+}
+
+func TestFleetSaysWhatWorkersSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := jobs.Beat{
+		Worker: "one", Demand: map[string]int{"a": 3}, Accepted: map[string]float64{"a": 1.5}, Announced: map[string]float64{"b": 20}, Unreached: []string{"c"},
+	}
+	for range 2 {
+		if dead, err := w.Beat(t.Context(), one); dead || err != nil {
+			t.Fatal(dead, err)
+		}
+	}
+	w.kill("gone")
+	w.kill("long-gone")
+	w.exec("UPDATE tidegate.workers SET dead_at = now() - interval '2 hours' WHERE id = 'long-gone'")
+	if dead, err := w.Beat(t.Context(), jobs.Beat{Worker: "gone"}); !dead || err != nil {
+		t.Errorf("the dead live again: %v, %v", dead, err)
+	}
+	w.save("one", open(2, "down", time.Minute))
+	w.exec("INSERT INTO tidegate.pauses (route, owner, reason, since) VALUES ('summaries', 'person', 'lunch', now() - interval '1 hour')")
+	begin := func(target string, mode jobs.DrillMode, until time.Duration) {
+		if err := w.StartDrill(t.Context(), jobs.Drill{Target: target, Mode: mode, Rate: 0.5, Until: time.Now().Add(until)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin("a", jobs.DrillHang, time.Hour)
+	begin("a", jobs.Drill503, time.Minute)
+	begin("b", jobs.Drill503, -time.Minute)
+	held := w.lead("one")
+	for _, rate := range []float64{3, 12.5, 7} {
+		if err := w.SavePace(t.Context(), held, "a", rate); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fleet := w.fleet()
+	empty := jobs.Beat{Worker: "gone", Demand: map[string]int{}, Accepted: map[string]float64{}, Announced: map[string]float64{}, Unreached: []string{}}
+	if diff := cmp.Diff([]jobs.Peer{{Beat: empty, Beats: 2, Dead: true}, {Beat: one, Beats: 2}}, fleet.Peers); diff != "" {
+		t.Errorf("peers (-want +got):\n%s", diff)
+	}
+	if len(fleet.Circuits) != 1 || len(fleet.Pauses) != 1 || len(fleet.Drills) != 1 {
+		t.Fatalf("it is %+v", fleet)
+	}
+	near(t, "the cooldown", fleet.Circuits[0].CooldownUntil, time.Minute)
+	near(t, "the pause", fleet.Pauses[0].Since, -time.Hour)
+	near(t, "the drill", fleet.Drills[0].Until, time.Minute)
+	expect(t, "the drill", []any{fleet.Drills[0].Target, fleet.Drills[0].Mode, fleet.Drills[0].Rate}, []any{"a", "503", 0.5})
+	expect(t, "last good", fleet.LastGood, map[string]float64{"a": 12.5})
+	pauses, err := w.Pauses(t.Context())
+	if err != nil || len(pauses) != 1 || pauses[0].Owner != jobs.OwnerPerson || pauses[0].Reason != "lunch" {
+		t.Fatalf("pauses %+v, %v", pauses, err)
+	}
+	near(t, "the pause", pauses[0].Since, -time.Hour)
+	for _, want := range []bool{true, false} {
+		if was, err := w.EndDrill(t.Context(), "a"); was != want || err != nil {
+			t.Errorf("the drill was under way: %v, %v", was, err)
+		}
+	}
+	w.exec("UPDATE tidegate.paces SET at = now() - interval '25 hours'")
+	if err := w.SavePace(t.Context(), held, "a", 2); err != nil || w.fleet().LastGood["a"] != 2 {
+		t.Errorf("after a day: %v, %v", w.fleet().LastGood, err)
 	}
 }
 
 func (w *world) lead(worker string) jobs.Lead {
 	w.t.Helper()
-	held, ok, err := w.Lead(w.t.Context(), worker, time.Minute)
-	if !ok || err != nil {
+	held, ok, err := w.Lead(w.t.Context(), worker, time.Hour)
+	if err != nil || !ok {
 		w.t.Fatalf("%s does not lead: %v", worker, err)
 	}
 	return held
 }
 
-// share says as a worker where the circuit of cheap stands, and returns what
-// the fleet then knows.
-func (w *world) share(worker string, c jobs.Circuit) jobs.Circuit {
-	w.t.Helper()
-	c.Target = "cheap"
-	if err := w.ShareCircuits(w.t.Context(), worker, []jobs.Circuit{c}); err != nil {
-		w.t.Fatal(err)
-	}
-	return w.circuit()
-}
-
-func (w *world) circuit() jobs.Circuit {
-	w.t.Helper()
-	fleet, err := w.Fleet(w.t.Context())
-	if err != nil || len(fleet.Circuits) != 1 {
-		w.t.Fatalf("the fleet has %d circuits, %v", len(fleet.Circuits), err)
-	}
-	return fleet.Circuits[0]
-}
-
-func TestHigherGenerationIsRight(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.beat("a")
-	w.beat("b")
-	soon, later := time.Now().Add(time.Minute), time.Now().Add(time.Hour)
-	w.share("a", jobs.Circuit{State: jobs.CircuitOpen, Generation: 5, Reason: "of a", CooldownUntil: soon, DownSince: time.Now()})
-	if got := w.share("b", jobs.Circuit{State: jobs.CircuitOpen, Generation: 5, Reason: "of b"}); got.Reason != "of a" {
-		t.Errorf("of two changes to one generation the later one stands: %+v", got)
-	}
-	if got := w.share("b", jobs.Circuit{State: jobs.CircuitClosed, Generation: 4, CooldownUntil: later}); got.State != jobs.CircuitOpen || got.CooldownUntil.Sub(later).Abs() > time.Second {
-		t.Errorf("of an older generation only the later cooldown counts: %+v", got)
-	}
-	if err := w.SetCircuit(t.Context(), "cheap", jobs.CircuitClosed, 0, "I know better"); err != nil {
-		t.Fatal(err)
-	}
-	if got := w.circuit(); got.State != jobs.CircuitClosed || got.Generation != 6 || !got.Person || !got.CooldownUntil.IsZero() {
-		t.Errorf("a person's word: %+v", got)
-	}
-	if err := w.SetCircuit(t.Context(), "nobody", jobs.CircuitOpen, 0, ""); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("an unknown target: %v", err)
-	}
-	if got := w.share("a", jobs.Circuit{State: jobs.CircuitOpen, Generation: 9, Local: true}); got.Generation != 6 {
-		t.Errorf("what only one host saw was shared: %+v", got)
-	}
-}
-
-func TestOneProbeInTheFleet(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.beat("a")
-	w.beat("b")
-	w.share("a", jobs.Circuit{State: jobs.CircuitOpen, Generation: 5, DownSince: time.Now()})
-	var taken atomic.Int64
-	var tries sync.WaitGroup
-	for i := range 50 {
-		tries.Go(func() {
-			worker := []string{"x", "y", "z", "u", "v"}[i%5] + string(rune('0'+i/5))
-			ok, err := w.TakeProbe(context.Background(), worker, "cheap", 5)
-			if err != nil {
-				t.Error(err)
-			}
-			if ok {
-				taken.Add(1)
-			}
-		})
-	}
-	tries.Wait()
-	holder := w.circuit().Prober
-	if taken.Load() != 1 || holder == "" {
-		t.Fatalf("%d probes, held by %q", taken.Load(), holder)
-	}
-	if ok, err := w.TakeProbe(t.Context(), "a", "cheap", 5); ok || err != nil {
-		t.Errorf("a second probe: %v, %v", ok, err)
-	}
-	if _, err := w.Rescue(t.Context(), w.lead("b"), holder, store.RescueLimits{}); err != nil {
-		t.Fatal(err)
-	}
-	if ok, err := w.TakeProbe(t.Context(), "a", "cheap", 5); !ok || err != nil {
-		t.Errorf("the probe of a dead worker is not free: %v, %v", ok, err)
-	}
-	if got := w.share("a", jobs.Circuit{State: jobs.CircuitClosed, Generation: 6}); got.Prober != "" || got.State != jobs.CircuitClosed {
-		t.Errorf("after its probe: %+v", got)
-	}
-	if ok, err := w.TakeProbe(t.Context(), "a", "cheap", 6); ok || err != nil {
-		t.Errorf("a probe of a closed circuit: %v, %v", ok, err)
-	}
-}
-
 func TestOneLeads(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := w.lead("a")
-	if _, ok, err := w.Lead(t.Context(), "b", time.Minute); ok || err != nil {
-		t.Errorf("two lead: %v", err)
-	}
-	if err := w.Resign(t.Context(), first); err != nil {
-		t.Fatal(err)
-	}
-	second := w.lead("b")
-	if second.Epoch <= first.Epoch {
-		t.Errorf("the epoch went from %d to %d", first.Epoch, second.Epoch)
-	}
-	if _, err := w.Expire(t.Context(), first, time.Hour, 0); !errors.Is(err, store.ErrDeposed) {
-		t.Errorf("the deposed one acts: %v", err)
-	}
-}
-
-func TestExpire(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	held := w.lead("a")
-	requests := w.accept("batch_1", 3)
-	w.exec("UPDATE tidegate.requests SET deadline = now() - interval '1 second' WHERE id IN ($1, $2)", requests[0].ID, requests[1].ID)
-	w.exec("UPDATE tidegate.requests SET deadline = now() + interval '1 hour' WHERE id = $1", requests[2].ID)
-	w.commit(answered(&requests[0]))
-	if n, err := w.Expire(t.Context(), held, time.Minute, 0); n != 1 || err != nil {
-		t.Errorf("%d expired, %v", n, err)
-	}
-	if n := w.number("SELECT count(*) FROM tidegate.results WHERE state = 'expired' AND request_id = $1", requests[1].ID); n != 1 {
-		t.Errorf("%d results of the one that is over", n)
-	}
-	if b := w.batch("batch_1"); b.Failed != 1 || b.Completed != 1 || len(w.owed()) != 2 {
-		t.Errorf("the batch is %+v", b)
-	}
-}
-
-func TestAPersonsPauseWins(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	if err := w.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}}); err != nil {
-		t.Fatal(err)
-	}
-	held := w.lead("a")
-	set := func(to string) func(context.Context, pgx.Tx) error { // what River's own pause and resume do
-		return func(ctx context.Context, tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "UPDATE tidegate.river_queue SET paused_at = "+to+" WHERE name = 'summaries'")
-			return err
+	leads := func(worker string, lasts time.Duration, epoch int64) {
+		t.Helper()
+		held, ok, err := w.Lead(t.Context(), worker, lasts)
+		if err != nil || ok != (epoch > 0) || held.Epoch != epoch {
+			t.Errorf("%s leads %v in epoch %d, not %d: %v", worker, ok, held.Epoch, epoch, err)
 		}
 	}
-	paused := func() int {
-		return w.number("SELECT count(*) FROM tidegate.river_queue WHERE name = 'summaries' AND paused_at IS NOT NULL")
+	leads("one", time.Hour, 1)
+	leads("two", time.Hour, 0)
+	leads("one", -time.Second, 1)
+	leads("one", -time.Second, 1) // late, but nobody took it
+	leads("two", time.Hour, 2)
+	leads("one", time.Hour, 0)
+	if err := w.Resign(t.Context(), jobs.Lead{Worker: "one", Epoch: 1}); err != nil {
+		t.Error(err)
 	}
-	if changed, err := w.Pause(t.Context(), held, "summaries", "all down", set("now()")); !changed || err != nil || paused() != 1 {
-		t.Fatalf("paused: %v, %v", changed, err)
+	leads("one", time.Hour, 0) // it had nothing to give back
+	if err := w.Resign(t.Context(), jobs.Lead{Worker: "two", Epoch: 2}); err != nil {
+		t.Error(err)
 	}
-	w.exec("UPDATE tidegate.river_queue SET paused_at = coalesce(paused_at, now()) WHERE name = 'summaries'") // a person, in River's page
-	if changed, err := w.Resume(t.Context(), held, "summaries", set("NULL")); changed || err != nil || paused() != 1 {
-		t.Errorf("the supervisor undid a person's pause: %v, %v", changed, err)
+	w.kill("gone")
+	leads("gone", time.Hour, 0)
+	leads("two", time.Hour, 3)
+	if err := w.Leave(t.Context(), "two"); err != nil {
+		t.Error(err)
 	}
-	pauses, err := w.Pauses(t.Context())
-	if err != nil || len(pauses) != 1 || pauses[0].Owner != jobs.OwnerPerson {
-		t.Errorf("pauses: %+v, %v", pauses, err)
+	leads("one", time.Hour, 4)
+}
+
+func TestTheDeposedDoNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	old := w.lead("one")
+	w.exec("UPDATE tidegate.leases SET expires_at = now()")
+	w.lead("two")
+	w.kill("three")
+	_, pauseErr := w.Pause(t.Context(), old, "summaries", "down", noChange(t))
+	_, resumeErr := w.Resume(t.Context(), old, "summaries", noChange(t))
+	_, rescueErr := w.Rescue(t.Context(), old, "four", store.RescueLimits{})
+	_, expireErr := w.Expire(t.Context(), old, time.Hour, 0)
+	for doing, err := range map[string]error{
+		"pause": pauseErr, "resume": resumeErr, "rescue": rescueErr, "expire": expireErr,
+		"forget": w.Forget(t.Context(), old), "pace": w.SavePace(t.Context(), old, "a", 1),
+	} {
+		if !errors.Is(err, store.ErrDeposed) {
+			t.Errorf("%s: %v", doing, err)
+		}
 	}
-	if err := w.ResumeByPerson(t.Context(), "summaries", set("NULL")); err != nil || paused() != 0 {
-		t.Errorf("a person's resume: %v", err)
+	expect(t, "rows", w.number("SELECT (SELECT count(*) FROM tidegate.pauses) + (SELECT count(*) FROM tidegate.paces) + (SELECT count(*) FROM tidegate.workers WHERE id = 'four')"), 0)
+}
+
+// While the leader acts, nobody takes its lease, also when that has expired.
+func TestLeadWaitsForAnAction(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held := w.lead("one")
+	acting, ended := make(chan struct{}), make(chan struct{})
+	end := sync.OnceFunc(func() { close(ended) })
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer end()
+	parts.Go(func() {
+		_, err := w.Pause(t.Context(), held, "summaries", "down", func(context.Context, pgxTx) error {
+			close(acting)
+			<-ended
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-acting
+	parts.Go(func() {
+		if got, ok, err := w.Lead(t.Context(), "two", time.Hour); ok || err != nil {
+			t.Errorf("two leads in %+v: %v", got, err) // the lease of an hour goes on
+		}
+	})
+	fixture.Await(t, soon, "the other waits", func() bool {
+		return w.number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
+	})
+}
+
+func TestForget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.beat("alive")
+	w.kill("gone")
+	w.kill("long-gone")
+	w.exec("UPDATE tidegate.workers SET dead_at = now() - interval '25 hours' WHERE id = 'long-gone'")
+	w.exec("INSERT INTO tidegate.suspects (request_id, last_worker, last_at) VALUES (gen_random_uuid(), 'w', now()), (gen_random_uuid(), 'w', now() - interval '8 days')")
+	if err := w.Forget(t.Context(), w.lead("alive")); err != nil {
+		t.Fatal(err)
 	}
-	if pauses, err := w.Pauses(t.Context()); err != nil || len(pauses) != 0 {
-		t.Errorf("pauses are left: %+v, %v", pauses, err)
+	expect(t, "workers", w.number("SELECT count(*) FROM tidegate.workers"), 2)
+	expect(t, "suspects", w.number("SELECT count(*) FROM tidegate.suspects"), 1)
+}
+
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.beat("one", "two")
+	w.kill("gone")
+	w.save("one", open(1, "down", -time.Second))
+	expect(t, "probe", w.take("one", 1), true)
+	w.begin("one", 0, uuid.NewString())
+	w.begin("two", 0, uuid.NewString())
+	for range 2 {
+		for _, name := range []string{"one", "gone"} {
+			if err := w.Leave(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	if err := w.PauseByPerson(t.Context(), "nowhere", "", set("now()")); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("an unknown route: %v", err)
+	expect(t, "workers", w.number("SELECT count(*) FROM tidegate.workers"), 2) // the dead stay dead
+	expect(t, "calls", w.number("SELECT count(*) FROM tidegate.calls"), 1)
+	expect(t, "prober", w.circuit().Prober, "")
+}
+
+// begin begins one call now and returns when that was.
+func (w *world) begin(worker string, slot int, requestID string) time.Time {
+	w.t.Helper()
+	at := time.Now()
+	if err := w.Begin(w.t.Context(), worker, []jobs.Begun{{Slot: slot, RequestID: requestID, Target: "cheap", Route: "summaries", At: at}}); err != nil {
+		w.t.Fatal(err)
+	}
+	return at
+}
+
+func TestBegin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	call := func(slot int, target string) jobs.Begun {
+		return jobs.Begun{Slot: slot, RequestID: uuid.NewString(), Target: target, Route: "r", At: time.Now()}
+	}
+	if err := w.Begin(t.Context(), "one", []jobs.Begun{call(0, "a")}); !errors.Is(err, store.ErrDead) {
+		t.Errorf("before its first beat: %v", err)
+	}
+	w.beat("one")
+	if err := w.Begin(t.Context(), "one", []jobs.Begun{call(0, "a"), call(1, "a"), call(1, "b")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Begin(t.Context(), "one", []jobs.Begun{call(0, "c")}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "calls", w.number("SELECT count(*) FROM tidegate.calls WHERE (slot, target) IN ((0, 'c'), (1, 'b'))"), 2)
+	expect(t, "calls", w.number("SELECT count(*) FROM tidegate.calls"), 2)
+	w.kill("one")
+	if err := w.Begin(t.Context(), "one", []jobs.Begun{call(5, "a")}); !errors.Is(err, store.ErrDead) {
+		t.Errorf("of the dead: %v", err)
+	}
+	if err := w.Begin(t.Context(), "one", []jobs.Begun{{RequestID: "no id"}}); err == nil {
+		t.Error("it took a call without a request")
+	}
+	expect(t, "calls", w.number("SELECT count(*) FROM tidegate.calls"), 2)
+}
+
+// Beats do not touch an index: else a fleet at rest would make work for vacuum.
+func TestBeatsStayOnTheirPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const beats = 20
+	for range beats {
+		w.beat("one")
+	}
+	fixture.Await(t, soon, "the updates are counted", func() bool {
+		return w.number("SELECT coalesce(sum(n_tup_upd), 0) FROM pg_stat_user_tables WHERE relname = 'workers'") >= beats-1
+	})
+	if n := w.number("SELECT n_tup_upd - n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'workers'"); n != 0 {
+		t.Errorf("%d of %d beats were not HOT", n, beats)
 	}
 }

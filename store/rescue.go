@@ -59,31 +59,36 @@ const (
 	markDead   = `/* tidegate: mark dead */ UPDATE tidegate.workers SET dead_at = now() WHERE id = $1 AND dead_at IS NULL`
 )
 
-// mineAndLost are the jobs that a worker has in hand, found by their state,
-// however many wait; and its calls whose attempts nobody wrote down. A job of
-// another kind has no request.
-const mineAndLost = `WITH mine AS MATERIALIZED (
+// mine are the jobs that a worker has in hand, found by their state, however many
+// wait. A job of another kind has no request.
+const mine = `mine AS MATERIALIZED (
 	SELECT id, queue, CASE WHEN kind = 'completion' AND args->>'r' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
 		THEN (args->>'r')::uuid END AS request_id
 	FROM tidegate.river_job
 	WHERE state = 'running' AND attempted_by[cardinality(attempted_by)] = $1
-), lost AS MATERIALIZED (
+	ORDER BY id FOR UPDATE
+)`
+
+// lost are a worker's calls whose attempts nobody wrote down.
+const lost = `lost AS MATERIALIZED (
 	SELECT c.request_id, c.at, c.began_at, c.route, c.target FROM tidegate.calls c
 	WHERE c.worker = $1 AND NOT EXISTS (SELECT FROM tidegate.attempts a WHERE a.request_id = c.request_id AND a.at = c.at)
 )`
 
-const suspect = `/* tidegate: suspect */ ` + mineAndLost + `
+// The planner takes both lists for short ones and would compare each row of one
+// with each of the other; "IS TRUE" makes it look the calls up in a hash.
+const suspect = `/* tidegate: suspect */ WITH ` + mine + `, ` + lost + `
 INSERT INTO tidegate.suspects AS s (request_id, crashes, alone, last_worker, last_at)
 SELECT m.request_id, CASE WHEN bool_or(m.queue = '` + jobs.QuarantineQueue + `') THEN 0 ELSE 1 END,
 	CASE WHEN bool_or(m.queue = '` + jobs.QuarantineQueue + `') THEN 1 ELSE 0 END, $1, now()
-FROM mine m JOIN lost l USING (request_id)
-WHERE NOT EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = m.request_id)
+FROM mine m
+WHERE (m.request_id IN (SELECT request_id FROM lost)) IS TRUE AND NOT EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = m.request_id)
 GROUP BY m.request_id ORDER BY m.request_id
 ON CONFLICT (request_id) DO UPDATE SET crashes = s.crashes + excluded.crashes, alone = s.alone + excluded.alone,
 	last_worker = excluded.last_worker, last_at = excluded.last_at`
 
 // It has the shape of a commit, so that rows are locked in the same order.
-const condemn = `/* tidegate: condemn */ ` + mineAndLost + `, given AS (
+const condemn = `/* tidegate: condemn */ WITH ` + mine + `, ` + lost + `, given AS (
 	SELECT q.id AS request_id, q.batch_id FROM mine m
 	JOIN tidegate.suspects s ON s.request_id = m.request_id AND s.alone >= $2
 	JOIN tidegate.requests q ON q.id = m.request_id
@@ -105,19 +110,16 @@ const condemn = `/* tidegate: condemn */ ` + mineAndLost + `, given AS (
 SELECT (SELECT count(*) FROM stored), (SELECT count(*) FROM tried)`
 
 // What a job was scheduled at stays, and so does its place in the queue.
-const giveBack = `/* tidegate: give jobs back */ ` + mineAndLost + `, fate AS (
+const giveBack = `/* tidegate: give jobs back */ WITH ` + mine + `, fate AS (
 	SELECT m.id, r.request_id IS NOT NULL AS ended, m.queue <> $3 AND coalesce(s.crashes, 0) >= $2 AS alone
 	FROM mine m LEFT JOIN tidegate.results r USING (request_id) LEFT JOIN tidegate.suspects s USING (request_id)
-), locked AS (
-	SELECT id FROM tidegate.river_job WHERE id IN (SELECT id FROM mine) ORDER BY id FOR UPDATE
 ), moved AS (
 	UPDATE tidegate.river_job j SET
 		state = CASE WHEN f.ended THEN 'completed' ELSE 'available' END::tidegate.river_job_state,
 		finalized_at = CASE WHEN f.ended THEN now() END,
 		queue = CASE WHEN f.alone AND NOT f.ended THEN $3 ELSE j.queue END,
 		attempt = CASE WHEN f.ended THEN j.attempt ELSE greatest(j.attempt - 1, 0) END
-	FROM fate f JOIN locked USING (id)
-	WHERE j.id = f.id AND j.state = 'running' AND j.attempted_by[cardinality(j.attempted_by)] = $1
+	FROM fate f WHERE j.id = f.id
 	RETURNING f.ended, f.alone
 )
 SELECT count(*) FILTER (WHERE NOT ended), count(*) FILTER (WHERE alone AND NOT ended) FROM moved`

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -131,10 +130,14 @@ func (p patient) commit(store Store, told func()) func(context.Context, []jobs.E
 			err = fmt.Errorf("committing: %w", err)
 		}
 		told()
+		isNew := make(map[string]bool, len(won))
+		for _, id := range won {
+			isNew[id] = true
+		}
 		out := make([]committed, len(entries))
 		for i, entry := range entries {
 			// After a lost connection nobody knows whose result it was that stood there.
-			out[i] = committed{stored: tries > 1 || slices.Contains(won, entry.Request.ID), err: err}
+			out[i] = committed{stored: tries > 1 || isNew[entry.Request.ID], err: err}
 			for _, r := range refused {
 				if r.RequestID == entry.Request.ID {
 					out[i].err = r
