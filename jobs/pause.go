@@ -20,5 +20,5 @@ type Pause struct {
 }
 
 // QuarantineQueue is the River queue in which requests run alone that were
-// under way when workers died. No route has this name.
+// under way when workers died. No route may have this name.
 const QuarantineQueue = "tidegate-quarantine"

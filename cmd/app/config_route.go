@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"slices"
+
+	"tidegate/jobs"
 )
 
 // checkRoutes notes what is wrong with the routes, and which targets none of them
@@ -14,6 +16,9 @@ func (r *configReader) checkRoutes(c *Config, known Known) {
 		if r.required(at+".name", route.Name, "name the route, as in summaries") {
 			r.name(at+".name", route.Name)
 			r.unique(names, route.Name, "routes[%d].name", i)
+			if route.Name == jobs.QuarantineQueue {
+				r.problem(at+".name", "%q is the queue in which suspected poison runs alone; choose another name", route.Name)
+			}
 		}
 		r.checkChain(c, route, at, used)
 		if !slices.Contains(known.Goals, route.Goal) {

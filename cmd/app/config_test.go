@@ -215,6 +215,7 @@ func TestConfigRefusesOneThing(t *testing.T) {
 		"a map for a text":   {"listen: {a: b}", "listen: must be a single value, not a mapping"},
 		"an empty item":      {"targets:\n  -\n", "targets[0].name: is missing"},
 		"an empty name":      {"routes:\n  - {name: \"\", chain: [a]}", "routes[0].name: is empty"},
+		"a name of ours":     {"routes:\n  - {name: tidegate-quarantine, chain: [a]}", "routes[0].name: \"tidegate-quarantine\" is the queue in which suspected poison"},
 		"a port of words":    {"listen: localhost:http", "1:1: listen: the port must be a number"},
 		"another database":   {"postgres: mysql://h/db", "postgres: is not a connection string"},
 		"another bus":        {"nats: kafka://h", "nats: is not a NATS URL"},

@@ -116,6 +116,10 @@ func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
 		served[route.Name] = true
 	}
 	for _, route := range status.Routes {
+		if state := viewRoute(&status, &route).State; route.Waiting > 0 && (state == stateUnserved || state == stateRetired) {
+			e.warn(about, "start a worker whose configuration has this route, or end them with `tidegate cancel`", "%s: is %s, and %s", route.Route, state, waiting(route.Waiting))
+			continue
+		}
 		if route.Discarded > 0 {
 			e.warn(about, "look at them in river_job: they took their worker down each time", "%s: River gave up %d jobs", route.Route, route.Discarded)
 		}
@@ -126,6 +130,13 @@ func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
 	if status.Behind > time.Minute {
 		e.warn(about, "check NATS", "%d events wait to be published, the oldest for %s", status.Outbox, status.Behind.Round(time.Second))
 	}
+}
+
+func waiting(n int) string {
+	if n == 1 {
+		return "1 job waits"
+	}
+	return fmt.Sprintf("%d jobs wait", n)
 }
 
 func (e *examination) checkNATS(ctx context.Context) {

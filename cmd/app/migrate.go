@@ -27,6 +27,12 @@ nothing new is accepted for it, and what waits is kept and shown by status.`,
   tidegate migrate --check     # exit code 1 if something is missing
   tidegate migrate --retire old-summaries`,
 		Args: noArguments,
+		PreRunE: func(*cobra.Command, []string) error {
+			if check && retire != "" {
+				return usagef("--check only looks, so it does not go with --retire")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if retire != "" {
 				return o.retire(cmd, retire)
@@ -36,7 +42,6 @@ nothing new is accepted for it, and what waits is kept and shown by status.`,
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "only say what is missing")
 	cmd.Flags().StringVar(&retire, "retire", "", "take this route away from producers, and do nothing else")
-	cmd.MarkFlagsMutuallyExclusive("check", "retire")
 	return cmd
 }
 

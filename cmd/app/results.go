@@ -226,9 +226,11 @@ type output struct {
 
 // createOutput begins to write to path, or says why that cannot be.
 func createOutput(path string) (*output, error) {
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		path = resolved
+	resolved, err := filepath.EvalSymlinks(path)
+	if info, linked := os.Lstat(path); err != nil && linked == nil && info.Mode()&os.ModeSymlink != 0 {
+		return nil, fmt.Errorf("writing results to %s: it is a symbolic link that leads nowhere; remove it, or make what it leads to", path)
 	}
+	path = cmp.Or(resolved, path)
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		file, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
@@ -268,16 +270,18 @@ func checkOutput(path string) error {
 	if path == "" || path == "-" {
 		return nil
 	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil // who reads a pipe must not be told of its end already
+	}
 	out, err := createOutput(path)
 	if err != nil {
 		return err
 	}
-	name, temporary := out.file.Name(), out.target != ""
 	if err := out.file.Close(); err != nil {
-		return err
+		return fmt.Errorf("writing results to %s: %w", path, err)
 	}
-	if temporary {
-		return os.Remove(name)
+	if err := os.Remove(out.file.Name()); err != nil {
+		return fmt.Errorf("writing results to %s: %w", path, err)
 	}
 	return nil
 }

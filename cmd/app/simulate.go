@@ -30,7 +30,9 @@ The base URL of a target is http://ADDRESS/NAME/v1.
 Faults are commanded over HTTP, "*" for all providers:
   curl -X PUT  http://ADDRESS/_simulator/providers/cheap/fault -d '{"mode":"unavailable","for":"2m"}'
   curl -X DELETE http://ADDRESS/_simulator/providers/cheap/fault
-  curl http://ADDRESS/_simulator`,
+  curl http://ADDRESS/_simulator
+and so is how many calls a second a provider takes (also "capacity:" of a script):
+  curl -X PUT  http://ADDRESS/_simulator/providers/cheap/capacity -d '{"per_second":8,"announces":true}'`,
 		Example: `  tidegate simulate
   tidegate simulate --listen 0.0.0.0:8090 --script drill.yaml`,
 		Args:    noArguments,

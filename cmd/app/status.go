@@ -20,9 +20,12 @@ func newStatusCommand(o *options) *cobra.Command {
 		Use:     "status",
 		GroupID: groupUse,
 		Short:   "Show backlog, circuits and rates",
-		Long: `status shows what waits and what runs on each route, where each target's
-circuit stands and why, what was answered in the last minute and at what cost,
-the newest batches, and what is owed to NATS.`,
+		Long: `status shows of each route how many jobs wait in its queue, how many a worker
+has in hand (called, or waiting at the gate there), and how it stands: it flows;
+it holds, while no target of its chain may be called; it is paused in River;
+unserved, when no worker works it; or retired, when producers may not name it any
+more. Then where each target's circuit stands and why, what was answered in the
+last minute and at what cost, the newest batches, and what is owed to NATS.`,
 		Example: `  tidegate status
   tidegate status --json | jq .routes`,
 		Args: noArguments,

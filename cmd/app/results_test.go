@@ -1,0 +1,68 @@
+package app
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestOutputIsCheckedWithoutTouchingIt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	whole := filepath.Join(dir, "whole")
+	link, loose, pipe := filepath.Join(dir, "link"), filepath.Join(dir, "loose"), filepath.Join(dir, "pipe")
+	for _, err := range []error{
+		os.WriteFile(whole, []byte("of before"), 0o600), os.Symlink(whole, link),
+		os.Symlink(filepath.Join(dir, "gone"), loose), syscall.Mkfifo(pipe, 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"", "-", whole, link, filepath.Join(dir, "new"), pipe, os.DevNull} {
+		if err := checkOutput(path); err != nil { // a pipe would keep it waiting for a reader
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if text, err := os.ReadFile(whole); err != nil || string(text) != "of before" {
+		t.Errorf("the file is now %q, %v", text, err)
+	}
+	for path, says := range map[string]string{loose: "leads nowhere", dir: "directory", filepath.Join(dir, "no", "file"): "no such"} {
+		if err := checkOutput(path); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v does not say %q", path, err, says)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 4 {
+		t.Errorf("%d files are left: %v", len(left), err)
+	}
+}
+
+func TestOutputGoesThroughALink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	link, whole := filepath.Join(dir, "link"), filepath.Join(dir, "whole")
+	if err := os.WriteFile(whole, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(whole, link); err != nil {
+		t.Fatal(err)
+	}
+	out, err := createOutput(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.file.WriteString("results"); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.finish(nil); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link was replaced: %v", err)
+	}
+	if text, err := os.ReadFile(whole); err != nil || string(text) != "results" {
+		t.Errorf("it leads to %q, %v", text, err)
+	}
+}
