@@ -222,6 +222,12 @@ func (s *story) cooldown(target string) time.Duration {
 	return max(s.targets[target].circuit.Snapshot().CooldownUntil.Sub(s.clock.now()), 0)
 }
 
+// rests is how long a target is not called, for its cooldown or its pace.
+func (s *story) rests(target string) time.Duration {
+	paused := s.targets[target].pace.pausedUntil()
+	return max(s.cooldown(target), paused.Sub(s.clock.now()), 0)
+}
+
 // calls asserts how often a target was called since the beginning.
 func (s *story) calls(target string, want int) *story {
 	s.t.Helper()

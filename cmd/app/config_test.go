@@ -193,7 +193,7 @@ strategies: {careful: {}}
 		`22:28: routes[1].deadline: "24" is not a duration: write it like 30s, 24h or 7d`,
 		`22:51: routes[1].models[0]: "m" is claimed by routes[0] already; a model means one route`,
 		`23:10: worker.concurrency: must be from 1 to 10000`,
-		`23:26: worker.hold_budget: must be longer than nothing, as in 30m0s`,
+		`23:26: worker.hold_budget: must be longer than nothing, as in 2m0s`,
 		`24:1: strategies: unknown key; there are postgres, nats, listen, targets, routes, worker`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -190,5 +190,5 @@ const initTail = `
 #   shutdown_timeout: 30s
 #
 #   # How long a request waits inside a worker during an outage before it goes back.
-#   hold_budget: 30m
+#   hold_budget: 2m
 `

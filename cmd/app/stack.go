@@ -25,6 +25,7 @@ import (
 var (
 	_ worker.Store     = (*store.Store)(nil)
 	_ worker.Router    = (*routing.Router)(nil)
+	_ worker.Circuits  = (*routing.Router)(nil)
 	_ publish.Outbox   = (*store.Store)(nil)
 	_ routing.Provider = (*provider.Client)(nil)
 )
@@ -41,7 +42,9 @@ type StackConfig struct {
 	Concurrency int           // of the worker; zero: its default
 	StopTimeout time.Duration // of the worker; zero: its default
 	HoldBudget  time.Duration // of the worker; zero: its default
+	Timing      worker.Timing
 	Log         zerolog.Logger
+	Now         func() time.Time // nil: time.Now
 }
 
 // A Stack is one worker process: store, router, provider, worker, relay. Make
@@ -63,7 +66,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		return nil, err
 	}
 	s.Router = routing.New(routing.Config{
-		Routes: config.Routes, Provider: s.provider, Seed: rand.Uint64(),
+		Routes: config.Routes, Provider: s.provider, Seed: rand.Uint64(), Fleet: true, Now: config.Now,
 		OnChange: func(c jobs.Circuit) { s.Worker.CircuitChanged(c) },
 	})
 	relay, err := publish.New(publish.Config{Outbox: s.Store, Conn: config.Conn, Log: config.Log})
@@ -76,8 +79,10 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		names[i] = route.Name
 	}
 	s.Worker, err = worker.New(worker.Config{
-		Pool: config.Pool, Store: s.Store, Router: s.Router, Queues: names, Concurrency: config.Concurrency,
-		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Name: workerName(), Log: config.Log, Stored: relay.Wake,
+		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Concurrency: config.Concurrency,
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store},
+		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: workerName(),
+		Log: config.Log, Stored: relay.Wake, Now: config.Now,
 	})
 	return s, err
 }
