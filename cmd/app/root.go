@@ -92,6 +92,7 @@ Start here:
 	root.AddCommand(
 		newDemoCommand(o), newDevCommand(o), newInitCommand(),
 		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o),
+		newCircuitsCommand(o), newPauseCommand(o), newResumeCommand(o), newDrillCommand(o),
 		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newSimulateCommand(o),
 	)
 	return root

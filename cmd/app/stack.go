@@ -28,6 +28,7 @@ var (
 	_ worker.Circuits  = (*routing.Router)(nil)
 	_ publish.Outbox   = (*store.Store)(nil)
 	_ routing.Provider = (*provider.Client)(nil)
+	_ routing.Provider = (*provider.Drills)(nil)
 )
 
 // dayEvery is how often a worker looks whether the partitions of the next days
@@ -55,6 +56,7 @@ type Stack struct {
 	Worker   *worker.Worker
 	relay    *publish.Relay
 	provider *provider.Client
+	drills   *provider.Drills
 	config   StackConfig
 }
 
@@ -65,8 +67,9 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
 		return nil, err
 	}
+	s.drills = provider.NewDrills(s.provider, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
 	s.Router = routing.New(routing.Config{
-		Routes: config.Routes, Provider: s.provider, Seed: rand.Uint64(), Fleet: true, Now: config.Now,
+		Routes: config.Routes, Provider: s.drills, Seed: rand.Uint64(), Fleet: true, Now: config.Now,
 		OnChange: func(c jobs.Circuit) { s.Worker.CircuitChanged(c) },
 	})
 	relay, err := publish.New(publish.Config{Outbox: s.Store, Conn: config.Conn, Log: config.Log})
@@ -82,7 +85,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Concurrency: config.Concurrency,
 		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: workerName(),
-		Log: config.Log, Stored: relay.Wake, Now: config.Now,
+		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Now: config.Now,
 	})
 	return s, err
 }
@@ -100,6 +103,12 @@ func (s *Stack) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { s.relay.Run(lasting) })
 	parts.Go(func() { s.addDays(lasting) })
+	parts.Go(func() {
+		s.Store.Listen(lasting, s.Worker.Wake, func(err error) {
+			s.config.Log.Warn().Err(err).Msg("changes of the fleet are seen a second late, until this connection is back")
+		})
+	})
+	parts.Go(func() { s.followDrills(lasting) })
 	err := s.Worker.Run(ctx)
 	stop()
 	parts.Wait()
@@ -114,6 +123,26 @@ func (s *Stack) addDays(ctx context.Context) {
 	for {
 		if _, err := s.Store.AddAttemptDays(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			s.config.Log.Warn().Err(err).Msg("partitions for the next days were not made; it is repeated")
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// drillsEvery is how often a worker looks for drills.
+const drillsEvery = time.Second
+
+// followDrills lets calls fail that somebody wants to fail. Without Postgres the
+// drills that are known go on until they end.
+func (s *Stack) followDrills(ctx context.Context) {
+	ticker := time.NewTicker(drillsEvery)
+	defer ticker.Stop()
+	for {
+		if fleet, err := s.Store.Fleet(ctx); err == nil {
+			s.drills.Set(fleet.Drills)
 		}
 		select {
 		case <-ticker.C:

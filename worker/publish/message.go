@@ -15,8 +15,10 @@ const Source = "tidegate"
 
 // Types of events, as ce-type says them.
 const (
-	TypeResult = "dev.tidegate.result.v1"
-	TypeBatch  = "dev.tidegate.batch.v1"
+	TypeResult  = "dev.tidegate.result.v1"
+	TypeBatch   = "dev.tidegate.batch.v1"
+	TypeCircuit = "dev.tidegate.circuit.v1"
+	TypeRoute   = "dev.tidegate.route.v1"
 )
 
 // A ResultBody is the data of a result's event.
@@ -68,6 +70,10 @@ func Message(event jobs.Event) (*nats.Msg, error) {
 		return resultMessage(event.Result)
 	case event.Batch != nil:
 		return batchMessage(event.Batch)
+	case event.Circuit != nil:
+		return circuitMessage(event.Circuit)
+	case event.Pause != nil:
+		return routeMessage(event.Pause)
 	default:
 		return nil, fmt.Errorf("an event of nothing")
 	}
