@@ -1,7 +1,7 @@
 package routing
 
 import (
-	"container/heap"
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"time"
@@ -14,17 +14,26 @@ import (
 type drainScene struct {
 	name     string
 	capacity simulator.Capacity
+	burst    float64 // in seconds, that it takes at once; zero: one
 	workers  int
 	backlog  int
 	arrivals float64 // a second
-	lastGood float64 // calls a second, from before; zero: none is known
+	lastGood float64 // calls a second, from before
 	limits   jobs.Limits
-	slots    int     // jobs in one worker at once
-	slow     bool    // answers take some seconds, else milliseconds
 	tokens   int     // of one call
-	relapsed bool    // it may trip once more
+	slow     bool    // answers take some seconds, else milliseconds
+	relapses bool    // so a circuit opens once more
 	most     float64 // of the optimum
+	limited  float64 // the share of 429s that is too much; zero: 0.04
 }
+
+// none is a last good rate that is not known.
+const none = 1e-9
+
+// drainSlots is how many jobs are in one worker at once.
+const drainSlots = 400
+
+func orElse[N int | float64](value, otherwise N) N { return cmp.Or(value, otherwise) }
 
 // A drained is what became of it.
 type drained struct {
@@ -34,7 +43,6 @@ type drained struct {
 	refused  int // with a 429
 	failed   int
 	trips    int // of a closed circuit, in any worker by itself
-	fastest  float64
 	lastGood float64
 }
 
@@ -70,31 +78,59 @@ type drainWorker struct {
 	announced float64
 }
 
+// drainEvents are a heap, the earliest first; of one time, in the order in which
+// they were made.
+type drainEvents []drainEvent
+
 type drainEvent struct {
 	at    time.Time
 	order int
 	do    func()
 }
 
-type drainEvents []drainEvent
-
-func (e drainEvents) Len() int { return len(e) }
-func (e drainEvents) Less(i, j int) bool {
-	return e[i].at.Before(e[j].at) || e[i].at.Equal(e[j].at) && e[i].order < e[j].order
+func (e drainEvent) before(other drainEvent) bool {
+	c := e.at.Compare(other.at)
+	return c < 0 || c == 0 && e.order < other.order
 }
-func (e drainEvents) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *drainEvents) Push(x any)   { *e = append(*e, x.(drainEvent)) }
-func (e *drainEvents) Pop() any {
-	last := (*e)[len(*e)-1]
-	*e = (*e)[:len(*e)-1]
-	return last
+
+func (e *drainEvents) push(event drainEvent) {
+	*e = append(*e, event)
+	all := *e
+	i := len(all) - 1
+	for up := (i - 1) / 2; i > 0 && event.before(all[up]); up = (i - 1) / 2 {
+		all[i] = all[up]
+		i = up
+	}
+	all[i] = event
+}
+
+func (e *drainEvents) pop() drainEvent {
+	all := *e
+	first, last := all[0], all[len(all)-1]
+	*e = all[:len(all)-1]
+	all = *e
+	i := 0
+	for down := 1; down < len(all); down = 2*i + 1 {
+		if down+1 < len(all) && all[down+1].before(all[down]) {
+			down++
+		}
+		if !all[down].before(last) {
+			break
+		}
+		all[i] = all[down]
+		i = down
+	}
+	if len(all) > 0 {
+		all[i] = last
+	}
+	return first
 }
 
 func (w *drainWorld) after(d time.Duration, do func()) { w.at(w.now.Add(max(0, d)), do) }
 
 func (w *drainWorld) at(t time.Time, do func()) {
 	w.order++
-	heap.Push(&w.events, drainEvent{at: t, order: w.order, do: do})
+	w.events.push(drainEvent{at: t, order: w.order, do: do})
 }
 
 // newDrainWorld puts a fleet before a provider that has just come back. All know
@@ -103,7 +139,7 @@ func newDrainWorld(scene drainScene, seed uint64) *drainWorld {
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	w := &drainWorld{drainScene: scene, began: began, now: began, random: rand.New(rand.NewPCG(seed, 1)), backlog: scene.backlog}
 	w.drained.lastGood = scene.lastGood
-	w.provider = drainProvider{Capacity: scene.capacity, level: math.Max(1, scene.capacity.At(0)), at: began}
+	w.provider = drainProvider{Capacity: scene.capacity, burst: cmp.Or(scene.burst, 1), level: 1, at: began.Add(-time.Minute)}
 	clock := func() time.Time { return w.now }
 	probe := began.Add(time.Duration(w.random.Float64() * float64(time.Second)))
 	for i := range scene.workers {
@@ -127,7 +163,7 @@ func newDrainWorld(scene drainScene, seed uint64) *drainWorld {
 
 func (w *drainWorld) run() drained {
 	for w.took == 0 && w.now.Sub(w.began) < 4*time.Hour {
-		next := heap.Pop(&w.events).(drainEvent)
+		next := w.events.pop()
 		w.now = next.at
 		next.do()
 	}
@@ -181,7 +217,7 @@ func (w *drainWorker) look() {
 	if !w.wake.After(w.now) {
 		w.wake = time.Time{}
 	}
-	for w.backlog > 0 && w.running < w.slots {
+	for w.backlog > 0 && w.running < drainSlots {
 		ready, until := w.circuit.readiness()
 		if ready == Shut {
 			w.lookAt(until)
@@ -244,6 +280,9 @@ func (w *drainWorker) ended(permit Permit, paced bool, end paceEnd) {
 	switch end.class {
 	case jobs.OK:
 		permit.Done(Success, "")
+		if permit.Probe() {
+			w.turned()
+		}
 	case jobs.Rate:
 		w.refused++
 		w.backlog++
@@ -259,7 +298,6 @@ func (w *drainWorker) ended(permit Permit, paced bool, end paceEnd) {
 			w.trips++
 		}
 	}
-	w.turned()
 	w.look()
 }
 
@@ -285,13 +323,15 @@ func (w *drainWorker) beat() {
 	demand, sum := map[string]int{}, 0.0
 	said := paceShare{Workers: len(w.workers)}
 	for _, other := range w.workers {
-		demand[other.name] = other.running + min(other.slots, w.backlog/len(w.workers))
+		demand[other.name] = other.running + min(drainSlots, w.backlog/len(w.workers))
 		sum += other.accepted
 		said.Announced = max(said.Announced, other.announced)
 	}
-	w.fastest = max(w.fastest, sum)
 	w.drained.lastGood = max(w.drained.lastGood, sum, said.Announced)
 	said.LastGood, said.Share = w.drained.lastGood, sharesOf(demand)[w.name]
+	if said.LastGood <= none {
+		said.LastGood = 0
+	}
 	w.pace.follow(said)
 	w.look()
 	w.after(time.Second-time.Duration(w.random.IntN(20))*time.Millisecond, w.beat)
@@ -300,6 +340,7 @@ func (w *drainWorker) beat() {
 // A drainProvider keeps a capacity as package simulator does.
 type drainProvider struct {
 	simulator.Capacity
+	burst     float64
 	level     float64
 	at        time.Time
 	offered   float64
@@ -308,7 +349,7 @@ type drainProvider struct {
 
 func (p *drainProvider) answer(now time.Time, since time.Duration) (paceEnd, time.Duration) {
 	rate := p.At(since)
-	p.level = min(max(1, rate), p.level+now.Sub(p.at).Seconds()*rate)
+	p.level = min(max(1, rate*p.burst), p.level+now.Sub(p.at).Seconds()*rate)
 	p.offered = p.offered*math.Exp(-max(0, now.Sub(p.offeredAt).Seconds())/2) + 0.5
 	p.at, p.offeredAt = now, now
 	end := paceEnd{class: jobs.OK}

@@ -9,11 +9,14 @@ import (
 	"tidegate/jobs"
 )
 
-// A pace says when this worker may call a target: so many requests and tokens a
-// second, so many calls at once. Safe for concurrent use.
+// A pace says when one worker may call one target: so many requests and tokens a
+// second, so many calls at once. It is a state machine on a clock of ours: what a
+// second changes is made up for when somebody asks. Safe for concurrent use.
+//
+// It wants to be asked in the order in which calls wait: of many that ask at the
+// same time for the next request there is one that gets it.
 type pace struct {
-	limits jobs.Limits
-	now    func() time.Time
+	now func() time.Time
 
 	mu       sync.Mutex
 	random   *rand.Rand
@@ -22,45 +25,32 @@ type pace struct {
 	requests bucket
 	tokens   bucket
 	places   places
+	limits   paceLimits
 	share    shareOf
-	known    announcement
-	lastGood float64 // calls a second of the fleet; zero: not known
+	lastGood float64 // of the fleet, in calls a second; zero: not known
+	inARow   int     // 429s with nothing else in between
+	storm    time.Duration
 }
 
-// An announcement is what the provider says of the account's limits.
-type announcement struct {
-	requests float64 // calls a second, as this worker heard it; zero: it did not
-	at       time.Time
-	tokens   float64 // tokens a second, likewise
-	told     float64 // calls a second, as another worker heard it; zero: none did
-}
-
-// freshFor is how long what was heard is better than what others tell.
-const freshFor = time.Minute
-
+// newPace returns a pace that has all of the limits, until it is told its share.
 func newPace(limits jobs.Limits, now func() time.Time, random *rand.Rand) *pace {
-	p := &pace{limits: limits, now: now, random: random}
-	p.clock.seen = now()
-	p.places = places{most: limits.Concurrency, few: fewPlaces}
-	p.law = newPaceLaw(math.Inf(1))
-	p.requests, p.tokens = bucket{rate: math.Inf(1), level: 1}, bucket{rate: math.Inf(1), level: 1}
+	p := &pace{
+		now: now, random: random,
+		clock:    paceClock{seen: now()},
+		law:      newPaceLaw(),
+		requests: bucket{rate: math.Inf(1), level: 1},
+		tokens:   bucket{rate: math.Inf(1), level: 1},
+		places:   places{most: limits.Concurrency, few: fewPlaces},
+		limits:   paceLimits{configured: limits},
+	}
 	p.relimit()
-	p.law.begin(0)
-	p.requests.setRate(p.law.rate)
+	p.rerate()
 	return p
 }
 
-// A paceEnd is how a call ended.
-type paceEnd struct {
-	class      jobs.Class
-	tokens     int // that were taken for it
-	usage      jobs.Usage
-	retryAfter time.Duration // that a 429 asked for
-	allowance  jobs.Allowance
-}
-
-// take reserves what a call needs, or nothing. When it may not go, again is when
-// to ask next; zero: when another call ends.
+// take reserves what a call needs: one request, its tokens, one place. It reserves
+// all of them or nothing; then again is when to ask next, unless something is told
+// to the pace before, and zero when only that, or the end of a call, will help.
 func (p *pace) take(tokens int) (ok bool, again time.Time, reason string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,10 +63,10 @@ func (p *pace) take(tokens int) (ok bool, again time.Time, reason string) {
 	}
 	if wait := p.requests.wait(1); wait > 0 {
 		p.law.pressed = true
-		return false, p.clock.seen.Add(wait), "its requests a second are used up"
+		return false, p.clock.seen.Add(wait), "it may not be called faster"
 	}
-	if wait := p.tokens.wait(2 * bucketSlop); wait > 0 {
-		return false, p.clock.seen.Add(wait), "its tokens a minute are used up"
+	if wait := p.tokens.wait(someTokens); wait > 0 {
+		return false, p.clock.seen.Add(wait), "its tokens of the minute are used up"
 	}
 	p.requests.take(1)
 	p.tokens.take(float64(tokens))
@@ -85,7 +75,10 @@ func (p *pace) take(tokens int) (ok bool, again time.Time, reason string) {
 	return true, time.Time{}, ""
 }
 
-// refund gives back what was taken for a call that was not made.
+// someTokens is what is left when a call may go that needs any number of them.
+const someTokens = 1e-3
+
+// refund gives back all that was taken for a call that was not made.
 func (p *pace) refund(tokens int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,6 +89,15 @@ func (p *pace) refund(tokens int) {
 	p.law.sent--
 }
 
+// A paceEnd is how a call ended.
+type paceEnd struct {
+	class      jobs.Class
+	tokens     int           // that were taken for it
+	usage      jobs.Usage    // zero: not known
+	retryAfter time.Duration // that the provider asked for; zero: it did not
+	allowance  jobs.Allowance
+}
+
 // done hears how a call ended that was taken.
 func (p *pace) done(end paceEnd) {
 	p.mu.Lock()
@@ -103,21 +105,38 @@ func (p *pace) done(end paceEnd) {
 	p.advance()
 	p.places.leave()
 	p.settle(end)
-	p.hear(end)
+	p.limit(end.allowance)
+	switch {
+	case end.class == jobs.Rate:
+		p.refused(end.retryAfter)
+	case end.class.Answered():
+		p.answered()
+	case end.class.Trips():
+		p.places.fail()
+	}
 }
 
-// heard hears how a call ended that needed no pace, as a probe.
+// heard hears how a probe ended: it took nothing.
 func (p *pace) heard(end paceEnd) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.advance()
-	p.hear(end)
+	p.limit(end.allowance)
+	switch {
+	case end.class == jobs.Rate:
+		p.law.refuseProbe(p.clock.at)
+		p.rerate()
+		p.places.refuse()
+	case end.class.Answered():
+		p.answered()
+	}
 }
 
-// settle corrects the tokens. It requires mu.
+// settle corrects what was taken for tokens. What was refused with a 429 used
+// none; of what failed without a word on usage the estimate stands. It requires
+// mu.
 func (p *pace) settle(end paceEnd) {
-	used := end.usage.Input + end.usage.Output
-	switch {
+	switch used := end.usage.Input + end.usage.Output; {
 	case end.class == jobs.Rate:
 		p.tokens.take(-float64(end.tokens))
 	case used > 0:
@@ -125,33 +144,34 @@ func (p *pace) settle(end paceEnd) {
 	}
 }
 
-// hear requires mu.
-func (p *pace) hear(end paceEnd) {
-	p.learn(end.allowance)
-	switch {
-	case end.class == jobs.Rate:
-		p.refused(end.retryAfter)
-	case end.class.Answered():
-		p.places.succeed(!math.IsInf(p.law.rate, 1))
-	case end.class.Trips():
-		p.places.fail()
-	}
+// answered requires mu.
+func (p *pace) answered() {
+	p.inARow, p.storm = 0, 0
+	p.places.succeed(p.law.paced())
 }
 
 const (
-	pauseBelow  = 5 * time.Second // what is longer is the circuit's cooldown
-	pauseJitter = 0.1
+	pauseBelow  = 5 * time.Second // a 429 that asks for more is a cooldown of the circuit
+	pauseJitter = 0.1             // of a pause, that is added at most
+	stormFrom   = 10              // 429s in a row that do not say how long to wait
+	stormLeast  = time.Second     // the pause after them, which doubles …
+	stormMost   = 4 * time.Second // … up to this
 )
 
-// refused requires mu.
+// refused cuts the rate, and pauses for as long as the provider asked. One that
+// refuses everything and asks for nothing gets a pause, too. It requires mu.
 func (p *pace) refused(retryAfter time.Duration) {
 	if p.law.refuse(p.clock.at) {
 		p.requests.empty()
 		p.rerate()
 	}
-	p.places.few = 0
+	p.places.refuse()
+	if p.inARow++; retryAfter <= 0 && p.inARow >= stormFrom && !p.clock.paused() {
+		p.storm = min(max(2*p.storm, stormLeast), stormMost)
+		retryAfter = p.storm
+	}
 	if retryAfter > 0 && retryAfter < pauseBelow {
-		p.clock.pause(time.Duration(float64(retryAfter) * (1 + pauseJitter*p.random.Float64())))
+		p.clock.pause(retryAfter + time.Duration(pauseJitter*p.random.Float64()*float64(retryAfter)))
 	}
 }
 
@@ -163,64 +183,18 @@ func (p *pace) tripped() {
 	p.law.trip(p.clock.at)
 }
 
-// recovered hears that the circuit closed.
+// recovered hears that the circuit closed: the ramp begins.
 func (p *pace) recovered() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.advance()
 	p.law.ramp(p.clock.at)
+	p.rerate()
 	p.requests.empty()
-	p.rerate()
-	p.places.few = 0
-	if math.IsInf(p.law.rate, 1) {
-		p.places.few = fewPlaces
-	}
+	p.places.begin(p.law.paced())
 }
 
-// A paceShare is what the fleet says.
-type paceShare struct {
-	Share     float64 // of this worker, in (0, 1]
-	Workers   int
-	LastGood  float64 // calls a second of the fleet; zero: not known
-	Announced float64 // calls a second that the provider announced to any worker; zero: none
-}
-
-// follow hears what the fleet says, each second.
-func (p *pace) follow(said paceShare) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.advance()
-	if said.Announced > 0 {
-		p.known.told = said.Announced
-	}
-	if said.LastGood > 0 {
-		p.lastGood = said.LastGood
-	}
-	share := said.Share
-	if share <= 0 {
-		share = 1 / float64(max(1, said.Workers))
-	}
-	p.law.scale(p.share.follow(min(1, share)))
-	p.law.lastGood = p.lastGood * p.share.now
-	p.relimit()
-	if !p.places.proven && p.places.few > 0 {
-		p.law.begin(p.clock.at)
-	}
-	p.rerate()
-}
-
-// report says what to tell the fleet.
-func (p *pace) report() (accepted, announced float64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.advance()
-	if p.known.requests > 0 && p.clock.seen.Sub(p.known.at) < freshFor {
-		announced = p.known.requests
-	}
-	return p.law.lately, announced
-}
-
-// advance requires mu.
+// advance brings everything up to now. It requires mu.
 func (p *pace) advance() {
 	at := p.clock.read(p.now())
 	p.requests.fill(at)
@@ -234,15 +208,9 @@ func (p *pace) advance() {
 // rerate requires mu.
 func (p *pace) rerate() { p.requests.setRate(p.law.rate) }
 
-// learn requires mu.
-func (p *pace) learn(said jobs.Allowance) {
-	if said.RequestsPerMinute > 0 {
-		p.known.requests, p.known.at = perSecond(said.RequestsPerMinute), p.clock.seen
-	}
-	if said.TokensPerMinute > 0 {
-		p.known.tokens = perSecond(said.TokensPerMinute)
-	}
-	if said != (jobs.Allowance{}) {
+// limit requires mu.
+func (p *pace) limit(said jobs.Allowance) {
+	if p.limits.learn(said, p.clock.seen) {
 		p.relimit()
 		p.rerate()
 	}
@@ -250,28 +218,6 @@ func (p *pace) learn(said jobs.Allowance) {
 
 // relimit requires mu.
 func (p *pace) relimit() {
-	share := p.share.now
-	if share == 0 {
-		share = 1
-	}
-	announced := p.known.told
-	if p.known.requests > 0 && (announced == 0 || p.clock.seen.Sub(p.known.at) < freshFor) {
-		announced = p.known.requests
-	}
-	p.law.setLimit(lower(perSecond(p.limits.RequestsPerMinute), announced) * share)
-	p.tokens.setRate(lower(perSecond(p.limits.TokensPerMinute), p.known.tokens) * share)
-}
-
-func perSecond(perMinute int) float64 { return float64(perMinute) / 60 }
-
-// lower is the lower of two limits; zero is none.
-func lower(a, b float64) float64 {
-	switch {
-	case a > 0 && b > 0:
-		return min(a, b)
-	case a > 0 || b > 0:
-		return max(a, b)
-	default:
-		return math.Inf(1)
-	}
+	p.law.setLimit(p.limits.requestRate(p.clock.seen) * p.share.get())
+	p.tokens.setRate(p.limits.tokenRate() * p.share.get())
 }
