@@ -107,7 +107,8 @@ func TestRateLimitedProbeClosesTheCircuitWithACooldown(t *testing.T) {
 			if flowed {
 				t.Error("the circuit closed before its cooldown began")
 			}
-			s.because("RATE").passes(want.cooldown).routes(1).to("a")
+			s.because("RATE").passes(want.cooldown)
+			s.passes(s.rests("a")).routes(1).to("a")
 		})
 	}
 }
@@ -126,7 +127,9 @@ func TestRateLimitsNeitherCountNorResetFailures(t *testing.T) {
 	t.Parallel()
 	s := chain(t, "a")
 	for range 4 {
-		s.fails("a", jobs.Overload, 1).fails("a", jobs.Rate, 1).routes(2).circuit("a", jobs.CircuitClosed).passes(s.rests("a"))
+		for _, class := range []jobs.Class{jobs.Overload, jobs.Rate} {
+			s.fails("a", class, 1).routes(1).circuit("a", jobs.CircuitClosed).passes(s.rests("a"))
+		}
 	}
 	s.fails("a", jobs.Overload, 1).routes(1).circuit("a", jobs.CircuitOpen)
 }

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -15,13 +16,31 @@ import (
 // returns the circuits whose state changed here by it.
 func (r *Router) Follow(fleet *jobs.Fleet, worker string) []jobs.Circuit {
 	changed := r.adopt(fleet.Circuits)
+	shares := r.sharesDue()
 	for _, t := range r.targets {
-		t.pace.follow(shareOf(fleet, worker, t.Name))
+		if shares {
+			t.pace.follow(paceShareOf(fleet, worker, t.Name))
+		}
 		if t.circuit.Snapshot().Local && seenByOthers(fleet, worker, t.Name) {
 			t.circuit.share()
 		}
 	}
 	return changed
+}
+
+// sharesEvery bounds how often shares follow the fleet: one grows when it was told
+// to twice, and in between the others are to have shrunk.
+const sharesEvery = 900 * time.Millisecond
+
+func (r *Router) sharesDue() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	if !r.sharedAt.IsZero() && now.Sub(r.sharedAt) < sharesEvery {
+		return false
+	}
+	r.sharedAt = now
+	return true
 }
 
 func (r *Router) adopt(said []jobs.Circuit) []jobs.Circuit {
@@ -108,16 +127,9 @@ func (r *Router) Probe(ctx context.Context, name string) bool {
 		return false
 	}
 	copied := *t.Target // with a timeout of its own
-	copied.Timeouts.Total = min(orElse(copied.Timeouts.Total, probeTimeout), probeTimeout)
+	copied.Timeouts.Total = min(cmp.Or(copied.Timeouts.Total, probeTimeout), probeTimeout)
 	p.target = &target{Target: &copied, circuit: t.circuit, pace: t.pace}
 	request := &jobs.Request{Body: []byte(probeBody)}
 	newTry(r, []*target{p.target}, request, nil).call(ctx, &p, r.now())
 	return true
-}
-
-func orElse(d, otherwise time.Duration) time.Duration {
-	if d <= 0 {
-		return otherwise
-	}
-	return d
 }

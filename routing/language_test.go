@@ -224,8 +224,13 @@ func (s *story) cooldown(target string) time.Duration {
 
 // rests is how long a target is not called, for its cooldown or its pace.
 func (s *story) rests(target string) time.Duration {
-	paused := s.targets[target].pace.pausedUntil()
-	return max(s.cooldown(target), paused.Sub(s.clock.now()), 0)
+	pace := s.targets[target].pace
+	ok, again, _ := pace.take(0)
+	if ok {
+		pace.refund(0)
+		return s.cooldown(target)
+	}
+	return max(s.cooldown(target), again.Sub(s.clock.now()))
 }
 
 // calls asserts how often a target was called since the beginning.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"tidegate/jobs"
@@ -40,6 +41,9 @@ type Router struct {
 	routes   map[string]*route
 	targets  []*target
 	byName   map[string]*target
+
+	mu       sync.Mutex
+	sharedAt time.Time // when shares last followed the fleet
 }
 
 type route struct {

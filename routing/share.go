@@ -2,8 +2,8 @@ package routing
 
 import "tidegate/jobs"
 
-// shareOf is what of a target's rate is a worker's, as the fleet has it.
-func shareOf(fleet *jobs.Fleet, worker, target string) paceShare {
+// paceShareOf is what of a target's rate is a worker's, as the fleet has it.
+func paceShareOf(fleet *jobs.Fleet, worker, target string) paceShare {
 	demand := map[string]int{worker: 0}
 	share := paceShare{LastGood: fleet.LastGood[target]}
 	for i := range fleet.Peers {
@@ -17,12 +17,4 @@ func shareOf(fleet *jobs.Fleet, worker, target string) paceShare {
 	share.Workers = len(demand)
 	share.Share = sharesOf(demand)[worker]
 	return share
-}
-
-func sharesOf(demand map[string]int) map[string]float64 { // until merged
-	out := map[string]float64{}
-	for w := range demand {
-		out[w] = 1 / float64(len(demand))
-	}
-	return out
 }

@@ -17,7 +17,7 @@ import (
 // free fails the test unless every place of a target is free.
 func (s *story) free(target string) *story {
 	s.t.Helper()
-	if n := s.targets[target].pace.inFlight(); n != 0 {
+	if n := s.targets[target].pace.snapshot().InFlight; n != 0 {
 		s.t.Fatalf("%d places of %s have leaked", n, target)
 	}
 	return s
@@ -91,8 +91,8 @@ func TestSlotsBoundTheCallsAtOnce(t *testing.T) {
 		}
 		began := time.Now()
 		inParallel(70, func() { insist(t, s) })
-		if most.Load() != 7 || time.Since(began) != 2500*time.Millisecond {
-			t.Errorf("at most %d at once, done in %s; want 7 and 2.5s", most.Load(), time.Since(began))
+		if most.Load() != 7 || time.Since(began) > 3*time.Second { // it begins with four
+			t.Errorf("at most %d at once, done in %s; want 7 and 3s", most.Load(), time.Since(began))
 		}
 		s.free("a")
 	})
@@ -176,7 +176,7 @@ func TestCallersOfADyingTargetFallThrough(t *testing.T) {
 				answered.Add(1)
 			}
 		})
-		if took := time.Since(began); answered.Load() != 1000 || took > 2*time.Minute {
+		if took := time.Since(began); answered.Load() != 1000 || took > 2*time.Minute+time.Second {
 			t.Errorf("%d of 1000 answered in %s; want all within two timeouts", answered.Load(), took)
 		}
 		if got := s.provider.calls["a"]; got > 20 {

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"hash/fnv"
+	"math/rand/v2"
 	"time"
 
 	"tidegate/jobs"
@@ -15,8 +16,15 @@ type target struct {
 }
 
 func newTarget(t *jobs.Target, config Config) *target {
-	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t, config)}
-	made.circuit.onTurn = made.pace.turned
+	random := rand.New(rand.NewPCG(config.Seed, hash(t.Name)+1))
+	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random)}
+	made.circuit.onTurn = func(closed bool) {
+		if closed {
+			made.pace.recovered()
+		} else {
+			made.pace.tripped()
+		}
+	}
 	return made
 }
 

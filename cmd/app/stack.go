@@ -108,7 +108,6 @@ func (s *Stack) Run(ctx context.Context) error {
 			s.config.Log.Warn().Err(err).Msg("changes of the fleet are seen a second late, until this connection is back")
 		})
 	})
-	parts.Go(func() { s.followDrills(lasting) })
 	err := s.Worker.Run(ctx)
 	stop()
 	parts.Wait()
@@ -123,26 +122,6 @@ func (s *Stack) addDays(ctx context.Context) {
 	for {
 		if _, err := s.Store.AddAttemptDays(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			s.config.Log.Warn().Err(err).Msg("partitions for the next days were not made; it is repeated")
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-// drillsEvery is how often a worker looks for drills.
-const drillsEvery = time.Second
-
-// followDrills lets calls fail that somebody wants to fail. Without Postgres the
-// drills that are known go on until they end.
-func (s *Stack) followDrills(ctx context.Context) {
-	ticker := time.NewTicker(drillsEvery)
-	defer ticker.Stop()
-	for {
-		if fleet, err := s.Store.Fleet(ctx); err == nil {
-			s.drills.Set(fleet.Drills)
 		}
 		select {
 		case <-ticker.C:
