@@ -2,16 +2,13 @@ package bench
 
 import "fmt"
 
-// writesLimit tells whether a target may be configured with requests per minute.
-const writesLimit = false
-
 // shutdown is short: a call takes milliseconds here.
 const shutdown = "5s"
 
 // configText is the configuration of a stage's workers.
 func configText(postgres, nats string, c StageConfig) string {
 	limits := ""
-	if c.RequestsPerMinute > 0 && writesLimit {
+	if c.RequestsPerMinute > 0 {
 		limits = fmt.Sprintf("\n    limits: {requests_per_minute: %d}", c.RequestsPerMinute)
 	}
 	return fmt.Sprintf(`postgres: %q

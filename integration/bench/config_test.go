@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"strings"
 	"testing"
 
 	"tidegate/cmd/app"
@@ -19,6 +20,9 @@ func TestConfigIsValid(t *testing.T) {
 	_, routes := config.Build()
 	if len(routes) != 1 || routes[0].Name != Route || len(routes[0].Chain) != 1 || routes[0].Chain[0].Name != Route {
 		t.Errorf("its routes are %+v", routes)
+	}
+	if !strings.Contains(text, "limits: {requests_per_minute: 30000}") {
+		t.Errorf("the target's limit is not in\n%s", text)
 	}
 	if config.Worker.Concurrency != 25 || config.Postgres.Reveal() != "postgres://tidegate@/hold?host=%2Ftmp%2Fa" {
 		t.Errorf("it says %+v", config)
