@@ -404,7 +404,8 @@ func TestStatusShowsAnOutage(t *testing.T) {
 	s.down("*", simulator.Fault{Mode: simulator.Unavailable})
 	s.enqueue(20, func(i int, r *jobs.Request) { r.Body = body(100 + i) })
 	fixture.Await(t, soon, "all circuits are known to be open", func() bool {
-		return crew.Worker.Waiting(summaries) > 0 && s.count("SELECT count(*) FROM tidegate.circuits WHERE state <> 'closed'") == 3
+		return crew.Worker.Waiting(summaries) > 0 && s.count("SELECT count(*) FROM tidegate.circuits WHERE state <> 'closed'") == 3 &&
+			s.count("SELECT count(*) FROM tidegate.outbox") == 0
 	})
 	text := s.must("status").out
 	for _, says := range []string{"ROUTE", summaries, "holds", "no target of its chain may be called", "TARGET", "sim-cheap", "failures in a row", "BATCH", "in_progress", "completed", "4 answered", "Owed to NATS: nothing"} {

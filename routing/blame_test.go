@@ -113,7 +113,7 @@ func TestBrownOutCondemnsNobody(t *testing.T) {
 		}
 		others(s, 3)
 		for range 5 {
-			s.passes(time.Millisecond + s.rests("a")).fails("a", jobs.Overload, 1).routes(1)
+			s.passes(time.Millisecond+s.rests("a")).fails("a", jobs.Overload, 1).routes(1)
 		}
 		s.circuit("a", open).passes(s.cooldown("a"))
 		others(s, 3) // the probe, and more

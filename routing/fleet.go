@@ -1,8 +1,6 @@
 package routing
 
 import (
-	"cmp"
-	"context"
 	"slices"
 	"time"
 
@@ -102,34 +100,4 @@ func (r *Router) Beat(inHand map[string]int) jobs.Beat {
 func (r *Router) Grant(target string, generation uint64) bool {
 	t := r.byName[target]
 	return t != nil && t.circuit.grant(generation)
-}
-
-// probeTimeout bounds a synthetic probe: it asks for one token.
-const probeTimeout = 30 * time.Second
-
-// probeBody is the least that can be asked.
-const probeBody = `{"messages":[{"role":"user","content":"ping"}],"max_tokens":1}`
-
-// Probe makes a minimal call to a target as its trial call, where no request
-// waits that could be it. It does nothing, and returns false, unless a probe is
-// due and nobody has it.
-func (r *Router) Probe(ctx context.Context, name string) bool {
-	t := r.byName[name]
-	if t == nil {
-		return false
-	}
-	if ready, _ := t.circuit.readiness(); ready != ProbeReady {
-		return false
-	}
-	p, _ := t.admit(0)
-	if p.target == nil || !p.permit.Probe() {
-		p.leave()
-		return false
-	}
-	copied := *t.Target // with a timeout of its own
-	copied.Timeouts.Total = min(cmp.Or(copied.Timeouts.Total, probeTimeout), probeTimeout)
-	p.target = &target{Target: &copied, circuit: t.circuit, pace: t.pace}
-	request := &jobs.Request{Body: []byte(probeBody)}
-	newTry(r, []*target{p.target}, request, nil).call(ctx, &p, r.now())
-	return true
 }

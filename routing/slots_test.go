@@ -201,7 +201,7 @@ func insist(t *testing.T, s *story) jobs.Outcome {
 		if o.Verdict != jobs.Blocked || !strings.Contains(o.Reason, "calls at once") {
 			return o
 		}
-		time.Sleep(time.Second / 4) // of the bubble's clock
+		<-time.After(time.Second / 4) // of the bubble's clock
 	}
 }
 

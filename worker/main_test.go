@@ -83,9 +83,9 @@ func (s *script) Circuits() []jobs.Circuit {
 	return []jobs.Circuit{s.circuit}
 }
 
-func (s *script) Follow(*jobs.Fleet, string) []jobs.Circuit { return nil }
-func (s *script) Grant(string, uint64) bool                 { return true }
-func (s *script) Probe(context.Context, string) bool        { return false }
+func (s *script) Follow(*jobs.Fleet, string) []jobs.Circuit   { return nil }
+func (s *script) Grant(string, uint64) bool                   { return true }
+func (s *script) Probe(context.Context, string) *jobs.Attempt { return nil }
 
 func (s *script) called() int {
 	s.mu.Lock()

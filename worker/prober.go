@@ -24,7 +24,8 @@ type prober struct {
 	name   string
 	probes Probes
 	router Circuits
-	let    func() // look who may be let go
+	let    func()              // look who may be let go
+	keep   func(*jobs.Attempt) // write down a probe of no request
 	timing Timing
 	log    zerolog.Logger
 	now    func() time.Time
@@ -34,9 +35,9 @@ type prober struct {
 	busy map[string]bool // by target
 }
 
-func newProber(config *Config, let func()) *prober {
+func newProber(config *Config, let func(), keep func(*jobs.Attempt)) *prober {
 	return &prober{
-		name: config.Name, probes: config.Fleet.Probes, router: config.Circuits, let: let, timing: config.Timing,
+		name: config.Name, probes: config.Fleet.Probes, router: config.Circuits, let: let, keep: keep, timing: config.Timing,
 		log: config.Log, now: config.Now, wake: make(chan struct{}, 1), busy: map[string]bool{},
 	}
 }
@@ -107,7 +108,9 @@ func (p *prober) probe(ctx context.Context, c jobs.Circuit) {
 	}
 	p.let()
 	for sleepUntil(ctx, p.timing.Probe) == nil && !p.over(c) {
-		p.router.Probe(ctx, c.Target) // does nothing while a request is the probe
+		if attempt := p.router.Probe(ctx, c.Target); attempt != nil { // there is none while a request is the probe
+			p.keep(attempt)
+		}
 	}
 	if !c.Local && !p.moved(c) { // what moved on is told with its new generation, and that frees the probe
 		p.free(context.WithoutCancel(ctx), c)

@@ -59,6 +59,27 @@ func newRiver(config *Config, completion *completion) (*river.Client[pgx.Tx], er
 	return client, nil
 }
 
+// startTries is how often a start of River is tried: a connection may break just
+// then.
+const startTries = 5
+
+func startRiver(ctx context.Context, config *Config, completion *completion) (*river.Client[pgx.Tx], error) {
+	for try := 1; ; try++ {
+		client, err := newRiver(config, completion)
+		if err != nil {
+			return nil, err
+		}
+		if err = client.Start(ctx); err == nil {
+			return client, nil
+		}
+		err = fmt.Errorf("starting River: %w", err)
+		if try == startTries || sleepUntil(ctx, retryMin<<try) != nil {
+			return nil, err
+		}
+		config.Log.Warn().Err(err).Msg("River did not start; it is repeated")
+	}
+}
+
 // riverQueues pauses and resumes River's queues.
 type riverQueues struct{ client *river.Client[pgx.Tx] }
 

@@ -183,9 +183,11 @@ func TestRoomLetsOneProbeGo(t *testing.T) {
 		l.expect(t, "the cooldown has ended", 1)
 		pass(recheck)
 		l.expect(t, "nothing was heard of the probe", 1)
-		l.gate.set(100, time.Time{})
-		l.Changed()
-		l.expect(t, "it flows", 1, 2, 3)
+		for ticket := range uint64(2) {
+			l.gate.set(1, time.Time{})
+			l.Changed()
+			l.expect(t, "it flows", []uint64{1, 2, 3}[:ticket+2]...)
+		}
 	})
 }
 

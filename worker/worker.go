@@ -54,8 +54,8 @@ type Circuits interface {
 	// Grant gives this worker the probe of a circuit.
 	Grant(target string, generation uint64) bool
 	// Probe makes a minimal call as the probe of a target, if it is due and nobody
-	// has it, and returns when it has ended.
-	Probe(ctx context.Context, target string) bool
+	// has it, and returns when it has ended. Nil: there was no call.
+	Probe(ctx context.Context, target string) *jobs.Attempt
 }
 
 // Config is what a Worker is made of.
@@ -99,6 +99,7 @@ type Worker struct {
 	prober     *prober
 	supervisor *supervisor
 	egress     *egress
+	gathered   *gathered // since Run
 	stuck      chan error
 }
 
@@ -114,7 +115,7 @@ func New(config Config) (*Worker, error) {
 	w := &Worker{config: config, circuits: newCircuits(&config), stuck: make(chan error, 1)}
 	w.heart = newHeart(&config, func() jobs.Beat { return config.Router.Beat(w.room.InHand()) }, w.heard)
 	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
-	w.prober = newProber(&config, w.room.Changed)
+	w.prober = newProber(&config, w.room.Changed, w.keep)
 	w.egress = newEgress(&config)
 	queues, err := newRiverQueues(config.Pool)
 	if err != nil {
@@ -182,13 +183,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.heart.Begin(ctx); err != nil {
 		return err
 	}
-	gathered := w.newGathered(ctx)
-	parts := runAll(lasting, gathered.loads.Run, gathered.begins.Run, gathered.commits.Run,
+	w.gathered = w.newGathered(ctx)
+	parts := runAll(lasting, w.gathered.loads.Run, w.gathered.begins.Run, w.gathered.commits.Run,
 		w.room.Run, w.circuits.Run, w.heart.Run, w.prober.Run, w.supervisor.Run)
 	defer parts.Wait()
 	defer stopParts()
 	for ctx.Err() == nil {
-		if err := w.shift(ctx, gathered); err != nil {
+		if err := w.shift(ctx); err != nil {
 			return err
 		}
 		w.egress.AwaitBack(ctx)
@@ -209,16 +210,13 @@ func runAll(ctx context.Context, parts ...func(context.Context)) *sync.WaitGroup
 
 // shift takes jobs until ctx ends, or until this host alone cannot reach its
 // targets: others are to have its jobs then.
-func (w *Worker) shift(ctx context.Context, gathered *gathered) error {
+func (w *Worker) shift(ctx context.Context) error {
 	working, stop := context.WithCancel(ctx)
 	defer stop()
-	completion := w.newCompletion(working, gathered)
-	client, err := newRiver(&w.config, completion)
+	completion := w.newCompletion(working)
+	client, err := startRiver(working, &w.config, completion)
 	if err != nil {
 		return err
-	}
-	if err := client.Start(working); err != nil {
-		return fmt.Errorf("starting River: %w", err)
 	}
 	lost := context.AfterFunc(w.egress.Lost(), stop)
 	defer lost()
@@ -289,11 +287,21 @@ func (w *Worker) newGathered(stopping context.Context) *gathered {
 	}
 }
 
-func (w *Worker) newCompletion(stopping context.Context, gathered *gathered) *completion {
+// keep writes down a probe that was made for no request.
+func (w *Worker) keep(attempt *jobs.Attempt) {
+	entry := jobs.Entry{Request: &jobs.Request{ID: jobs.NoRequest}, Trace: jobs.Trace{{Attempt: attempt}}}
+	ctx, cancel := context.WithTimeout(context.Background(), w.config.Timing.Lease)
+	defer cancel()
+	if done, err := w.gathered.commits.Do(ctx, entry); cmp.Or(err, done.err) != nil {
+		w.config.Log.Warn().Err(cmp.Or(err, done.err)).Str("target", attempt.Target).Msg("a probe was not written down")
+	}
+}
+
+func (w *Worker) newCompletion(stopping context.Context) *completion {
 	return &completion{
 		room:     w.room,
 		heart:    w.heart,
-		gathered: gathered,
+		gathered: w.gathered,
 		stopping: stopping,
 		stuck:    w.callStuck,
 		slack:    w.config.Timing.Stuck,
