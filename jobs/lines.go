@@ -116,8 +116,10 @@ func readLine(line []byte, opts *LineOptions, seen customIDs, number int) (Reque
 	if err != nil {
 		return Request{}, err
 	}
-	if err := request.Validate(); err != nil {
-		return Request{}, err
+	for _, check := range []error{request.checkFields(), checkSize(request.Body), checkMembers(request.Body)} {
+		if check != nil {
+			return Request{}, check
+		}
 	}
 	return request, seen.add(request.CustomID, number)
 }

@@ -108,13 +108,13 @@ func TestReadLinesSaysWhatIsWrong(t *testing.T) {
 	with := func(field string) string { return "{" + field + `,"body":` + smallBody + "}" }
 	cases := map[string]struct{ line, field, says string }{
 		"not JSON":              {`{"custom_id":`, "", "not JSON at byte 13"},
-		"not an object":         {`"text"`, "", "must be a JSON object, not a string"},
+		"not an object":         {`"text"`, "", "must be a JSON object"},
 		"an array":              {`[` + smallBody + `]`, "", "one object per line"},
 		"not UTF-8":             {"{\"messages\":[\"\xff\"]}", "", "not UTF-8"},
 		"nothing":               {`{"custom_id":"a"}`, "body", "is missing"},
 		"two bodies":            {`{"messages":[{}],"body":{}}`, "messages", "beside body"},
 		"null for a body":       {`{"body":null}`, "body", "must be a JSON object"},
-		"a body of text":        {`{"body":"x"}`, "body", "must be a JSON object, not a string"},
+		"a body of text":        {`{"body":"x"}`, "body", "must be a JSON object"},
 		"no messages":           {`{"body":{"model":"m"}}`, "body.messages", "at least one"},
 		"null for messages":     {`{"messages":null}`, "body.messages", "at least one"},
 		"streaming":             {`{"body":{"messages":[{}],"stream":true}}`, "body.stream", "cannot stream"},
