@@ -68,6 +68,7 @@ func TestBadLinesEnqueueNothing(t *testing.T) {
 		"an id twice":      {among(openaiLine(3)), 1, []string{"line 6: custom_id:", "line 4 already", nothing}},
 		"another URL":      {among(`{"url":"/v1/embeddings","body":{"messages":[{}]}}`), 1, []string{"line 6: url:", "/v1/chat/completions", nothing}},
 		"an unknown route": {among(`{"route":"nowhere","body":{"messages":[{}]}}`), 1, []string{"line 6: route:", "nowhere", "there are: " + summaries, nothing}},
+		"an unknown field": {among(`{"dead_line":"7d","body":{"messages":[{}]}}`), 1, []string{"line 6: dead_line: unknown field", `did you mean "deadline"?`, nothing}},
 		"an unknown goal":  {among(`{"goal":"nonsense","body":{"messages":[{}]}}`), 1, []string{"line 6: optimization_goal:", "nonsense", "there are: ordered", nothing}},
 		"a large body":     {among(large(jobs.MaxBodyBytes)), 1, []string{"line 6: body:", "at most 8388608", nothing}},
 		"a larger line":    {among(large(jobs.MaxLineBytes)), 1, []string{"line 6:", nothing}},

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -25,14 +27,17 @@ type line struct {
 	metadata, body                                                 json.RawMessage
 }
 
-// lineFields are what may stand beside the body, and where their values go.
-var lineFields = []struct {
+type lineField struct {
 	name  string
-	value func(*line) any
-}{
+	value func(*line) any // where its value goes; nil: it is taken as it is
+}
+
+// lineFields are all that a line may have which is not itself the body.
+var lineFields = []lineField{
 	{"custom_id", func(l *line) any { return &l.customID }},
 	{"method", func(l *line) any { return &l.method }},
 	{"url", func(l *line) any { return &l.url }},
+	{"body", nil},
 	{"route", func(l *line) any { return &l.route }},
 	{"goal", func(l *line) any { return &l.goal }},
 	{"optimization_goal", func(l *line) any { return &l.longGoal }},
@@ -103,7 +108,7 @@ func decodeLine(raw []byte) (*line, error) {
 	}
 	switch {
 	case l.body == nil && !bare:
-		return nil, errors.New(`body: is missing: a line is {"custom_id": "…", "body": {…}} or a chat-completions body with "messages"`)
+		return nil, noBody(raw)
 	case l.body != nil && bare:
 		return nil, errors.New("messages: stands beside body; a line has one of them")
 	case bare:
@@ -126,22 +131,59 @@ func refuseOurs(body []byte) error {
 	return nil
 }
 
-// read takes the fields beside the body.
+// noBody says why a line has no body: one may be there under another name.
+func noBody(raw []byte) error {
+	for name := range members(raw) {
+		if near := Nearest(string(name), []string{"body", "messages"}); near != "" {
+			return unknownField(name, near)
+		}
+	}
+	return errors.New(`body: is missing: a line is {"custom_id": "…", "body": {…}} or a chat-completions body with "messages"`)
+}
+
+// read takes the fields beside the body, each once.
 func (l *line) read(raw []byte) error {
+	seen := 0 // a bit for each of lineFields
 	for name, value := range members(raw) {
-		for _, field := range lineFields {
-			if string(name) != field.name {
-				continue
-			}
-			var kind *json.UnmarshalTypeError
-			if err := json.Unmarshal(value, field.value(l)); errors.As(err, &kind) {
-				return fmt.Errorf("%s: must not be a %s", name, kind.Value)
-			} else if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
+		at := slices.IndexFunc(lineFields, func(f lineField) bool { return f.name == string(name) })
+		if at < 0 {
+			return unknownField(name, Nearest(string(name), lineFieldNames()))
+		}
+		if seen&(1<<at) != 0 {
+			return fmt.Errorf("%s: stands twice; leave one of them out", name)
+		}
+		if seen |= 1 << at; lineFields[at].value == nil {
+			continue
+		}
+		var kind *json.UnmarshalTypeError
+		if err := json.Unmarshal(value, lineFields[at].value(l)); errors.As(err, &kind) {
+			return fmt.Errorf("%s: must not be a %s", name, kind.Value)
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+// unknownField refuses what would be lost without a word, and says what was
+// meant if that is near.
+func unknownField(name []byte, near string) error {
+	shown := string(name)
+	if shown == "" || strings.Trim(shown, fieldLetters) != "" {
+		shown = fmt.Sprintf("%.80q", name)
+	}
+	if near != "" {
+		return fmt.Errorf("%s: unknown field; did you mean %q?", shown, near)
+	}
+	return fmt.Errorf("%s: unknown field; a line has %s, and what the provider is to read belongs into its body", shown, strings.Join(lineFieldNames(), ", "))
+}
+
+func lineFieldNames() []string {
+	names := make([]string, len(lineFields))
+	for i, field := range lineFields {
+		names[i] = field.name
+	}
+	return names
 }
 
 func (l *line) checkEnvelope() error {

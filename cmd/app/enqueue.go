@@ -40,7 +40,9 @@ with the --prompt before it. All requests become one batch, in one transaction:
 all are accepted or, at the first bad line, none (unless --skip-bad).
 
 Beside the fields of OpenAI, a batch line may have: route, optimization_goal,
-deadline, max_cost_usd, metadata, tenant. Flags are for lines that say nothing.`,
+deadline, max_cost_usd, metadata, tenant. A line with any other field is a bad
+line; what is inside a body is the provider's, and kept as it is. Flags are for
+lines that say nothing.`,
 		Example: `  tidegate enqueue requests.jsonl
   tidegate enqueue requests.jsonl --wait -o results.jsonl
   tidegate enqueue --text ./documents --prompt "Summarise in two sentences." --wait -o out.jsonl
