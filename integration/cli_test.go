@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"tidegate/cmd/app"
@@ -463,6 +464,29 @@ func TestMigrateBringsADatabaseUpToDate(t *testing.T) {
 	}
 	if got := tidegate(t, "enqueue", write(t, "in.jsonl", openaiLine(0)), "--database-url", url); got.code != 0 {
 		t.Errorf("producers do not know the routes: %+v", got)
+	}
+}
+
+// TestDoctorTellsOfAStreamThatTakesLittle: answers will be missing in events,
+// and subscribers should know before.
+func TestDoctorTellsOfAStreamThatTakesLittle(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	js, err := jetstream.New(s.Conn)
+	check(t, err)
+	stream, err := publish.EnsureStream(t.Context(), js, 0)
+	check(t, err)
+	if got := s.must("doctor"); strings.Contains(got.out, "as references") {
+		t.Errorf("it takes a whole MiB:\n%s", got.out)
+	}
+	little := stream.CachedInfo().Config
+	little.MaxMsgSize = 16 << 10
+	_, err = js.UpdateStream(t.Context(), little)
+	check(t, err)
+	for _, says := range []string{"16384 bytes at most", "as references", "max_payload"} {
+		if got := s.must("doctor"); !strings.Contains(got.out, says) {
+			t.Errorf("it does not say %q:\n%s", says, got.out)
+		}
 	}
 }
 
