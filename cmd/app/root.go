@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
@@ -45,20 +46,18 @@ func Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // hint is the remedy of an error that comes from far below: of a database that
-// does not have our tables.
+// does not have our tables, or has those of an earlier version.
 func hint(err error) string {
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) && (refused.Code == undefinedTable || refused.Code == undefinedSchema) {
+	if errors.As(err, &refused) && slices.Contains(undefined, refused.Code) {
 		return "; the database is not prepared, or not up to date: run `tidegate migrate`"
 	}
 	return ""
 }
 
-// What Postgres calls a table and a schema that are not there.
-const (
-	undefinedTable  = "42P01"
-	undefinedSchema = "3F000"
-)
+// undefined is what Postgres calls a table, a schema, a column and a function
+// that are not there.
+var undefined = []string{"42P01", "3F000", "42703", "42883"}
 
 // New returns the whole command.
 func New() *cobra.Command {
