@@ -64,7 +64,7 @@ lines that say nothing.`,
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out bad lines, and name them, instead of refusing all")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "enqueue nothing: count requests, estimate tokens and cost")
 	flags.BoolVar(&f.wait, "wait", false, "wait until every request has its result")
-	flags.StringVarP(&f.output, "output", "o", "", "with --wait: file to write results to, as lines of an OpenAI batch")
+	flags.StringVarP(&f.output, "output", "o", "", "with --wait: file to write results to, as lines of an OpenAI batch; - for standard output, and nothing else on it")
 	return cmd
 }
 
@@ -117,10 +117,23 @@ func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) er
 	if err != nil {
 		return err
 	}
-	if err := o.reportEnqueued(cmd.OutOrStdout(), batch, source); err != nil || !f.wait {
+	report := cmd.OutOrStdout()
+	if f.output == "-" { // which is for results alone
+		report = cmd.ErrOrStderr()
+	}
+	if err := o.reportEnqueued(report, batch, source); err != nil || !f.wait {
 		return err
 	}
-	return o.awaitBatch(cmd, pool, batch, f.output)
+	if batch, err = awaitBatch(cmd, pool, batch); err != nil {
+		return err
+	}
+	if f.output != "" {
+		results := store.New(pool).Results(ctx, store.Filter{BatchID: batch.ID})
+		if _, err := writeTo(cmd.OutOrStdout(), f.output, results, writeOutputLine); err != nil {
+			return err
+		}
+	}
+	return o.reportEnded(report, batch)
 }
 
 // insertAll enqueues a source in one transaction.
@@ -174,8 +187,8 @@ func (o *options) reportEnqueued(out io.Writer, batch jobs.Batch, source *source
 // pollBatch is how often --wait looks.
 const pollBatch = 250 * time.Millisecond
 
-// awaitBatch waits until a batch has ended, and writes its results.
-func (o *options) awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.Batch, output string) error {
+// awaitBatch waits until a batch has ended.
+func awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.Batch) (jobs.Batch, error) {
 	ctx, s := cmd.Context(), store.New(pool)
 	shown := newProgress(cmd.ErrOrStderr(), "answered", batch.Total)
 	ticker := time.NewTicker(pollBatch)
@@ -184,7 +197,7 @@ func (o *options) awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.
 		select {
 		case <-ctx.Done():
 			shown.Done()
-			return fmt.Errorf("stopped waiting; the batch goes on: `tidegate results %s`", batch.ID)
+			return batch, fmt.Errorf("stopped waiting; the batch goes on: `tidegate results %s`", batch.ID)
 		case <-ticker.C:
 		}
 		now, err := s.Batch(ctx, batch.ID)
@@ -196,15 +209,14 @@ func (o *options) awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.
 		shown.Set(batch.Completed + batch.Failed)
 	}
 	shown.Done()
-	if output != "" {
-		if _, err := writeTo(cmd.OutOrStdout(), output, s.Results(ctx, store.Filter{BatchID: batch.ID}), writeOutputLine); err != nil {
-			return err
-		}
-	}
+	return batch, nil
+}
+
+func (o *options) reportEnded(out io.Writer, batch jobs.Batch) error {
 	if o.json {
-		return printJSON(cmd.OutOrStdout(), batchBody(batch))
+		return printJSON(out, batchBody(batch))
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s  %s: %d answered, %d failed, in %s\n", batch.ID, batch.State, batch.Completed, batch.Failed,
+	fmt.Fprintf(out, "%s  %s: %d answered, %d failed, in %s\n", batch.ID, batch.State, batch.Completed, batch.Failed,
 		batch.EndedAt.Sub(batch.CreatedAt).Round(time.Millisecond))
 	return nil
 }

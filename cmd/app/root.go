@@ -89,7 +89,7 @@ Start here:
 		&cobra.Group{ID: groupRun, Title: "Run it:"},
 	)
 	root.AddCommand(
-		newDemoCommand(o), newDevCommand(o), newInitCommand(),
+		newDemoCommand(o), newDevCommand(o), newInitCommand(o),
 		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o),
 		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newSimulateCommand(o),
 	)

@@ -91,7 +91,10 @@ func batchBody(b jobs.Batch) publish.BatchBody {
 }
 
 func viewStatus(s store.Status) statusView {
-	view := statusView{At: s.At, Results: s.Results, Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds()}
+	view := statusView{
+		At: s.At, Results: s.Results, Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds(),
+		Routes: []routeView{}, Targets: []targetView{}, Batches: []publish.BatchBody{}, // in JSON a list, also when it is empty
+	}
 	for i := range s.Routes {
 		view.Routes = append(view.Routes, viewRoute(&s, &s.Routes[i]))
 	}
