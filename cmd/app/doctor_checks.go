@@ -128,7 +128,7 @@ func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
 		}
 	}
 	if status.Behind > time.Minute {
-		e.warn(about, "check NATS", "%d events wait to be published, the oldest for %s", status.Outbox, status.Behind.Round(time.Second))
+		e.warn(about, "check NATS", "not published yet: %s, the oldest for %s", counted(status.Outbox, "event"), status.Behind.Round(time.Second))
 	}
 }
 

@@ -181,7 +181,7 @@ func owed(view statusView, behind time.Duration) string {
 	if view.Outbox == 0 {
 		return "nothing"
 	}
-	return fmt.Sprintf("%d events, the oldest for %s", view.Outbox, behind.Round(time.Second))
+	return fmt.Sprintf("%s, the oldest for %s", counted(view.Outbox, "event"), behind.Round(time.Second))
 }
 
 // age is how long ago t was, as a person says it.
