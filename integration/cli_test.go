@@ -159,12 +159,12 @@ func TestEnqueueReadsStandardInput(t *testing.T) {
 	root.SetIn(strings.NewReader(strings.Join(numbered(4, openaiLine), "\n")))
 	root.SetOut(&out)
 	root.SetErr(&errors)
-	root.SetArgs([]string{"enqueue", "-", "--database-url", s.URL, "--deadline", "6h"})
+	root.SetArgs([]string{"enqueue", "-", "--database-url", s.URL, "--deadline", "2d6h"})
 	check(t, root.ExecuteContext(t.Context()))
 	if batch := s.batchOf(said{out: out.String()}); batch.Total != 4 {
 		t.Errorf("%+v", batch)
 	}
-	if n := s.count("SELECT count(*) FROM tidegate.requests WHERE deadline BETWEEN now() + interval '5 hours' AND now() + interval '6 hours'"); n != 4 {
+	if n := s.count("SELECT count(*) FROM tidegate.requests WHERE deadline BETWEEN now() + interval '53 hours' AND now() + interval '54 hours'"); n != 4 {
 		t.Errorf("%d requests have the deadline", n)
 	}
 }

@@ -58,7 +58,7 @@ lines that say nothing.`,
 	flags.StringVar(&f.route, "route", "", "route of requests that name none (default: by model, else the only one)")
 	flags.StringVar(&f.goal, "goal", "", "optimization goal of requests that name none")
 	flags.StringVar(&f.tenant, "tenant", "", "tenant of all requests")
-	flags.DurationVar(&f.deadline, "deadline", 0, "deadline of requests that name none, from now (default: the route's)")
+	flags.Var((*span)(&f.deadline), "deadline", "deadline of requests that name none, from now, as in 6h or 7d (default: the route's)")
 	flags.Float64Var(&f.maxCost, "max-cost-usd", 0, "most that one request may cost, of those that say nothing, in US dollars")
 	flags.StringToStringVar(&f.metadata, "metadata", nil, "key=value pairs to add to every request")
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out bad lines, and name them, instead of refusing all")
@@ -86,6 +86,7 @@ func (f *enqueueFlags) check(args []string) error {
 		return usagef("--max-cost-usd: use an amount between 0.000001 and 1000000, or leave it out for no limit")
 	}
 	return firstError(
+		checkTenant(f.tenant),
 		checkSpan("--deadline", f.deadline, "the route's"),
 		checkCount("--max-tokens", f.maxTokens, "what the model gives"),
 	)

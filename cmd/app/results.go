@@ -54,7 +54,7 @@ that is known of a result, the same as its event.`,
 	flags.StringVar(&f.route, "route", "", "only of this route")
 	flags.StringVar(&f.tenant, "tenant", "", "only of this tenant")
 	flags.StringVar(&f.state, "state", "", "only in this state: answered, refused, expired, cancelled, poison")
-	flags.DurationVar(&f.since, "since", 0, "only those stored in this time until now, as in 10m")
+	flags.Var((*span)(&f.since), "since", "only those stored in this time until now, as in 10m or 7d")
 	flags.IntVar(&f.limit, "limit", 0, "at most this many; 0: all")
 	flags.StringVarP(&f.output, "output", "o", "", "file to write to instead of the standard output")
 	flags.BoolVar(&f.republish, "republish", false, "send the events of a batch or request to NATS once more, under the ids that they have")
@@ -149,7 +149,7 @@ func (f *resultsFlags) check(args []string, changed func(string) bool) error {
 			return usagef("%s does not go with --republish, which takes the whole batch or request", other)
 		}
 	}
-	return firstError(checkSpan("--since", f.since, "all"), checkCount("--limit", f.limit, "all"))
+	return firstError(checkTenant(f.tenant), checkSpan("--since", f.since, "all"), checkCount("--limit", f.limit, "all"))
 }
 
 func (f *resultsFlags) filter(args []string) store.Filter {

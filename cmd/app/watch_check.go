@@ -18,7 +18,7 @@ import (
 // check refuses what is no name: it would be a pattern of NATS's, or match
 // nothing for ever.
 func (f *watchFlags) check() error {
-	for _, named := range []struct{ flag, value string }{{"--route", f.route}, {"--tenant", f.tenant}, {"--batch", f.batch}} {
+	for _, named := range []struct{ flag, value string }{{"--route", f.route}, {"--batch", f.batch}} {
 		if named.value == "" {
 			continue
 		}
@@ -26,7 +26,7 @@ func (f *watchFlags) check() error {
 			return usagef("%s: %w", named.flag, err)
 		}
 	}
-	return checkCount("--count", f.count, "no end")
+	return firstError(checkTenant(f.tenant), checkCount("--count", f.count, "no end"))
 }
 
 // lookUp asks the database whether there are such a route and such a batch, so
