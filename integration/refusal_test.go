@@ -113,6 +113,8 @@ func TestWrongUseIsSaid(t *testing.T) {
 	}
 	for name, c := range map[string]refusalCase{
 		"a verb":               usage(`"enqeue"`, `did you mean "enqueue"?`)("enqeue", file),
+		"help of a verb":       usage(`"enqeue"`, `did you mean "enqueue"?`)("help", "enqeue"),
+		"a shell":              usage(`"bush"`, `did you mean "bash"?`)("completion", "bush"),
 		"a flag":               usage("--nonsense")("status", "--nonsense"),
 		"a flag's value":       usage("--limit")("results", "--limit", "many"),
 		"an argument":          usage("takes no arguments", `"now"`)("status", "now"),

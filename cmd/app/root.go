@@ -93,7 +93,33 @@ Start here:
 		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o),
 		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newSimulateCommand(o),
 	)
+	checkTopics(root)
 	return root
+}
+
+// checkTopics refuses a command that there is not where cobra's own commands
+// would print their help and call it a success.
+func checkTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, command := range root.Commands() {
+		switch command.Name() {
+		case "help":
+			command.Args = func(_ *cobra.Command, args []string) error {
+				topic, rest, err := root.Find(args)
+				if err != nil || topic == root && len(rest) > 0 {
+					return noSuchCommand(root, args[0])
+				}
+				return nil
+			}
+		case "completion":
+			command.Args, command.RunE = noArguments, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
+}
+
+func noSuchCommand(of *cobra.Command, name string) error {
+	return usagef("there is no command %q; %s", name, didYouMean(name, verbs(of)))
 }
 
 const (
@@ -130,7 +156,7 @@ func (e *quietError) Unwrap() error { return e.err }
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		if cmd.HasSubCommands() {
-			return usagef("there is no command %q; %s", args[0], didYouMean(args[0], verbs(cmd)))
+			return noSuchCommand(cmd, args[0])
 		}
 		return usagef("takes no arguments, got %q", args[0])
 	}
