@@ -235,9 +235,10 @@ type event struct {
 func (s *stage) events() (results, batches []event) {
 	s.Helper()
 	for _, e := range readStream(s.T, s.Conn) {
-		if e.kind == publish.TypeBatch {
+		switch e.kind {
+		case publish.TypeBatch:
 			batches = append(batches, e)
-		} else {
+		case publish.TypeResult:
 			results = append(results, e)
 		}
 	}

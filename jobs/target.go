@@ -22,9 +22,14 @@ type Target struct {
 	Circuit       Thresholds
 }
 
-// Limits are what a target may be asked at most.
+// Limits are what a target may be asked at most. A zero is no limit.
 type Limits struct {
-	Concurrency int // calls at once from one worker; zero: no limit
+	// RequestsPerMinute and TokensPerMinute are the account's, for the whole
+	// fleet: each worker has a share of them. Tokens are those of the prompt and of
+	// the answer.
+	RequestsPerMinute int
+	TokensPerMinute   int
+	Concurrency       int // calls at once from one worker
 }
 
 // An Allowance is what a provider announces beside an answer, in its headers: the

@@ -24,6 +24,7 @@ type Circuit struct {
 	fleet    bool // others share it: see circuit_fleet.go
 	now      func() time.Time
 	onChange func(jobs.Circuit) // called under mu: must not call back
+	onTurn   func(closed bool)  // the same, when it opened or closed, whoever made it; nil: nobody wants to know
 
 	cooldown atomic.Int64 // Unix nanoseconds before which no call goes out; grows, but for a person's word
 
@@ -153,6 +154,9 @@ func (c *Circuit) changed(reason string) {
 func (c *Circuit) turned() {
 	c.epoch++
 	c.probeOut, c.granted = false, false
+	if c.onTurn != nil {
+		c.onTurn(c.breaker.IsClosed())
+	}
 }
 
 // report requires mu.

@@ -58,6 +58,20 @@ func (c *Circuit) Acquire() (Permit, bool) {
 	return Permit{circuit: c, epoch: c.epoch, began: now, probe: c.probeOut}, true
 }
 
+// renew tells, just before the call, whether the permit still stands: a circuit
+// that has changed since, or a cooldown that has begun, takes it back.
+func (p *Permit) renew() bool {
+	c := p.circuit
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if p.done || p.epoch != c.epoch || c.cooldown.Load() > now.UnixNano() {
+		return false
+	}
+	p.began = now
+	return true
+}
+
 // Done reports how the call ended, with a reason that a person can read. A call
 // that began before the circuit last changed says nothing of it any more, and
 // is ignored. A failure is one that the provider told of.
