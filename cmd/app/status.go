@@ -91,7 +91,10 @@ func batchBody(b jobs.Batch) publish.BatchBody {
 }
 
 func viewStatus(s store.Status) statusView {
-	view := statusView{At: s.At, Results: s.Results, Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds()}
+	view := statusView{
+		At: s.At, Results: s.Results, Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds(),
+		Routes: []routeView{}, Targets: []targetView{}, Batches: []publish.BatchBody{}, // in JSON a list, also when it is empty
+	}
 	for i := range s.Routes {
 		view.Routes = append(view.Routes, viewRoute(&s, &s.Routes[i]))
 	}
@@ -178,7 +181,7 @@ func owed(view statusView, behind time.Duration) string {
 	if view.Outbox == 0 {
 		return "nothing"
 	}
-	return fmt.Sprintf("%d events, the oldest for %s", view.Outbox, behind.Round(time.Second))
+	return fmt.Sprintf("%s, the oldest for %s", counted(view.Outbox, "event"), behind.Round(time.Second))
 }
 
 // age is how long ago t was, as a person says it.
