@@ -404,7 +404,7 @@ func TestStatusShowsAnOutage(t *testing.T) {
 	s.settle(s.enqueue(4, nil))
 	s.down("*", simulator.Fault{Mode: simulator.Unavailable})
 	s.enqueue(20, func(i int, r *jobs.Request) { r.Body = body(100 + i) })
-	fixture.Await(t, soon, "all circuits are known to be open", func() bool {
+	fixture.Await(t, soon, "all circuits are known to be open, and NATS was told", func() bool {
 		return crew.Worker.Waiting(summaries) > 0 && s.count("SELECT count(*) FROM tidegate.circuits WHERE state <> 'closed'") == 3 &&
 			s.count("SELECT count(*) FROM tidegate.outbox") == 0
 	})
