@@ -54,6 +54,11 @@ func drainMore() []drainScene {
 		{name: "waits in whole seconds: reduced", most: 1.10, capacity: simulator.Capacity{PerSecond: mu, Factor: 0.6, RetryAfter: simulator.RetrySeconds}},
 		{name: "waits in whole seconds: grown", most: 1.10, capacity: simulator.Capacity{PerSecond: mu, Factor: 1.5, RetryAfter: simulator.RetrySeconds}},
 		{name: "does not say how long: reduced", most: 1.10, capacity: simulator.Capacity{PerSecond: mu, Factor: 0.6, RetryAfter: simulator.RetryNone}},
+		{name: "refusals take seconds", slowNo: true, slow: true, most: 1.10, limited: 0.08, capacity: reduced(1)},
+		{name: "refusals take seconds: reduced", slowNo: true, slow: true, most: 1.15, limited: 0.09, capacity: reduced(0.6)},
+		{name: "counts by the minute", window: time.Minute, most: 1.10, capacity: reduced(1)},
+		{name: "counts by the minute, silent", window: time.Minute, most: 1.10, capacity: simulator.Capacity{PerSecond: mu, RetryAfter: simulator.RetryNone}},
+		{name: "counts by the second, silent", window: time.Second, most: 1.20, capacity: simulator.Capacity{PerSecond: mu, RetryAfter: simulator.RetryNone}},
 		{name: "tokens are the limit", most: 1.10, capacity: simulator.Capacity{PerSecond: mu}, tokens: 1000, limits: jobs.Limits{TokensPerMinute: 1000 * mu * 60}},
 	}
 }
