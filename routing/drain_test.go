@@ -43,6 +43,8 @@ func drainMore() []drainScene {
 		{name: "only the announced limit", lastGood: none, most: 1.10, capacity: announced},
 		{name: "only a configured limit", lastGood: none, most: 1.10, capacity: reduced(1), limits: jobs.Limits{RequestsPerMinute: 60 * mu}},
 		{name: "the last day was quiet", lastGood: 20, most: 1.15, capacity: reduced(1)},
+		{name: "a quiet day, a configured limit", lastGood: 20, most: 1.10, capacity: reduced(1), limits: jobs.Limits{RequestsPerMinute: 60 * mu}},
+		{name: "a quiet day, and a limit too high", lastGood: 20, most: 1.10, capacity: simulator.Capacity{PerSecond: mu, Melts: true}, limits: jobs.Limits{RequestsPerMinute: 600 * mu}},
 		{name: "it comes back with a twentieth", most: 1.10, capacity: cold(0.05, false)},
 		{name: "with a twentieth, and melts", most: 1.10, capacity: cold(0.05, true)},
 		{name: "grown, and melts", most: 1.10, capacity: simulator.Capacity{PerSecond: mu, Factor: 1.5, Melts: true}},

@@ -8,8 +8,8 @@ import (
 // The law of a pace, in shares of a rate and per second.
 const (
 	rampFrom  = 0.5  // of the last good rate: where a ramp begins
-	rampBy    = 1.5  // up to the last good rate
-	rampOnBy  = 1.25 // beyond it, where nobody has been
+	rampBy    = 1.5  // up to the last good rate, or to the limit
+	rampOnBy  = 1.25 // beyond, where nobody has been and nobody says that one may
 	cutRate   = 0.95 // of the rate, by a 429 …
 	cutGood   = 0.98 // … and of what is accepted
 	regain    = 0.25 // of the gap to the ceiling
@@ -23,7 +23,7 @@ const (
 	quickTrip  = 10 * time.Second // after a ramp began: it began too high
 	usedFrom   = 0.75             // of the rate: a second that used less proves nothing
 	goodBlend  = 0.5              // the weight of the latest second
-	latelyKept = 0.8              // of what was accepted lately, from second to second
+	latelyKept = 0.7              // of what was accepted lately, from second to second
 )
 
 // A paceLaw says how many calls a second may go out. Requires external locking.
@@ -32,7 +32,7 @@ const (
 //	endless ───────────────────────────> ramp <──────────────── a probe was answered
 //	  no limit and no history:             │  half of the last good rate,
 //	  only places hold back                │  ×1.5 each second up to it,
-//	  │                                    │  ×1.25 beyond, at most the limit
+//	  │                                    │  or to the limit, ×1.25 beyond
 //	  │ a 429                              │ a 429
 //	  └──────────────────> cut <───────────┘
 //	                        │ ^   to 0.98 of what is accepted; that is the ceiling
@@ -48,8 +48,8 @@ const (
 // In simulation (TestDrain) this drains a backlog within 0.99–1.08 of the optimum.
 // What differs from the law that was simulated first, and why:
 //
-//   - Above the last good rate the ramp goes on at ×1.25, not ×1.02: if the last
-//     day was quiet, that rate is what was asked and not what there is (1.08 of the
+//   - Above the last good rate, where no limit is known, the ramp goes on at ×1.25
+//     and not at ×1.02: if the last day was quiet, that rate is what was asked and not what there is (1.08 of the
 //     optimum instead of 1.71). At ×1.5 it passes a capacity by so much that what
 //     it learns there is less true (1.13 instead of 1.07 without a burst).
 //   - Probing grows with the square of the time: a capacity that begins with a
@@ -67,7 +67,7 @@ type paceLaw struct {
 	limit    float64 // what it never passes; +Inf: none is known
 	lastGood float64 // this worker's share of the best rate of the fleet; zero: not known
 
-	goal    float64       // how far the ramp knows its way; +Inf: nobody has been anywhere
+	goal    float64       // how far somebody has been; +Inf: nobody was anywhere
 	ceiling float64       // where it was refused; zero: it was not, it ramps
 	cutAt   time.Duration // of the latest cut
 	good    float64       // calls a second that are accepted, of seconds that prove it; zero: not measured
@@ -150,9 +150,13 @@ func (l *paceLaw) step() {
 }
 
 func (l *paceLaw) grow() {
+	goal := l.goal
+	if l.limited() {
+		goal = l.limit
+	}
 	switch {
-	case l.ceiling == 0 && l.rate < l.goal:
-		l.rate = min(l.rate*rampBy, max(l.goal, l.rate*rampOnBy))
+	case l.ceiling == 0 && l.rate < goal:
+		l.rate = min(l.rate*rampBy, max(goal, l.rate*rampOnBy))
 	case l.ceiling == 0:
 		l.rate *= rampOnBy
 	case l.rate < cutGood*l.ceiling:

@@ -168,22 +168,38 @@ func TestPaceKeepsConcurrency(t *testing.T) {
 	}
 }
 
-// After a probe: half of what is known to be good, ×1.5 each second up to it,
-// ×1.25 beyond, never over the limit.
+// After a probe: half of what is known to be good, ×1.5 each second up to it or to
+// the limit, ×1.25 beyond, never over the limit.
 func TestPaceRamps(t *testing.T) {
 	t.Parallel()
-	p := newPaced(t, perMinute(150))
-	p.follow(alone(100))
-	p.tripped()
-	p.recovered()
-	for _, want := range []float64{50, 75, 100, 125, 150, 150} {
-		p.rates(want)
-		p.works(time.Second)
+	for name, c := range map[string]struct {
+		limits   jobs.Limits
+		lastGood float64
+		want     []float64
+		again    []float64
+	}{
+		"a history":             {jobs.Limits{}, 100, []float64{50, 75, 100, 125, 156.25}, []float64{75, 112.5, 150, 187.5}},
+		"a history and a limit": {perMinute(150), 100, []float64{50, 75, 112.5, 150, 150}, []float64{75, 112.5, 150, 150}},
+		"a limit":               {perMinute(150), 0, []float64{75, 112.5, 150}, []float64{75, 112.5, 150}},
+		"a limit below":         {perMinute(80), 100, []float64{40, 60, 80, 80}, []float64{40, 60, 80}},
+		"a low limit":           {perMinute(1), 100, []float64{1, 1}, []float64{1}},
+	} {
+		p := newPaced(t, c.limits)
+		p.follow(alone(c.lastGood))
+		for range 2 {
+			p.tripped()
+			p.recovered()
+			for _, want := range c.want {
+				if got := p.snapshot().Rate; math.Abs(got-want) > 1e-9 {
+					t.Errorf("%s: the rate is %v, want %v of %v", name, got, want, c.want)
+				}
+				p.works(time.Second)
+			}
+			p.clock.pass(time.Minute)
+			p.follow(alone(max(c.lastGood, 150))) // what it did itself is known by now
+			c.want = c.again
+		}
 	}
-	p.clock.pass(time.Minute)
-	p.tripped()
-	p.recovered()
-	p.rates(50)
 }
 
 // A second in which the rate was not used proves nothing.
@@ -211,7 +227,7 @@ func TestPaceGrowsOnlyWithDemand(t *testing.T) {
 
 func TestPaceCutsByA429(t *testing.T) {
 	t.Parallel()
-	p := newPaced(t, perMinute(1000))
+	p := newPaced(t, jobs.Limits{})
 	p.follow(alone(200))
 	p.tripped()
 	p.recovered()
