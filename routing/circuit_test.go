@@ -139,13 +139,8 @@ func TestCircuitIsNotHurriedByQuickFailures(t *testing.T) {
 func TestCircuitForgetsCallsBeyondItsWindow(t *testing.T) {
 	t.Parallel()
 	c, _ := aCircuit(t)
-	for range 100 { // 9 of any 20 in a row, and one short
-		for range 9 {
-			acquire(t, c).Done(Success, "")
-			acquire(t, c).Done(Failure, "flaky")
-		}
-		acquire(t, c).Done(Success, "")
-		acquire(t, c).Done(Success, "")
+	for i := range 5000 { // 9 of any 50 in a row, and one short
+		acquire(t, c).Done(outcomeOf(i%50 < 18 && i%2 == 1), "flaky")
 	}
 	isIn(t, c, jobs.CircuitClosed)
 }

@@ -75,7 +75,7 @@ FROM news n WHERE n.target = c.target AND (n.later OR n.tried)`
 // are left out, and a worker that was declared dead is not heard. It may be
 // repeated.
 func (s *Store) ShareCircuits(ctx context.Context, worker string, circuits []jobs.Circuit) error {
-	args := circuitArgs(worker, circuits, time.Now())
+	args := circuitArgs(worker, circuits, s.now())
 	var batch pgx.Batch
 	batch.Queue(shareCircuits, args...)
 	batch.Queue(coolCircuits, args...)

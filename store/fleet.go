@@ -39,11 +39,11 @@ func (s *Store) Fleet(ctx context.Context) (jobs.Fleet, error) {
 		var batch pgx.Batch
 		var began, heard time.Time
 		batch.Queue(readNow).QueryRow(func(row pgx.Row) error {
-			heard = time.Now()
+			heard = s.now()
 			return row.Scan(&database)
 		})
 		queueFleet(&batch, &fleet)
-		began = time.Now()
+		began = s.now()
 		if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
 			return err
 		}

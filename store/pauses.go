@@ -17,7 +17,7 @@ func (s *Store) Pauses(ctx context.Context) ([]jobs.Pause, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing pauses: %w", err)
 	}
-	now := time.Now()
+	now := s.now()
 	pauses, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (jobs.Pause, error) {
 		var p jobs.Pause
 		var age time.Duration

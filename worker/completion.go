@@ -213,7 +213,7 @@ func (c *completion) pause(ctx context.Context, r *run, wait func(context.Contex
 	defer stop()
 	if !r.deadline.IsZero() {
 		var release context.CancelFunc
-		ctx, release = context.WithDeadlineCause(ctx, r.deadline, errDeadline)
+		ctx, release = context.WithTimeoutCause(ctx, r.deadline.Sub(c.now()), errDeadline)
 		defer release()
 	}
 	return wait(ctx)

@@ -218,7 +218,7 @@ func (r *configReader) checkCircuit(c *CircuitConfig, at string) {
 		r.problem(at+".failures_in_a_row", "must be at least 1")
 	}
 	if c.FailureRate <= 0 || c.FailureRate > 1 {
-		r.problem(at+".failure_rate", "must be above 0 and at most 1, as in 0.5 for half of the calls")
+		r.problem(at+".failure_rate", "must be above 0 and at most 1, as in 0.2 for a fifth of the calls")
 	}
 	if c.Window < 1 || c.Window > 10_000 {
 		r.problem(at+".window", "must be from 1 to 10000 calls")

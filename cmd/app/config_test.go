@@ -181,7 +181,7 @@ strategies: {careful: {}}
 		`11:5: targets[1].model: is missing: write the model as the provider calls it`,
 		`12:5: targets[1].base_url: is not a URL, as in https://api.example.com/v1`,
 		`13:5: targets[1].api_key: the variable NOT_SET is not set: set it, or give a default as in ${NOT_SET:-…}`,
-		`14:15: targets[1].circuit.failure_rate: must be above 0 and at most 1, as in 0.5 for half of the calls`,
+		`14:15: targets[1].circuit.failure_rate: must be above 0 and at most 1, as in 0.2 for a fifth of the calls`,
 		`14:33: targets[1].circuit.window: must be from 1 to 10000 calls`,
 		`15:5: targets[2].name: "b" is the name of targets[1] already; names are unique`,
 		`17:5: targets[2].dialect: unknown dialect "opnai"; did you mean "openai"?`,

@@ -145,7 +145,7 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
 
     # When calls to this target stop: after failures_in_a_row, or when failure_rate
     # of the last window calls failed. After a cooldown one call tries again.
-    # circuit: {failures_in_a_row: 5, failure_rate: 0.5, window: 20, cooldown: 1s}
+    # circuit: {failures_in_a_row: 5, failure_rate: 0.2, window: 50, cooldown: 1s}
 `
 
 const initNextTarget = `  - name: %s

@@ -63,11 +63,15 @@ type Stack struct {
 // NewStack puts a worker process together and tells producers its routes. The
 // database must have been migrated.
 func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
-	s := &Stack{Store: store.New(config.Pool), provider: provider.New(provider.Config{UserAgent: "tidegate/" + programVersion()}), config: config}
+	s := &Stack{
+		Store:    store.New(config.Pool).OnClock(config.Now),
+		provider: provider.New(provider.Config{UserAgent: "tidegate/" + programVersion()}),
+		config:   config,
+	}
 	if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
 		return nil, err
 	}
-	s.drills = provider.NewDrills(s.provider, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())))
+	s.drills = provider.NewDrills(s.provider, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), config.Now)
 	s.Router = routing.New(routing.Config{
 		Routes: config.Routes, Provider: s.drills, Seed: rand.Uint64(), Fleet: true, Now: config.Now,
 		OnChange: func(c jobs.Circuit) { s.Worker.CircuitChanged(c) },

@@ -31,9 +31,13 @@ type Drills struct {
 }
 
 // NewDrills returns a Drills without a drill. random chooses, of a drill that
-// fails a share of the calls, which those are.
-func NewDrills(next Completer, random *rand.Rand) *Drills {
-	return &Drills{next: next, now: time.Now, random: random}
+// fails a share of the calls, which those are. now is the clock by which a drill
+// ends; nil: time.Now.
+func NewDrills(next Completer, random *rand.Rand, now func() time.Time) *Drills {
+	if now == nil {
+		now = time.Now
+	}
+	return &Drills{next: next, now: now, random: random}
 }
 
 // Set says which drills are on, in place of those that it said before; each ends

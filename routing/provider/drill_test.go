@@ -34,7 +34,7 @@ func newDrillGround(t *testing.T) *drillGround {
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
 	g := &drillGround{t: t, sim: sim, target: at(server.URL + sim.BaseURL("cheap"))}
-	g.Drills = NewDrills(newClient(t, Config{}), rand.New(rand.NewPCG(1, 2)))
+	g.Drills = NewDrills(newClient(t, Config{}), rand.New(rand.NewPCG(1, 2)), nil)
 	return g
 }
 
@@ -123,7 +123,7 @@ func TestDrillHangs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				drills := NewDrills(nil, nil)
+				drills := NewDrills(nil, nil, nil)
 				drills.Set([]jobs.Drill{{Target: "mini", Mode: jobs.DrillHang, Rate: 1, Until: time.Now().Add(time.Minute)}})
 				began := time.Now()
 				_, failed := drills.Complete(t.Context(), &jobs.Target{Name: "mini", Timeouts: c.limits}, nil)
@@ -146,7 +146,7 @@ func TestDrillWhoseCallerStops(t *testing.T) {
 				if mode != jobs.DrillHang {
 					cancel()
 				}
-				drills := NewDrills(nil, nil)
+				drills := NewDrills(nil, nil, nil)
 				drills.Set([]jobs.Drill{{Target: "mini", Mode: mode, Rate: 1, Until: time.Now().Add(time.Hour)}})
 				began := time.Now()
 				_, failed := drills.Complete(ctx, &jobs.Target{Name: "mini"}, nil)
@@ -171,7 +171,7 @@ func TestDrillEndsByItself(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	next := &always{}
-	drills := NewDrills(next, nil)
+	drills := NewDrills(next, nil, nil)
 	drills.now = func() time.Time { return now }
 	drills.Set([]jobs.Drill{{Target: "mini", Mode: jobs.Drill503, Rate: 1, Until: now.Add(time.Minute)}})
 	var answered []bool
@@ -189,7 +189,7 @@ func TestDrillEndsByItself(t *testing.T) {
 func TestDrillFailsAShare(t *testing.T) {
 	t.Parallel()
 	fails := func(seed uint64) (list []bool) {
-		drills := NewDrills(&always{}, rand.New(rand.NewPCG(seed, 1)))
+		drills := NewDrills(&always{}, rand.New(rand.NewPCG(seed, 1)), nil)
 		drills.Set([]jobs.Drill{{Target: "mini", Mode: jobs.Drill500, Rate: 0.25, Until: time.Now().Add(time.Hour)}})
 		for range 4000 {
 			_, failed := drills.Complete(t.Context(), &jobs.Target{Name: "mini"}, nil)
