@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"tidegate/cmd/app"
@@ -158,12 +159,12 @@ func TestEnqueueReadsStandardInput(t *testing.T) {
 	root.SetIn(strings.NewReader(strings.Join(numbered(4, openaiLine), "\n")))
 	root.SetOut(&out)
 	root.SetErr(&errors)
-	root.SetArgs([]string{"enqueue", "-", "--database-url", s.URL, "--deadline", "6h"})
+	root.SetArgs([]string{"enqueue", "-", "--database-url", s.URL, "--deadline", "2d6h"})
 	check(t, root.ExecuteContext(t.Context()))
 	if batch := s.batchOf(said{out: out.String()}); batch.Total != 4 {
 		t.Errorf("%+v", batch)
 	}
-	if n := s.count("SELECT count(*) FROM tidegate.requests WHERE deadline BETWEEN now() + interval '5 hours' AND now() + interval '6 hours'"); n != 4 {
+	if n := s.count("SELECT count(*) FROM tidegate.requests WHERE deadline BETWEEN now() + interval '53 hours' AND now() + interval '54 hours'"); n != 4 {
 		t.Errorf("%d requests have the deadline", n)
 	}
 }
@@ -403,7 +404,7 @@ func TestStatusShowsAnOutage(t *testing.T) {
 	s.settle(s.enqueue(4, nil))
 	s.down("*", simulator.Fault{Mode: simulator.Unavailable})
 	s.enqueue(20, func(i int, r *jobs.Request) { r.Body = body(100 + i) })
-	fixture.Await(t, soon, "all circuits are known to be open", func() bool {
+	fixture.Await(t, soon, "all circuits are known to be open, and NATS was told", func() bool {
 		return crew.Worker.Waiting(summaries) > 0 && s.count("SELECT count(*) FROM tidegate.circuits WHERE state <> 'closed'") == 3 &&
 			s.count("SELECT count(*) FROM tidegate.outbox") == 0
 	})
@@ -464,6 +465,29 @@ func TestMigrateBringsADatabaseUpToDate(t *testing.T) {
 	}
 	if got := tidegate(t, "enqueue", write(t, "in.jsonl", openaiLine(0)), "--database-url", url); got.code != 0 {
 		t.Errorf("producers do not know the routes: %+v", got)
+	}
+}
+
+// TestDoctorTellsOfAStreamThatTakesLittle: answers will be missing in events,
+// and subscribers should know before.
+func TestDoctorTellsOfAStreamThatTakesLittle(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	js, err := jetstream.New(s.Conn)
+	check(t, err)
+	stream, err := publish.EnsureStream(t.Context(), js, 0)
+	check(t, err)
+	if got := s.must("doctor"); strings.Contains(got.out, "as references") {
+		t.Errorf("it takes a whole MiB:\n%s", got.out)
+	}
+	little := stream.CachedInfo().Config
+	little.MaxMsgSize = 16 << 10
+	_, err = js.UpdateStream(t.Context(), little)
+	check(t, err)
+	for _, says := range []string{"16384 bytes at most", "as references", "max_payload"} {
+		if got := s.must("doctor"); !strings.Contains(got.out, says) {
+			t.Errorf("it does not say %q:\n%s", says, got.out)
+		}
 	}
 }
 

@@ -39,7 +39,11 @@ func (s *stage) drill(args ...string) (over <-chan said, end func()) {
 	done := make(chan said, 1)
 	var run sync.WaitGroup
 	run.Go(func() {
-		done <- tidegateUntil(ctx, s.T, append(args, "--database-url", s.URL, "--nats-url", s.NATSURL)...)
+		got := tidegateUntil(ctx, s.T, append(args, "--database-url", s.URL, "--nats-url", s.NATSURL)...)
+		if s.Failed() {
+			s.Logf("%s%s", got.errors, got.out)
+		}
+		done <- got
 	})
 	s.Cleanup(func() { cancel(); run.Wait() })
 	return done, cancel

@@ -129,6 +129,9 @@ func TestPauseHoldsARouteUntilResumed(t *testing.T) {
 		t.Errorf("it says %+v", told)
 	}
 	fixture.Await(t, soon, "the pause is an event", func() bool { return len(s.told("tidegate.v1.routes.summaries.paused")) == 1 })
+	if text := s.must("status").out; !strings.Contains(text, "paused") || !strings.Contains(text, "by a person: lunch") {
+		t.Errorf("status does not say who paused it:\n%s", text)
+	}
 	batch := s.enqueue(20, nil)
 	if got := s.must("pause", summaries); !strings.Contains(got.out, "summaries is paused by a person, since ") || !strings.Contains(got.out, ": lunch\n") {
 		t.Errorf("paused again, it says %q", got.out)
@@ -143,6 +146,42 @@ func TestPauseHoldsARouteUntilResumed(t *testing.T) {
 	fixture.Await(t, soon, "the resume is an event", func() bool { return len(s.told("tidegate.v1.routes.summaries.resumed")) == 1 })
 	s.published(batch)
 	s.noneBurned()
+}
+
+// status shows which worker supervises, which one fell silent, and where
+// circuits are.
+func TestStatusShowsTheFleet(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	for _, name := range []string{"w-1", "w-2"} {
+		_, err := s.store.Beat(t.Context(), jobs.Beat{Worker: name})
+		check(t, err)
+	}
+	_, err := s.Pool.Exec(t.Context(), "UPDATE tidegate.workers SET beat_at = now() - interval '1 minute' WHERE id = 'w-2'")
+	check(t, err)
+	_, leads, err := s.store.Lead(t.Context(), "w-1", time.Hour)
+	check(t, err)
+	s.share(jobs.Circuit{Target: "mini", Region: "eu", State: jobs.CircuitOpen, Generation: 2, Reason: "503", Since: time.Now()})
+	status := lastLine[struct {
+		Workers []struct {
+			Worker     string
+			State      string
+			Supervises bool
+		}
+		Targets []struct{ Target, Region string }
+	}](t, s.must("status", "--json").out)
+	if w := status.Workers; !leads || len(w) != 2 || w[0].State != "alive" || !w[0].Supervises || w[1].State != "silent" || w[1].Supervises {
+		t.Errorf("the workers are %+v", w)
+	}
+	if len(status.Targets) != 1 || status.Targets[0].Region != "eu" {
+		t.Errorf("the targets are %+v", status.Targets)
+	}
+	text := s.must("status").out
+	for _, says := range []string{"WORKER", "w-1", "silent", "SUPERVISES", "REGION", "eu"} {
+		if !strings.Contains(text, says) {
+			t.Errorf("it does not say %q:\n%s", says, text)
+		}
+	}
 }
 
 // told lists the events of the stream under a subject.

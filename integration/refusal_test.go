@@ -68,6 +68,7 @@ func TestBadLinesEnqueueNothing(t *testing.T) {
 		"an id twice":      {among(openaiLine(3)), 1, []string{"line 6: custom_id:", "line 4 already", nothing}},
 		"another URL":      {among(`{"url":"/v1/embeddings","body":{"messages":[{}]}}`), 1, []string{"line 6: url:", "/v1/chat/completions", nothing}},
 		"an unknown route": {among(`{"route":"nowhere","body":{"messages":[{}]}}`), 1, []string{"line 6: route:", "nowhere", "there are: " + summaries, nothing}},
+		"an unknown field": {among(`{"dead_line":"7d","body":{"messages":[{}]}}`), 1, []string{"line 6: dead_line: unknown field", `did you mean "deadline"?`, nothing}},
 		"an unknown goal":  {among(`{"goal":"nonsense","body":{"messages":[{}]}}`), 1, []string{"line 6: optimization_goal:", "nonsense", "there are: ordered", nothing}},
 		"a large body":     {among(large(jobs.MaxBodyBytes)), 1, []string{"line 6: body:", "at most 8388608", nothing}},
 		"a larger line":    {among(large(jobs.MaxLineBytes)), 1, []string{"line 6:", nothing}},
@@ -112,6 +113,8 @@ func TestWrongUseIsSaid(t *testing.T) {
 	}
 	for name, c := range map[string]refusalCase{
 		"a verb":               usage(`"enqeue"`, `did you mean "enqueue"?`)("enqeue", file),
+		"help of a verb":       usage(`"enqeue"`, `did you mean "enqueue"?`)("help", "enqeue"),
+		"a shell":              usage(`"bush"`, `did you mean "bash"?`)("completion", "bush"),
 		"a flag":               usage("--nonsense")("status", "--nonsense"),
 		"a flag's value":       usage("--limit")("results", "--limit", "many"),
 		"an argument":          usage("takes no arguments", `"now"`)("status", "now"),
@@ -123,6 +126,9 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"output, no wait":      usage("--wait")("enqueue", file, "-o", "x"),
 		"a dry run that waits": usage("--dry-run")("enqueue", file, "--dry-run", "--wait"),
 		"a goal":               usage("--goal", "ordered")("enqueue", file, "--goal", "nonsense"),
+		"a deadline":           usage("--deadline", "24h or 7d")("enqueue", file, "--deadline", "tomorrow"),
+		"a tenant":             usage("--tenant", "lower-case")("enqueue", file, "--tenant", "A B"),
+		"a tenant's results":   usage("--tenant", "lower-case")("results", "--tenant", "A B"),
 		"a state":              usage("--state", "answered")("results", "--state", "nonsense"),
 		"republish what":       usage("--republish")("results", "--republish"),
 		"cancel what":          usage("one or more ids")("cancel"),

@@ -14,40 +14,53 @@ func CheckBody(body []byte) error {
 	if len(body) == 0 {
 		return errors.New("body: is empty; it must be an OpenAI chat-completions object")
 	}
+	if err := checkSize(body); err != nil {
+		return err
+	}
+	if err := checkJSON(body); err != nil {
+		return fmt.Errorf("body: %w", err)
+	}
+	return checkMembers(body)
+}
+
+func checkSize(body []byte) error {
 	if len(body) > MaxBodyBytes {
 		return fmt.Errorf("body: %d bytes, at most %d", len(body), MaxBodyBytes)
-	}
-	var seen struct {
-		Messages []json.RawMessage `json:"messages"`
-		Stream   bool              `json:"stream"`
-	}
-	if err := json.Unmarshal(body, &seen); err != nil {
-		return fmt.Errorf("body: %w", explainJSON(err))
-	}
-	if first := bytes.TrimLeft(body, " \t\r\n"); first[0] != '{' {
-		return errors.New("body: must be a JSON object")
-	}
-	if len(seen.Messages) == 0 {
-		return errors.New("body.messages: must be a list with at least one message")
-	}
-	if seen.Stream {
-		return errors.New("body.stream: a background job cannot stream; leave it out")
 	}
 	return nil
 }
 
-// explainJSON puts the field or the position into an error of encoding/json.
-func explainJSON(err error) error {
+// checkMembers looks for what CheckBody wants in a body that is valid JSON.
+func checkMembers(body []byte) error {
+	if first := bytes.TrimLeft(body, jsonSpace); first[0] != '{' {
+		return errors.New("body: must be a JSON object")
+	}
+	asked := false
+	for name, value := range members(body) {
+		switch string(name) {
+		case "messages":
+			asked = value[0] == '[' && bytes.TrimLeft(value[1:], jsonSpace)[0] != ']'
+		case "stream":
+			if value[0] != 'f' && value[0] != 'n' { // false or null
+				return errors.New("body.stream: a background job cannot stream; leave it out")
+			}
+		}
+	}
+	if !asked {
+		return errors.New("body.messages: must be a list with at least one message")
+	}
+	return nil
+}
+
+// checkJSON says where text stops being JSON, or nil.
+func checkJSON(text []byte) error {
+	if json.Valid(text) {
+		return nil
+	}
+	err := json.Unmarshal(text, new(json.RawMessage))
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		return fmt.Errorf("not JSON at byte %d: %w", syntax.Offset, err)
-	}
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		if kind.Field == "" {
-			return fmt.Errorf("must be a JSON object, not a %s", kind.Value)
-		}
-		return fmt.Errorf("%s: must not be a %s", kind.Field, kind.Value)
 	}
 	return err
 }

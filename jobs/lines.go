@@ -65,8 +65,9 @@ func (e *LineError) Unwrap() error { return e.Err }
 //
 // where method and url may be left out and the fields route, optimization_goal
 // (or goal), deadline (RFC 3339 or a duration), max_cost_usd, metadata and
-// tenant may stand beside them; or it is a chat-completions body by itself,
-// known by its "messages". Bodies are kept byte for byte.
+// tenant may stand beside them, and no other; or it is a chat-completions body
+// by itself, known by its "messages". Bodies are kept byte for byte, with all
+// that they hold.
 //
 // Every line gives a request or a *LineError, never neither, and reading goes
 // on behind a bad line. One line at most is held in memory, and beyond it about
@@ -116,11 +117,16 @@ func readLine(line []byte, opts *LineOptions, seen customIDs, number int) (Reque
 	if err != nil {
 		return Request{}, err
 	}
-	if err := request.Validate(); err != nil {
-		return Request{}, err
+	for _, check := range []error{request.checkFields(), checkSize(request.Body), checkMembers(request.Body)} {
+		if check != nil {
+			return Request{}, check
+		}
 	}
 	return request, seen.add(request.CustomID, number)
 }
+
+// fieldLetters are what the name of a field is made of where errors name one.
+const fieldLetters = "abcdefghijklmnopqrstuvwxyz_."
 
 // lineError places err on its line. Errors that begin with a field, as those of
 // Validate do, give it up to Field.
@@ -130,7 +136,7 @@ func lineError(number int, err error) *LineError {
 		return &LineError{Line: number, Err: unread.err, Fatal: true}
 	}
 	field, rest, found := strings.Cut(err.Error(), ": ")
-	if !found || strings.Trim(field, "abcdefghijklmnopqrstuvwxyz_.") != "" {
+	if !found || strings.Trim(field, fieldLetters) != "" {
 		return &LineError{Line: number, Err: err}
 	}
 	return &LineError{Line: number, Field: field, Err: errors.New(rest)}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -19,29 +21,34 @@ const (
 const maxCostUSD = 1e6
 
 // A line is what is read from one line of JSONL before it is known to be right.
-// Fields that it does not know are left alone, as other tools add their own.
 type line struct {
-	CustomID   *string         `json:"custom_id"`
-	Method     *string         `json:"method"`
-	URL        *string         `json:"url"`
-	Body       json.RawMessage `json:"body"`
-	Messages   presence        `json:"messages"`
-	Route      *string         `json:"route"`
-	Goal       *string         `json:"goal"`
-	LongGoal   *string         `json:"optimization_goal"`
-	Deadline   *string         `json:"deadline"`
-	MaxCostUSD *float64        `json:"max_cost_usd"`
-	Metadata   json.RawMessage `json:"metadata"`
-	Tenant     *string         `json:"tenant"`
+	customID, method, url, route, goal, longGoal, deadline, tenant *string
+	maxCostUSD                                                     *float64
+	metadata, body                                                 json.RawMessage
 }
 
-// presence notices that a field is there and keeps nothing of it.
-type presence bool
+type lineField struct {
+	name  string
+	value func(*line) any // where its value goes; nil: it is taken as it is
+}
 
-func (p *presence) UnmarshalJSON([]byte) error { *p = true; return nil }
+// lineFields are all that a line may have which is not itself the body.
+var lineFields = []lineField{
+	{"custom_id", func(l *line) any { return &l.customID }},
+	{"method", func(l *line) any { return &l.method }},
+	{"url", func(l *line) any { return &l.url }},
+	{"body", nil},
+	{"route", func(l *line) any { return &l.route }},
+	{"goal", func(l *line) any { return &l.goal }},
+	{"optimization_goal", func(l *line) any { return &l.longGoal }},
+	{"deadline", func(l *line) any { return &l.deadline }},
+	{"max_cost_usd", func(l *line) any { return &l.maxCostUSD }},
+	{"metadata", func(l *line) any { return &l.metadata }},
+	{"tenant", func(l *line) any { return &l.tenant }},
+}
 
-// parseLine makes a request of one line that is not blank. The request does not
-// share memory with it.
+// parseLine makes a request of one line that is not blank; what its body says
+// is still to be checked. The request does not share memory with the line.
 func parseLine(raw []byte, opts *LineOptions) (Request, error) {
 	l, err := decodeLine(raw)
 	if err != nil {
@@ -49,11 +56,11 @@ func parseLine(raw []byte, opts *LineOptions) (Request, error) {
 	}
 	request := Request{
 		Tenant:   opts.Tenant,
-		Goal:     text(l.Goal) + text(l.LongGoal),
-		CustomID: text(l.CustomID),
-		Body:     l.Body,
+		Goal:     text(l.goal) + text(l.longGoal),
+		CustomID: text(l.customID),
+		Body:     bytes.Clone(l.body),
 	}
-	model, err := bodyModel(l.Body)
+	model, err := bodyModel(l.body)
 	if err != nil {
 		return Request{}, err
 	}
@@ -74,7 +81,8 @@ func parseLine(raw []byte, opts *LineOptions) (Request, error) {
 }
 
 // decodeLine reads the fields around the body and finds the body, be it inside
-// the line or the line itself.
+// the line or the line itself. This is the one place where a line is checked to
+// be JSON.
 func decodeLine(raw []byte) (*line, error) {
 	if raw[0] == '[' {
 		return nil, errors.New("a JSON array where an object belongs: write one object per line, as `jq -c '.[]'` does")
@@ -82,52 +90,108 @@ func decodeLine(raw []byte) (*line, error) {
 	if !utf8.Valid(raw) {
 		return nil, errors.New("not UTF-8: convert the input, as `iconv -t UTF-8` does")
 	}
-	l := new(line)
-	if err := json.Unmarshal(raw, l); err != nil {
-		return nil, explainJSON(err)
+	if err := checkJSON(raw); err != nil {
+		return nil, err
 	}
-	switch {
-	case l.Body == nil && !bool(l.Messages):
-		return nil, errors.New(`body: is missing: a line is {"custom_id": "…", "body": {…}} or a chat-completions body with "messages"`)
-	case l.Body != nil && bool(l.Messages):
-		return nil, errors.New("messages: stands beside body; a line has one of them")
-	case l.Body == nil:
-		return l.bare(raw)
+	if raw[0] != '{' {
+		return nil, errors.New("must be a JSON object")
 	}
-	return l, nil
-}
-
-// bare takes the line itself for the body. Fields that are ours would then go to
-// the provider and mean nothing there, so they are refused.
-func (l *line) bare(raw []byte) (*line, error) {
-	ours := []struct {
-		name  string
-		given bool
-	}{
-		{"custom_id", l.CustomID != nil},
-		{"method", l.Method != nil},
-		{"url", l.URL != nil},
-		{"route", l.Route != nil},
-		{"goal", l.Goal != nil},
-		{"optimization_goal", l.LongGoal != nil},
-		{"deadline", l.Deadline != nil},
-		{"max_cost_usd", l.MaxCostUSD != nil},
-		{"tenant", l.Tenant != nil},
-	}
-	for _, field := range ours {
-		if field.given {
-			return nil, fmt.Errorf(`%s: stands inside the completion; write {%q: …, "body": {…}}`, field.name, field.name)
+	var l line
+	bare := false
+	for name, value := range members(raw) {
+		switch string(name) {
+		case "body":
+			l.body = value
+		case "messages":
+			bare = true
 		}
 	}
-	return &line{Body: bytes.Clone(raw)}, nil
+	switch {
+	case l.body == nil && !bare:
+		return nil, noBody(raw)
+	case l.body != nil && bare:
+		return nil, errors.New("messages: stands beside body; a line has one of them")
+	case bare:
+		l.body = raw
+		return &l, refuseOurs(raw)
+	}
+	return &l, l.read(raw)
+}
+
+// refuseOurs looks for fields of ours in a line that is itself the body: they
+// would go to the provider and mean nothing there. Metadata is OpenAI's, too.
+func refuseOurs(body []byte) error {
+	for name := range members(body) {
+		for _, field := range lineFields {
+			if string(name) == field.name && field.name != "metadata" {
+				return fmt.Errorf(`%s: stands inside the completion; write {%q: …, "body": {…}}`, name, name)
+			}
+		}
+	}
+	return nil
+}
+
+// noBody says why a line has no body: one may be there under another name.
+func noBody(raw []byte) error {
+	for name := range members(raw) {
+		if near := Nearest(string(name), []string{"body", "messages"}); near != "" {
+			return unknownField(name, near)
+		}
+	}
+	return errors.New(`body: is missing: a line is {"custom_id": "…", "body": {…}} or a chat-completions body with "messages"`)
+}
+
+// read takes the fields beside the body, each once.
+func (l *line) read(raw []byte) error {
+	seen := 0 // a bit for each of lineFields
+	for name, value := range members(raw) {
+		at := slices.IndexFunc(lineFields, func(f lineField) bool { return f.name == string(name) })
+		if at < 0 {
+			return unknownField(name, Nearest(string(name), lineFieldNames()))
+		}
+		if seen&(1<<at) != 0 {
+			return fmt.Errorf("%s: stands twice; leave one of them out", name)
+		}
+		if seen |= 1 << at; lineFields[at].value == nil {
+			continue
+		}
+		var kind *json.UnmarshalTypeError
+		if err := json.Unmarshal(value, lineFields[at].value(l)); errors.As(err, &kind) {
+			return fmt.Errorf("%s: must not be a %s", name, kind.Value)
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// unknownField refuses what would be lost without a word, and says what was
+// meant if that is near.
+func unknownField(name []byte, near string) error {
+	shown := string(name)
+	if shown == "" || strings.Trim(shown, fieldLetters) != "" {
+		shown = fmt.Sprintf("%.80q", name)
+	}
+	if near != "" {
+		return fmt.Errorf("%s: unknown field; did you mean %q?", shown, near)
+	}
+	return fmt.Errorf("%s: unknown field; a line has %s, and what the provider is to read belongs into its body", shown, strings.Join(lineFieldNames(), ", "))
+}
+
+func lineFieldNames() []string {
+	names := make([]string, len(lineFields))
+	for i, field := range lineFields {
+		names[i] = field.name
+	}
+	return names
 }
 
 func (l *line) checkEnvelope() error {
-	if l.Method != nil && *l.Method != lineMethod {
-		return fmt.Errorf("method: %.80q, but only %q can be asked for", *l.Method, lineMethod)
+	if l.method != nil && *l.method != lineMethod {
+		return fmt.Errorf("method: %.80q, but only %q can be asked for", *l.method, lineMethod)
 	}
-	if l.URL != nil && *l.URL != lineURL {
-		return fmt.Errorf("url: %.80q, but only %q can be asked for", *l.URL, lineURL)
+	if l.url != nil && *l.url != lineURL {
+		return fmt.Errorf("url: %.80q, but only %q can be asked for", *l.url, lineURL)
 	}
 	return nil
 }
@@ -137,15 +201,15 @@ func (l *line) checkEnvelope() error {
 func (l *line) takeRoute(r *Request, model string, opts *LineOptions) error {
 	claimed := false
 	switch {
-	case l.Route != nil:
-		r.Route = *l.Route
+	case l.route != nil:
+		r.Route = *l.route
 	case opts.Routes != nil:
 		r.Route, claimed = opts.Routes(model)
 	}
-	if l.Route == nil && !claimed {
+	if l.route == nil && !claimed {
 		r.Route = opts.DefaultRoute
 	}
-	if l.Route == nil && r.Route == "" {
+	if l.route == nil && r.Route == "" {
 		return fmt.Errorf("route: none is named and none claims the model %.80q; name one", model)
 	}
 	if opts.KnownRoute != nil && !opts.KnownRoute(r.Route) {
@@ -156,20 +220,20 @@ func (l *line) takeRoute(r *Request, model string, opts *LineOptions) error {
 
 func (l *line) takeTenant(r *Request) error {
 	switch {
-	case l.Tenant == nil:
+	case l.tenant == nil:
 		return nil
-	case r.Tenant != "" && *l.Tenant != r.Tenant:
-		return fmt.Errorf("tenant: %.80q, but these requests are of %q; leave it out", *l.Tenant, r.Tenant)
+	case r.Tenant != "" && *l.tenant != r.Tenant:
+		return fmt.Errorf("tenant: %.80q, but these requests are of %q; leave it out", *l.tenant, r.Tenant)
 	}
-	r.Tenant = *l.Tenant
+	r.Tenant = *l.tenant
 	return nil
 }
 
 func (l *line) takeGoal(opts *LineOptions) error {
-	if l.Goal != nil && l.LongGoal != nil {
+	if l.goal != nil && l.longGoal != nil {
 		return errors.New("goal: stands beside optimization_goal; a line has one of them")
 	}
-	if goal := text(l.Goal) + text(l.LongGoal); goal != "" && opts.KnownGoal != nil && !opts.KnownGoal(goal) {
+	if goal := text(l.goal) + text(l.longGoal); goal != "" && opts.KnownGoal != nil && !opts.KnownGoal(goal) {
 		return fmt.Errorf("optimization_goal: there is no goal %.80q", goal)
 	}
 	return nil
@@ -177,7 +241,7 @@ func (l *line) takeGoal(opts *LineOptions) error {
 
 func (l *line) takeDeadline(r *Request, opts *LineOptions) error {
 	now := opts.Now()
-	if l.Deadline == nil {
+	if l.deadline == nil {
 		if opts.Deadline != nil {
 			if span := opts.Deadline(r.Route); span > 0 {
 				r.Deadline = now.Add(span)
@@ -185,17 +249,17 @@ func (l *line) takeDeadline(r *Request, opts *LineOptions) error {
 		}
 		return nil
 	}
-	if at, err := time.Parse(time.RFC3339, *l.Deadline); err == nil {
+	if at, err := time.Parse(time.RFC3339, *l.deadline); err == nil {
 		r.Deadline = at
 	} else {
-		span, err := ParseDuration(*l.Deadline)
+		span, err := ParseDuration(*l.deadline)
 		if err != nil {
-			return fmt.Errorf("deadline: %.80q is neither a time like 2031-01-31T18:00:00Z nor a duration like 24h or 7d", *l.Deadline)
+			return fmt.Errorf("deadline: %.80q is neither a time like 2031-01-31T18:00:00Z nor a duration like 24h or 7d", *l.deadline)
 		}
 		r.Deadline = now.Add(span)
 	}
 	if !r.Deadline.After(now) {
-		return fmt.Errorf("deadline: %.80q has passed; give a later one or none", *l.Deadline)
+		return fmt.Errorf("deadline: %.80q has passed; give a later one or none", *l.deadline)
 	}
 	return nil
 }
@@ -203,50 +267,37 @@ func (l *line) takeDeadline(r *Request, opts *LineOptions) error {
 // takeMaxCost refuses a limit that would round to nothing, since a request's
 // zero means that there is none.
 func (l *line) takeMaxCost(r *Request) error {
-	if l.MaxCostUSD == nil {
+	if l.maxCostUSD == nil {
 		return nil
 	}
-	if *l.MaxCostUSD > maxCostUSD || *l.MaxCostUSD < 1e-6 {
-		return fmt.Errorf("max_cost_usd: %g must lie between 0.000001 and %.0f dollars; leave it out for no limit", *l.MaxCostUSD, maxCostUSD)
+	if *l.maxCostUSD > maxCostUSD || *l.maxCostUSD < 1e-6 {
+		return fmt.Errorf("max_cost_usd: %g must lie between 0.000001 and %.0f dollars; leave it out for no limit", *l.maxCostUSD, maxCostUSD)
 	}
-	r.MaxCost = USD(*l.MaxCostUSD)
+	r.MaxCost = USD(*l.maxCostUSD)
 	return nil
 }
 
 func (l *line) takeMetadata(r *Request) error {
-	if l.Metadata == nil {
+	if l.metadata == nil {
 		return nil
 	}
-	if err := json.Unmarshal(l.Metadata, &r.Metadata); err != nil {
+	if err := json.Unmarshal(l.metadata, &r.Metadata); err != nil {
 		return errors.New("metadata: must be an object whose values are strings")
 	}
 	return nil
 }
 
 // bodyModel finds the model that a body of valid JSON names; empty: it names
-// none. It stops reading there, as the model mostly comes first and the messages
-// are long. A body that is no object at all is left to CheckBody.
+// none, or is no object at all.
 func bodyModel(body []byte) (string, error) {
-	in := json.NewDecoder(bytes.NewReader(body))
-	if start, err := in.Token(); err != nil || start != json.Delim('{') {
-		return "", nil
-	}
-	for in.More() {
-		key, err := in.Token()
-		if err != nil {
-			return "", fmt.Errorf("body: %w", err)
-		}
-		if key != "model" {
-			if err := in.Decode(new(presence)); err != nil {
-				return "", fmt.Errorf("body: %w", err)
+	for name, value := range members(body) {
+		if string(name) == "model" {
+			var model *string
+			if err := json.Unmarshal(value, &model); err != nil {
+				return "", errors.New("body.model: must be a string")
 			}
-			continue
+			return text(model), nil
 		}
-		var model *string
-		if err := in.Decode(&model); err != nil {
-			return "", errors.New("body.model: must be a string")
-		}
-		return text(model), nil
 	}
 	return "", nil
 }

@@ -66,7 +66,7 @@ func TestReadLines(t *testing.T) {
 		"a bare body":                     {smallBody, Request{Route: "summaries", Deadline: lineNow.Add(24 * time.Hour), Body: []byte(smallBody)}},
 		"a bare body of no route's model": {oddBody, Request{Route: "labels", Body: []byte(oddBody)}},
 		"a batch line": {
-			`{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":` + oddBody + `,"other":[1]}`,
+			`{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":` + oddBody + `}`,
 			Request{Route: "labels", CustomID: "a", Body: []byte(oddBody)},
 		},
 		"a batch line with all of ours": {
@@ -80,6 +80,14 @@ func TestReadLines(t *testing.T) {
 		"a short goal and a deadline in days": {
 			`{"goal":"ordered","deadline":"7d","body":` + oddBody + `}`,
 			Request{Route: "labels", Goal: "ordered", Deadline: lineNow.Add(7 * 24 * time.Hour), Body: []byte(oddBody)},
+		},
+		"a bare body's unknown fields are the provider's": {
+			`{"messages":[{}],"extra":[1],"Body":{},"custom-id":"a"}`,
+			Request{Route: "labels", Body: []byte(`{"messages":[{}],"extra":[1],"Body":{},"custom-id":"a"}`)},
+		},
+		"a field whose name has escapes": {
+			`{"custom\u005fid":"a","b\u006fdy":` + oddBody + `}`,
+			Request{Route: "labels", CustomID: "a", Body: []byte(oddBody)},
 		},
 		"a bare body's own metadata is the provider's": {
 			`{"metadata":{"n":1},"messages":[{}]}`,
@@ -108,13 +116,13 @@ func TestReadLinesSaysWhatIsWrong(t *testing.T) {
 	with := func(field string) string { return "{" + field + `,"body":` + smallBody + "}" }
 	cases := map[string]struct{ line, field, says string }{
 		"not JSON":              {`{"custom_id":`, "", "not JSON at byte 13"},
-		"not an object":         {`"text"`, "", "must be a JSON object, not a string"},
+		"not an object":         {`"text"`, "", "must be a JSON object"},
 		"an array":              {`[` + smallBody + `]`, "", "one object per line"},
 		"not UTF-8":             {"{\"messages\":[\"\xff\"]}", "", "not UTF-8"},
 		"nothing":               {`{"custom_id":"a"}`, "body", "is missing"},
 		"two bodies":            {`{"messages":[{}],"body":{}}`, "messages", "beside body"},
 		"null for a body":       {`{"body":null}`, "body", "must be a JSON object"},
-		"a body of text":        {`{"body":"x"}`, "body", "must be a JSON object, not a string"},
+		"a body of text":        {`{"body":"x"}`, "body", "must be a JSON object"},
 		"no messages":           {`{"body":{"model":"m"}}`, "body.messages", "at least one"},
 		"null for messages":     {`{"messages":null}`, "body.messages", "at least one"},
 		"streaming":             {`{"body":{"messages":[{}],"stream":true}}`, "body.stream", "cannot stream"},
@@ -136,6 +144,15 @@ func TestReadLinesSaysWhatIsWrong(t *testing.T) {
 		"metadata of numbers":   {with(`"metadata":{"n":1}`), "metadata", "values are strings"},
 		"metadata with a NUL":   {with(`"metadata":{"n":"\u0000"}`), "metadata", "NUL"},
 		"a tenant of two words": {with(`"tenant":"a b"`), "tenant", "is not a name"},
+		"an unknown field":      {with(`"extra":1`), "extra", "unknown field; a line has custom_id, method, url, body, route, "},
+		"a typing error":        {with(`"dead_line":"7d"`), "dead_line", `did you mean "deadline"?`},
+		"another case":          {with(`"Custom_ID":"a"`), "", `"Custom_ID": unknown field; did you mean "custom_id"?`},
+		"a name of nothing":     {with(`"":1`), "", `"": unknown field`},
+		"the provider's field":  {with(`"temperature":0`), "temperature", "belongs into its body"},
+		"a misspelt body":       {`{"custom_id":"a","Body":` + smallBody + `}`, "", `"Body": unknown field; did you mean "body"?`},
+		"misspelt messages":     {`{"model":"small","mesages":[{}]}`, "mesages", `did you mean "messages"?`},
+		"a field twice":         {with(`"custom_id":"a","custom_id":"b"`), "custom_id", "stands twice"},
+		"two bodies in a line":  {with(`"body":{}`), "body", "stands twice"},
 		"ours in a bare body":   {`{"custom_id":"a","messages":[{}]}`, "custom_id", `write {"custom_id": …, "body": {…}}`},
 	}
 	for name, c := range cases {

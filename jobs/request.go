@@ -70,6 +70,14 @@ func CheckName(name string) error {
 // at the request alone: whether its route exists is for the caller, who knows
 // the routes.
 func (r *Request) Validate() error {
+	if err := r.checkFields(); err != nil {
+		return err
+	}
+	return CheckBody(r.Body)
+}
+
+// checkFields is Validate but for the body.
+func (r *Request) checkFields() error {
 	if err := CheckName(r.Route); err != nil {
 		return fmt.Errorf("route: %w", err)
 	}
@@ -87,10 +95,7 @@ func (r *Request) Validate() error {
 	if r.MaxCost < 0 {
 		return fmt.Errorf("max_cost: %s is below zero", r.MaxCost)
 	}
-	if err := checkMetadata(r.Metadata); err != nil {
-		return err
-	}
-	return CheckBody(r.Body)
+	return checkMetadata(r.Metadata)
 }
 
 func checkMetadata(pairs map[string]string) error {

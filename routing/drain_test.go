@@ -43,6 +43,8 @@ func drainMore() []drainScene {
 		{name: "only the announced limit", lastGood: none, most: 1.10, capacity: announced},
 		{name: "only a configured limit", lastGood: none, most: 1.10, capacity: reduced(1), limits: jobs.Limits{RequestsPerMinute: 60 * mu}},
 		{name: "the last day was quiet", lastGood: 20, most: 1.15, capacity: reduced(1)},
+		{name: "a quiet day, a configured limit", lastGood: 20, most: 1.10, capacity: reduced(1), limits: jobs.Limits{RequestsPerMinute: 60 * mu}},
+		{name: "a quiet day, and a limit too high", lastGood: 20, most: 1.10, capacity: simulator.Capacity{PerSecond: mu, Melts: true}, limits: jobs.Limits{RequestsPerMinute: 600 * mu}},
 		{name: "it comes back with a twentieth", most: 1.10, capacity: cold(0.05, false)},
 		{name: "with a twentieth, and melts", most: 1.10, capacity: cold(0.05, true)},
 		{name: "grown, and melts", most: 1.10, capacity: simulator.Capacity{PerSecond: mu, Factor: 1.5, Melts: true}},
@@ -54,6 +56,11 @@ func drainMore() []drainScene {
 		{name: "waits in whole seconds: reduced", most: 1.10, capacity: simulator.Capacity{PerSecond: mu, Factor: 0.6, RetryAfter: simulator.RetrySeconds}},
 		{name: "waits in whole seconds: grown", most: 1.10, capacity: simulator.Capacity{PerSecond: mu, Factor: 1.5, RetryAfter: simulator.RetrySeconds}},
 		{name: "does not say how long: reduced", most: 1.10, capacity: simulator.Capacity{PerSecond: mu, Factor: 0.6, RetryAfter: simulator.RetryNone}},
+		{name: "refusals take seconds", slowNo: true, slow: true, most: 1.10, limited: 0.08, capacity: reduced(1)},
+		{name: "refusals take seconds: reduced", slowNo: true, slow: true, most: 1.15, limited: 0.09, capacity: reduced(0.6)},
+		{name: "counts by the minute", window: time.Minute, most: 1.10, capacity: reduced(1)},
+		{name: "counts by the minute, silent", window: time.Minute, most: 1.10, capacity: simulator.Capacity{PerSecond: mu, RetryAfter: simulator.RetryNone}},
+		{name: "counts by the second, silent", window: time.Second, most: 1.20, capacity: simulator.Capacity{PerSecond: mu, RetryAfter: simulator.RetryNone}},
 		{name: "tokens are the limit", most: 1.10, capacity: simulator.Capacity{PerSecond: mu}, tokens: 1000, limits: jobs.Limits{TokensPerMinute: 1000 * mu * 60}},
 	}
 }

@@ -14,7 +14,9 @@ import (
 type drainScene struct {
 	name     string
 	capacity simulator.Capacity
-	burst    float64 // in seconds, that it takes at once; zero: one
+	burst    float64       // in seconds, that it takes at once; zero: one
+	window   time.Duration // it counts by windows, each with its whole limit; zero: it fills evenly
+	slowNo   bool          // refusals take seconds, too
 	workers  int
 	backlog  int
 	arrivals float64 // a second
@@ -139,7 +141,7 @@ func newDrainWorld(scene drainScene, seed uint64) *drainWorld {
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	w := &drainWorld{drainScene: scene, began: began, now: began, random: rand.New(rand.NewPCG(seed, 1)), backlog: scene.backlog}
 	w.drained.lastGood = scene.lastGood
-	w.provider = drainProvider{Capacity: scene.capacity, burst: cmp.Or(scene.burst, 1), level: 1, at: began.Add(-time.Minute)}
+	w.provider = drainProvider{Capacity: scene.capacity, burst: cmp.Or(scene.burst, 1), window: scene.window, level: 1, at: began.Add(-time.Minute)}
 	clock := func() time.Time { return w.now }
 	probe := began.Add(time.Duration(w.random.Float64() * float64(time.Second)))
 	for i := range scene.workers {
@@ -257,10 +259,12 @@ func (w *drainWorker) call(permit Permit, paced bool) {
 		if w.slow {
 			latency = time.Duration(6 * math.Exp(0.6*w.random.NormFloat64()) * float64(time.Second))
 		}
+	} else if w.slowNo {
+		latency = time.Duration((2 + 2*w.random.Float64()) * float64(time.Second))
 	} else if w.slow {
 		latency = time.Duration((0.15 + 0.2*w.random.Float64()) * float64(time.Second))
 	}
-	end.tokens = w.tokens
+	end.tokens, end.latency = w.tokens, latency
 	if left := w.backlog; end.class == jobs.OK && left <= 5 && w.took == 0 && w.now.Sub(w.began) > 5*time.Second {
 		w.took = w.now.Sub(w.success)
 	}
@@ -341,6 +345,7 @@ func (w *drainWorker) beat() {
 type drainProvider struct {
 	simulator.Capacity
 	burst     float64
+	window    time.Duration
 	level     float64
 	at        time.Time
 	offered   float64
@@ -349,7 +354,11 @@ type drainProvider struct {
 
 func (p *drainProvider) answer(now time.Time, since time.Duration) (paceEnd, time.Duration) {
 	rate := p.At(since)
-	p.level = min(max(1, rate*p.burst), p.level+now.Sub(p.at).Seconds()*rate)
+	if p.window == 0 {
+		p.level = min(max(1, rate*p.burst), p.level+now.Sub(p.at).Seconds()*rate)
+	} else if !now.Truncate(p.window).Equal(p.at.Truncate(p.window)) {
+		p.level = rate * p.window.Seconds()
+	}
 	p.offered = p.offered*math.Exp(-max(0, now.Sub(p.offeredAt).Seconds())/2) + 0.5
 	p.at, p.offeredAt = now, now
 	end := paceEnd{class: jobs.OK}
@@ -365,6 +374,9 @@ func (p *drainProvider) answer(now time.Time, since time.Duration) (paceEnd, tim
 	case p.level < 1:
 		end.class = jobs.Rate
 		end.retryAfter = p.wait(time.Duration(math.Ceil((1 - p.level) / rate * float64(time.Second))))
+		if p.window > 0 {
+			end.retryAfter = p.wait(now.Truncate(p.window).Add(p.window).Sub(now))
+		}
 	default:
 		p.level--
 	}

@@ -94,6 +94,7 @@ type paceEnd struct {
 	class      jobs.Class
 	tokens     int           // that were taken for it
 	usage      jobs.Usage    // zero: not known
+	latency    time.Duration // from when it was taken
 	retryAfter time.Duration // that the provider asked for; zero: it did not
 	allowance  jobs.Allowance
 }
@@ -108,7 +109,7 @@ func (p *pace) done(end paceEnd) {
 	p.limit(end.allowance)
 	switch {
 	case end.class == jobs.Rate:
-		p.refused(end.retryAfter)
+		p.refused(end.latency, end.retryAfter)
 	case end.class.Answered():
 		p.answered()
 	case end.class.Trips():
@@ -160,8 +161,8 @@ const (
 
 // refused cuts the rate, and pauses for as long as the provider asked. One that
 // refuses everything and asks for nothing gets a pause, too. It requires mu.
-func (p *pace) refused(retryAfter time.Duration) {
-	if p.law.refuse(p.clock.at) {
+func (p *pace) refused(latency, retryAfter time.Duration) {
+	if p.law.refuse(p.clock.at, latency) {
 		p.requests.empty()
 		p.rerate()
 	}

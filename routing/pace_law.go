@@ -8,8 +8,8 @@ import (
 // The law of a pace, in shares of a rate and per second.
 const (
 	rampFrom  = 0.5  // of the last good rate: where a ramp begins
-	rampBy    = 1.5  // up to the last good rate
-	rampOnBy  = 1.25 // beyond it, where nobody has been
+	rampBy    = 1.5  // up to the last good rate, or to the limit
+	rampOnBy  = 1.25 // beyond, where nobody has been and nobody says that one may
 	cutRate   = 0.95 // of the rate, by a 429 …
 	cutGood   = 0.98 // … and of what is accepted
 	regain    = 0.25 // of the gap to the ceiling
@@ -24,47 +24,51 @@ const (
 	quickTrip  = 10 * time.Second // after a ramp began: it began too high
 	usedFrom   = 0.75             // of the rate: a second that used less proves nothing
 	goodBlend  = 0.5              // the weight of the latest second
-	lastlyKept = 0.8              // of what was accepted lately, from second to second
+	latelyKept = 0.7              // of what was accepted lately, from second to second
 )
 
 // A paceLaw says how many calls a second may go out. Requires external locking.
 //
-//	           nothing is known, no limit and no history
-//	endless ────────────────────────┐
-//	                                │ a 429
-//	ramp ──── a 429 ──────────────> v
-//	 ^  half of the last good     near the ceiling:
-//	 │  rate, ×1.5 each second,     the rate is cut to 0.98 of what is accepted,
-//	 │  beyond it ×1.25             gains a quarter of what it lost each second,
-//	 │                              then probes: slowly at first, faster the
-//	 └── a probe was answered ──    longer nobody objects
+//	               a limit is learned
+//	endless ───────────────────────────> ramp <──────────────── a probe was answered
+//	  no limit and no history:             │  half of the last good rate,
+//	  only places hold back                │  ×1.5 each second up to it,
+//	  │                                    │  or to the limit, ×1.25 beyond
+//	  │ a 429                              │ a 429
+//	  └──────────────────> cut <───────────┘
+//	                        │ ^   to 0.98 of what is accepted; that is the ceiling
+//	                        v │
+//	                     regain   a quarter of the gap each second, then
+//	                     probe    beyond: the faster, the longer nobody objects
 //
-// Only a 429 cuts, at most once a second: what is accepted of what is sent while
-// some is refused is the capacity itself, so the cut needs no halving. Only
-// seconds in which the rate was used let it grow, and only those and refused ones
-// say what is accepted: little demand is no evidence of anything.
+// Only a 429 cuts, and at most once a second: what is accepted while some is
+// refused is the capacity itself, so there is no need to halve. Only a second in
+// which the rate was used lets it grow, and only that and a refused one say what
+// is accepted: little demand proves nothing.
 //
 // In simulation (TestDrain) this drains a backlog within 0.99–1.08 of the optimum.
-// What it does otherwise than the first law that was simulated, and why:
+// What differs from the law that was simulated first, and why:
 //
-//   - the ramp goes on above the last good rate at ×1.25, not ×1.02: when the
-//     last day had little work, that rate is what was asked and not what there is
-//     (1.08 instead of 1.6 of the optimum); ×1.5 gains little, and meets a
-//     provider that saves up unused capacity at twice what it can do;
-//   - probing grows with the square of the time: a capacity that starts at a
-//     twentieth and grows steadily is followed at 1.00 of the optimum instead of
-//     1.57, and a steady one is not asked more often;
-//   - the ceiling is what was accepted, not a twentieth above it: as fast, and
-//     fewer 429s;
-//   - a 429 before a whole second was measured only halves, and a ramp that ends
-//     in a trip within ten seconds makes the next one begin at half of it: a
-//     provider that melts is not melted again and again.
+//   - Above the last good rate, where no limit is known, the ramp goes on at ×1.25
+//     and not at ×1.02: if the last day was quiet, that rate is what was asked and not what there is (1.08 of the
+//     optimum instead of 1.71). At ×1.5 it passes a capacity by so much that what
+//     it learns there is less true (1.13 instead of 1.07 without a burst).
+//   - Probing grows with the square of the time: a capacity that begins with a
+//     twentieth and grows evenly is followed (1.01 instead of 1.57).
+//   - A second in which more was refused says more of the capacity: a rate that is
+//     far above it comes down in fewer steps.
+//   - A call that went out before the latest cut does not cut again: where refusals
+//     take seconds, they would cut for what is over (1.04 instead of 1.63).
+//   - The ceiling is what was accepted, not a twentieth more: as fast, fewer 429s.
+//   - A 429 before a whole second was measured only halves; a ramp that ends in a
+//     trip within ten seconds lets the next begin at half of it, so that a provider
+//     that melts is not melted again and again.
 type paceLaw struct {
 	rate     float64 // calls a second; +Inf: nothing holds back
 	limit    float64 // what it never passes; +Inf: none is known
 	lastGood float64 // this worker's share of the best rate of the fleet; zero: not known
 
-	goal    float64       // how far the ramp knows its way; +Inf: nobody has been anywhere
+	goal    float64       // how far somebody has been; +Inf: nobody was anywhere
 	ceiling float64       // where it was refused; zero: it was not, it ramps
 	cutAt   time.Duration // of the latest cut
 	good    float64       // calls a second that are accepted, of seconds that prove it; zero: not measured
@@ -120,13 +124,13 @@ func (l *paceLaw) catchUp(at time.Duration) {
 	}
 	l.step()
 	l.second += over * time.Second
-	l.lately *= math.Pow(lastlyKept, float64(over-1)) // in the others there was nothing
+	l.lately *= math.Pow(latelyKept, float64(over-1)) // in the others there was nothing
 }
 
 // step ends the second under way.
 func (l *paceLaw) step() {
 	accepted := float64(max(0, l.sent-l.refused))
-	l.lately += (1 - lastlyKept) * (accepted - l.lately)
+	l.lately += (1 - latelyKept) * (accepted - l.lately)
 	l.best = max(l.best, l.lately)
 	asked := float64(l.sent)
 	if l.pressed {
@@ -147,9 +151,13 @@ func (l *paceLaw) step() {
 }
 
 func (l *paceLaw) grow() {
+	goal := l.goal
+	if l.limited() {
+		goal = l.limit
+	}
 	switch {
-	case l.ceiling == 0 && l.rate < l.goal:
-		l.rate = min(l.rate*rampBy, max(l.goal, l.rate*rampOnBy))
+	case l.ceiling == 0 && l.rate < goal:
+		l.rate = min(l.rate*rampBy, max(goal, l.rate*rampOnBy))
 	case l.ceiling == 0:
 		l.rate *= rampOnBy
 	case l.rate < cutGood*l.ceiling:
@@ -161,10 +169,11 @@ func (l *paceLaw) grow() {
 	l.rate = min(l.rate, l.limit)
 }
 
-// refuse hears of a 429, and tells whether the rate was cut.
-func (l *paceLaw) refuse(at time.Duration) bool {
+// refuse hears of a 429, and tells whether the rate was cut. A call that went out
+// before the latest cut says nothing of the rate since.
+func (l *paceLaw) refuse(at, latency time.Duration) bool {
 	l.refused++
-	if at-l.cutAt < time.Second {
+	if at-max(latency, time.Second) < l.cutAt {
 		return false
 	}
 	l.cutAt = at

@@ -212,3 +212,13 @@ func TestBusyTargetIsNotPassedOver(t *testing.T) {
 	s.targets["a"].pace.refund(0)
 	s.free("a").routes(1).to("a")
 }
+
+// A request that fits only a busy target must not stand before those that fit
+// another.
+func TestWhoFitsOnlyABusyTargetWaitsOnItsOwn(t *testing.T) {
+	t.Parallel()
+	s := priced(t, 100, 1)
+	s.request.MaxCost = jobs.USD(0.01) // b only
+	s.targets["b"].pace.places.most = 1
+	s.fill("b", 1).tries().waits(againMin).because("calls at once are out").flows(All).routes(1).to("a")
+}

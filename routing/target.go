@@ -13,11 +13,12 @@ type target struct {
 	*jobs.Target
 	circuit *Circuit
 	pace    *pace
+	tokens  *calibration
 }
 
 func newTarget(t *jobs.Target, config Config) *target {
 	random := rand.New(rand.NewPCG(config.Seed, hash(t.Name)+1))
-	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random)}
+	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random), tokens: &calibration{}}
 	made.circuit.onTurn = func(closed bool) {
 		if closed {
 			made.pace.recovered()
@@ -33,7 +34,8 @@ func newTarget(t *jobs.Target, config Config) *target {
 type place struct {
 	target *target
 	permit Permit
-	tokens int  // that the call is expected to use
+	guess  int  // the tokens that the call was thought to use
+	tokens int  // the same, corrected by what calls really use
 	paced  bool // the pace counts it
 }
 
@@ -44,16 +46,17 @@ type wait struct {
 	reason string    // as a person reads it
 }
 
-// admit takes a place for a call, without waiting: first of the pace, then the
-// permit, so that what the pace says no to holds no probe.
-func (t *target) admit(tokens int) (p place, no wait) {
+// admit takes a place for a call that is thought to use so many tokens, without
+// waiting: first of the pace, then the permit, so that what the pace says no to
+// holds no probe.
+func (t *target) admit(guess int) (p place, no wait) {
 	ready, _ := t.circuit.readiness()
 	if ready == Shut {
 		return place{}, t.shut()
 	}
-	p = place{target: t, tokens: tokens}
+	p = place{target: t, guess: guess, tokens: t.tokens.correct(guess)}
 	if ready == Flowing {
-		ok, again, reason := t.pace.take(tokens)
+		ok, again, reason := t.pace.take(p.tokens)
 		if !ok {
 			return place{}, wait{paced: true, until: again, reason: reason}
 		}
@@ -69,7 +72,7 @@ func (t *target) admit(tokens int) (p place, no wait) {
 		p.refund()
 	case !p.paced: // it closed between the two looks
 		p.leave()
-		return t.admit(tokens)
+		return t.admit(guess)
 	}
 	return p, wait{}
 }
@@ -102,6 +105,9 @@ func (p *place) leave() {
 // called tells the pace how a call ended.
 func (p *place) called(end paceEnd) {
 	end.tokens = p.tokens
+	if end.class == jobs.OK {
+		p.target.tokens.learn(p.guess, end.usage.Input+end.usage.Output)
+	}
 	if !p.paced {
 		p.target.pace.heard(end)
 		return

@@ -27,7 +27,8 @@ type try struct {
 	trace   jobs.Trace // of this one
 	last    *jobs.Error
 	fit     fit
-	tokens  int // that a call is expected to use
+	tokens  int  // that a call is expected to use
+	picky   bool // a target was passed over that others may be sent to
 }
 
 func newTry(router *Router, ranked []*target, request *jobs.Request, history jobs.Trace) *try {
@@ -45,6 +46,7 @@ func (t *try) seek(into *place) *jobs.Outcome {
 		t.next++
 		if reason := t.unfit(target); reason != "" {
 			t.skip(target, reason, time.Time{})
+			t.picky = true
 			continue
 		}
 		found, no := target.admit(t.tokens)
@@ -66,10 +68,14 @@ func (t *try) skip(target *target, reason string, until time.Time) {
 }
 
 // paced is the outcome of a request that waits for its turn at a target that is
-// in order: not a reason to pay the next one.
+// in order: not a reason to pay the next one. It holds for others of the route,
+// too, unless they may be sent elsewhere before.
 func (t *try) paced(target *target, no wait) *jobs.Outcome {
 	t.skip(target, no.reason, no.until)
-	return &jobs.Outcome{Verdict: jobs.Blocked, Held: true, Err: t.last, Until: no.until, Reason: target.Name + ": " + no.reason, Trace: t.trace}
+	if t.picky && no.until.IsZero() {
+		no.until = t.router.now().Add(againMin)
+	}
+	return &jobs.Outcome{Verdict: jobs.Blocked, Held: !t.picky, Err: t.last, Until: no.until, Reason: target.Name + ": " + no.reason, Trace: t.trace}
 }
 
 // call makes one call and tells the circuit and the pace. It returns the answer

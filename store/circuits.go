@@ -79,7 +79,7 @@ func (s *Store) ShareCircuits(ctx context.Context, worker string, circuits []job
 	var batch pgx.Batch
 	batch.Queue(shareCircuits, args...)
 	batch.Queue(coolCircuits, args...)
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return tx.SendBatch(ctx, &batch).Close() })
+	err := s.within(ctx, silence, func(tx pgx.Tx) error { return tx.SendBatch(ctx, &batch).Close() })
 	if err != nil {
 		return fmt.Errorf("sharing %d circuits: %w", len(circuits), err)
 	}

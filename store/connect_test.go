@@ -57,6 +57,9 @@ func TestConnectSaysWhereAndWhatToDo(t *testing.T) {
 					t.Errorf("%q does not say %q", err, want)
 				}
 			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("%q has more than one line", err)
+			}
 			if strings.Contains(err.Error(), password) {
 				t.Errorf("%q tells the password", err)
 			}

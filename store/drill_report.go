@@ -50,14 +50,25 @@ func (s *Store) Drilled(ctx context.Context, target, code string, began, ended t
 }
 
 const backlog = `/* tidegate: backlog */
-SELECT count(*) FROM tidegate.river_job WHERE queue = ANY ($1) AND finalized_at IS NULL`
+SELECT count(*) FROM tidegate.river_job WHERE queue = ANY ($1) AND id <= $2 AND finalized_at IS NULL`
 
-// Backlog counts the jobs of routes that have not ended: those that wait and
-// those that a worker has in hand.
-func (s *Store) Backlog(ctx context.Context, routes []string) (int, error) {
+// Backlog counts the jobs of routes, up to one of them, that have not ended: those
+// that wait and those that a worker has in hand.
+func (s *Store) Backlog(ctx context.Context, routes []string, last int64) (int, error) {
 	var n int
-	if err := s.pool.QueryRow(ctx, backlog, routes).Scan(&n); err != nil {
+	if err := s.pool.QueryRow(ctx, backlog, routes, last).Scan(&n); err != nil {
 		return 0, fmt.Errorf("counting the backlog: %w", err)
 	}
 	return n, nil
+}
+
+const lastJob = `/* tidegate: last job */ SELECT coalesce(max(id), 0) FROM tidegate.river_job`
+
+// LastJob is the job that was enqueued last, on whatever route.
+func (s *Store) LastJob(ctx context.Context) (int64, error) {
+	var id int64
+	if err := s.pool.QueryRow(ctx, lastJob).Scan(&id); err != nil {
+		return 0, fmt.Errorf("looking for the last job: %w", err)
+	}
+	return id, nil
 }

@@ -50,8 +50,13 @@ func TestDrilledCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, "the drill", got, store.Drilled{Calls: 2, Probes: 1, Failed: 2, Answered: 3, Rerouted: 1, Lost: 1})
+	last, err := w.LastJob(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.exec(`INSERT INTO tidegate.river_job (args, kind, max_attempts, queue) VALUES ('{}', 'completion', 5, 'summaries')`) // came later
 	for routes, want := range map[string]int{"summaries": 2, "labels": 0} {
-		if n, err := w.Backlog(t.Context(), []string{routes}); n != want || err != nil {
+		if n, err := w.Backlog(t.Context(), []string{routes}, last); n != want || err != nil {
 			t.Errorf("the backlog of %s is %d, %v", routes, n, err)
 		}
 	}

@@ -194,6 +194,27 @@ func TestLeadWaitsForAnAction(t *testing.T) {
 	})
 }
 
+// A leader that falls silent in the middle of an action, as one does whose host
+// was cut off, neither keeps the lease from others nor acts when it is back.
+func TestSilentLeaderIsCutOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held, ok, err := w.Lead(t.Context(), "one", time.Millisecond)
+	if err != nil || !ok {
+		t.Fatalf("one does not lead: %v", err)
+	}
+	_, err = w.Pause(t.Context(), held, "summaries", "down", func(context.Context, pgxTx) error {
+		if _, ok, err := w.Lead(t.Context(), "two", time.Hour); !ok || err != nil {
+			t.Errorf("while the leader is silent, nobody else leads: %v", err)
+		}
+		return nil
+	})
+	if err == nil {
+		t.Error("it acted, and another leads")
+	}
+	expect(t, "pauses", w.number("SELECT count(*) FROM tidegate.pauses"), 0)
+}
+
 func TestForget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -60,7 +60,7 @@ SELECT true FROM tidegate.leases WHERE name = 'supervisor' AND holder = $1 AND e
 
 // asLead runs act in a transaction during which nobody else can take the lead.
 func (s *Store) asLead(ctx context.Context, held jobs.Lead, doing string, act func(pgx.Tx) error) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := s.within(ctx, silence, func(tx pgx.Tx) error {
 		var yes bool
 		err := tx.QueryRow(ctx, leads, held.Worker, held.Epoch).Scan(&yes)
 		if errors.Is(err, pgx.ErrNoRows) {

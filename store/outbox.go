@@ -36,6 +36,10 @@ ORDER BY o.id`
 
 const dropOutbox = `/* tidegate: drop outbox */ DELETE FROM tidegate.outbox WHERE id = ANY ($1)`
 
+// relaySilence leaves time for the events to be sent: a relay waits a few seconds
+// for acknowledgements.
+const relaySilence = 30 * time.Second
+
 // Relay hands up to limit events that owe a message to send, oldest first, and
 // forgets those that send says were acknowledged (one answer for each event, in
 // the same order), also if send returns an error beside. What was not
@@ -44,7 +48,7 @@ const dropOutbox = `/* tidegate: drop outbox */ DELETE FROM tidegate.outbox WHER
 func (s *Store) Relay(ctx context.Context, limit int, send func([]jobs.Event) ([]bool, error)) (int, error) {
 	var taken int
 	var unsent error
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := s.within(ctx, relaySilence, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, takeOutbox, limit, jobs.MaxEventBody)
 		if err != nil {
 			return err

@@ -133,7 +133,7 @@ const (
 )
 
 func (s *Store) byPerson(ctx context.Context, doing, route, reason string, change func(context.Context, pgx.Tx) error) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := s.within(ctx, silence, func(tx pgx.Tx) error {
 		var known bool
 		if err := tx.QueryRow(ctx, knownRoute, route).Scan(&known); err != nil {
 			return err

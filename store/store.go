@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -81,6 +82,21 @@ func unreadable(text string, err error) error {
 	return fmt.Errorf("reading the Postgres URL: %w; %s", err, form)
 }
 
+// inOne leaves out of pgx's error what it says twice: it tries with TLS and
+// without, and lists both.
+func inOne(err error) error {
+	var tried interface{ Unwrap() []error }
+	if !errors.As(err, &tried) {
+		return err
+	}
+	all := tried.Unwrap()
+	differs := func(other error) bool { return other.Error() != all[0].Error() }
+	if len(all) == 0 || slices.ContainsFunc(all, differs) {
+		return err
+	}
+	return all[0]
+}
+
 // unreachable tells a server that refuses from one that is not there.
 func unreachable(config *pgx.ConnConfig, err error) error {
 	where := fmt.Sprintf("%s:%d (database %q, user %q)", config.Host, config.Port, config.Database, config.User)
@@ -88,7 +104,7 @@ func unreachable(config *pgx.ConnConfig, err error) error {
 	if errors.As(err, &refused) {
 		return fmt.Errorf("the Postgres at %s refuses: %w; correct the URL, or create what it names", where, err)
 	}
-	return fmt.Errorf("no Postgres answers at %s: %w; start it, or name another with DATABASE_URL", where, err)
+	return fmt.Errorf("no Postgres answers at %s: %w; start it, or name another with DATABASE_URL", where, inOne(err))
 }
 
 // parseID reads a request's id.

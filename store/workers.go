@@ -50,7 +50,7 @@ FROM held WHERE c.target = held.target`
 // it, its lease, its probes and its calls. One that was declared dead stays so
 // for as long as others are. It may be repeated.
 func (s *Store) Leave(ctx context.Context, worker string) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := s.within(ctx, silence, func(tx pgx.Tx) error {
 		for _, statement := range []string{freeLease, dropWorker, freeProbes, dropCalls} {
 			if _, err := tx.Exec(ctx, statement, worker); err != nil {
 				return err

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"tidegate/jobs"
 )
 
 // A Problem is one mistake in the configuration, with what would be right. It
@@ -95,46 +97,13 @@ func (r *configReader) describe(field, text string) Problem {
 	}
 }
 
-// nearest finds the name that text was most likely meant to be; empty: none is
-// near.
-func nearest(text string, names []string) string {
-	best, distance := "", 1+(len(text)+1)/3
-	for _, name := range names {
-		if d := editDistance(strings.ToLower(text), name); d < min(distance, len(name)) {
-			best, distance = name, d
-		}
-	}
-	return best
-}
-
 // didYouMean is the remedy for a name that is not among names.
 func didYouMean(text string, names []string) string {
-	if near := nearest(text, names); near != "" {
+	if near := jobs.Nearest(text, names); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(names) == 0 {
 		return "there are none"
 	}
 	return "there are " + strings.Join(names, ", ")
-}
-
-// editDistance counts the bytes to insert, delete or replace to make a into b.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

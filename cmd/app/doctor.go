@@ -15,9 +15,10 @@ func newDoctorCommand(o *options) *cobra.Command {
 		Use:     "doctor",
 		GroupID: groupRun,
 		Short:   "Check everything that can be wrong with a set-up, and say the remedy",
-		Long: `doctor looks at the configuration, Postgres, NATS, every target, the ports and
-the data folder, and says of each what is wrong and what to do. It changes
-nothing and costs nothing, unless --call lets it ask each target to say ok.
+		Long: `doctor looks at the configuration, Postgres and its queues, NATS, every target,
+and what dev needs of this machine, and says of each what is wrong and what to
+do. It changes nothing and costs nothing, unless --call lets it ask each target
+to say ok.
 What cannot be looked at, because something before it is wrong, is listed as
 skipped. The exit code is 1 if something is wrong; warnings do not count.`,
 		Example: `  tidegate doctor

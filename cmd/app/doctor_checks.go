@@ -128,7 +128,7 @@ func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
 		}
 	}
 	if status.Behind > time.Minute {
-		e.warn(about, "check NATS", "%d events wait to be published, the oldest for %s", status.Outbox, status.Behind.Round(time.Second))
+		e.warn(about, "check NATS", "not published yet: %s, the oldest for %s", counted(status.Outbox, "event"), status.Behind.Round(time.Second))
 	}
 }
 
@@ -138,6 +138,9 @@ func waiting(n int) string {
 	}
 	return fmt.Sprintf("%d jobs wait", n)
 }
+
+// wholeEvent is what an event may have with the largest answer that it carries.
+const wholeEvent = 2 * jobs.MaxEventBody
 
 func (e *examination) checkNATS(ctx context.Context) {
 	const about = "nats"
@@ -164,8 +167,11 @@ func (e *examination) checkNATS(ctx context.Context) {
 		e.wrong(about, "start the server with JetStream (`nats-server -js`), and allow it to this account", "it has no JetStream: %v", err)
 		return
 	}
-	if _, err := js.Stream(ctx, publish.StreamName); err != nil {
+	if stream, err := js.Stream(ctx, publish.StreamName); err != nil {
 		e.warn(about, "the first worker makes it", "there is no stream %s yet", publish.StreamName)
+	} else if limit := publish.MessageLimit(conn, stream); limit < wholeEvent {
+		e.warn(about, "raise max_payload of the server, and max_msg_size of the stream if it has one, or have subscribers read `tidegate results REQUEST`",
+			"it takes messages of %d bytes at most: larger answers are published as references", limit)
 	}
 	e.ok(about, "%s, with JetStream", RedactURL(jobs.Secret(e.where.nats)))
 }

@@ -37,7 +37,7 @@ func newDrillCommand(o *options) *cobra.Command {
 		Short:   "Stage an outage of a target, and report how it went",
 		Long: `drill makes the calls to a target fail in every worker for a while, as they would
 in an outage; no call leaves a worker for those that fail. It follows what
-happens until the backlog is what it was before, and then reports. Ctrl-C ends
+happens until the backlog of the outage is drained, and then reports. Ctrl-C ends
 the drill at once, and so does --end in another shell; a drill whose command was
 killed ends when its time is over.
 
@@ -155,10 +155,11 @@ type drill struct {
 	watch   drillWatch
 	routes  []string // those whose chain has the target
 	backlog int      // when it began
+	last    int64    // the last job that was enqueued before it ended
 	burned  int      // when it began
 	began   time.Time
 	ended   time.Time
-	drained time.Time // zero: the backlog was not seen as it was before
+	drained time.Time // zero: not seen
 }
 
 // prepare finds out what the drill will touch, and how it stands before it.
@@ -229,8 +230,8 @@ func (d *drill) run(ctx context.Context, progress func(int)) error {
 		return err
 	}
 	d.watch.say("the outage is over")
-	if d.flags.drain == 0 {
-		return nil
+	if d.last, err = d.store.LastJob(last); err != nil || d.flags.drain == 0 {
+		return err
 	}
 	waiting, stop := context.WithTimeout(ctx, d.flags.drain)
 	defer stop()
@@ -238,18 +239,19 @@ func (d *drill) run(ctx context.Context, progress func(int)) error {
 	return nil
 }
 
-// isDrained tells whether the target is called again and the backlog is what it
-// was before.
+// isDrained tells whether the target is called again, and of the jobs that were
+// there when the outage ended no more are left than there were when it began:
+// what has come since is not its backlog.
 func (d *drill) isDrained(ctx context.Context) (bool, error) {
 	if d.watch.open {
 		return false, nil
 	}
-	left, err := d.store.Backlog(ctx, d.routes)
+	left, err := d.store.Backlog(ctx, d.routes, d.last)
 	if err != nil || left > d.backlog {
 		return false, err
 	}
 	d.drained = time.Now()
-	d.watch.say("drained: %s left, as before", counted(left, "job"))
+	d.watch.say("drained")
 	return true, nil
 }
 

@@ -40,7 +40,9 @@ with the --prompt before it. All requests become one batch, in one transaction:
 all are accepted or, at the first bad line, none (unless --skip-bad).
 
 Beside the fields of OpenAI, a batch line may have: route, optimization_goal,
-deadline, max_cost_usd, metadata, tenant. Flags are for lines that say nothing.`,
+deadline, max_cost_usd, metadata, tenant. A line with any other field is a bad
+line; what is inside a body is the provider's, and kept as it is. Flags are for
+lines that say nothing.`,
 		Example: `  tidegate enqueue requests.jsonl
   tidegate enqueue requests.jsonl --wait -o results.jsonl
   tidegate enqueue --text ./documents --prompt "Summarise in two sentences." --wait -o out.jsonl
@@ -56,13 +58,13 @@ deadline, max_cost_usd, metadata, tenant. Flags are for lines that say nothing.`
 	flags.StringVar(&f.route, "route", "", "route of requests that name none (default: by model, else the only one)")
 	flags.StringVar(&f.goal, "goal", "", "optimization goal of requests that name none")
 	flags.StringVar(&f.tenant, "tenant", "", "tenant of all requests")
-	flags.DurationVar(&f.deadline, "deadline", 0, "deadline of requests that name none, from now (default: the route's)")
+	flags.Var((*span)(&f.deadline), "deadline", "deadline of requests that name none, from now, as in 6h or 7d (default: the route's)")
 	flags.Float64Var(&f.maxCost, "max-cost-usd", 0, "most that one request may cost, of those that say nothing, in US dollars")
 	flags.StringToStringVar(&f.metadata, "metadata", nil, "key=value pairs to add to every request")
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out bad lines, and name them, instead of refusing all")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "enqueue nothing: count requests, estimate tokens and cost")
 	flags.BoolVar(&f.wait, "wait", false, "wait until every request has its result")
-	flags.StringVarP(&f.output, "output", "o", "", "with --wait: file to write results to, as lines of an OpenAI batch")
+	flags.StringVarP(&f.output, "output", "o", "", "with --wait: file to write results to, as lines of an OpenAI batch; - for standard output, and nothing else on it")
 	return cmd
 }
 
@@ -84,6 +86,7 @@ func (f *enqueueFlags) check(args []string) error {
 		return usagef("--max-cost-usd: use an amount between 0.000001 and 1000000, or leave it out for no limit")
 	}
 	return firstError(
+		checkTenant(f.tenant),
 		checkSpan("--deadline", f.deadline, "the route's"),
 		checkCount("--max-tokens", f.maxTokens, "what the model gives"),
 	)
@@ -115,10 +118,23 @@ func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) er
 	if err != nil {
 		return err
 	}
-	if err := o.reportEnqueued(cmd.OutOrStdout(), batch, source); err != nil || !f.wait {
+	report := cmd.OutOrStdout()
+	if f.output == "-" { // which is for results alone
+		report = cmd.ErrOrStderr()
+	}
+	if err := o.reportEnqueued(report, batch, source); err != nil || !f.wait {
 		return err
 	}
-	return o.awaitBatch(cmd, pool, batch, f.output)
+	if batch, err = awaitBatch(cmd, pool, batch); err != nil {
+		return err
+	}
+	if f.output != "" {
+		results := store.New(pool).Results(ctx, store.Filter{BatchID: batch.ID})
+		if _, err := writeTo(cmd.OutOrStdout(), f.output, results, writeOutputLine); err != nil {
+			return err
+		}
+	}
+	return o.reportEnded(report, batch)
 }
 
 // insertAll enqueues a source in one transaction.
@@ -172,8 +188,8 @@ func (o *options) reportEnqueued(out io.Writer, batch jobs.Batch, source *source
 // pollBatch is how often --wait looks.
 const pollBatch = 250 * time.Millisecond
 
-// awaitBatch waits until a batch has ended, and writes its results.
-func (o *options) awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.Batch, output string) error {
+// awaitBatch waits until a batch has ended.
+func awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.Batch) (jobs.Batch, error) {
 	ctx, s := cmd.Context(), store.New(pool)
 	shown := newProgress(cmd.ErrOrStderr(), "answered", batch.Total)
 	ticker := time.NewTicker(pollBatch)
@@ -182,7 +198,7 @@ func (o *options) awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.
 		select {
 		case <-ctx.Done():
 			shown.Done()
-			return fmt.Errorf("stopped waiting; the batch goes on: `tidegate results %s`", batch.ID)
+			return batch, fmt.Errorf("stopped waiting; the batch goes on: `tidegate results %s`", batch.ID)
 		case <-ticker.C:
 		}
 		now, err := s.Batch(ctx, batch.ID)
@@ -194,15 +210,14 @@ func (o *options) awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.
 		shown.Set(batch.Completed + batch.Failed)
 	}
 	shown.Done()
-	if output != "" {
-		if _, err := writeTo(cmd.OutOrStdout(), output, s.Results(ctx, store.Filter{BatchID: batch.ID}), writeOutputLine); err != nil {
-			return err
-		}
-	}
+	return batch, nil
+}
+
+func (o *options) reportEnded(out io.Writer, batch jobs.Batch) error {
 	if o.json {
-		return printJSON(cmd.OutOrStdout(), batchBody(batch))
+		return printJSON(out, batchBody(batch))
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s  %s: %d answered, %d failed, in %s\n", batch.ID, batch.State, batch.Completed, batch.Failed,
+	fmt.Fprintf(out, "%s  %s: %d answered, %d failed, in %s\n", batch.ID, batch.State, batch.Completed, batch.Failed,
 		batch.EndedAt.Sub(batch.CreatedAt).Round(time.Millisecond))
 	return nil
 }

@@ -5,9 +5,32 @@ import (
 	"net"
 	"strconv"
 	"time"
+
+	"tidegate/jobs"
 )
 
 const maxPort = 65535
+
+// A span is a flag's time as people write one for background work: 90s, 24h, 7d.
+type span time.Duration
+
+// Set reads it.
+func (s *span) Set(text string) error {
+	d, err := jobs.ParseDuration(text)
+	*s = span(d)
+	return err
+}
+
+// String writes it; a zero is what flags leave out of their help.
+func (s *span) String() string {
+	if *s == 0 {
+		return "0"
+	}
+	return time.Duration(*s).String()
+}
+
+// Type names it in the help.
+func (*span) Type() string { return "duration" }
 
 // checkCount refuses a count below zero. zero says what zero means.
 func checkCount(flag string, n int, zero string) error {
@@ -21,6 +44,17 @@ func checkCount(flag string, n int, zero string) error {
 func checkSpan(flag string, span time.Duration, zero string) error {
 	if span < 0 {
 		return usagef("%s: %s is below zero; use a time like 10m or 24h, or leave it out for %s", flag, span, zero)
+	}
+	return nil
+}
+
+// checkTenant refuses what no request can have.
+func checkTenant(tenant string) error {
+	if tenant == "" {
+		return nil
+	}
+	if err := jobs.CheckName(tenant); err != nil {
+		return usagef("--tenant: %w", err)
 	}
 	return nil
 }

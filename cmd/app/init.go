@@ -13,7 +13,7 @@ import (
 )
 
 // newInitCommand writes a configuration to begin with.
-func newInitCommand() *cobra.Command {
+func newInitCommand(o *options) *cobra.Command {
 	var force bool
 	command := &cobra.Command{
 		Use:     "init [FILE]",
@@ -30,34 +30,44 @@ commented out. FILE may be - for standard output.`,
 			if len(args) > 0 {
 				path = args[0]
 			}
-			return runInit(cmd.OutOrStdout(), path, force, os.LookupEnv)
+			return initRun{path: path, force: force, json: o.json, env: os.LookupEnv}.run(cmd.OutOrStdout())
 		},
 	}
 	command.Flags().BoolVar(&force, "force", false, "overwrite FILE")
 	return command
 }
 
-// runInit writes the text, once it was seen to load, to path, or to out for "-".
-func runInit(out io.Writer, path string, force bool, env func(string) (string, bool)) error {
-	text := initText(env)
-	config, warnings, err := ParseConfig([]byte(text), path, env, Known{})
+// An initRun is what init was asked for.
+type initRun struct {
+	path        string // "-": to the standard output
+	force, json bool
+	env         func(string) (string, bool)
+}
+
+// run writes the text, once it was seen to load, and says on out what it did.
+func (r initRun) run(out io.Writer) error {
+	text := initText(r.env)
+	config, warnings, err := ParseConfig([]byte(text), r.path, r.env, Known{})
 	if err != nil {
 		return fmt.Errorf("checking the new configuration against this environment: %w", err)
 	}
-	if path == "-" {
+	if r.path == "-" {
 		_, err := io.WriteString(out, text)
 		return err
 	}
-	if err := writeConfig(path, text, force); err != nil {
+	if err := writeConfig(r.path, text, r.force); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "Wrote %s.\n", path)
+	if r.json {
+		return printJSON(out, map[string]any{"file": r.path, "targets": targetNames(config)})
+	}
+	fmt.Fprintf(out, "Wrote %s.\n", r.path)
 	if len(config.Targets) > 0 { // else the next steps say it
 		for _, w := range warnings {
 			fmt.Fprintf(out, "Warning: %s\n", w)
 		}
 	}
-	_, err = io.WriteString(out, "\n"+nextSteps(config, path))
+	_, err = io.WriteString(out, "\n"+nextSteps(config, r.path))
 	return err
 }
 
@@ -112,14 +122,19 @@ Next:
 Without any key, tidegate dev works with simulated providers.
 `, strings.Join(keys, ", "), strings.TrimPrefix(flag, " --config"), flag)
 	}
-	names := make([]string, len(c.Targets))
-	for i, t := range c.Targets {
-		names[i] = t.Name
-	}
 	return fmt.Sprintf(`Ready to use: %s.
 Next:
   1. check the prices in it against your provider's page
   2. tidegate doctor%s
   3. tidegate dev%s
-`, strings.Join(names, ", "), flag, flag)
+`, strings.Join(targetNames(c), ", "), flag, flag)
+}
+
+// targetNames are the targets that are ready to use.
+func targetNames(c *Config) []string {
+	names := make([]string, len(c.Targets))
+	for i, t := range c.Targets {
+		names[i] = t.Name
+	}
+	return names
 }

@@ -150,7 +150,7 @@ func TestRunInit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "my.yaml")
 	env := environments["one key"]
 	var out bytes.Buffer
-	if err := runInit(&out, path, false, env); err != nil {
+	if err := (initRun{path: path, env: env}).run(&out); err != nil {
 		t.Fatal(err)
 	}
 	for _, says := range []string{"Wrote " + path, "Ready to use: deepseek-chat.", "tidegate doctor --config " + path} {
@@ -164,13 +164,13 @@ func TestRunInit(t *testing.T) {
 	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := runInit(&out, path, false, env); err == nil || !strings.Contains(err.Error(), "--force") {
+	if err := (initRun{path: path, env: env}).run(&out); err == nil || !strings.Contains(err.Error(), "--force") {
 		t.Errorf("over a file that is there: %v", err)
 	}
 	if text, _ := os.ReadFile(path); string(text) != "mine" {
 		t.Error("the file that was there is gone")
 	}
-	if err := runInit(&out, path, true, env); err != nil {
+	if err := (initRun{path: path, force: true, env: env}).run(&out); err != nil {
 		t.Error(err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 1 {
@@ -179,7 +179,7 @@ func TestRunInit(t *testing.T) {
 	if _, _, err := LoadConfig(path, env, Known{}); err != nil {
 		t.Error(err)
 	}
-	if err := runInit(&out, filepath.Join(path, "x"), false, env); err == nil {
+	if err := (initRun{path: filepath.Join(path, "x"), env: env}).run(&out); err == nil {
 		t.Error("wrote below a file")
 	}
 }
@@ -187,7 +187,7 @@ func TestRunInit(t *testing.T) {
 func TestRunInitPrints(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := runInit(&out, "-", false, vars()); err != nil || out.String() != initText(vars()) {
+	if err := (initRun{path: "-", env: vars()}).run(&out); err != nil || out.String() != initText(vars()) {
 		t.Errorf("%v: %s", err, out.String())
 	}
 	if next := nextSteps(&Config{}, DefaultConfigFile); !strings.Contains(next, "set a key, then: tidegate init --force") || !strings.Contains(next, "$OPENAI_API_KEY") {
@@ -201,7 +201,7 @@ func TestRunInitPrints(t *testing.T) {
 func TestInitCommand(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"a", "b"}} {
-		command := newInitCommand()
+		command := newInitCommand(&options{})
 		command.SetArgs(args)
 		command.SetOut(&bytes.Buffer{})
 		command.SetErr(&bytes.Buffer{})
@@ -209,7 +209,7 @@ func TestInitCommand(t *testing.T) {
 			t.Errorf("%v was taken", args)
 		}
 	}
-	command := newInitCommand()
+	command := newInitCommand(&options{})
 	command.GroupID = "" // it has no parent here
 	path := filepath.Join(t.TempDir(), "c.yaml")
 	var out bytes.Buffer

@@ -3,18 +3,22 @@ package app
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"tidegate/jobs"
+	"tidegate/jobs/queue"
 	"tidegate/store"
 	"tidegate/worker/publish"
 )
@@ -50,7 +54,7 @@ that is known of a result, the same as its event.`,
 	flags.StringVar(&f.route, "route", "", "only of this route")
 	flags.StringVar(&f.tenant, "tenant", "", "only of this tenant")
 	flags.StringVar(&f.state, "state", "", "only in this state: answered, refused, expired, cancelled, poison")
-	flags.DurationVar(&f.since, "since", 0, "only those stored in this time until now, as in 10m")
+	flags.Var((*span)(&f.since), "since", "only those stored in this time until now, as in 10m or 7d")
 	flags.IntVar(&f.limit, "limit", 0, "at most this many; 0: all")
 	flags.StringVarP(&f.output, "output", "o", "", "file to write to instead of the standard output")
 	flags.BoolVar(&f.republish, "republish", false, "send the events of a batch or request to NATS once more, under the ids that they have")
@@ -78,11 +82,37 @@ func (o *options) results(cmd *cobra.Command, args []string, f *resultsFlags) er
 	if err != nil {
 		return err
 	}
-	if n == 0 && filter.RequestID != "" {
+	switch {
+	case n == 0:
+		return sayNone(cmd.Context(), pool, cmd.ErrOrStderr(), filter)
+	case f.output != "":
+		fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s to %s\n", counted(n, "result"), f.output)
+	}
+	return nil
+}
+
+// sayNone tells a filter that nothing matches yet from one that nothing can.
+func sayNone(ctx context.Context, pool *pgxpool.Pool, notes io.Writer, filter store.Filter) error {
+	if filter.RequestID != "" {
 		return fmt.Errorf("request %s has no result yet, or is not known", filter.RequestID)
 	}
-	if f.output != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "wrote %d results to %s\n", n, f.output)
+	if filter.Route != "" {
+		if err := checkRoute(ctx, pool, filter.Route); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(notes, "There is no such result yet.")
+	return nil
+}
+
+// checkRoute says which routes there are if the named one is not among them.
+func checkRoute(ctx context.Context, pool *pgxpool.Pool, route string) error {
+	routes, err := store.Routes(ctx, pool)
+	if err != nil {
+		return err
+	}
+	if known := names(routes); !slices.Contains(known, route) {
+		return &queue.UnknownRouteError{Route: route, Known: known}
 	}
 	return nil
 }
@@ -99,7 +129,7 @@ func (o *options) republish(cmd *cobra.Command, s *store.Store, filter store.Fil
 	if o.json {
 		return printJSON(cmd.OutOrStdout(), map[string]int{"republished": n})
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s go out once more\n", counted(n, "event"))
+	fmt.Fprintf(cmd.OutOrStdout(), "to be sent once more: %s\n", counted(n, "event"))
 	return nil
 }
 
@@ -119,7 +149,7 @@ func (f *resultsFlags) check(args []string, changed func(string) bool) error {
 			return usagef("%s does not go with --republish, which takes the whole batch or request", other)
 		}
 	}
-	return firstError(checkSpan("--since", f.since, "all"), checkCount("--limit", f.limit, "all"))
+	return firstError(checkTenant(f.tenant), checkSpan("--since", f.since, "all"), checkCount("--limit", f.limit, "all"))
 }
 
 func (f *resultsFlags) filter(args []string) store.Filter {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
@@ -45,20 +46,18 @@ func Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // hint is the remedy of an error that comes from far below: of a database that
-// does not have our tables.
+// does not have our tables, or has those of an earlier version.
 func hint(err error) string {
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) && (refused.Code == undefinedTable || refused.Code == undefinedSchema) {
+	if errors.As(err, &refused) && slices.Contains(undefined, refused.Code) {
 		return "; the database is not prepared, or not up to date: run `tidegate migrate`"
 	}
 	return ""
 }
 
-// What Postgres calls a table and a schema that are not there.
-const (
-	undefinedTable  = "42P01"
-	undefinedSchema = "3F000"
-)
+// undefined is what Postgres calls a table, a schema, a column and a function
+// that are not there.
+var undefined = []string{"42P01", "3F000", "42703", "42883"}
 
 // New returns the whole command.
 func New() *cobra.Command {
@@ -90,12 +89,38 @@ Start here:
 		&cobra.Group{ID: groupRun, Title: "Run it:"},
 	)
 	root.AddCommand(
-		newDemoCommand(o), newDevCommand(o), newInitCommand(),
+		newDemoCommand(o), newDevCommand(o), newInitCommand(o),
 		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o),
 		newCircuitsCommand(o), newPauseCommand(o), newResumeCommand(o), newDrillCommand(o),
 		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newSimulateCommand(o),
 	)
+	checkTopics(root)
 	return root
+}
+
+// checkTopics refuses a command that there is not where cobra's own commands
+// would print their help and call it a success.
+func checkTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, command := range root.Commands() {
+		switch command.Name() {
+		case "help":
+			command.Args = func(_ *cobra.Command, args []string) error {
+				topic, rest, err := root.Find(args)
+				if err != nil || topic == root && len(rest) > 0 {
+					return noSuchCommand(root, args[0])
+				}
+				return nil
+			}
+		case "completion":
+			command.Args, command.RunE = noArguments, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
+}
+
+func noSuchCommand(of *cobra.Command, name string) error {
+	return usagef("there is no command %q; %s", name, didYouMean(name, verbs(of)))
 }
 
 const (
@@ -132,7 +157,7 @@ func (e *quietError) Unwrap() error { return e.err }
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		if cmd.HasSubCommands() {
-			return usagef("there is no command %q; %s", args[0], didYouMean(args[0], verbs(cmd)))
+			return noSuchCommand(cmd, args[0])
 		}
 		return usagef("takes no arguments, got %q", args[0])
 	}

@@ -56,8 +56,8 @@ and so is how many calls a second a provider takes (also "capacity:" of a script
 			if err != nil {
 				return err
 			}
-			for _, name := range server.Names() {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%-8s %s\n", name, server.BaseURL(name))
+			if err := o.sayProviders(cmd, server); err != nil {
+				return err
 			}
 			return server.Run(cmd.Context())
 		},
@@ -65,6 +65,20 @@ and so is how many calls a second a provider takes (also "capacity:" of a script
 	cmd.Flags().StringVar(&address, "listen", defaultSimulate, "address to listen on")
 	cmd.Flags().StringVar(&script, "script", "", "YAML file of providers, limits and faults")
 	return cmd
+}
+
+// sayProviders says where each provider listens.
+func (o *options) sayProviders(cmd *cobra.Command, server *simulator.Server) error {
+	urls := map[string]string{}
+	for _, name := range server.Names() {
+		if urls[name] = server.BaseURL(name); !o.json {
+			fmt.Fprintf(cmd.ErrOrStderr(), "%-8s %s\n", name, urls[name])
+		}
+	}
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), urls)
+	}
+	return nil
 }
 
 // simulatorConfig reads a script, or gives the three providers that

@@ -105,7 +105,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 // workerName is unique to this start of this process.
 func workerName() string {
 	host, _ := os.Hostname()
-	return fmt.Sprintf("%s-%d-%s", cmp.Or(host, "worker"), os.Getpid(), time.Now().UTC().Format("20060102T150405.000"))
+	return fmt.Sprintf("%s-%d-%s-%04x", cmp.Or(host, "worker"), os.Getpid(), time.Now().UTC().Format("20060102T150405"), rand.N(1<<16))
 }
 
 // Run works until ctx ends, then stops in order: the worker first, then the
@@ -116,7 +116,8 @@ func (s *Stack) Run(ctx context.Context) error {
 	parts.Go(func() { s.relay.Run(lasting) })
 	parts.Go(func() { s.addDays(lasting) })
 	parts.Go(func() {
-		s.Store.Listen(lasting, s.Worker.Wake, func(err error) {
+		wake := func() { s.Worker.Wake(); s.relay.Wake() } // what changed is an event, too
+		s.Store.Listen(lasting, wake, func(err error) {
 			s.config.Log.Warn().Err(err).Msg("changes of the fleet are seen a second late, until this connection is back")
 		})
 	})

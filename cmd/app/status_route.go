@@ -26,14 +26,18 @@ const (
 func viewRoute(s *store.Status, r *store.RouteStatus) routeView {
 	view := routeView{
 		Route: r.Route, State: stateFlows, Waiting: r.Waiting, InHand: r.InHand, Discarded: r.Discarded,
-		Paused: !r.PausedAt.IsZero(), Oldest: r.Oldest,
+		Oldest: r.Oldest, Pauses: viewPauses(s.Pauses, r.Route),
 	}
+	view.Paused = !r.PausedAt.IsZero() || len(view.Pauses) > 0
 	held := jobs.Hold(r.Chain, s.Circuits, s.At)
 	switch {
 	case r.Retired:
 		view.State, view.Why = stateRetired, "producers may not name it any more; a worker that serves it works what waits"
+		if view.Paused {
+			view.Why += "; it is paused " + pausedWhy(view.Pauses)
+		}
 	case view.Paused:
-		view.State, view.Since, view.Why = statePaused, r.PausedAt, "its queue was paused in River"
+		view.State, view.Since, view.Why = statePaused, pausedSince(r.PausedAt, view.Pauses), pausedWhy(view.Pauses)
 	case r.ServedAt.IsZero() || s.At.Sub(r.ServedAt) > unservedAfter:
 		view.State, view.Since, view.Why = stateUnserved, r.ServedAt, "no worker works it"
 	case held.Holds:

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/jobs"
+	"tidegate/jobs/queue"
 	"tidegate/store"
 	"tidegate/worker/publish"
 )
@@ -17,7 +18,7 @@ import (
 // check refuses what is no name: it would be a pattern of NATS's, or match
 // nothing for ever.
 func (f *watchFlags) check() error {
-	for _, named := range []struct{ flag, value string }{{"--route", f.route}, {"--tenant", f.tenant}, {"--batch", f.batch}} {
+	for _, named := range []struct{ flag, value string }{{"--route", f.route}, {"--batch", f.batch}} {
 		if named.value == "" {
 			continue
 		}
@@ -25,13 +26,16 @@ func (f *watchFlags) check() error {
 			return usagef("%s: %w", named.flag, err)
 		}
 	}
-	return checkCount("--count", f.count, "no end")
+	return firstError(checkTenant(f.tenant), checkCount("--count", f.count, "no end"))
 }
 
-// lookUp asks the database whether there is such a batch, so that nobody waits
-// for the events of one that never was. Where no database is at hand it says so
-// in a note, and what the stream has of the batch.
+// lookUp asks the database whether there are such a route and such a batch, so
+// that nobody waits for the events of one that never was. Where no database is at
+// hand it says so in a note, and what the stream has of the batch.
 func (f *watchFlags) lookUp(ctx context.Context, postgres string, js jetstream.JetStream, notes io.Writer) error {
+	if f.route != "" {
+		f.lookUpRoute(ctx, postgres, notes)
+	}
 	if f.batch == "" {
 		return nil
 	}
@@ -45,6 +49,23 @@ func (f *watchFlags) lookUp(ctx context.Context, postgres string, js jetstream.J
 		fmt.Fprintf(notes, "Batch %s has ended (%s): a new watch of it needs --from-start to see its results.\n", batch.ID, batch.State)
 	}
 	return nil
+}
+
+// lookUpRoute notes a route that is not there. It may come, or have been: the
+// stream is followed all the same.
+func (f *watchFlags) lookUpRoute(ctx context.Context, postgres string, notes io.Writer) {
+	if postgres == "" {
+		return
+	}
+	pool, err := store.Connect(ctx, postgres, 1)
+	if err != nil {
+		return // the stream is what matters here
+	}
+	defer pool.Close()
+	var unknown *queue.UnknownRouteError
+	if errors.As(checkRoute(ctx, pool, f.route), &unknown) {
+		fmt.Fprintf(notes, "%v. Waiting all the same.\n", unknown)
+	}
 }
 
 var errNoDatabase = errors.New("no database is named")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,6 +30,9 @@ type NATSConfig struct {
 	Host string
 	// Port to listen on. Zero or less: any free one.
 	Port int
+	// MaxPayload is the largest message that it takes, headers and data
+	// together, in bytes. Zero: 1 MiB.
+	MaxPayload int
 	// Log is told the server's warnings and errors, a line each; it may be called
 	// from several goroutines at once. Nil: nobody is.
 	Log func(line string)
@@ -79,6 +83,7 @@ func startNATS(ctx context.Context, cfg NATSConfig, store *natsStore) (*NATS, er
 		JetStream:  true,
 		StoreDir:   store.path,
 		NoSigs:     true, // signals are the program's business
+		MaxPayload: int32(min(cfg.MaxPayload, math.MaxInt32)),
 	}
 	if cfg.Port <= 0 {
 		options.Port = server.RANDOM_PORT

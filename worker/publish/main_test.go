@@ -58,12 +58,17 @@ type site struct {
 
 func newSite(t testing.TB) *site {
 	t.Helper()
+	return newSiteOf(t, fixture.NATS(t))
+}
+
+func newSiteOf(t testing.TB, nats *embedded.NATS) *site {
+	t.Helper()
 	pool, err := store.Connect(t.Context(), fixture.Database(t), 6)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	s := &site{t: t, pool: pool, store: store.New(pool), nats: fixture.NATS(t)}
+	s := &site{t: t, pool: pool, store: store.New(pool), nats: nats}
 	s.conn = s.dial()
 	return s
 }
@@ -81,9 +86,14 @@ func (s *site) dial() *nats.Conn {
 // owe stores answers to n requests and returns the ids of their results.
 func (s *site) owe(n int) []string {
 	s.t.Helper()
-	ids := make([]string, n)
-	requests := make([]jobs.Request, n)
-	entries := make([]jobs.Entry, n)
+	ids, requests, entries := answers(n)
+	s.keep(requests, entries)
+	return ids
+}
+
+// answers makes n requests, and answers to them whose results have ids.
+func answers(n int) (ids []string, requests []jobs.Request, entries []jobs.Entry) {
+	ids, requests, entries = make([]string, n), make([]jobs.Request, n), make([]jobs.Entry, n)
 	for i := range ids {
 		ids[i] = uuid.Must(uuid.NewV7()).String()
 		requests[i] = jobs.Request{
@@ -94,8 +104,7 @@ func (s *site) owe(n int) []string {
 			ID: ids[i], RequestID: requests[i].ID, State: jobs.StateAnswered, Status: 200, Body: []byte(`{"choices":[]}`),
 		}}
 	}
-	s.keep(requests, entries)
-	return ids
+	return ids, requests, entries
 }
 
 func (s *site) keep(requests []jobs.Request, entries []jobs.Entry) {

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,7 +38,9 @@ type ResultBody struct {
 	CostMicroUSD jobs.MicroUSD     `json:"cost_micro_usd"`
 	Attempts     int               `json:"attempts"`
 	// Response is the OpenAI chat-completion object. It is absent when it is
-	// larger than 64 KiB: then the header ce-dataref says where it is.
+	// larger than 64 KiB, or than the NATS server takes: then the header
+	// ce-dataref says where it is. A server that takes very little is sent no
+	// metadata and no message of an error either; they are in the same place.
 	Response json.RawMessage `json:"response,omitempty"`
 	Error    *ErrorBody      `json:"error,omitempty"` // of all states but answered
 	StoredAt time.Time       `json:"stored_at"`
@@ -63,21 +66,45 @@ type BatchBody struct {
 	EndedAt   time.Time       `json:"ended_at,omitzero"`
 }
 
-// Message builds what is sent for an event.
-func Message(event jobs.Event) (*nats.Msg, error) {
+// A TooLargeError says that an event does not fit into a message, however much
+// is left out of it.
+type TooLargeError struct {
+	ID, Subject  string // of the message
+	Bytes, Limit int64  // headers and data together
+}
+
+// Error says both sizes.
+func (e *TooLargeError) Error() string {
+	return fmt.Sprintf("the smallest form of the event has %d bytes, and a message at most %d", e.Bytes, e.Limit)
+}
+
+// Message builds what is sent for an event: as much of it as a message of at
+// most limit bytes holds, headers and data together. If not even a reference to
+// the result does, the error is a *TooLargeError.
+func Message(event jobs.Event, limit int64) (msg *nats.Msg, err error) {
 	switch {
 	case event.Result != nil:
-		return resultMessage(event.Result)
+		msg, err = resultMessage(event.Result, limit)
 	case event.Batch != nil:
-		return batchMessage(event.Batch)
+		msg, err = batchMessage(event.Batch)
 	case event.Circuit != nil:
-		return circuitMessage(event.Circuit)
+		msg, err = circuitMessage(event.Circuit)
 	case event.Pause != nil:
-		return routeMessage(event.Pause)
+		msg, err = routeMessage(event.Pause)
 	default:
-		return nil, fmt.Errorf("an event of nothing")
+		err = errors.New("an event of nothing")
 	}
+	if err != nil {
+		return nil, err
+	}
+	if size := payload(msg); size > limit {
+		return nil, &TooLargeError{ID: msg.Header[nats.MsgIdHdr][0], Subject: msg.Subject, Bytes: size, Limit: limit}
+	}
+	return msg, nil
 }
+
+// payload is a message's size as max_payload counts it.
+func payload(msg *nats.Msg) int64 { return int64(msg.Size() - len(msg.Subject)) }
 
 // Body is the data of a result's event, with its answer whatever its size.
 func Body(e *jobs.ResultEvent) ResultBody {
@@ -92,22 +119,43 @@ func Body(e *jobs.ResultEvent) ResultBody {
 	return body
 }
 
-func resultMessage(e *jobs.ResultEvent) (*nats.Msg, error) {
+// resultMessage leaves out first the answer and then all that may be long, until
+// the rest fits. An answer that is not JSON is left out, too: it must not stand
+// in the way of all others.
+func resultMessage(e *jobs.ResultEvent, limit int64) (*nats.Msg, error) {
 	body := Body(e)
-	byReference := e.BodyBytes > jobs.MaxEventBody
-	data, err := json.Marshal(body)
-	if err != nil { // an answer that is not JSON must not stand in the way of all others
-		byReference, body.Response = true, nil
-		data, err = json.Marshal(body)
+	if e.BodyBytes <= jobs.MaxEventBody {
+		if msg, err := wrap(e, &body); err == nil && payload(msg) <= limit {
+			return msg, nil
+		}
 	}
+	body.Response = nil
+	msg, err := wrapReference(e, &body)
+	if err != nil || payload(msg) <= limit {
+		return msg, err
+	}
+	body.Metadata = nil
+	if body.Error != nil {
+		body.Error.Message = ""
+	}
+	return wrapReference(e, &body)
+}
+
+func wrap(e *jobs.ResultEvent, body *ResultBody) (*nats.Msg, error) {
+	data, err := json.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("event of request %s: %w", e.RequestID, err)
 	}
-	msg := newMessage(ResultSubject(e.Tenant, e.Route, e.BatchID, e.RequestID), e.ID, TypeResult, e.RequestID, e.StoredAt, data)
-	if byReference {
+	return newMessage(ResultSubject(e.Tenant, e.Route, e.BatchID, e.RequestID), e.ID, TypeResult, e.RequestID, e.StoredAt, data), nil
+}
+
+// wrapReference is wrap for a body of which something was left out.
+func wrapReference(e *jobs.ResultEvent, body *ResultBody) (*nats.Msg, error) {
+	msg, err := wrap(e, body)
+	if err == nil {
 		msg.Header["ce-dataref"] = []string{"tidegate:results/" + e.RequestID}
 	}
-	return msg, nil
+	return msg, err
 }
 
 func batchMessage(b *jobs.Batch) (*nats.Msg, error) {

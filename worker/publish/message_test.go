@@ -2,6 +2,8 @@ package publish_test
 
 import (
 	"encoding/json"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +34,7 @@ func event() *jobs.ResultEvent {
 
 func message(t *testing.T, e jobs.Event) *nats.Msg {
 	t.Helper()
-	msg, err := publish.Message(e)
+	msg, err := publish.Message(e, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +110,84 @@ func TestMessageByReference(t *testing.T) {
 			t.Errorf("its data is %s, %v", msg.Data, err)
 		}
 	}
+}
+
+// The smaller the messages that NATS takes, the more is left out of an event,
+// and never more than must be.
+func TestMessageFitsItsLimit(t *testing.T) {
+	t.Parallel()
+	answered, refused := event(), event()
+	long := strings.Repeat("x", 200) // longer than a reference
+	answered.Body, answered.Metadata = []byte(`{"choices": ["`+long+`"]}`), map[string]string{"tier": long}
+	refused.State, refused.Class, refused.Message, refused.Body = jobs.StateRefused, jobs.Content, long, nil
+	for name, c := range map[string]struct {
+		event *jobs.ResultEvent
+		left  []string // of response, metadata, message: in the forms from large to small
+	}{
+		"an answer":  {answered, []string{"response metadata", "metadata", ""}},
+		"no answer":  {refused, []string{"metadata message", ""}},
+		"of a batch": {nil, []string{""}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := jobs.Event{Result: c.event}
+			if c.event == nil {
+				e.Batch = &jobs.Batch{ID: "batch_1", Tenant: "acme", State: jobs.BatchCompleted, Total: 1}
+			}
+			limit, forms := int64(1<<20), []string{}
+			for {
+				msg, err := publish.Message(e, limit)
+				if err != nil {
+					var tooLarge *publish.TooLargeError
+					if !errors.As(err, &tooLarge) || tooLarge.Limit != limit || tooLarge.Bytes != limit+1 {
+						t.Errorf("below its smallest form: %v", err)
+					}
+					break
+				}
+				size := int64(len(msg.Data)) + headerBytes(msg)
+				if size > limit {
+					t.Fatalf("%d bytes, and at most %d were wanted", size, limit)
+				}
+				forms = append(forms, parts(t, msg))
+				limit = size - 1
+			}
+			if diff := cmp.Diff(c.left, slices.Compact(forms)); diff != "" {
+				t.Errorf("forms (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// headerBytes is what NATS sends for the headers of a message.
+func headerBytes(msg *nats.Msg) int64 {
+	n := len("NATS/1.0\r\n\r\n")
+	for name, values := range msg.Header {
+		for _, value := range values {
+			n += len(name) + len(": ") + len(value) + len("\r\n")
+		}
+	}
+	return int64(n)
+}
+
+// parts names what an event has of what may be left out, and checks that it
+// says where the rest is.
+func parts(t *testing.T, msg *nats.Msg) string {
+	t.Helper()
+	var body publish.ResultBody
+	if err := json.Unmarshal(msg.Data, &body); err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	if body.Response != nil {
+		all = append(all, "response")
+	}
+	if body.Metadata != nil {
+		all = append(all, "metadata")
+	}
+	if body.Error != nil && body.Error.Message != "" {
+		all = append(all, "message")
+	}
+	return strings.Join(all, " ")
 }
 
 func TestMessageOfABatch(t *testing.T) {
@@ -202,7 +282,7 @@ func TestMessageOfNoName(t *testing.T) {
 			{Circuit: &jobs.CircuitEvent{Circuit: jobs.Circuit{Target: name, State: jobs.CircuitOpen}}},
 			{Pause: &jobs.PauseEvent{Pause: jobs.Pause{Route: name}}},
 		} {
-			if msg, err := publish.Message(e); err == nil {
+			if msg, err := publish.Message(e, 1<<20); err == nil {
 				t.Errorf("%q goes to %s", name, msg.Subject)
 			}
 		}
@@ -211,7 +291,7 @@ func TestMessageOfNoName(t *testing.T) {
 
 func TestMessageOfNothing(t *testing.T) {
 	t.Parallel()
-	if msg, err := publish.Message(jobs.Event{}); err == nil {
+	if msg, err := publish.Message(jobs.Event{}, 1<<20); err == nil {
 		t.Errorf("it is %+v", msg)
 	}
 }

@@ -46,7 +46,8 @@ type Relay struct {
 	config Config
 	js     jetstream.JetStream
 	wake   chan struct{}
-	ready  bool // the stream is there
+	stream jetstream.Stream // nil: to be looked for
+	told   map[string]bool  // ids of events that do not fit, of which this was said
 }
 
 // New returns a Relay that has not begun.
@@ -56,7 +57,7 @@ func New(config Config) (*Relay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing JetStream: %w", err)
 	}
-	return &Relay{config: config, js: js, wake: make(chan struct{}, 1)}, nil
+	return &Relay{config: config, js: js, wake: make(chan struct{}, 1), told: map[string]bool{}}, nil
 }
 
 // Wake says that there is something in the outbox. It never blocks.
@@ -101,40 +102,56 @@ func pause(ctx context.Context, wait time.Duration) {
 // worth a word: the last one follows.
 func (r *Relay) drain(ctx context.Context) {
 	for r.config.Conn.IsConnected() && ctx.Err() == nil {
-		taken, err := r.round(ctx)
+		more, err := r.round(ctx)
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
 			return
 		case err != nil:
 			r.config.Log.Warn().Err(err).Msg("events were not published; they stay in the outbox")
 			return
-		case taken < atOnce:
+		case !more:
 			return
 		}
 	}
 }
 
-func (r *Relay) round(ctx context.Context) (int, error) {
-	if !r.ready {
-		if _, err := EnsureStream(ctx, r.js, r.config.MaxBytes); err != nil {
-			return 0, err
+// round sends what is oldest. It tells whether there may be more that can be
+// sent.
+func (r *Relay) round(ctx context.Context) (more bool, err error) {
+	if r.stream == nil {
+		if r.stream, err = EnsureStream(ctx, r.js, r.config.MaxBytes); err != nil {
+			return false, err
 		}
-		r.ready = true
 	}
-	taken, err := r.config.Outbox.Relay(ctx, atOnce, func(events []jobs.Event) ([]bool, error) { return r.send(ctx, events) })
-	if errors.Is(err, jetstream.ErrNoStreamResponse) { // somebody deleted it
-		r.ready = false
+	acknowledged := 0
+	taken, err := r.config.Outbox.Relay(ctx, atOnce, func(events []jobs.Event) ([]bool, error) {
+		sent, err := r.send(ctx, events)
+		for _, ok := range sent {
+			if ok {
+				acknowledged++
+			}
+		}
+		return sent, err
+	})
+	var refused *jetstream.APIError
+	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.As(err, &refused) { // somebody deleted or changed it
+		r.stream = nil
 	}
-	return taken, err
+	return taken == atOnce && acknowledged > 0, err
 }
 
 // send publishes events and says which were acknowledged. An event that cannot
 // be published does not stand in the way of the others.
 func (r *Relay) send(ctx context.Context, events []jobs.Event) ([]bool, error) {
 	futures := make([]jetstream.PubAckFuture, len(events))
+	limit := MessageLimit(r.config.Conn, r.stream)
 	var first error
 	for i, event := range events {
-		msg, err := Message(event)
+		msg, err := Message(event, limit)
+		if tooLarge := new(TooLargeError); errors.As(err, &tooLarge) {
+			r.tell(tooLarge)
+			continue
+		}
 		if err == nil {
 			futures[i], err = r.js.PublishMsgAsync(msg)
 		}
@@ -144,6 +161,17 @@ func (r *Relay) send(ctx context.Context, events []jobs.Event) ([]bool, error) {
 		}
 	}
 	return r.await(ctx, futures, first)
+}
+
+// tell says once of each event that it does not fit. It is tried again at each
+// poll, since a server may be given a larger limit.
+func (r *Relay) tell(why *TooLargeError) {
+	if r.told[why.ID] {
+		return
+	}
+	r.told[why.ID] = true
+	r.config.Log.Error().Err(why).Str("subject", why.Subject).Msgf("an event does not fit into a message and stays in the outbox: "+
+		"raise max_payload of NATS, and max_msg_size of the stream %s if it has one, to %d bytes or more", StreamName, why.Bytes)
 }
 
 // await collects acknowledgements; first is what went wrong before. A future is

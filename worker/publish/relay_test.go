@@ -167,26 +167,6 @@ func TestTwoRelaysAtOnce(t *testing.T) {
 	}
 }
 
-// What cannot be published waits for somebody to look at it, and for that alone:
-// what is behind it goes.
-func TestUnpublishableEventsBlockNobody(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	ids := s.owe(4)
-	const spoil = "UPDATE tidegate.results SET %s WHERE id = $1"
-	if _, err := s.pool.Exec(t.Context(), strings.ReplaceAll(spoil, "%s", "body = '{'"), ids[0]); err != nil { // goes by reference
-		t.Fatal(err)
-	}
-	tooLong := "state = 'refused', message = repeat('x', 2000000)" // more than NATS takes
-	if _, err := s.pool.Exec(t.Context(), strings.ReplaceAll(spoil, "%s", tooLong), ids[1]); err != nil {
-		t.Fatal(err)
-	}
-	s.relay()
-	s.awaitOwed(1)
-	s.expectOnce(slices.Delete(slices.Clone(ids), 1, 2))
-	fixture.Await(t, soon, "it is said", func() bool { return strings.Contains(s.log.String(), "events were not published") })
-}
-
 // A stopper is an outbox that is asked while its relay is told to stop.
 type stopper struct {
 	*store.Store

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -45,4 +46,14 @@ func EnsureStream(ctx context.Context, js jetstream.JetStream, maxBytes int64) (
 		return nil, fmt.Errorf("making the stream %s: %w", StreamName, err)
 	}
 	return stream, nil
+}
+
+// MessageLimit is how many bytes a message may have, headers and data together:
+// for the server, and for the stream as it was when it was last looked at.
+func MessageLimit(conn *nats.Conn, stream jetstream.Stream) int64 {
+	limit := conn.MaxPayload()
+	if ofStream := int64(stream.CachedInfo().Config.MaxMsgSize); ofStream > 0 {
+		limit = min(limit, ofStream)
+	}
+	return limit
 }
