@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tidegate/integration/fixture"
 	"tidegate/jobs"
 )
 
@@ -163,6 +164,7 @@ func TestWrongConfigurationIsSaid(t *testing.T) {
 		"a deep key": {strings.Replace(good, "failures_in_a_row:", "failures_in_row:", 1), []string{"targets[0].circuit.failures_in_row: unknown key", `did you mean "failures_in_a_row"`}},
 		"a variable": {"postgres: postgres://me:canary@${NOT_SET_ANYWHERE}/db\n" + good, []string{"c.yaml:1:1: postgres:", "NOT_SET_ANYWHERE is not set"}},
 		"a chain":    {strings.Replace(good, "- sim-cheap", "- sim-cheep", 1), []string{"routes[0].chain[0]:", "sim-cheep", "sim-cheap"}},
+		"a NATS URL": {"nats: nats://me:canary%ET@127.0.0.1:4222\n" + good, []string{"c.yaml:1:1: nats: cannot be read", "percent-encoded"}},
 		"no YAML":    {"targets: [", []string{"c.yaml:1:", "not YAML"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,6 +191,12 @@ func TestNobodyListens(t *testing.T) {
 		"Postgres, not named": {[]string{"status"}, 1, []string{"tidegate dev", "--database-url", "$DATABASE_URL"}},
 		"NATS":                {[]string{"watch", "--nats-url", nats}, 1, []string{fmt.Sprintf("127.0.0.1:%d", free), "nats-server -js", "--nats-url"}},
 		"NATS, not named":     {[]string{"watch"}, 1, []string{"tidegate dev", "--nats-url", "$NATS_URL"}},
+		"a percent sign":      {[]string{"watch", "--nats-url", "nats://me:canary%ETcanary@127.0.0.1:4222"}, 1, []string{"must look like nats://"}},
+		"of dev":              {[]string{"dev", "--nats-url", "nats://me:canary%ETcanary@h", "--database-url", fixture.Database(t), "--listen", "127.0.0.1:0"}, 1, []string{"must look like nats://"}},
+		"of the second":       {[]string{"watch", "--nats-url", "nats://127.0.0.1:4222,nats://me:canary%ETcanary@h"}, 1, []string{"must look like nats://"}},
+		"a number and slash":  {[]string{"watch", "--nats-url", "nats://me:12/canary@127.0.0.1:4222"}, 1, []string{"must look like nats://"}},
+		"two at signs":        {[]string{"status", "--database-url", "postgres://u:canary@canary@127.0.0.1:1/x?sslmode=nope"}, 1, []string{"must look like postgres://", "sslmode"}},
+		"a slash and a port":  {[]string{"status", "--database-url", "postgres://u:12/canary@127.0.0.1:1/x"}, 1, []string{"must look like postgres://"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -241,5 +249,14 @@ func TestDevRefusesToStart(t *testing.T) {
 				t.Error("it left a note of where it listens")
 			}
 		})
+	}
+}
+
+// TestDoctorShowsNoPassword: what cannot be read may be a password.
+func TestDoctorShowsNoPassword(t *testing.T) {
+	t.Parallel()
+	got := tidegate(t, "doctor", "--database-url", "postgres://me:canary@canary@127.0.0.1:1/x?sslmode=nope", "--nats-url", "nats://me:canary%ETcanary@127.0.0.1:4222")
+	if got.code != 1 || !strings.Contains(got.out, "must look like postgres://") || !strings.Contains(got.out, "must look like nats://") || strings.Contains(got.out+got.errors, "canary") {
+		t.Errorf("%+v", got)
 	}
 }
