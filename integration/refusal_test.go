@@ -78,6 +78,7 @@ func TestBadLinesEnqueueNothing(t *testing.T) {
 		"no file":          {[]string{"enqueue", "nowhere.jsonl"}, 1, []string{"nowhere.jsonl", "no such file"}},
 		"no document":      {[]string{"enqueue", "--text", t.TempDir(), "--prompt", "p"}, 1, []string{"no text file"}},
 		"no folder":        {[]string{"enqueue", "--text", "nowhere", "--prompt", "p"}, 1, []string{"nowhere", "no such file"}},
+		"two tenants":      {[]string{"enqueue", write(t, "in.jsonl", `{"tenant":"a","body":{"messages":[{}]}}`, "", `{"tenant":"b","body":{"messages":[{}]}}`)}, 1, []string{`line 3: tenant: is "b"`, nothing}},
 		"no such route":    {[]string{"enqueue", "--route", "nowhere", write(t, "in.jsonl", openaiLine(0))}, 1, []string{`"nowhere"`, summaries}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"iter"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -145,28 +145,31 @@ func insertAll(ctx context.Context, pool *pgxpool.Pool, messages io.Writer, sour
 	}
 	shown := newProgress(messages, "enqueuing", 0)
 	defer shown.Done()
-	var batch jobs.Batch
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
-		batch, err = q.StreamTx(ctx, tx, tallied(source.requests, shown.Set))
-		return err
-	})
+	batch, err := q.Stream(ctx, tallied(ctx, source.requests, shown.Set))
+	var unknown *queue.UnknownError
 	switch {
+	case err == nil:
+		return batch, nil
+	case errors.As(err, &unknown):
+		return batch, fmt.Errorf("%s: %w; look with `tidegate results %s`: \"not found\" means that it was not", source.name, err, unknown.ID)
+	case ctx.Err() != nil:
+		return batch, fmt.Errorf("%s: stopped; nothing was enqueued", source.name)
 	case errors.Is(err, queue.ErrEmpty):
 		return batch, fmt.Errorf("%s: there is no request in it", source.name)
-	case err != nil:
-		return batch, fmt.Errorf("%s: %w; nothing was enqueued", source.name, err)
+	default:
+		return batch, fmt.Errorf("%s: %w; nothing was enqueued", source.name, source.located(err))
 	}
-	return batch, nil
 }
 
-func tallied(requests iter.Seq2[jobs.Request, error], count func(int)) iter.Seq2[jobs.Request, error] {
+// tallied counts requests, and ends them when ctx does.
+func tallied(ctx context.Context, requests iter.Seq2[jobs.Request, error], count func(int)) iter.Seq2[jobs.Request, error] {
 	return func(yield func(jobs.Request, error) bool) {
 		n := 0
 		for request, err := range requests {
 			if n++; n%1000 == 0 {
 				count(n)
 			}
-			if !yield(request, err) {
+			if !yield(request, cmp.Or(err, ctx.Err())) {
 				return
 			}
 		}
