@@ -176,6 +176,8 @@ func TestWrongConfigurationIsSaid(t *testing.T) {
 			}
 		})
 	}
+	refusalCase{[]string{"status", "--config", "/dev/zero"}, 1, []string{"/dev/zero is neither a file nor a pipe"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
+	refusalCase{[]string{"status", "--config", write(t, "c.yaml", strings.Repeat("#", 5<<20))}, 1, []string{"c.yaml has more than"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
 	refusalCase{[]string{"work", "--config", "nowhere.yaml"}, 1, []string{"nowhere.yaml", "tidegate init"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
 }
 
