@@ -24,7 +24,7 @@ SELECT o.id, o.request_id, o.batch_id, o.batch_state, o.created_at,
 	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.attempts,
 	coalesce(octet_length(r.body), 0), CASE WHEN octet_length(r.body) <= $2 THEN r.body END,
 	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at
-FROM (SELECT * FROM tidegate.outbox ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) o
+FROM (SELECT * FROM tidegate.outbox WHERE id > $3 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) o
 LEFT JOIN LATERAL (SELECT * FROM tidegate.requests WHERE id = o.request_id LIMIT 1) q ON true
 LEFT JOIN LATERAL (SELECT * FROM tidegate.results WHERE request_id = o.request_id LIMIT 1) r ON true
 LEFT JOIN LATERAL (SELECT * FROM tidegate.batches WHERE id = o.batch_id LIMIT 1) b ON true
@@ -35,13 +35,15 @@ const dropOutbox = `/* tidegate: drop outbox */ DELETE FROM tidegate.outbox WHER
 // Relay hands up to limit events that owe a message to send, oldest first, and
 // forgets those that send says were acknowledged (one answer for each event, in
 // the same order), also if send returns an error beside. What was not
-// acknowledged stays for the next call. It returns how many events it took, and
-// the error of send. Events that another relay has in hand are passed over.
-func (s *Store) Relay(ctx context.Context, limit int, send func([]jobs.Event) ([]bool, error)) (int, error) {
-	var taken int
+// acknowledged stays for another time. Events up to the one numbered behind, and
+// those that another relay has in hand, are passed over. It returns the number of
+// the last event that it took, to go on behind it, and the error of send; zero:
+// there are no more.
+func (s *Store) Relay(ctx context.Context, behind int64, limit int, send func([]jobs.Event) ([]bool, error)) (int64, error) {
+	var last int64
 	var unsent error
 	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, takeOutbox, limit, jobs.MaxEventBody)
+		rows, err := tx.Query(ctx, takeOutbox, limit, jobs.MaxEventBody, behind)
 		if err != nil {
 			return err
 		}
@@ -49,16 +51,21 @@ func (s *Store) Relay(ctx context.Context, limit int, send func([]jobs.Event) ([
 		if err != nil || len(owed) == 0 {
 			return err
 		}
-		taken = len(owed)
+		if len(owed) == limit {
+			last = owed[limit-1].id
+		}
 		var acknowledged []int64
 		acknowledged, unsent = sendOwed(owed, send)
 		_, err = tx.Exec(ctx, dropOutbox, acknowledged)
 		return err
 	})
-	if err = errors.Join(err, unsent); err != nil {
-		return taken, fmt.Errorf("relaying the outbox: %w", err)
+	if err != nil {
+		last = 0 // of a database that is away
 	}
-	return taken, nil
+	if err = errors.Join(err, unsent); err != nil {
+		return last, fmt.Errorf("relaying the outbox: %w", err)
+	}
+	return last, nil
 }
 
 type owedRow struct {

@@ -128,7 +128,7 @@ func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
 		}
 	}
 	if status.Behind > time.Minute {
-		e.warn(about, "check NATS", "not published yet: %s, the oldest for %s", counted(status.Outbox, "event"), status.Behind.Round(time.Second))
+		e.warn(about, "check NATS; if others are published, the log of a worker says what is wrong with those", "not published yet: %s, the oldest for %s", counted(status.Outbox, "event"), status.Behind.Round(time.Second))
 	}
 }
 
