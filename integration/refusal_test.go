@@ -90,12 +90,16 @@ func TestBadLinesEnqueueNothing(t *testing.T) {
 }
 
 // checkEmpty checks that not one row was written.
-func (s *stage) checkEmpty() {
-	for _, table := range []string{"requests", "batches", "river_job", "results", "outbox"} {
+func (s *stage) checkEmpty() { s.checkOnly(0) }
+
+// checkOnly checks that there is one batch of so many requests, none of them
+// answered or cancelled, and not one row more.
+func (s *stage) checkOnly(requests int) {
+	for table, want := range map[string]int{"requests": requests, "batches": min(1, requests), "river_job": requests, "results": 0, "outbox": 0} {
 		var n int
 		// The test's own context has ended.
-		if err := s.Pool.QueryRow(afterwards(s.T), "SELECT count(*) FROM tidegate."+table).Scan(&n); err != nil || n != 0 {
-			s.Errorf("%s has %d rows (%v)", table, n, err)
+		if err := s.Pool.QueryRow(afterwards(s.T), "SELECT count(*) FROM tidegate."+table).Scan(&n); err != nil || n != want {
+			s.Errorf("%s has %d rows, not %d (%v)", table, n, want, err)
 		}
 	}
 }
@@ -108,6 +112,7 @@ func TestWrongUseIsSaid(t *testing.T) {
 	s.prepare()
 	file := write(t, "in.jsonl", openaiLine(0))
 	const unknown = "01a20aa4-c8ca-75b5-a7d0-750cfcc3a7fe"
+	known := s.enqueue(3, nil)
 	usage := func(says ...string) func(args ...string) refusalCase {
 		return func(args ...string) refusalCase {
 			return refusalCase{args, 2, append(says, "See 'tidegate", "--help'")}
@@ -141,6 +146,7 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"no id at all":         {[]string{"results", "nonsense"}, 1, []string{"nonsense"}},
 		"cancel a batch":       {[]string{"cancel", "batch_0"}, 1, []string{"batch_0", "not found"}},
 		"cancel a request":     {[]string{"cancel", unknown}, 1, []string{unknown, "not found"}},
+		"cancel one of two":    {[]string{"cancel", known.ID, "batch_0", "--json"}, 1, []string{"batch_0", "not found", "nothing was cancelled"}},
 		"cancel nonsense":      {[]string{"cancel", "nonsense"}, 1, []string{"nonsense"}},
 		"no stream":            {[]string{"watch"}, 1, []string{"no stream", "start a worker"}},
 		"no routes":            {[]string{"work"}, 1, []string{"no route", "tidegate init"}},
@@ -150,7 +156,7 @@ func TestWrongUseIsSaid(t *testing.T) {
 			c.check(t, s.tidegate)
 		})
 	}
-	t.Cleanup(s.checkEmpty)
+	t.Cleanup(func() { s.checkOnly(3) })
 }
 
 // TestWrongConfigurationIsSaid: file, line, field and what was meant.
