@@ -106,7 +106,7 @@ func (d *demo) conclude(_ context.Context, r *demoReport) error {
 	}
 	fmt.Fprintln(d.out)
 	for _, event := range r.read[:min(len(readers), len(r.read))] {
-		fmt.Fprintf(d.out, "%s\n%s\n\n", event.CustomID, indent(answerText(event.Body)))
+		fmt.Fprintf(d.out, "%s\n%s\n\n", oneLine(event.CustomID), indent(visible(answerText(event.Body))))
 	}
 	fmt.Fprint(d.out, `Try next:
   tidegate dev                                     the whole thing, to stay, on this machine

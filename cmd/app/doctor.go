@@ -99,7 +99,7 @@ func (o *options) doctor(cmd *cobra.Command, call bool) error {
 func (e *examination) write(w io.Writer) {
 	marks := map[string]string{levelOK: "ok     ", levelWarning: "warning", levelWrong: "WRONG  ", levelSkipped: "skipped"}
 	for _, f := range e.findings {
-		fmt.Fprintf(w, "%s  %-14s %s\n", marks[f.Level], f.About, f.Found)
+		fmt.Fprintf(w, "%s  %-14s %s\n", marks[f.Level], f.About, visible(f.Found))
 		if f.Remedy != "" {
 			fmt.Fprintf(w, "%s  %-14s → %s\n", "       ", "", f.Remedy)
 		}

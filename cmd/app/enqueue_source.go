@@ -157,7 +157,7 @@ func (s *source) withoutBad(requests iter.Seq2[jobs.Request, error], messages io
 			var line *jobs.LineError
 			if errors.As(err, &line) && !line.Fatal {
 				s.skipped++
-				fmt.Fprintf(messages, "left out: %s: %s\n", s.name, strings.TrimSpace(err.Error()))
+				fmt.Fprintf(messages, "left out: %s: %s\n", s.name, visible(strings.TrimSpace(err.Error())))
 				continue
 			}
 			if !yield(r, err) {
@@ -180,7 +180,7 @@ func (f *enqueueFlags) documents(messages io.Writer, opts jobs.LineOptions, reac
 		for document, err := range FolderDocuments(f.text) {
 			var skipped *SkippedDocument
 			if errors.As(err, &skipped) {
-				fmt.Fprintln(messages, skipped)
+				fmt.Fprintln(messages, oneLine(skipped.Error()))
 				continue
 			}
 			reached(document.Name)

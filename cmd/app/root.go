@@ -35,12 +35,12 @@ func Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	var usage *usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(stderr, "tidegate: %v\nSee '%s --help'.\n", err, command.CommandPath())
+		fmt.Fprintf(stderr, "tidegate: %s\nSee '%s --help'.\n", visible(err.Error()), command.CommandPath())
 		return exitUsage
 	}
 	var quiet *quietError
 	if !errors.As(err, &quiet) {
-		fmt.Fprintf(stderr, "tidegate: %v%s\n", err, hint(err))
+		fmt.Fprintf(stderr, "tidegate: %s%s\n", visible(err.Error()), hint(err))
 	}
 	return exitFailure
 }

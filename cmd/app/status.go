@@ -198,12 +198,3 @@ func age(now, t time.Time) string {
 		return fmt.Sprintf("%dd", int(ago.Hours()/24))
 	}
 }
-
-// shorten cuts a text to a width, in characters.
-func shorten(text string, width int) string {
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	if len(runes) <= width {
-		return string(runes)
-	}
-	return string(runes[:width-1]) + "…"
-}
