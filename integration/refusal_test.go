@@ -132,6 +132,7 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"a prompt, no text":    usage("--text")("enqueue", file, "--prompt", "p"),
 		"output, no wait":      usage("--wait")("enqueue", file, "-o", "x"),
 		"a dry run that waits": usage("--dry-run")("enqueue", file, "--dry-run", "--wait"),
+		"a key of nothing":     usage("--metadata", "1 to 64")("enqueue", file, "--metadata", "=y"),
 		"a goal":               usage("--goal", "ordered")("enqueue", file, "--goal", "nonsense"),
 		"a deadline":           usage("--deadline", "24h or 7d")("enqueue", file, "--deadline", "tomorrow"),
 		"a tenant":             usage("--tenant", "lower-case")("enqueue", file, "--tenant", "A B"),
@@ -245,6 +246,7 @@ func TestDevRefusesToStart(t *testing.T) {
 		"simulate's":  {[]string{"simulate", "--listen", taken}, 1, []string{taken, "--listen"}},
 		"NATS port":   {[]string{"dev", "--listen", "127.0.0.1:0", "--nats-port", port, "--database-url", s.URL}, 1, []string{port, "--nats-port"}},
 		"no Postgres": {[]string{"dev", "--listen", "127.0.0.1:0", "--nats-port", "0", "--pg-bin", t.TempDir()}, 1, []string{"initdb", "--pg-bin"}},
+		"documents":   {[]string{"demo", "--documents", "nowhere"}, 1, []string{"nowhere", "no such file"}},
 		"for a demo":  {[]string{"demo", "--pg-bin", t.TempDir(), "--documents", "testdata"}, 1, []string{"initdb", "--pg-bin"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -87,6 +87,7 @@ func (f *enqueueFlags) check(args []string) error {
 	}
 	return firstError(
 		checkTenant(f.tenant),
+		checkMetadata(f.metadata),
 		checkSpan("--deadline", f.deadline, "the route's"),
 		checkCount("--max-tokens", f.maxTokens, "what the model gives"),
 	)

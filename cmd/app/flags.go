@@ -59,6 +59,14 @@ func checkTenant(tenant string) error {
 	return nil
 }
 
+// checkMetadata refuses what no request can carry.
+func checkMetadata(pairs map[string]string) error {
+	if err := jobs.CheckMetadata(pairs); err != nil {
+		return usagef("--%w", err) // it begins with the field, which is the flag
+	}
+	return nil
+}
+
 // checkPort refuses what is no port; zero is any free one.
 func checkPort(flag string, port int) error {
 	if port < 0 || port > maxPort {
