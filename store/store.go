@@ -49,10 +49,13 @@ func Connect(ctx context.Context, at string, conns int) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a pool of Postgres connections: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	limited, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	if err := pool.Ping(ctx); err != nil {
+	if err := pool.Ping(limited); err != nil {
 		pool.Close()
+		if ctx.Err() != nil { // which says nothing of the server
+			return nil, fmt.Errorf("connecting to Postgres: %w", ctx.Err())
+		}
 		return nil, unreachable(config.ConnConfig, err)
 	}
 	return pool, nil

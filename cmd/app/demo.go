@@ -127,6 +127,9 @@ func (d *demo) start(ctx context.Context, f *demoFlags) error {
 		group.Go(func() error { return d.read(ctx, f) })
 	}
 	if err := group.Wait(); err != nil {
+		if ctx.Err() != nil { // programs that were stopped give all kinds of reasons
+			return ctx.Err()
+		}
 		return err
 	}
 	if d.config == nil {

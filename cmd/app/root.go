@@ -39,7 +39,11 @@ func Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	var quiet *quietError
-	if !errors.As(err, &quiet) {
+	switch {
+	case errors.As(err, &quiet):
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "tidegate: stopped before it was done")
+	default:
 		fmt.Fprintf(stderr, "tidegate: %s%s\n", visible(err.Error()), hint(err))
 	}
 	return exitFailure
