@@ -78,6 +78,18 @@ bench: ## Run the micro-benchmarks, BENCHTIME=200ms each
 bench-throughput: ## Measure 10,000 jobs on the whole path beside plain River, about 4 minutes
 	@$(GO) build -o bin/throughput ./integration/throughput && bin/throughput $(ARGS)
 
+.PHONY: bench-outage
+bench-outage: build ## Measure what a minute's outage costs 2,000 jobs, beside plain River, about 6 minutes
+	@$(GO) build -o bin/outage ./integration/outage && bin/outage $(ARGS)
+
+.PHONY: bench-drain
+bench-drain: build ## Measure how fast a backlog of 30,000 drains, six ways to recover, about 13 minutes
+	@$(GO) build -o bin/drain ./integration/drain && bin/drain $(ARGS)
+
+.PHONY: bench-hold
+bench-hold: build ## Measure what it costs to hold 1,000,000 jobs for two minutes, about 4 minutes
+	@$(GO) build -o bin/hold ./integration/hold && bin/hold $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME=10s
 	@$(GO) list -f '{{$$dir := .Dir}}{{range .TestGoFiles}}{{$$dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$dir}}/{{.}}{{"\n"}}{{end}}' $(PKG) | \

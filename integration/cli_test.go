@@ -404,8 +404,9 @@ func TestStatusShowsAnOutage(t *testing.T) {
 	s.settle(s.enqueue(4, nil))
 	s.down("*", simulator.Fault{Mode: simulator.Unavailable})
 	s.enqueue(20, func(i int, r *jobs.Request) { r.Body = body(100 + i) })
-	fixture.Await(t, soon, "all circuits are known to be open", func() bool {
-		return crew.Worker.Waiting(summaries) > 0 && s.count("SELECT count(*) FROM tidegate.circuits WHERE state <> 'closed'") == 3
+	fixture.Await(t, soon, "all circuits are known to be open, and NATS was told", func() bool {
+		return crew.Worker.Waiting(summaries) > 0 && s.count("SELECT count(*) FROM tidegate.circuits WHERE state <> 'closed'") == 3 &&
+			s.count("SELECT count(*) FROM tidegate.outbox") == 0
 	})
 	text := s.must("status").out
 	for _, says := range []string{"ROUTE", summaries, "holds", "no target of its chain may be called", "TARGET", "sim-cheap", "failures in a row", "BATCH", "in_progress", "completed", "4 answered", "Owed to NATS: nothing"} {
@@ -549,37 +550,47 @@ func TestInitWritesAConfiguration(t *testing.T) {
 // the program and names flags that it has.
 func TestEveryCommandHelps(t *testing.T) {
 	t.Parallel()
-	flagForm := regexp.MustCompile(`(?:^|\s)--([a-z][a-z-]*)`)
-	for _, command := range app.New().Commands() {
-		if command.Hidden || command.Name() == "help" || command.Name() == "completion" {
-			continue
-		}
-		t.Run(command.Name(), func(t *testing.T) {
+	for _, command := range commandsOf(app.New()) {
+		path := command.CommandPath()
+		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			got := tidegate(t, command.Name(), "--help")
+			got := tidegate(t, append(strings.Fields(path)[1:], "--help")...)
 			if got.code != 0 || !strings.Contains(got.out, "Examples:") || !strings.Contains(got.out, "Usage:") || got.errors != "" {
 				t.Errorf("%+v", got)
 			}
-			helped, _, err := app.New().Find([]string{command.Name()})
-			check(t, err)
-			checkExamples(t, helped, flagForm)
+			checkExamples(t, path, command.Example)
 		})
 	}
 }
 
-func checkExamples(t *testing.T, command *cobra.Command, flagForm *regexp.Regexp) {
-	t.Helper()
-	if !strings.Contains(command.Example, "tidegate "+command.Name()) {
-		t.Errorf("its example does not run it: %q", command.Example)
+// commandsOf lists the commands of a command, and theirs.
+func commandsOf(parent *cobra.Command) (all []*cobra.Command) {
+	for _, command := range parent.Commands() {
+		if !command.Hidden && command.Name() != "help" && command.Name() != "completion" {
+			all = append(append(all, command), commandsOf(command)...)
+		}
 	}
-	for line := range strings.Lines(command.Example) {
+	return all
+}
+
+var flagForm = regexp.MustCompile(`(?:^|\s)--([a-z][a-z-]*)`)
+
+func checkExamples(t *testing.T, path, example string) {
+	t.Helper()
+	if !strings.Contains(example, path) {
+		t.Errorf("its example does not run it: %q", example)
+	}
+	for line := range strings.Lines(example) {
 		line, _, _ = strings.Cut(line, "|")
-		if !strings.Contains(line, "tidegate "+command.Name()) {
+		_, run, found := strings.Cut(line, "tidegate ")
+		if !found {
 			continue
 		}
+		command, _, err := app.New().Find(strings.Fields(run)) // a command of its own, in the example of its parent
+		check(t, err)
 		for _, found := range flagForm.FindAllStringSubmatch(line, -1) {
 			if command.Flag(found[1]) == nil && command.InheritedFlags().Lookup(found[1]) == nil {
-				t.Errorf("it has no flag --%s: %s", found[1], line)
+				t.Errorf("%s has no flag --%s: %s", command.CommandPath(), found[1], line)
 			}
 		}
 	}

@@ -91,6 +91,9 @@ func (d *devProcess) pool() *pgxpool.Pool {
 func devRunsTheWholeThing(t *testing.T, p program) {
 	dir := dataFolder(t)
 	d := p.startDev(t, dir)
+	if text := d.tidegate("doctor").out; strings.Contains(text, "no stream") {
+		t.Errorf("it is ready, and cannot be watched yet:\n%s", text)
+	}
 	block := d.out.String()
 	for _, row := range []string{
 		`^tidegate dev is ready, in \d+\.\d\d s\n`, `\n  Postgres +postgres://\S+ +private, PostgreSQL \d`, `\n  NATS +nats://127\.0\.0\.1:\d+ +nats sub`,

@@ -2,6 +2,10 @@ package jobs
 
 import "time"
 
+// NoRequest stands for the request of an attempt that was made for none: a
+// minimal call that probes a target.
+const NoRequest = "00000000-0000-0000-0000-000000000000"
+
 // An Attempt is one call to a target, with its outcome, latency, tokens and
 // cost.
 type Attempt struct {

@@ -6,11 +6,14 @@ import "time"
 // larger one is replaced by a reference to the stored result.
 const MaxEventBody = 64 << 10
 
-// An Event is a fact that owes a message: a result that was stored, or a batch
-// that changed its state. Exactly one of the two is set.
+// An Event is a fact that owes a message: a result that was stored, a batch that
+// changed its state, a circuit that opened or closed, or a route that was paused
+// or resumed. Exactly one of them is set.
 type Event struct {
-	Result *ResultEvent
-	Batch  *Batch
+	Result  *ResultEvent
+	Batch   *Batch
+	Circuit *CircuitEvent
+	Pause   *PauseEvent
 }
 
 // A ResultEvent is a result with what its subscribers want to know of the
@@ -25,6 +28,26 @@ type ResultEvent struct {
 	// BodyBytes is the size of the answer; Body is absent when it is over
 	// MaxEventBody.
 	BodyBytes int
+}
+
+// A CircuitEvent is a circuit that opened or closed. Its times are the
+// database's.
+type CircuitEvent struct {
+	ID string // of the event
+	// Circuit is as it then stood, open or closed. Its DownSince is also set
+	// when it closed: how long it had been open.
+	Circuit
+}
+
+// A PauseEvent is a pause that began or ended. Its times are the database's.
+type PauseEvent struct {
+	ID string // of the event
+	Pause
+	At      time.Time // when it began or ended
+	Resumed bool      // it ended
+	// PausedBy is who pauses the route from now on: when one pause ends, another
+	// owner's may go on. Empty: nobody, it flows.
+	PausedBy []Owner
 }
 
 // A BatchState is where a batch stands.

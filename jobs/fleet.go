@@ -1,6 +1,17 @@
 package jobs
 
-import "time"
+import (
+	"errors"
+	"time"
+)
+
+// ErrDead says that a worker was declared dead, or is not known to its fleet: its
+// jobs are others', and it must begin no call.
+var ErrDead = errors.New("the worker was declared dead")
+
+// ErrDeposed says that somebody who wanted to act for the fleet leads it no
+// more. Nothing was changed.
+var ErrDeposed = errors.New("another worker leads the fleet")
 
 // A Beat is what a worker says of itself every two seconds.
 type Beat struct {
@@ -34,7 +45,8 @@ type Fleet struct {
 	Peers    []Peer // also the reader itself, and those declared dead of late
 	Circuits []Circuit
 	Pauses   []Pause
-	LastGood map[string]float64 // by target: the highest rate that it is known to take, in calls a second of the whole fleet
+	Chains   map[string][]string // by route: the targets of its chain
+	LastGood map[string]float64  // by target: the highest rate that it is known to take, in calls a second of the whole fleet
 	Drills   []Drill
 }
 
@@ -45,18 +57,6 @@ type Lead struct {
 	Epoch  int64
 }
 
-// A Begun call is one that is about to be sent: should its worker die, it may
-// have been billed.
-type Begun struct {
-	// Slot is one of the places for calls that a worker has: a call that begins
-	// takes over the place of one that has ended. It counts from zero.
-	Slot      int
-	RequestID string
-	Target    string
-	Route     string
-	At        time.Time // which is also the At of its attempt
-}
-
 // A Rescue is what was done with the jobs of a dead worker.
 type Rescue struct {
 	Worker      string
@@ -64,4 +64,11 @@ type Rescue struct {
 	Lost        int // calls that were under way: they are written down as attempts of class LOST
 	Quarantined int // of the jobs returned, those that run alone from now on
 	Poisoned    int // requests that ended as poison: they killed workers while they ran alone
+}
+
+// RescueLimits say how many deaths of workers one request may be near. A zero
+// means 2.
+type RescueLimits struct {
+	Crashes int // after as many, it runs alone, in quarantine
+	Alone   int // after as many deaths there, it ends as poison
 }

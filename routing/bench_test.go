@@ -2,6 +2,7 @@ package routing
 
 import (
 	"context"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -74,6 +75,29 @@ func BenchmarkAdmits(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.router.Admits(theRoute)
+	}
+}
+
+// What a pace costs each call, the limits and all.
+func BenchmarkPaceCall(b *testing.B) {
+	p := newPace(jobs.Limits{RequestsPerMinute: 1e12, TokensPerMinute: 1e12, Concurrency: 200}, time.Now, rand.New(rand.NewPCG(1, 1)))
+	end := paceEnd{class: jobs.OK, tokens: 1000, usage: jobs.Usage{Input: 900, Output: 50}, allowance: jobs.Allowance{RequestsPerMinute: 1e12}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if ok, _, reason := p.take(1000); !ok {
+			b.Fatal(reason)
+		}
+		p.done(end)
+	}
+}
+
+// What a call that has to wait costs each time that it asks.
+func BenchmarkPaceWait(b *testing.B) {
+	p := newPace(jobs.Limits{RequestsPerMinute: 1}, time.Now, rand.New(rand.NewPCG(1, 1)))
+	p.take(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.take(0)
 	}
 }
 

@@ -41,9 +41,10 @@ func TestPoisonIsRefusedAndOpensNoCircuit(t *testing.T) {
 	}
 }
 
-// others lets n other requests be answered.
+// others lets n other requests be answered, as fast as the pace lets them.
 func others(s *story, n int) {
 	for range n {
+		s.passes(s.rests("a"))
 		if o := s.router.Route(context.Background(), &jobs.Request{Route: theRoute}, nil); o.Verdict != jobs.Answered {
 			s.t.Fatalf("another request got %+v", o)
 		}
@@ -106,17 +107,19 @@ func TestBrownOutCondemnsNobody(t *testing.T) {
 	t.Parallel()
 	s := chain(t, "a")
 	for range 30 {
-		s.fails("a", jobs.Overload, 1).tries() // our request fails again
+		s.passes(s.rests("a")).fails("a", jobs.Overload, 1).tries() // our request fails again
 		if s.outcome.Verdict == jobs.Refused {
 			t.Fatalf("condemned: %s", s.told())
 		}
 		others(s, 3)
-		s.passes(time.Millisecond).fails("a", jobs.Overload, 5).routes(5).circuit("a", open)
-		s.passes(s.cooldown("a"))
+		for range 5 {
+			s.passes(time.Millisecond+s.rests("a")).fails("a", jobs.Overload, 1).routes(1)
+		}
+		s.circuit("a", open).passes(s.cooldown("a"))
 		others(s, 3) // the probe, and more
 		s.passes(time.Millisecond).circuit("a", closed)
 	}
-	s.tries().to("a")
+	s.passes(s.rests("a")).tries().to("a")
 }
 
 // A healthy target that is down on the word of poison must soon be up again:

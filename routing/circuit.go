@@ -24,6 +24,7 @@ type Circuit struct {
 	fleet    bool // others share it: see circuit_fleet.go
 	now      func() time.Time
 	onChange func(jobs.Circuit) // called under mu: must not call back
+	onTurn   func(closed bool)  // the same, when it opened or closed, whoever made it; nil: nobody wants to know
 
 	cooldown atomic.Int64 // Unix nanoseconds before which no call goes out; grows, but for a person's word
 
@@ -36,6 +37,7 @@ type Circuit struct {
 	granted    bool   // this process has the fleet's probe of this generation
 	person     bool   // a person made this generation
 	inARow     int
+	fresh      freshRow
 	probeOut   bool          // the half-open permit is taken
 	downSince  time.Time     // when the circuit left closed; zero: it is closed
 	tripWait   time.Duration // the last wait after a trip
@@ -152,7 +154,10 @@ func (c *Circuit) changed(reason string) {
 // turned requires mu. What began before says nothing any more.
 func (c *Circuit) turned() {
 	c.epoch++
-	c.probeOut, c.granted = false, false
+	c.probeOut, c.granted, c.fresh = false, false, freshRow{}
+	if c.onTurn != nil {
+		c.onTurn(c.breaker.IsClosed())
+	}
 }
 
 // report requires mu.

@@ -19,7 +19,9 @@ type circuitModel struct {
 	cooldown   time.Time
 	window     []bool // of the last calls: did it fail
 	inARow     int
-	probe      bool // it is out
+	begun      int   // calls of this generation
+	row        []int // the numbers of failures after the first of which nobody began who was answered
+	probe      bool  // it is out
 	downSince  time.Time
 	tripWait   time.Duration
 }
@@ -30,6 +32,7 @@ func (m *circuitModel) mayCall(now time.Time) bool {
 
 func (m *circuitModel) turn(state jobs.CircuitState) {
 	m.state, m.generation, m.probe = state, m.generation+1, false
+	m.begun, m.row = 0, nil
 	if state == jobs.CircuitClosed {
 		m.window, m.inARow, m.downSince = nil, 0, time.Time{}
 	}
@@ -51,16 +54,26 @@ func (m *circuitModel) cool(until time.Time) {
 }
 
 // fail says whether the failure of a closed circuit opens it.
-func (m *circuitModel) fail() bool {
+func (m *circuitModel) fail(number int) bool {
 	m.record(true)
 	m.inARow++
+	m.row = append(m.row, number)
 	failed := 0
 	for _, f := range m.window {
 		if f {
 			failed++
 		}
 	}
-	return m.inARow >= 5 || failed >= 10
+	since := m.begun - slices.Min(m.row)
+	return m.inARow >= 5 || failed >= 10 || len(m.row) >= 5 && 2*len(m.row) >= since
+}
+
+// answer ends the row of failures, if it is of a call that began after the first
+// of them.
+func (m *circuitModel) answer(number int) {
+	if len(m.row) > 0 && number > slices.Min(m.row) {
+		m.row = nil
+	}
 }
 
 func (m *circuitModel) record(failed bool) {
@@ -74,6 +87,7 @@ func (m *circuitModel) record(failed bool) {
 type modelPermit struct {
 	*Permit
 	generation uint64
+	number     int // of the calls of its generation
 	probe      bool
 }
 
@@ -109,7 +123,8 @@ func (m *circuitMachine) Acquire(t *rapid.T) {
 	if permit.Probe() != m.model.probe {
 		t.Fatalf("a probe: %v, want %v", permit.Probe(), m.model.probe)
 	}
-	m.out = append(m.out, modelPermit{&permit, m.model.generation, m.model.probe})
+	m.out = append(m.out, modelPermit{&permit, m.model.generation, m.model.begun, m.model.probe})
+	m.model.begun++
 }
 
 // Burst asks for many permits, so that more than one is out.
@@ -142,6 +157,7 @@ func (m *circuitMachine) Succeed(t *rapid.T) {
 		return
 	}
 	m.model.inARow, m.model.tripWait = 0, 0
+	m.model.answer(p.number)
 	m.model.record(false)
 	if p.probe {
 		m.model.turn(jobs.CircuitClosed)
@@ -169,7 +185,7 @@ func (m *circuitMachine) Fail(t *rapid.T) {
 		}
 		m.model.open(now, got.Sub(now))
 	default:
-		if m.model.fail() {
+		if m.model.fail(p.number) {
 			m.model.open(now, time.Second)
 		}
 	}

@@ -93,16 +93,54 @@ func TestCircuitOpensAtAFailureRate(t *testing.T) {
 	}
 }
 
+// A provider that dies goes on answering what it had begun: that is no word on
+// those who come after.
+func TestCircuitSeesADeathBehindLateAnswers(t *testing.T) {
+	t.Parallel()
+	c, _ := aCircuit(t)
+	var before []*Permit
+	for range 20 {
+		before = append(before, acquire(t, c))
+	}
+	for i := range 4 {
+		acquire(t, c).Done(Failure, "dead")
+		before[i].Done(Success, "")
+	}
+	if got := c.Snapshot(); got.State != closed {
+		t.Fatalf("after four failures it is %s", got.State)
+	}
+	acquire(t, c).Done(Failure, "dead")
+	if got := c.Snapshot(); got.State != open {
+		t.Errorf("after five failures of calls that began one after the other it is %s", got.State)
+	}
+}
+
+// Failures are told sooner than answers: a few among many calls that are still
+// out are no death.
+func TestCircuitIsNotHurriedByQuickFailures(t *testing.T) {
+	t.Parallel()
+	c, _ := aCircuit(t)
+	var out []*Permit
+	for range 100 {
+		for range 9 {
+			out = append(out, acquire(t, c))
+		}
+		acquire(t, c).Done(Failure, "hiccup")
+		if len(out) == 4*9 { // answers take longer than failures
+			for _, permit := range out[:9] {
+				permit.Done(Success, "")
+			}
+			out = out[9:]
+		}
+	}
+	isIn(t, c, closed)
+}
+
 func TestCircuitForgetsCallsBeyondItsWindow(t *testing.T) {
 	t.Parallel()
 	c, _ := aCircuit(t)
-	for range 100 { // 9 of any 20 in a row, and one short
-		for range 9 {
-			acquire(t, c).Done(Success, "")
-			acquire(t, c).Done(Failure, "flaky")
-		}
-		acquire(t, c).Done(Success, "")
-		acquire(t, c).Done(Success, "")
+	for i := range 5000 { // 9 of any 50 in a row, and one short
+		acquire(t, c).Done(outcomeOf(i%50 < 18 && i%2 == 1), "flaky")
 	}
 	isIn(t, c, jobs.CircuitClosed)
 }

@@ -19,7 +19,7 @@ var classEffects = map[jobs.Class]struct {
 	probed   jobs.CircuitState // of a, when a probe meets the class
 }{
 	jobs.OK:         {jobs.CircuitClosed, jobs.CircuitClosed, 0, false, jobs.CircuitClosed},
-	jobs.Rate:       {jobs.CircuitClosed, jobs.CircuitClosed, time.Second, false, jobs.CircuitClosed},
+	jobs.Rate:       {jobs.CircuitClosed, jobs.CircuitClosed, 0, false, jobs.CircuitClosed}, // it waits for the pace
 	jobs.Quota:      {jobs.CircuitOpen, jobs.CircuitOpen, time.Minute, false, jobs.CircuitOpen},
 	jobs.DailyQuota: {jobs.CircuitOpen, jobs.CircuitOpen, time.Minute, false, jobs.CircuitOpen},
 	jobs.Overload:   {jobs.CircuitClosed, jobs.CircuitOpen, 0, false, jobs.CircuitOpen},
@@ -57,6 +57,8 @@ func TestEveryClass(t *testing.T) {
 					s.refused(class).calls("b", 0)
 				case class == jobs.OK:
 					s.to("a").calls("b", 0)
+				case class == jobs.Rate:
+					s.held().calls("b", 0)
 				default:
 					s.to("b").calls("b", 1)
 				}
@@ -65,7 +67,7 @@ func TestEveryClass(t *testing.T) {
 				t.Parallel()
 				s := begin()
 				for range 5 {
-					s.passes(s.cooldown("a")).routes(1)
+					s.passes(s.rests("a")).routes(1)
 				}
 				s.calls("a", 5).circuit("a", want.after5)
 			})
@@ -105,7 +107,8 @@ func TestRateLimitedProbeClosesTheCircuitWithACooldown(t *testing.T) {
 			if flowed {
 				t.Error("the circuit closed before its cooldown began")
 			}
-			s.because("RATE").passes(want.cooldown).routes(1).to("a")
+			s.because("RATE").passes(want.cooldown)
+			s.passes(s.rests("a")).routes(1).to("a")
 		})
 	}
 }
@@ -114,8 +117,8 @@ func TestManyRateLimitsNeverOpenACircuit(t *testing.T) {
 	t.Parallel()
 	s := chain(t, "a")
 	for range 200 {
-		s.fails("a", jobs.Rate, 1).routes(1).held().circuit("a", jobs.CircuitClosed).cools("a", time.Second)
-		s.passes(time.Second)
+		s.fails("a", jobs.Rate, 1).routes(1).held().circuit("a", jobs.CircuitClosed).cools("a", 0)
+		s.passes(s.rests("a") + time.Minute)
 	}
 	s.routes(1).to("a")
 }
@@ -124,7 +127,9 @@ func TestRateLimitsNeitherCountNorResetFailures(t *testing.T) {
 	t.Parallel()
 	s := chain(t, "a")
 	for range 4 {
-		s.fails("a", jobs.Overload, 1).fails("a", jobs.Rate, 1).routes(2).circuit("a", jobs.CircuitClosed).passes(time.Second)
+		for _, class := range []jobs.Class{jobs.Overload, jobs.Rate} {
+			s.fails("a", class, 1).routes(1).circuit("a", jobs.CircuitClosed).passes(s.rests("a"))
+		}
 	}
 	s.fails("a", jobs.Overload, 1).routes(1).circuit("a", jobs.CircuitOpen)
 }

@@ -4,7 +4,7 @@
 // Its parts are state machines on a clock of ours, so that a replay can run the
 // very same ones in another time:
 //
-//	         5 failures in a row, or half of the last 20 calls;
+//	         5 failures in a row, or a fifth of the last 50 calls;
 //	         a word of the provider (no money, wrong key)
 //	 closed ─────────────────────────────────────────────> open
 //	   ^  ^                                                 │ cooldown over,

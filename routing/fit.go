@@ -107,3 +107,12 @@ func Expected(r *jobs.Request) jobs.Usage {
 	output = min(cmp.Or(output, expectedOutput), sanestOutput) // a price times nonsense must not overflow
 	return jobs.Usage{Input: len(r.Body) / bytesPerToken, Output: output * min(max(limits.Choices, 1), 128)}
 }
+
+// expectedTokens is what a call is expected to use of a token limit. known is
+// what was guessed already; zero: nothing was.
+func expectedTokens(r *jobs.Request, known jobs.Usage) int {
+	if known == (jobs.Usage{}) {
+		known = jobs.Usage{Input: len(r.Body) / bytesPerToken, Output: expectedOutput}
+	}
+	return known.Input + known.Output
+}

@@ -222,6 +222,17 @@ func (s *story) cooldown(target string) time.Duration {
 	return max(s.targets[target].circuit.Snapshot().CooldownUntil.Sub(s.clock.now()), 0)
 }
 
+// rests is how long a target is not called, for its cooldown or its pace.
+func (s *story) rests(target string) time.Duration {
+	pace := s.targets[target].pace
+	ok, again, _ := pace.take(0)
+	if ok {
+		pace.refund(0)
+		return s.cooldown(target)
+	}
+	return max(s.cooldown(target), again.Sub(s.clock.now()))
+}
+
 // calls asserts how often a target was called since the beginning.
 func (s *story) calls(target string, want int) *story {
 	s.t.Helper()

@@ -16,16 +16,20 @@ const (
 	againMax = 30 * time.Second
 )
 
+// stopped is the outcome of a request whose caller has gone.
+func (t *try) stopped(ctx context.Context) jobs.Outcome {
+	return jobs.Outcome{
+		Verdict: jobs.Blocked, Err: t.last, Until: t.router.now(), Trace: t.trace,
+		Reason: "the caller stopped waiting: " + ctx.Err().Error(),
+	}
+}
+
 // leftOver says what becomes of a request when its chain has been walked and
 // nobody answered.
-func (t *try) leftOver(ctx context.Context, ranked []*target) jobs.Outcome {
+func (t *try) leftOver() jobs.Outcome {
 	now := t.router.now()
 	outcome := jobs.Outcome{Verdict: jobs.Blocked, Err: t.last, Trace: t.trace, Until: now}
-	if err := ctx.Err(); err != nil {
-		outcome.Reason = "the caller stopped waiting: " + err.Error()
-		return outcome
-	}
-	shut := t.shut(ranked)
+	shut := t.shut()
 	switch {
 	case shut.fit == 0:
 		return refused(t.hopeless(), t.trace)
@@ -53,9 +57,9 @@ type shut struct {
 
 // shut looks at every target once: a second look might see another state, and
 // what is said of them all would never have been true.
-func (t *try) shut(ranked []*target) shut {
+func (t *try) shut() shut {
 	var s shut
-	for _, target := range ranked {
+	for _, target := range t.ranked {
 		ready, until, reason := target.circuit.Ready()
 		if t.unfit(target) != "" {
 			s.flows = s.flows || ready != Shut

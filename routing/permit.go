@@ -22,6 +22,7 @@ const (
 type Permit struct {
 	circuit *Circuit
 	epoch   uint64
+	number  int // of the calls of its epoch, in the order of their permits
 	began   time.Time
 	probe   bool
 	done    bool
@@ -55,7 +56,21 @@ func (c *Circuit) Acquire() (Permit, bool) {
 		return Permit{}, false
 	}
 	c.probeOut = c.breaker.IsHalfOpen()
-	return Permit{circuit: c, epoch: c.epoch, began: now, probe: c.probeOut}, true
+	return Permit{circuit: c, epoch: c.epoch, number: c.fresh.next(), began: now, probe: c.probeOut}, true
+}
+
+// renew tells, just before the call, whether the permit still stands: a circuit
+// that has changed since, or a cooldown that has begun, takes it back.
+func (p *Permit) renew() bool {
+	c := p.circuit
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	if p.done || p.epoch != c.epoch || c.cooldown.Load() > now.UnixNano() {
+		return false
+	}
+	p.began = now
+	return true
 }
 
 // Done reports how the call ended, with a reason that a person can read. A call
@@ -86,7 +101,7 @@ func (p *Permit) end(outcome Outcome, with ending) {
 	case Success:
 		c.succeed(p, with)
 	case Failure:
-		c.fail(p.probe, with)
+		c.fail(p, with)
 	case Neutral:
 		if p.probe { // the trial told nothing: the next caller may try
 			c.breaker.Open()
@@ -100,6 +115,7 @@ func (p *Permit) end(outcome Outcome, with ending) {
 // succeed requires mu.
 func (c *Circuit) succeed(p *Permit, with ending) {
 	c.inARow, c.tripWait = 0, 0
+	c.fresh.succeed(p.number)
 	c.breaker.RecordSuccess()
 	if p.probe {
 		c.close(cmp.Or(with.reason, "a probe was answered"))
@@ -110,9 +126,10 @@ func (c *Circuit) succeed(p *Permit, with ending) {
 }
 
 // fail requires mu.
-func (c *Circuit) fail(probe bool, with ending) {
+func (c *Circuit) fail(p *Permit, with ending) {
 	c.inARow++
-	if probe {
+	c.fresh.fail(p.number)
+	if p.probe {
 		c.open(c.probeWait(), with.said, with.reason)
 		return
 	}
@@ -123,6 +140,8 @@ func (c *Circuit) fail(probe bool, with ending) {
 		c.open(c.limits.Cooldown, with.said, fmt.Sprintf("%d of the last %d calls failed: %s", seen.Failures(), seen.Executions(), with.reason))
 	case c.inARow >= c.limits.FailuresInARow:
 		c.open(c.limits.Cooldown, with.said, fmt.Sprintf("%d failures in a row: %s", c.inARow, with.reason))
+	case c.fresh.dead(c.limits.FailuresInARow):
+		c.open(c.limits.Cooldown, with.said, fmt.Sprintf("%d failures of calls that began one after the other: %s", c.fresh.failed, with.reason))
 	}
 }
 

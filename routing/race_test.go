@@ -103,3 +103,34 @@ func TestRouterUnderManyCallers(t *testing.T) {
 	}
 	s.passes(time.Hour).routes(1).to("a")
 }
+
+// Real goroutines: what is taken comes back, and the bounds hold meanwhile.
+func TestPaceUnderManyCallers(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	p := newPace(jobs.Limits{RequestsPerMinute: 6_000_000, Concurrency: 8}, clock.now, rand.New(rand.NewPCG(1, 1)))
+	var out atomic.Int64
+	inParallel(16, func() {
+		for range 2000 {
+			clock.pass(10 * time.Microsecond)
+			ok, _, _ := p.take(10)
+			if !ok {
+				p.snapshot()
+				p.follow(paceShare{Share: 1, LastGood: 100_000})
+				continue
+			}
+			if n := out.Add(1); n > 8 {
+				t.Errorf("%d calls at once", n)
+			}
+			out.Add(-1)
+			if rand.N(4) == 0 {
+				p.refund(10)
+			} else {
+				p.done(paceEnd{class: jobs.OK, tokens: 10})
+			}
+		}
+	})
+	if s := p.snapshot(); s.InFlight != 0 {
+		t.Errorf("after all calls ended: %+v", s)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"tidegate/jobs"
@@ -40,6 +41,9 @@ type Router struct {
 	routes   map[string]*route
 	targets  []*target
 	byName   map[string]*target
+
+	mu       sync.Mutex
+	sharedAt time.Time // when shares last followed the fleet
 }
 
 type route struct {
@@ -80,22 +84,31 @@ func (r *Router) Circuits() []jobs.Circuit {
 	return all
 }
 
-// Route tries the chain of a request once: it calls targets, the best first,
-// until one answers, the request is refused for good, or nobody is left to ask.
-// history is what earlier tries of the same request added. Route returns soon
-// after ctx ends, then Blocked.
+// Route tries the chain of a request once, for a caller who waits for nothing
+// but the calls themselves: it is Admit and the pass's Route in one. It returns
+// soon after ctx ends, then Blocked.
 func (r *Router) Route(ctx context.Context, request *jobs.Request, history jobs.Trace) jobs.Outcome {
+	pass, outcome := r.Admit(request, history)
+	if pass == nil {
+		return outcome
+	}
+	return pass.Route(ctx, func(context.Context, jobs.Begun) error { return nil })
+}
+
+// begin prepares a try, or says why there is none.
+func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.Outcome) {
 	route := r.routes[request.Route]
 	if route == nil {
-		return refused(badRequest("unknown_route", "this worker does not serve the route %q", request.Route), nil)
+		no := refused(badRequest("unknown_route", "this worker does not serve the route %q", request.Route), nil)
+		return nil, &no
 	}
 	goal := cmp.Or(request.Goal, route.Goal, Ordered)
 	strategy := strategies[goal]
 	if strategy == nil {
-		return refused(badRequest("unknown_goal", "optimization_goal: %q is not known; there are: %s", goal, strings.Join(Goals(), ", ")), nil)
+		no := refused(badRequest("unknown_goal", "optimization_goal: %q is not known; there are: %s", goal, strings.Join(Goals(), ", ")), nil)
+		return nil, &no
 	}
-	t := newTry(r, route.chain, request, history)
-	return t.walk(ctx, rank(strategy, route.chain))
+	return newTry(r, rank(strategy, route.chain), request, history), nil
 }
 
 // rank orders the chain for a request.

@@ -3,7 +3,6 @@ package routing
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"tidegate/jobs"
@@ -108,7 +107,7 @@ func TestRouteStopsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		s.outcome = s.router.Route(ctx, s.request, nil)
-		s.waits(0).because("the caller stopped waiting").calls("a", 0).calls("b", 0)
+		s.waits(0).because("the caller stopped waiting").calls("a", 0).calls("b", 0).free("a")
 		if len(s.outcome.Trace) != 0 {
 			t.Errorf("nobody was passed over, and yet %s", s.told())
 		}
@@ -145,23 +144,6 @@ func TestRouteStopsWithItsContext(t *testing.T) {
 				t.Errorf("%s: got %s, want %s", class, s.told(), want)
 			}
 		}
-	})
-	t.Run("while it waits for a slot", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			s := chainOf(t, &jobs.Target{Name: "a", Limits: jobs.Limits{Concurrency: 1}})
-			_ = s.targets["a"].slots.Acquire(t.Context(), 1)
-			ctx, cancel := context.WithTimeout(t.Context(), slotWait/2)
-			defer cancel()
-			began := time.Now()
-			s.outcome = s.router.Route(ctx, s.request, nil)
-			s.waits(0).calls("a", 0).because("the caller stopped waiting")
-			if took := time.Since(began); took != slotWait/2 {
-				t.Errorf("returned after %s, want %s", took, slotWait/2)
-			}
-			s.targets["a"].release()
-			s.routes(1).to("a")
-		})
 	})
 }
 

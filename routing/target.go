@@ -1,12 +1,9 @@
 package routing
 
 import (
-	"context"
-	"errors"
 	"hash/fnv"
+	"math/rand/v2"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"tidegate/jobs"
 )
@@ -15,55 +12,108 @@ import (
 type target struct {
 	*jobs.Target
 	circuit *Circuit
-	slots   *semaphore.Weighted // nil: no limit
+	pace    *pace
+	tokens  *calibration
 }
 
 func newTarget(t *jobs.Target, config Config) *target {
-	made := &target{Target: t, circuit: newCircuit(t, config)}
-	if t.Limits.Concurrency > 0 {
-		made.slots = semaphore.NewWeighted(int64(t.Limits.Concurrency))
+	random := rand.New(rand.NewPCG(config.Seed, hash(t.Name)+1))
+	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random), tokens: &calibration{}}
+	made.circuit.onTurn = func(closed bool) {
+		if closed {
+			made.pace.recovered()
+		} else {
+			made.pace.tripped()
+		}
 	}
 	return made
 }
 
-// Why a target does not admit a call.
-var (
-	errShut = errors.New("it may not be called now")
-	errBusy = errors.New("all of its calls at once are out")
-)
-
-// slotWait is how long a call waits for a slot before its caller is told, who
-// may have other reasons to stop: a deadline, a cancellation, the worker's end.
-const slotWait = time.Second
-
-// admit waits a moment for a free slot, in the order of arrival, and then takes
-// a permit: last, so that nobody waits with the probe in hand or past the
-// beginning of a cooldown. Without a permit there is no slot either. When the
-// circuit opens, whoever waits for a slot takes it in turn, gets no permit and
-// hands it on at once: the first slot that is released sets all of them free.
-func (t *target) admit(ctx context.Context) (Permit, error) {
-	if ready, _ := t.circuit.readiness(); ready == Shut || ctx.Err() != nil {
-		return Permit{}, errShut // not worth a wait
-	}
-	if t.slots != nil && !t.slots.TryAcquire(1) {
-		wait, cancel := context.WithTimeout(ctx, slotWait)
-		defer cancel()
-		if t.slots.Acquire(wait, 1) != nil {
-			return Permit{}, errBusy
-		}
-	}
-	permit, ok := t.circuit.Acquire()
-	if !ok {
-		t.release()
-		return Permit{}, errShut
-	}
-	return permit, nil
+// A place is what one call of a target takes: its share of the pace, and a
+// permit. A probe needs no pace: it is the one call there is.
+type place struct {
+	target *target
+	permit Permit
+	guess  int  // the tokens that the call was thought to use
+	tokens int  // the same, corrected by what calls really use
+	paced  bool // the pace counts it
 }
 
-func (t *target) release() {
-	if t.slots != nil {
-		t.slots.Release(1)
+// A wait is why a target has no place now.
+type wait struct {
+	paced  bool      // the target is in order: it is called as fast as it may be
+	until  time.Time // when it is worth asking again; zero: something will change
+	reason string    // as a person reads it
+}
+
+// admit takes a place for a call that is thought to use so many tokens, without
+// waiting: first of the pace, then the permit, so that what the pace says no to
+// holds no probe.
+func (t *target) admit(guess int) (p place, no wait) {
+	ready, _ := t.circuit.readiness()
+	if ready == Shut {
+		return place{}, t.shut()
 	}
+	p = place{target: t, guess: guess, tokens: t.tokens.correct(guess)}
+	if ready == Flowing {
+		ok, again, reason := t.pace.take(p.tokens)
+		if !ok {
+			return place{}, wait{paced: true, until: again, reason: reason}
+		}
+		p.paced = true
+	}
+	var ok bool
+	if p.permit, ok = t.circuit.Acquire(); !ok {
+		p.refund()
+		return place{}, t.shut()
+	}
+	switch probe := p.permit.Probe(); {
+	case probe: // it opened between the two looks, or was open
+		p.refund()
+	case !p.paced: // it closed between the two looks
+		p.leave()
+		return t.admit(guess)
+	}
+	return p, wait{}
+}
+
+func (t *target) shut() wait {
+	_, until, reason := t.circuit.Ready()
+	if reason == "" {
+		reason = "another call took its place"
+	}
+	return wait{until: until, reason: reason}
+}
+
+// refund gives back what the pace counts.
+func (p *place) refund() {
+	if p.paced {
+		p.target.pace.refund(p.tokens)
+		p.paced = false
+	}
+}
+
+// leave gives up a place that was not used.
+func (p *place) leave() {
+	if p.target == nil {
+		return
+	}
+	p.refund()
+	p.permit.Done(Neutral, "")
+}
+
+// called tells the pace how a call ended.
+func (p *place) called(end paceEnd) {
+	end.tokens = p.tokens
+	if end.class == jobs.OK {
+		p.target.tokens.learn(p.guess, end.usage.Input+end.usage.Output)
+	}
+	if !p.paced {
+		p.target.pace.heard(end)
+		return
+	}
+	p.paced = false
+	p.target.pace.done(end)
 }
 
 // shares tells whether a refusal of the given scope at t is one of other, too.

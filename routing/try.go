@@ -1,73 +1,92 @@
 package routing
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"tidegate/jobs"
 )
 
-// rateWait holds back a target that sent a 429 without saying for how long.
-const rateWait = time.Second
+const (
+	// longWait is how long a 429 asks for that makes it a cooldown, for which
+	// requests go to the next target. What is shorter is a matter of the pace.
+	longWait = 5 * time.Second
+	// probedWait holds back a target whose probe met a 429: it is there again, but
+	// not for everybody at once.
+	probedWait = time.Second
+)
 
 // A try is one walk along the chain for one request.
 type try struct {
 	router  *Router
 	request *jobs.Request
+	ranked  []*target
+	next    int        // of ranked: whom to ask
 	history jobs.Trace // of earlier tries
 	trace   jobs.Trace // of this one
 	last    *jobs.Error
 	fit     fit
+	tokens  int  // that a call is expected to use
+	picky   bool // a target was passed over that others may be sent to
 }
 
-func newTry(router *Router, chain []*target, request *jobs.Request, history jobs.Trace) *try {
-	return &try{router: router, request: request, history: history, fit: newFit(chain, request, history)}
+func newTry(router *Router, ranked []*target, request *jobs.Request, history jobs.Trace) *try {
+	t := &try{router: router, request: request, ranked: ranked, history: history}
+	t.fit = newFit(ranked, request, history)
+	t.tokens = expectedTokens(request, t.fit.usage)
+	return t
 }
 
-// walk asks the targets in turn.
-func (t *try) walk(ctx context.Context, ranked []*target) jobs.Outcome {
-	for _, target := range ranked {
+// seek takes a place at the next target of the chain that may be called now. It
+// returns nil, or what becomes of the request if there is none.
+func (t *try) seek(into *place) *jobs.Outcome {
+	for t.next < len(t.ranked) {
+		target := t.ranked[t.next]
+		t.next++
 		if reason := t.unfit(target); reason != "" {
 			t.skip(target, reason, time.Time{})
+			t.picky = true
 			continue
 		}
-		permit, err := target.admit(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				break
-			}
-			if errors.Is(err, errBusy) { // not a reason to pay the next one
-				return t.busy(target)
-			}
-			_, until, reason := target.circuit.Ready()
-			t.skip(target, cmp.Or(reason, "another call took its place"), until)
-			continue
+		found, no := target.admit(t.tokens)
+		switch {
+		case found.target != nil:
+			*into = found
+			return nil
+		case no.paced:
+			return t.paced(target, no)
 		}
-		if answer := t.call(ctx, target, &permit); answer != nil {
-			return jobs.Outcome{Verdict: jobs.Answered, Answer: answer, Trace: t.trace}
-		}
-		if t.last.Class.Final() {
-			return refused(t.last, t.trace)
-		}
-		if n := t.blamed(); n >= blamedAtMost {
-			return refused(poison(t.last, n), t.trace)
-		}
+		t.skip(target, no.reason, no.until)
 	}
-	return t.leftOver(ctx, ranked)
+	outcome := t.leftOver()
+	return &outcome
 }
 
 func (t *try) skip(target *target, reason string, until time.Time) {
 	t.trace = append(t.trace, jobs.Step{Skip: &jobs.Skip{At: t.router.now(), Target: target.Name, Reason: reason, Until: until}})
 }
 
-// call makes one call and tells the circuit. It returns the answer or sets last.
-func (t *try) call(ctx context.Context, target *target, permit *Permit) *jobs.Answer {
-	defer target.release()
-	defer permit.Done(Neutral, "") // for a panic, and for what says nothing of the target
-	began := t.router.now()
+// paced is the outcome of a request that waits for its turn at a target that is
+// in order: not a reason to pay the next one. It holds for others of the route,
+// too, unless they may be sent elsewhere before.
+func (t *try) paced(target *target, no wait) *jobs.Outcome {
+	t.skip(target, no.reason, no.until)
+	if t.picky && no.until.IsZero() {
+		no.until = t.router.now().Add(againMin)
+	}
+	return &jobs.Outcome{Verdict: jobs.Blocked, Held: !t.picky, Err: t.last, Until: no.until, Reason: target.Name + ": " + no.reason, Trace: t.trace}
+}
+
+// call makes one call and tells the circuit and the pace. It returns the answer
+// or sets last.
+func (t *try) call(ctx context.Context, p *place, began time.Time) *jobs.Answer {
+	target, permit := p.target, &p.permit
+	end := paceEnd{class: jobs.Lost} // for a panic
+	defer func() {
+		p.called(end)
+		permit.Done(Neutral, "") // for what says nothing of the target, too
+	}()
 	answer, err := t.router.provider.Complete(ctx, target.Target, t.request.Body)
 	attempt := jobs.Attempt{
 		At: began, Target: target.Name, Class: jobs.OK, Status: 200, Latency: t.router.now().Sub(began),
@@ -79,12 +98,14 @@ func (t *try) call(ctx context.Context, target *target, permit *Permit) *jobs.An
 	if err == nil {
 		attempt.FirstByte, attempt.Usage, attempt.Cost = answer.FirstByte, answer.Usage, target.Price.Cost(answer.Usage)
 		answer.Target = target.Name
+		end = paceEnd{class: jobs.OK, usage: answer.Usage, allowance: answer.Allowance}
 		permit.Done(Success, "")
 	} else {
 		answer, t.last = nil, err
 		attempt.Class, attempt.Status, attempt.Code, attempt.Message = err.Class, err.Status, err.Code, err.Message
 		attempt.Usage, attempt.Cost = err.Usage, target.Price.Cost(err.Usage)
 		attempt.Blamed = t.blames(target, err)
+		end = paceEnd{class: err.Class, usage: err.Usage, retryAfter: err.RetryAfter, allowance: err.Allowance}
 		t.report(target, permit, err, attempt.Blamed)
 	}
 	t.trace = append(t.trace, jobs.Step{Attempt: &attempt})
@@ -100,10 +121,7 @@ func (t *try) report(target *target, permit *Permit, err *jobs.Error, blamed boo
 	case class.Opens():
 		t.trip(target, permit, err)
 	case class.Cools():
-		target.circuit.Cool(t.router.now().Add(max(err.RetryAfter, rateWait)), err.Gist())
-		if permit.Probe() { // a 429 is an answer, too
-			permit.Done(Success, "a probe was answered, though with "+err.Gist())
-		}
+		t.cool(target, permit, err)
 	case class.Trips() && blamed:
 		permit.Done(Neutral, "")
 	case class.Trips():
@@ -119,6 +137,21 @@ func (t *try) report(target *target, permit *Permit, err *jobs.Error, blamed boo
 	}
 }
 
+// cool is what a 429 means for a circuit: nothing, unless it asks for long. To a
+// probe it is an answer, too.
+func (t *try) cool(target *target, permit *Permit, err *jobs.Error) {
+	wait := err.RetryAfter
+	if permit.Probe() {
+		wait = max(wait, probedWait)
+	}
+	if permit.Probe() || wait >= longWait {
+		target.circuit.Cool(t.router.now().Add(wait), err.Gist())
+	}
+	if permit.Probe() {
+		permit.Done(Success, "a probe was answered, though with "+err.Gist())
+	}
+}
+
 // trip opens every circuit that the refusal of an account or a key reaches.
 func (t *try) trip(target *target, permit *Permit, err *jobs.Error) {
 	tripped, first := permit.trip(err.RetryAfter, err.Gist())
@@ -130,12 +163,4 @@ func (t *try) trip(target *target, permit *Permit, err *jobs.Error) {
 			other.circuit.follow(tripped, fmt.Sprintf("%s (at %s)", err.Gist(), target.Name))
 		}
 	}
-}
-
-// busy is the outcome of a request that its target has no slot for: it is asked
-// again at once, if the caller has nothing against it.
-func (t *try) busy(target *target) jobs.Outcome {
-	reason := fmt.Sprintf("all of its %d calls at once are out", target.Limits.Concurrency)
-	t.skip(target, reason, time.Time{})
-	return jobs.Outcome{Verdict: jobs.Blocked, Err: t.last, Until: t.router.now(), Reason: target.Name + ": " + reason, Trace: t.trace}
 }

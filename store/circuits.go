@@ -75,11 +75,11 @@ FROM news n WHERE n.target = c.target AND (n.later OR n.tried)`
 // are left out, and a worker that was declared dead is not heard. It may be
 // repeated.
 func (s *Store) ShareCircuits(ctx context.Context, worker string, circuits []jobs.Circuit) error {
-	args := circuitArgs(worker, circuits, time.Now())
+	args := circuitArgs(worker, circuits, s.now())
 	var batch pgx.Batch
 	batch.Queue(shareCircuits, args...)
 	batch.Queue(coolCircuits, args...)
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return tx.SendBatch(ctx, &batch).Close() })
+	err := s.within(ctx, silence, func(tx pgx.Tx) error { return tx.SendBatch(ctx, &batch).Close() })
 	if err != nil {
 		return fmt.Errorf("sharing %d circuits: %w", len(circuits), err)
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"tidegate/jobs"
 )
@@ -15,7 +14,7 @@ ON CONFLICT (target) DO UPDATE SET mode = excluded.mode, rate = excluded.rate, s
 // StartDrill begins an outage on demand, in place of one of the same target. It
 // begins now, whatever its Since says.
 func (s *Store) StartDrill(ctx context.Context, d jobs.Drill) error {
-	if _, err := s.pool.Exec(ctx, startDrill, d.Target, string(d.Mode), d.Rate, time.Until(d.Until)); err != nil {
+	if _, err := s.pool.Exec(ctx, startDrill, d.Target, string(d.Mode), d.Rate, d.Until.Sub(s.now())); err != nil {
 		return fmt.Errorf("starting a drill of %s: %w", d.Target, err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +23,8 @@ FROM tidegate.workers WHERE dead_at IS NULL OR dead_at > now() - interval '1 hou
 
 	listPaces = `/* tidegate: paces */ SELECT target, last_good FROM tidegate.paces`
 
+	listChains = `/* tidegate: chains */ SELECT name, chain FROM tidegate.routes`
+
 	listDrills = `/* tidegate: drills */ SELECT target, mode, rate, since, until FROM tidegate.drills WHERE until > now() ORDER BY target`
 )
 
@@ -36,11 +39,11 @@ func (s *Store) Fleet(ctx context.Context) (jobs.Fleet, error) {
 		var batch pgx.Batch
 		var began, heard time.Time
 		batch.Queue(readNow).QueryRow(func(row pgx.Row) error {
-			heard = time.Now()
+			heard = s.now()
 			return row.Scan(&database)
 		})
 		queueFleet(&batch, &fleet)
-		began = time.Now()
+		began = s.now()
 		if err := conn.SendBatch(ctx, &batch).Close(); err != nil {
 			return err
 		}
@@ -55,11 +58,20 @@ func (s *Store) Fleet(ctx context.Context) (jobs.Fleet, error) {
 }
 
 func queueFleet(batch *pgx.Batch, fleet *jobs.Fleet) {
-	fleet.LastGood = map[string]float64{}
+	fleet.LastGood, fleet.Chains = map[string]float64{}, map[string][]string{}
 	batch.Queue(listPeers).Query(collect(&fleet.Peers, scanPeer))
 	batch.Queue(listCircuits).Query(collect(&fleet.Circuits, scanCircuit))
 	batch.Queue(listPauses).Query(collect(&fleet.Pauses, scanPause))
 	batch.Queue(listDrills).Query(collect(&fleet.Drills, scanDrill))
+	batch.Queue(listChains).Query(func(rows pgx.Rows) error {
+		var route string
+		var chain []string
+		_, err := pgx.ForEachRow(rows, []any{&route, &chain}, func() error {
+			fleet.Chains[route] = slices.Clone(chain)
+			return nil
+		})
+		return err
+	})
 	batch.Queue(listPaces).Query(func(rows pgx.Rows) error {
 		var target string
 		var rate float32

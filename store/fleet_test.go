@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -12,7 +13,6 @@ import (
 
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
-	"tidegate/store"
 )
 
 const soon = 30 * time.Second
@@ -150,13 +150,13 @@ func TestTheDeposedDoNothing(t *testing.T) {
 	w.kill("three")
 	_, pauseErr := w.Pause(t.Context(), old, "summaries", "down", noChange(t))
 	_, resumeErr := w.Resume(t.Context(), old, "summaries", noChange(t))
-	_, rescueErr := w.Rescue(t.Context(), old, "four", store.RescueLimits{})
+	_, rescueErr := w.Rescue(t.Context(), old, "four", jobs.RescueLimits{})
 	_, expireErr := w.Expire(t.Context(), old, time.Hour, 0)
 	for doing, err := range map[string]error{
 		"pause": pauseErr, "resume": resumeErr, "rescue": rescueErr, "expire": expireErr,
 		"forget": w.Forget(t.Context(), old), "pace": w.SavePace(t.Context(), old, "a", 1),
 	} {
-		if !errors.Is(err, store.ErrDeposed) {
+		if !errors.Is(err, jobs.ErrDeposed) {
 			t.Errorf("%s: %v", doing, err)
 		}
 	}
@@ -192,6 +192,27 @@ func TestLeadWaitsForAnAction(t *testing.T) {
 	fixture.Await(t, soon, "the other waits", func() bool {
 		return w.number("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'") > 0
 	})
+}
+
+// A leader that falls silent in the middle of an action, as one does whose host
+// was cut off, neither keeps the lease from others nor acts when it is back.
+func TestSilentLeaderIsCutOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held, ok, err := w.Lead(t.Context(), "one", time.Millisecond)
+	if err != nil || !ok {
+		t.Fatalf("one does not lead: %v", err)
+	}
+	_, err = w.Pause(t.Context(), held, "summaries", "down", func(context.Context, pgxTx) error {
+		if _, ok, err := w.Lead(t.Context(), "two", time.Hour); !ok || err != nil {
+			t.Errorf("while the leader is silent, nobody else leads: %v", err)
+		}
+		return nil
+	})
+	if err == nil {
+		t.Error("it acted, and another leads")
+	}
+	expect(t, "pauses", w.number("SELECT count(*) FROM tidegate.pauses"), 0)
 }
 
 func TestForget(t *testing.T) {
@@ -234,7 +255,7 @@ func TestLeave(t *testing.T) {
 func (w *world) begin(worker string, slot int, requestID string) time.Time {
 	w.t.Helper()
 	at := time.Now()
-	if err := w.Begin(w.t.Context(), worker, []jobs.Begun{{Slot: slot, RequestID: requestID, Target: "cheap", Route: "summaries", At: at}}); err != nil {
+	if _, err := w.Begin(w.t.Context(), worker, []jobs.Begun{{Slot: slot, RequestID: requestID, Target: "cheap", Route: "summaries", At: at}}); err != nil {
 		w.t.Fatal(err)
 	}
 	return at
@@ -246,26 +267,50 @@ func TestBegin(t *testing.T) {
 	call := func(slot int, target string) jobs.Begun {
 		return jobs.Begun{Slot: slot, RequestID: uuid.NewString(), Target: target, Route: "r", At: time.Now()}
 	}
-	if err := w.Begin(t.Context(), "one", []jobs.Begun{call(0, "a")}); !errors.Is(err, store.ErrDead) {
+	if _, err := w.Begin(t.Context(), "one", []jobs.Begun{call(0, "a")}); !errors.Is(err, jobs.ErrDead) {
 		t.Errorf("before its first beat: %v", err)
 	}
 	w.beat("one")
-	if err := w.Begin(t.Context(), "one", []jobs.Begun{call(0, "a"), call(1, "a"), call(1, "b")}); err != nil {
+	if _, err := w.Begin(t.Context(), "one", []jobs.Begun{call(0, "a"), call(1, "a"), call(1, "b")}); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Begin(t.Context(), "one", []jobs.Begun{call(0, "c")}); err != nil {
+	if _, err := w.Begin(t.Context(), "one", []jobs.Begun{call(0, "c")}); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "calls", w.number("SELECT count(*) FROM tidegate.calls WHERE (slot, target) IN ((0, 'c'), (1, 'b'))"), 2)
 	expect(t, "calls", w.number("SELECT count(*) FROM tidegate.calls"), 2)
 	w.kill("one")
-	if err := w.Begin(t.Context(), "one", []jobs.Begun{call(5, "a")}); !errors.Is(err, store.ErrDead) {
+	if _, err := w.Begin(t.Context(), "one", []jobs.Begun{call(5, "a")}); !errors.Is(err, jobs.ErrDead) {
 		t.Errorf("of the dead: %v", err)
 	}
-	if err := w.Begin(t.Context(), "one", []jobs.Begun{{RequestID: "no id"}}); err == nil {
+	if _, err := w.Begin(t.Context(), "one", []jobs.Begun{{RequestID: "no id"}}); err == nil {
 		t.Error("it took a call without a request")
 	}
 	expect(t, "calls", w.number("SELECT count(*) FROM tidegate.calls"), 2)
+}
+
+// A request that has its result is not begun, and a call that was not made after
+// all frees its place.
+func TestBeginLooksWhoHasEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.beat("one")
+	two := w.accept("", 2)
+	over, open := two[0], two[1]
+	w.commit(answered(&over))
+	begun := func(slot int, id string) jobs.Begun {
+		return jobs.Begun{Slot: slot, RequestID: id, Target: "a", Route: "r", At: time.Now()}
+	}
+	ended, err := w.Begin(t.Context(), "one", []jobs.Begun{begun(0, over.ID), begun(1, open.ID)})
+	if err != nil || !slices.Equal(ended, []string{over.ID}) {
+		t.Fatalf("ended: %q, %v", ended, err)
+	}
+	expect(t, "calls", w.number("SELECT count(*) FROM tidegate.calls WHERE request_id = $1 AND slot = 1", open.ID), 1)
+	expect(t, "calls", w.number("SELECT count(*) FROM tidegate.calls"), 1)
+	if _, err := w.Begin(t.Context(), "one", []jobs.Begun{begun(1, ""), begun(7, "")}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "calls", w.number("SELECT count(*) FROM tidegate.calls"), 0)
 }
 
 // Beats do not touch an index: else a fleet at rest would make work for vacuum.

@@ -14,10 +14,6 @@ import (
 // LeaseTime is how long a supervisor leads without a word from it.
 const LeaseTime = 6 * time.Second
 
-// ErrDeposed says that somebody who wanted to act for the fleet leads it no
-// more. Nothing was changed.
-var ErrDeposed = errors.New("another worker leads the fleet")
-
 // Clock times are read when the row is locked: an action of the holder, which
 // locks it too, may have gone on for a while.
 const lead = `/* tidegate: lead */
@@ -64,11 +60,11 @@ SELECT true FROM tidegate.leases WHERE name = 'supervisor' AND holder = $1 AND e
 
 // asLead runs act in a transaction during which nobody else can take the lead.
 func (s *Store) asLead(ctx context.Context, held jobs.Lead, doing string, act func(pgx.Tx) error) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := s.within(ctx, silence, func(tx pgx.Tx) error {
 		var yes bool
 		err := tx.QueryRow(ctx, leads, held.Worker, held.Epoch).Scan(&yes)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return ErrDeposed
+			return jobs.ErrDeposed
 		}
 		if err != nil {
 			return err

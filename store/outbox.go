@@ -16,21 +16,30 @@ import (
 // Each row looks its result up by key (LATERAL with LIMIT says so): the planner,
 // which has not seen a fresh table grow, would read all of requests instead.
 // Rows are locked, not marked: a relay that dies leaves them as they were, and
-// another one passes over those that are being sent.
+// another one passes over those that are being sent. Rows of a kind that this
+// program does not know are left to one that does.
 const takeOutbox = `/* tidegate: take outbox */
-SELECT o.id, o.request_id, o.batch_id, o.batch_state, o.created_at,
+SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at,
 	q.tenant, q.route, q.batch_id, q.custom_id, q.metadata,
 	r.id, r.stored_at, r.state, r.status, r.target, r.model, r.provider_id, r.finish_reason, r.input_tokens, r.cached_input_tokens,
 	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.attempts,
 	coalesce(octet_length(r.body), 0), CASE WHEN octet_length(r.body) <= $2 THEN r.body END,
 	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at
-FROM (SELECT * FROM tidegate.outbox WHERE id > $3 ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) o
+FROM (
+	SELECT * FROM tidegate.outbox
+	WHERE id > $3 AND (request_id IS NOT NULL OR batch_id IS NOT NULL OR event ->> 'type' IN ('circuit', 'pause'))
+	ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+) o
 LEFT JOIN LATERAL (SELECT * FROM tidegate.requests WHERE id = o.request_id LIMIT 1) q ON true
 LEFT JOIN LATERAL (SELECT * FROM tidegate.results WHERE request_id = o.request_id LIMIT 1) r ON true
 LEFT JOIN LATERAL (SELECT * FROM tidegate.batches WHERE id = o.batch_id LIMIT 1) b ON true
 ORDER BY o.id`
 
 const dropOutbox = `/* tidegate: drop outbox */ DELETE FROM tidegate.outbox WHERE id = ANY ($1)`
+
+// relaySilence leaves time for the events to be sent: a relay waits a few seconds
+// for acknowledgements.
+const relaySilence = 30 * time.Second
 
 // Relay hands up to limit events that owe a message to send, oldest first, and
 // forgets those that send says were acknowledged (one answer for each event, in
@@ -42,7 +51,7 @@ const dropOutbox = `/* tidegate: drop outbox */ DELETE FROM tidegate.outbox WHER
 func (s *Store) Relay(ctx context.Context, behind int64, limit int, send func([]jobs.Event) ([]bool, error)) (int64, error) {
 	var last int64
 	var unsent error
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := s.within(ctx, relaySilence, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, takeOutbox, limit, jobs.MaxEventBody, behind)
 		if err != nil {
 			return err
@@ -95,13 +104,18 @@ func scanOwed(row pgx.CollectableRow) (owedRow, error) {
 	var (
 		owed      owedRow
 		requestID *uuid.UUID
+		fact      []byte
 		batch     batchRow
 		result    resultRow
 		createdAt time.Time
 	)
-	err := row.Scan(append(append([]any{&owed.id, &requestID, &batch.id, &batch.state, &createdAt}, result.fields()...), batch.fields()...)...)
+	err := row.Scan(append(append([]any{&owed.id, &requestID, &fact, &batch.id, &batch.state, &createdAt}, result.fields()...), batch.fields()...)...)
 	if err != nil {
 		return owed, err
+	}
+	if fact != nil {
+		owed.event = readFact(fact)
+		return owed, nil
 	}
 	if requestID == nil {
 		b := batch.value()

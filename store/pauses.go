@@ -17,7 +17,7 @@ func (s *Store) Pauses(ctx context.Context) ([]jobs.Pause, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing pauses: %w", err)
 	}
-	now := time.Now()
+	now := s.now()
 	pauses, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (jobs.Pause, error) {
 		var p jobs.Pause
 		var age time.Duration
@@ -133,7 +133,7 @@ const (
 )
 
 func (s *Store) byPerson(ctx context.Context, doing, route, reason string, change func(context.Context, pgx.Tx) error) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := s.within(ctx, silence, func(tx pgx.Tx) error {
 		var known bool
 		if err := tx.QueryRow(ctx, knownRoute, route).Scan(&known); err != nil {
 			return err

@@ -3,18 +3,12 @@ package store
 import (
 	"cmp"
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"tidegate/jobs"
 )
-
-// RescueLimits say how many deaths of workers one request may be near. A zero
-// means 2.
-type RescueLimits struct {
-	Crashes int // after as many, it runs alone, in quarantine
-	Alone   int // after as many deaths there, it ends as poison
-}
 
 // Rescue declares a worker dead and gives its jobs to others: those of requests
 // that have their result are completed, all others run again, in their old
@@ -23,7 +17,7 @@ type RescueLimits struct {
 // probes and lease are freed. All of it is one transaction, which waits for
 // calls of the worker that are being begun. It may be repeated: what it did once
 // it does not do again. It returns ErrDeposed if held leads no more.
-func (s *Store) Rescue(ctx context.Context, held jobs.Lead, worker string, limits RescueLimits) (jobs.Rescue, error) {
+func (s *Store) Rescue(ctx context.Context, held jobs.Lead, worker string, limits jobs.RescueLimits) (jobs.Rescue, error) {
 	done := jobs.Rescue{Worker: worker}
 	crashes, alone := cmp.Or(limits.Crashes, 2), cmp.Or(limits.Alone, 2)
 	err := s.asLead(ctx, held, "rescuing the jobs of "+worker, func(tx pgx.Tx) error {
@@ -49,6 +43,26 @@ func (s *Store) Rescue(ctx context.Context, held jobs.Lead, worker string, limit
 		return jobs.Rescue{}, err
 	}
 	return done, nil
+}
+
+// orphans reads the few rows that are running, by River's index on states.
+const orphans = `/* tidegate: orphans */
+SELECT DISTINCT w.id FROM tidegate.river_job j CROSS JOIN LATERAL (SELECT j.attempted_by[array_upper(j.attempted_by, 1)] AS id) w
+WHERE j.state = 'running' AND w.id IS NOT NULL AND NOT EXISTS (SELECT FROM tidegate.workers k WHERE k.id = w.id AND k.dead_at IS NULL)`
+
+// Orphans lists workers whose jobs are running and who are dead or not known to
+// the fleet: they ended before their first beat, or work with a version that has
+// none.
+func (s *Store) Orphans(ctx context.Context) ([]string, error) {
+	rows, err := s.pool.Query(ctx, orphans)
+	if err != nil {
+		return nil, fmt.Errorf("looking for orphans: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("looking for orphans: %w", err)
+	}
+	return found, nil
 }
 
 // A worker that nobody knows is dead, too, once its jobs are others'. The lock is

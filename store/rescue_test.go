@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 
 	"tidegate/jobs"
-	"tidegate/store"
 )
 
 // job puts a River job of a request into a queue, in the hands of workers, the
@@ -49,7 +48,7 @@ func (w *world) jobsNow() (said []string) {
 
 func (w *world) rescue(held jobs.Lead, worker string) jobs.Rescue {
 	w.t.Helper()
-	done, err := w.Rescue(w.t.Context(), held, worker, store.RescueLimits{})
+	done, err := w.Rescue(w.t.Context(), held, worker, jobs.RescueLimits{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -205,7 +204,7 @@ func TestBeginAndRescueAtOnce(t *testing.T) {
 		var parts sync.WaitGroup
 		parts.Go(func() {
 			for n := 0; ; n++ {
-				err := w.Begin(t.Context(), name, []jobs.Begun{{Slot: n, RequestID: uuid.NewString(), Target: "a", Route: "r", At: time.Now()}})
+				_, err := w.Begin(t.Context(), name, []jobs.Begun{{Slot: n, RequestID: uuid.NewString(), Target: "a", Route: "r", At: time.Now()}})
 				if err != nil {
 					begun <- n
 					return
@@ -239,7 +238,7 @@ func TestRescueWhileResultsComeIn(t *testing.T) {
 			w.job(&requests[i], jobs.QuarantineQueue, 1, name)
 			calls = append(calls, jobs.Begun{Slot: i, RequestID: requests[i].ID, Target: "cheap", Route: "summaries", At: entriesOf[i].Trace[0].Attempt.At})
 		}
-		if err := w.Begin(t.Context(), name, calls); err != nil {
+		if _, err := w.Begin(t.Context(), name, calls); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -256,7 +255,7 @@ func TestRescueWhileResultsComeIn(t *testing.T) {
 	}
 	for worker := range workers {
 		parts.Go(func() {
-			if _, err := w.Rescue(t.Context(), held, fmt.Sprint("gone-", worker), store.RescueLimits{}); err != nil {
+			if _, err := w.Rescue(t.Context(), held, fmt.Sprint("gone-", worker), jobs.RescueLimits{}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -46,7 +46,7 @@ SELECT count(*) FROM tidegate.river_job WHERE queue = $1 AND finalized_at IS NUL
 // configuration has the route announces it again when it starts. It returns
 // ErrNotFound if there is no such route.
 func (s *Store) RetireRoute(ctx context.Context, name string) (waiting int, err error) {
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err = s.within(ctx, silence, func(tx pgx.Tx) error {
 		done, err := tx.Exec(ctx, retireRoute, name)
 		if err != nil {
 			return err

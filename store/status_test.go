@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func TestStatusOfAKnownState(t *testing.T) {
 		Outbox:  3,
 	}
 	unsaid := cmp.Options{
-		cmpopts.IgnoreFields(store.Status{}, "At", "Behind", "Circuits", "Batches"),
+		cmpopts.IgnoreFields(store.Status{}, "At", "Behind", "Circuits", "Batches", "Pauses", "Workers"),
 		cmpopts.IgnoreFields(store.RouteStatus{}, "Chain", "Oldest", "PausedAt", "ServedAt"),
 	}
 	if diff := cmp.Diff(want, got, unsaid); diff != "" {
@@ -80,6 +81,32 @@ func TestStatusOfAKnownState(t *testing.T) {
 	if n, err := w.AttemptsBurned(t.Context()); n != 5 || err != nil { // four beyond the first, and a job given up
 		t.Errorf("%d attempts burned, %v", n, err)
 	}
+}
+
+func TestStatusOfAFleet(t *testing.T) {
+	t.Parallel()
+	g := newGated(t) // which worker "one" leads
+	g.beat("one", "two")
+	g.kill("three")
+	g.kill("four")
+	g.exec("UPDATE tidegate.workers SET beat_at = now() - interval '1 minute' WHERE id = 'two'")
+	g.exec("UPDATE tidegate.workers SET dead_at = now() - interval '2 hours' WHERE id = 'four'")
+	g.do("trip")
+	g.do("pause")
+	got, err := g.Status(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var workers []string
+	for _, w := range got.Workers {
+		workers = append(workers, fmt.Sprintf("%s dead %v leads %v silent %v", w.Worker, w.Dead, w.Supervises, w.Silent > 30*time.Second))
+	}
+	expect(t, "workers", workers, []string{"one dead false leads true silent false", "two dead false leads false silent true", "three dead true leads false silent false"})
+	var pauses []string
+	for _, p := range got.Pauses {
+		pauses = append(pauses, fmt.Sprint(p.Route, " ", p.Owner, " ", p.Reason))
+	}
+	expect(t, "pauses", pauses, []string{"summaries circuit all are down", "summaries person lunch"})
 }
 
 func TestStatusOfNothing(t *testing.T) {

@@ -23,10 +23,20 @@ var ErrNotFound = errors.New("not found")
 // A Store reads and writes tidegate's tables.
 type Store struct {
 	pool *pgxpool.Pool
+	now  func() time.Time
 }
 
 // New returns a Store on pool, whose database must have been migrated.
-func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+func New(pool *pgxpool.Pool) *Store { return &Store{pool: pool, now: time.Now} }
+
+// OnClock returns the Store with another clock: this machine's, by which its
+// callers give and take all times. nil is time.Now.
+func (s *Store) OnClock(now func() time.Time) *Store {
+	if now == nil {
+		now = time.Now
+	}
+	return &Store{pool: s.pool, now: now}
+}
 
 // Connect opens a pool on the server at a URL, of at most conns connections (zero: what pgx or the URL
 // says) and makes sure that a server answers within five seconds. Its errors

@@ -2,18 +2,14 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"tidegate/jobs"
 )
-
-// ErrDead says that a worker was declared dead, or is not known: its jobs are
-// others', and it must begin no call.
-var ErrDead = errors.New("the worker was declared dead")
 
 const beat = `/* tidegate: beat */
 INSERT INTO tidegate.workers AS w (id, beats, demand, accepted, announced, unreached) VALUES ($1, 1, $2, $3, $4, $5)
@@ -54,7 +50,7 @@ FROM held WHERE c.target = held.target`
 // it, its lease, its probes and its calls. One that was declared dead stays so
 // for as long as others are. It may be repeated.
 func (s *Store) Leave(ctx context.Context, worker string) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := s.within(ctx, silence, func(tx pgx.Tx) error {
 		for _, statement := range []string{freeLease, dropWorker, freeProbes, dropCalls} {
 			if _, err := tx.Exec(ctx, statement, worker); err != nil {
 				return err
@@ -70,42 +66,56 @@ func (s *Store) Leave(ctx context.Context, worker string) error {
 
 // The worker's row is locked against a rescue, and not against its own beats: a
 // rescue either sees these calls, or they are refused. Of two calls in one place
-// the later one stays.
+// the later one stays. A call without a request frees its place.
 const begin = `/* tidegate: begin calls */
 WITH alive AS (
 	SELECT id FROM tidegate.workers WHERE id = $1 AND dead_at IS NULL FOR KEY SHARE
+), given AS (
+	SELECT * FROM unnest($2::int[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[]) WITH ORDINALITY AS g (slot, request_id, target, route, at, n)
+), ended AS (
+	SELECT DISTINCT r.request_id FROM given g JOIN tidegate.results r USING (request_id)
 ), begun AS (
-	SELECT DISTINCT ON (slot) * FROM unnest($2::int[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[])
-		WITH ORDINALITY AS g (slot, request_id, target, route, at, n) ORDER BY slot, n DESC
+	SELECT DISTINCT ON (slot) * FROM given
+	WHERE request_id IS NOT NULL AND NOT EXISTS (SELECT FROM ended e WHERE e.request_id = given.request_id) ORDER BY slot, n DESC
+), freed AS (
+	DELETE FROM tidegate.calls c USING given g
+	WHERE g.request_id IS NULL AND c.worker = $1 AND c.slot = g.slot AND NOT EXISTS (SELECT FROM begun b WHERE b.slot = g.slot)
 ), placed AS (
 	INSERT INTO tidegate.calls (worker, slot, request_id, target, route, at)
 	SELECT alive.id, slot, request_id, target, route, at FROM begun, alive
 	ON CONFLICT (worker, slot) DO UPDATE SET request_id = excluded.request_id, target = excluded.target, route = excluded.route,
 		at = excluded.at, began_at = excluded.began_at
 )
-SELECT count(*) FROM alive`
+SELECT (SELECT count(*) FROM alive), ARRAY(SELECT request_id FROM ended)`
 
-// Begin writes down calls that are about to be sent. It returns ErrDead, and
-// writes nothing, for a worker that was declared dead or has not beaten yet:
-// then no call may be sent. It may be repeated.
-func (s *Store) Begin(ctx context.Context, worker string, calls []jobs.Begun) error {
+// Begin writes down calls that are about to be sent, and returns the ids of those
+// requests among them that have their result already: these it does not write,
+// and no call may be sent for them. It returns ErrDead, and writes nothing, for a
+// worker that was declared dead or has not beaten yet: then no call may be sent
+// at all. It may be repeated.
+func (s *Store) Begin(ctx context.Context, worker string, calls []jobs.Begun) (ended []string, err error) {
 	slots, targets, routes := make([]int32, len(calls)), make([]string, len(calls)), make([]string, len(calls))
-	ids, at := make([]string, len(calls)), make([]time.Time, len(calls))
+	ids, at := make([]*[16]byte, len(calls)), make([]time.Time, len(calls))
 	for i, call := range calls {
-		slots[i], ids[i], targets[i], routes[i], at[i] = count(call.Slot), call.RequestID, call.Target, call.Route, call.At
-	}
-	requests, err := parseIDs(ids)
-	if err != nil {
-		return fmt.Errorf("beginning %d calls: %w", len(calls), err)
+		slots[i], targets[i], routes[i], at[i] = count(call.Slot), call.Target, call.Route, call.At
+		if call.RequestID == "" {
+			continue
+		}
+		id, err := parseID(call.RequestID)
+		if err != nil {
+			return nil, fmt.Errorf("beginning %d calls: %w", len(calls), err)
+		}
+		ids[i] = (*[16]byte)(&id)
 	}
 	var alive int
-	if err := s.pool.QueryRow(ctx, begin, worker, slots, requests, targets, routes, at).Scan(&alive); err != nil {
-		return fmt.Errorf("beginning %d calls: %w", len(calls), err)
+	var done []uuid.UUID
+	if err := s.pool.QueryRow(ctx, begin, worker, slots, ids, targets, routes, at).Scan(&alive, &done); err != nil {
+		return nil, fmt.Errorf("beginning %d calls: %w", len(calls), err)
 	}
 	if alive == 0 {
-		return fmt.Errorf("beginning %d calls as %s: %w", len(calls), worker, ErrDead)
+		return nil, fmt.Errorf("beginning %d calls as %s: %w", len(calls), worker, jobs.ErrDead)
 	}
-	return nil
+	return idTexts(done), nil
 }
 
 const (

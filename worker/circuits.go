@@ -14,9 +14,9 @@ import (
 // times in between is written once.
 const saveEvery = 100 * time.Millisecond
 
-// circuits writes down where the circuits of this worker stand.
+// circuits tells the fleet where the circuits of this worker stand.
 type circuits struct {
-	store Store
+	peers Peers
 	name  string
 	log   zerolog.Logger
 	wake  chan struct{}
@@ -26,12 +26,12 @@ type circuits struct {
 	dirty map[string]bool
 }
 
-func newCircuits(config Config) *circuits {
+func newCircuits(config *Config) *circuits {
 	c := &circuits{
-		store: config.Store, name: config.Name, log: config.Log, wake: make(chan struct{}, 1),
+		peers: config.Fleet.Peers, name: config.Name, log: config.Log, wake: make(chan struct{}, 1),
 		known: map[string]jobs.Circuit{}, dirty: map[string]bool{},
 	}
-	for _, circuit := range config.Router.Circuits() {
+	for _, circuit := range config.Circuits.Circuits() {
 		c.changed(circuit)
 	}
 	return c
@@ -82,7 +82,7 @@ func (c *circuits) save(ctx context.Context) {
 	if len(changed) == 0 {
 		return
 	}
-	err := c.store.SaveCircuits(ctx, c.name, changed)
+	err := c.peers.ShareCircuits(ctx, c.name, changed)
 	if err == nil {
 		return
 	}
@@ -94,7 +94,7 @@ func (c *circuits) save(ctx context.Context) {
 	if ctx.Err() != nil { // the last save writes them
 		return
 	}
-	c.log.Warn().Err(err).Msg("circuits were not written down; it is repeated")
+	c.log.Warn().Err(err).Msg("the fleet was not told of circuits; it is repeated")
 	_ = sleepUntil(ctx, retryMax)
 	select {
 	case c.wake <- struct{}{}:

@@ -261,21 +261,21 @@ type slow struct {
 	in chan struct{} // closed when it begins
 }
 
-func (s *slow) SaveCircuits(ctx context.Context, name string, circuits []jobs.Circuit) error {
+func (s *slow) ShareCircuits(ctx context.Context, name string, circuits []jobs.Circuit) error {
 	if ctx.Err() == nil && circuits[0].State == jobs.CircuitHalfOpen {
 		if _, last := ctx.Deadline(); !last {
 			close(s.in)
 			<-ctx.Done()
 		}
 	}
-	return s.Store.SaveCircuits(ctx, name, circuits)
+	return s.Store.ShareCircuits(ctx, name, circuits)
 }
 
 func TestCircuitsAreWrittenDown(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	in := make(chan struct{})
-	s.config.Store = &slow{store.New(s.config.Pool), in}
+	s.config.Fleet.Peers = &slow{store.New(s.config.Pool), in}
 	w, stop := s.start()
 	state := func() jobs.CircuitState {
 		circuits, err := s.store.Circuits(t.Context())
@@ -304,8 +304,8 @@ func TestNewRefuses(t *testing.T) {
 		config worker.Config
 		want   string
 	}{
-		{worker.Config{Router: &script{}, Queues: []string{"a"}, Concurrency: 10_001}, "worker.concurrency: 10001"},
-		{worker.Config{Router: &script{}, Queues: []string{"a"}, Concurrency: -1}, "worker.concurrency: -1"},
+		{worker.Config{Router: &script{}, Circuits: &script{}, Queues: []string{"a"}, Concurrency: 10_001}, "worker.concurrency: 10001"},
+		{worker.Config{Router: &script{}, Circuits: &script{}, Queues: []string{"a"}, Concurrency: -1}, "worker.concurrency: -1"},
 		{worker.Config{Router: &script{}}, "at least one route"},
 	} {
 		if _, err := worker.New(c.config); err == nil || !strings.Contains(err.Error(), c.want) {

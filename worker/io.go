@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,28 +11,14 @@ import (
 	"tidegate/jobs"
 )
 
-// A Store is what a worker needs of the database. It is safe for concurrent
-// use.
-type Store interface {
-	// Load reads requests, in any order; those that are not there are left out.
-	Load(ctx context.Context, ids []string) ([]jobs.Loaded, error)
-	// Ended lists those of ids that have their result.
-	Ended(ctx context.Context, ids []string) ([]string, error)
-	// Commit writes entries. Those that it refuses for what is in them come back
-	// as refused; after an error the whole group may be committed again.
-	Commit(ctx context.Context, entries []jobs.Entry) (stored []string, refused []*jobs.EntryError, err error)
-	// SaveCircuits writes where circuits stand.
-	SaveCircuits(ctx context.Context, worker string, circuits []jobs.Circuit) error
-}
-
 type loaded struct {
 	jobs.Loaded
 	found bool
 	err   error
 }
 
-type ended struct {
-	ended bool
+type begun struct {
+	ended bool // no call: there is a result
 	err   error
 }
 
@@ -59,7 +46,7 @@ type patient struct {
 func (p patient) until(ctx context.Context, doing string, giveUp bool, act func(context.Context) error) error {
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
 		err := act(ctx)
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || errors.Is(err, jobs.ErrDead) {
 			return err
 		}
 		p.log.Warn().Err(err).Dur("again_in_ms", wait).Msg(doing + " failed; it is repeated, no attempt is lost")
@@ -97,20 +84,20 @@ func (p patient) load(store Store) func(context.Context, []string) []loaded {
 	}
 }
 
-func (p patient) ended(store Store) func(context.Context, []string) []ended {
-	return func(ctx context.Context, ids []string) []ended {
+func (p patient) begin(store Store, worker string) func(context.Context, []jobs.Begun) []begun {
+	return func(ctx context.Context, calls []jobs.Begun) []begun {
 		var got []string
-		err := p.until(ctx, "looking for results", true, func(ctx context.Context) (err error) {
-			got, err = store.Ended(ctx, ids)
+		err := p.until(ctx, "writing down that calls begin", true, func(ctx context.Context) (err error) {
+			got, err = store.Begin(ctx, worker, calls)
 			return err
 		})
 		has := make(map[string]bool, len(got))
 		for _, id := range got {
 			has[id] = true
 		}
-		out := make([]ended, len(ids))
-		for i, id := range ids {
-			out[i] = ended{ended: has[id], err: err}
+		out := make([]begun, len(calls))
+		for i, call := range calls {
+			out[i] = begun{ended: has[call.RequestID], err: err}
 		}
 		return out
 	}

@@ -26,19 +26,42 @@ const soon = 30 * time.Second
 
 // A script is a router of which the test says what it does.
 type script struct {
-	mu    sync.Mutex
-	calls int
-	holds bool
-	route func(ctx context.Context, request *jobs.Request, history jobs.Trace) jobs.Outcome
+	mu      sync.Mutex
+	calls   int
+	holds   bool
+	circuit jobs.Circuit // of the one target, cheap; zero: closed
+	route   func(ctx context.Context, request *jobs.Request, history jobs.Trace) jobs.Outcome
 }
 
-func (s *script) Route(ctx context.Context, request *jobs.Request, history jobs.Trace) jobs.Outcome {
-	s.mu.Lock()
-	s.calls++
-	route := s.route
-	s.mu.Unlock()
-	return route(ctx, request, history)
+func (s *script) Admit(request *jobs.Request, history jobs.Trace) (jobs.Pass, jobs.Outcome) {
+	if n, _ := s.Admits(request.Route); n == 0 {
+		return nil, jobs.Outcome{Verdict: jobs.Blocked, Held: true, Reason: "the test holds it"}
+	}
+	return &pass{s, request, history}, jobs.Outcome{}
 }
+
+// A pass begins one call and has the script answer it.
+type pass struct {
+	script  *script
+	request *jobs.Request
+	history jobs.Trace
+}
+
+func (p *pass) Release() {}
+
+func (p *pass) Route(ctx context.Context, begin func(context.Context, jobs.Begun) error) jobs.Outcome {
+	call := jobs.Begun{RequestID: p.request.ID, Target: "cheap", Route: p.request.Route, At: time.Now(), Within: p.script.within()}
+	if err := begin(ctx, call); err != nil {
+		return jobs.Outcome{Verdict: jobs.Blocked, Reason: err.Error()}
+	}
+	p.script.mu.Lock()
+	p.script.calls++
+	route := p.script.route
+	p.script.mu.Unlock()
+	return route(ctx, p.request, p.history)
+}
+
+func (s *script) within() time.Duration { return time.Hour }
 
 func (s *script) Admits(string) (int, time.Time) {
 	s.mu.Lock()
@@ -49,9 +72,20 @@ func (s *script) Admits(string) (int, time.Time) {
 	return 1 << 20, time.Time{}
 }
 
+func (s *script) Beat(map[string]int) jobs.Beat { return jobs.Beat{} }
+
 func (s *script) Circuits() []jobs.Circuit {
-	return []jobs.Circuit{{Target: "cheap", State: jobs.CircuitClosed, Since: time.Now()}}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.circuit.State == "" {
+		return []jobs.Circuit{{Target: "cheap", State: jobs.CircuitClosed, Since: time.Now()}}
+	}
+	return []jobs.Circuit{s.circuit}
 }
+
+func (s *script) Follow(*jobs.Fleet, string) []jobs.Circuit   { return nil }
+func (s *script) Grant(string, uint64) bool                   { return true }
+func (s *script) Probe(context.Context, string) *jobs.Attempt { return nil }
 
 func (s *script) called() int {
 	s.mu.Lock()
@@ -95,7 +129,7 @@ func newSite(t *testing.T) *site {
 	s := &site{t: t, url: fixture.Database(t), script: &script{route: answer}}
 	s.pool = s.connect(3, "test")
 	s.store = store.New(s.pool)
-	if err := s.store.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}}); err != nil {
+	if err := s.store.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered", Chain: []*jobs.Target{{Name: "cheap"}}}}); err != nil {
 		t.Fatal(err)
 	}
 	var err error
@@ -104,10 +138,15 @@ func newSite(t *testing.T) *site {
 	}
 	pool := s.connect(8, "worker")
 	s.config = worker.Config{
-		Pool: pool, Store: store.New(pool), Router: s.script, Queues: []string{"summaries"},
+		Pool: pool, Store: store.New(pool), Fleet: fleetOf(store.New(pool)), Router: s.script, Circuits: s.script, Queues: []string{"summaries"},
 		StopTimeout: soon, Log: zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.ErrorLevel),
 	}
 	return s
+}
+
+// fleetOf is all of a store that a worker needs to be one of many.
+func fleetOf(s *store.Store) worker.Fleet {
+	return worker.Fleet{Peers: s, Probes: s, Lead: s, Care: s, Books: s}
 }
 
 // connect opens a pool whose connections the server knows by a name.

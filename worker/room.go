@@ -6,10 +6,11 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"tidegate/jobs"
 )
 
-// recheck bounds how long a waiter that was let go as a probe, and then did not
-// call, can keep the others from trying.
+// recheck bounds how long a gate is not asked that nobody says will change.
 const recheck = time.Second
 
 // breath bounds how often a gate is asked whose time has come and that still
@@ -17,22 +18,60 @@ const recheck = time.Second
 const breath = time.Millisecond
 
 // A room is where jobs wait for the gate of their route, in the order of their
-// tickets, without a row being written. Safe for concurrent use.
+// tickets, without a row being written. Who is let go has a pass in hand, and one
+// of the calls that the worker may make at once. Safe for concurrent use.
 type room struct {
-	admits func(route string) (n int, again time.Time)
+	router Router
+	most   int // calls at once of each route
 	now    func() time.Time
+	lives  func() error // nil: calls may begin
 	wake   chan struct{}
 
-	mu      sync.Mutex
-	tickets uint64
-	waiting map[string]*queue
+	mu       sync.Mutex
+	tickets  uint64
+	inHand   map[string]int    // by route: who is here, or was let go and is not done
+	waiting  map[string]*queue // by route; those of the quarantine have one of their own
+	calls    map[string]int    // by route: who was let go and is not done
+	out      int               // all of them
+	alone    bool              // one of them runs alone
+	draining bool              // the next one is to run alone: nobody is let go until all are done
+	free     []int             // places that have been used and are free
+	places   int               // that have been used
 }
 
-func newRoom(admits func(string) (int, time.Time), now func() time.Time) *room {
-	return &room{admits: admits, now: now, wake: make(chan struct{}, 1), waiting: map[string]*queue{}}
+func newRoom(router Router, most int, lives func() error, now func() time.Time) *room {
+	return &room{
+		router: router, most: most, lives: lives, now: now, wake: make(chan struct{}, 1),
+		inHand: map[string]int{}, waiting: map[string]*queue{}, calls: map[string]int{},
+	}
 }
 
-// Ticket gives a place in the order. A job keeps its ticket from wait to wait.
+// A guest is a request that waits.
+type guest struct {
+	request *jobs.Request
+	history jobs.Trace
+	ticket  uint64
+	alone   bool // nobody else is called beside it
+}
+
+// A leave is what a guest goes with: a pass and a place for its call, or, without
+// a pass, what becomes of it instead.
+type leave struct {
+	pass    jobs.Pass
+	outcome jobs.Outcome
+	slot    int
+}
+
+// Arrive gives a place in the order. A job keeps its ticket from wait to wait.
+func (r *room) Arrive(route string) (ticket uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inHand[route]++
+	r.tickets++
+	return r.tickets
+}
+
+// Ticket gives a place at the end of the order.
 func (r *room) Ticket() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -40,32 +79,91 @@ func (r *room) Ticket() uint64 {
 	return r.tickets
 }
 
-// Wait returns nil when the gate of the route lets the holder of the ticket go,
-// or the cause why ctx ended first.
-func (r *room) Wait(ctx context.Context, route string, ticket uint64) error {
-	w := &waiter{ticket: ticket, let: make(chan struct{})}
+// Depart says that a job is in this worker's hands no more.
+func (r *room) Depart(route string) {
 	r.mu.Lock()
-	if r.waiting[route] == nil {
-		r.waiting[route] = &queue{}
+	defer r.mu.Unlock()
+	r.inHand[route]--
+}
+
+// InHand counts the jobs of each route that this worker has in hand.
+func (r *room) InHand() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	counts := make(map[string]int, len(r.inHand))
+	for route, n := range r.inHand {
+		counts[route] = n
 	}
-	heap.Push(r.waiting[route], w)
+	return counts
+}
+
+// Wait returns when the guest may go, or with the cause why ctx ended first. Who
+// goes with a pass must be Done.
+func (r *room) Wait(ctx context.Context, g guest) (leave, error) {
+	w := &waiter{guest: g, let: make(chan struct{})}
+	r.mu.Lock()
+	q := r.queue(g)
+	heap.Push(q, w)
+	if q.Len() == 1 { // it need not wait for anybody before it
+		r.letGo()
+	}
+	waits := w.at >= 0
 	r.mu.Unlock()
-	r.Changed()
+	if waits {
+		r.Changed() // so that somebody looks again in time
+	}
 	select {
 	case <-w.let:
-		return nil
+		return w.leave, nil
 	case <-ctx.Done():
-		r.leave(route, w)
-		return context.Cause(ctx)
+		r.turnBack(w)
+		return leave{}, context.Cause(ctx)
 	}
 }
 
-func (r *room) leave(route string, w *waiter) {
+// queue requires mu.
+func (r *room) queue(g guest) *queue {
+	name := g.request.Route
+	if g.alone {
+		name = jobs.QuarantineQueue
+	}
+	if r.waiting[name] == nil {
+		r.waiting[name] = &queue{}
+	}
+	return r.waiting[name]
+}
+
+// turnBack takes a guest out that does not want to go any more, perhaps just
+// when it was let go.
+func (r *room) turnBack(w *waiter) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w.at >= 0 {
-		heap.Remove(r.waiting[route], w.at)
+		heap.Remove(r.queue(w.guest), w.at)
+		return
 	}
+	if w.leave.pass != nil {
+		w.leave.pass.Release()
+		r.done(w.guest, w.leave.slot)
+	}
+}
+
+// Done says that the call of a guest who went with a pass has ended.
+func (r *room) Done(g guest, slot int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done(g, slot)
+}
+
+// done requires mu.
+func (r *room) done(g guest, slot int) {
+	r.calls[g.request.Route]--
+	r.out--
+	r.free = append(r.free, slot)
+	if g.alone {
+		r.alone = false
+	}
+	r.Changed()
 }
 
 // Waiting counts the jobs that wait for a route.
@@ -78,7 +176,7 @@ func (r *room) Waiting(route string) int {
 	return 0
 }
 
-// Changed says that a circuit has changed. It never blocks.
+// Changed says that something has changed for those who wait. It never blocks.
 func (r *room) Changed() {
 	select {
 	case r.wake <- struct{}{}:
@@ -98,38 +196,103 @@ func (r *room) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		timer.Reset(r.letGo())
+		r.mu.Lock()
+		next := r.letGo()
+		r.mu.Unlock()
+		timer.Reset(next)
 	}
 }
 
-// letGo lets go whom the gates admit, and says when to look again.
+// letGo lets go who may, and says when to look again. It requires mu.
 func (r *room) letGo() time.Duration {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	if r.lives() != nil {
+		return recheck
+	}
 	next := time.Duration(math.MaxInt64)
-	for route, q := range r.waiting {
-		if q.Len() == 0 {
-			continue
-		}
-		n, again := r.admits(route)
-		for ; n > 0 && q.Len() > 0; n-- {
-			close(heap.Pop(q).(*waiter).let)
-		}
-		if q.Len() == 0 {
-			continue
-		}
-		next = min(next, recheck)
-		if !again.IsZero() {
-			next = min(next, max(again.Sub(r.now()), breath))
+	r.draining = false
+	if q := r.waiting[jobs.QuarantineQueue]; q != nil {
+		next = r.letAlone(q)
+	}
+	if r.draining || r.alone {
+		return next
+	}
+	for name, q := range r.waiting {
+		if name != jobs.QuarantineQueue {
+			next = min(next, r.letGoOf(name, q))
 		}
 	}
 	return next
 }
 
+// letGoOf lets the guests of one route go. It requires mu.
+func (r *room) letGoOf(route string, q *queue) time.Duration {
+	for q.Len() > 0 && r.calls[route] < r.most {
+		if again, ok := r.let(q); !ok {
+			return again
+		}
+	}
+	return math.MaxInt64 // a call that ends will say
+}
+
+// letAlone lets a guest go beside whom nobody is called, once all others are
+// done. While its gate holds, nobody waits for it. It requires mu.
+func (r *room) letAlone(q *queue) time.Duration {
+	for q.Len() > 0 && !r.alone {
+		if r.out > 0 {
+			n, again := r.router.Admits((*q)[0].request.Route)
+			r.draining = n > 0
+			return r.until(again)
+		}
+		if again, ok := r.let(q); !ok {
+			return again
+		}
+		r.alone = r.out > 0
+	}
+	return math.MaxInt64
+}
+
+// let lets the first of a queue go, if it may. It requires mu.
+func (r *room) let(q *queue) (again time.Duration, ok bool) {
+	w := (*q)[0]
+	pass, outcome := r.router.Admit(w.request, w.history)
+	if pass == nil && outcome.Verdict == jobs.Blocked && outcome.Held {
+		return r.until(outcome.Until), false
+	}
+	heap.Pop(q)
+	w.leave = leave{pass: pass, outcome: outcome}
+	if pass != nil {
+		w.leave.slot = r.place()
+		r.calls[w.request.Route]++
+		r.out++
+	}
+	close(w.let)
+	return 0, true
+}
+
+// place requires mu.
+func (r *room) place() int {
+	if last := len(r.free) - 1; last >= 0 {
+		slot := r.free[last]
+		r.free = r.free[:last]
+		return slot
+	}
+	r.places++
+	return r.places - 1
+}
+
+// until is how long it is to a time; zero is none that is known.
+func (r *room) until(t time.Time) time.Duration {
+	if t.IsZero() {
+		return recheck
+	}
+	return min(max(t.Sub(r.now()), breath), recheck)
+}
+
 type waiter struct {
-	ticket uint64
-	at     int // in the queue; -1: no longer there
-	let    chan struct{}
+	guest
+	at    int // in the queue; -1: no longer there
+	let   chan struct{}
+	leave leave // set before let is closed
 }
 
 // A queue is a heap of waiters, the lowest ticket first.

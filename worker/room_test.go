@@ -1,32 +1,52 @@
 package worker
 
 import (
+	"container/heap"
 	"context"
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tidegate/jobs"
 )
 
-// A gate admits n at a time from a moment on.
+// A gate admits n from a moment on.
 type gate struct {
-	mu    sync.Mutex
-	n     int
-	again time.Time
-	asked int
+	mu       sync.Mutex
+	n        int
+	again    time.Time
+	asked    int
+	released int
+	outcome  jobs.Outcome // instead of a pass, unless it is zero
 }
 
-func (g *gate) admits(string) (int, time.Time) {
+func (g *gate) Admit(*jobs.Request, jobs.Trace) (jobs.Pass, jobs.Outcome) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.asked++
-	if !g.again.IsZero() && time.Now().Before(g.again) {
-		return 0, g.again
+	switch {
+	case !g.again.IsZero() && time.Now().Before(g.again):
+		return nil, jobs.Outcome{Verdict: jobs.Blocked, Held: true, Until: g.again}
+	case g.outcome.Verdict != "":
+		return nil, g.outcome
+	case g.n == 0:
+		return nil, jobs.Outcome{Verdict: jobs.Blocked, Held: true}
 	}
-	return g.n, time.Time{}
+	g.n--
+	return ticket{g}, jobs.Outcome{}
 }
+
+func (g *gate) Admits(string) (int, time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.n, g.again
+}
+
+func (g *gate) Beat(map[string]int) jobs.Beat { return jobs.Beat{} }
 
 func (g *gate) set(n int, again time.Time) {
 	g.mu.Lock()
@@ -34,14 +54,28 @@ func (g *gate) set(n int, again time.Time) {
 	g.n, g.again = n, again
 }
 
+// A ticket is a pass that is only ever given back.
+type ticket struct{ gate *gate }
+
+func (p ticket) Release() {
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	p.gate.released++
+}
+
+func (p ticket) Route(context.Context, func(context.Context, jobs.Begun) error) jobs.Outcome {
+	panic("nobody is called here")
+}
+
 // A lobby is a room with a gate and those who were let go, in order.
 type lobby struct {
 	*room
-	gate  *gate
-	mu    sync.Mutex
-	gone  []uint64
-	left  []error
-	inner sync.WaitGroup
+	gate   *gate
+	mu     sync.Mutex
+	gone   []uint64
+	leaves []departure // of those who are not done
+	left   []error
+	inner  sync.WaitGroup
 }
 
 // inRoom runs a test on a fake clock, on which a room runs. The gate holds.
@@ -49,7 +83,7 @@ func inRoom(t *testing.T, test func(t *testing.T, l *lobby)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{}
-		l := &lobby{room: newRoom(g.admits, time.Now), gate: g}
+		l := &lobby{room: newRoom(g, 3, func() error { return nil }, time.Now), gate: g}
 		ctx, cancel := context.WithCancel(t.Context())
 		var run sync.WaitGroup
 		run.Go(func() { l.Run(ctx) })
@@ -63,19 +97,37 @@ func inRoom(t *testing.T, test func(t *testing.T, l *lobby)) {
 // pass lets time pass, on the fake clock.
 func pass(d time.Duration) { <-time.After(d) }
 
-// enter lets somebody wait with a ticket.
-func (l *lobby) enter(ctx context.Context, ticket uint64) {
+// enter lets somebody wait with a ticket, and go for good.
+func (l *lobby) enter(ctx context.Context, ticket uint64) { l.visit(ctx, ticket, false) }
+
+func (l *lobby) visit(ctx context.Context, ticket uint64, alone bool) {
 	l.inner.Go(func() {
-		err := l.Wait(ctx, "r", ticket)
+		g := guest{request: &jobs.Request{Route: "r"}, ticket: ticket, alone: alone}
+		left, err := l.Wait(ctx, g)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if err != nil {
 			l.left = append(l.left, err)
 			return
 		}
-		l.gone = append(l.gone, ticket)
+		l.gone, l.leaves = append(l.gone, ticket), append(l.leaves, departure{g, left})
 	})
 	synctest.Wait()
+}
+
+// done ends the call of whoever went first and is not done.
+func (l *lobby) done() {
+	l.mu.Lock()
+	first := l.leaves[0]
+	l.leaves = l.leaves[1:]
+	l.mu.Unlock()
+	l.Done(first.guest, first.slot)
+	synctest.Wait()
+}
+
+type departure struct {
+	guest
+	leave
 }
 
 // went says who went so far, once everything has come to rest.
@@ -102,9 +154,11 @@ func TestRoomLetsGoInOrder(t *testing.T) {
 			t.Errorf("%d wait", n)
 		}
 		var want []uint64
-		l.gate.set(1, time.Time{})
 		for ticket := range uint64(4) { // one at a time, so that the order can be seen
-			l.Changed()
+			l.gate.set(1, time.Time{})
+			if l.Changed(); ticket == 3 { // three calls at once is the most
+				l.done()
+			}
 			want = append(want, ticket+1)
 			l.expect(t, "one more", want...)
 		}
@@ -114,8 +168,7 @@ func TestRoomLetsGoInOrder(t *testing.T) {
 	})
 }
 
-// The gate that admits a probe lets one go, and the next only after the probe
-// is known to have failed, or after a second if it never called.
+// The gate that admits a probe lets one go, and the others when it flows.
 func TestRoomLetsOneProbeGo(t *testing.T) {
 	inRoom(t, func(t *testing.T, l *lobby) {
 		for ticket := range uint64(3) {
@@ -129,10 +182,12 @@ func TestRoomLetsOneProbeGo(t *testing.T) {
 		pass(2 * time.Millisecond)
 		l.expect(t, "the cooldown has ended", 1)
 		pass(recheck)
-		l.expect(t, "nothing was heard of the probe", 1, 2)
-		l.gate.set(100, time.Time{})
-		l.Changed()
-		l.expect(t, "it flows", 1, 2, 3)
+		l.expect(t, "nothing was heard of the probe", 1)
+		for ticket := range uint64(2) {
+			l.gate.set(1, time.Time{})
+			l.Changed()
+			l.expect(t, "it flows", []uint64{1, 2, 3}[:ticket+2]...)
+		}
 	})
 }
 
@@ -175,19 +230,132 @@ func TestRoomLooksAgain(t *testing.T) {
 func TestRoomTakesABreath(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
-		r := newRoom(func(string) (int, time.Time) { asked++; return 0, time.Now().Add(-time.Hour) }, time.Now)
+		g := &gate{outcome: jobs.Outcome{Verdict: jobs.Blocked, Held: true, Until: time.Now().Add(-time.Hour)}}
+		r := newRoom(g, 3, func() error { return nil }, time.Now)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		var run sync.WaitGroup
 		run.Go(func() { r.Run(ctx) })
-		if err := r.Wait(ctx, "r", r.Ticket()); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := r.Wait(ctx, guest{request: &jobs.Request{Route: "r"}}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("it waited until %v", err)
 		}
 		run.Wait()
-		if asked > 1100 {
-			t.Errorf("it was asked %d times in a second", asked)
+		if g.asked > 1100 {
+			t.Errorf("it was asked %d times in a second", g.asked)
 		}
+	})
+}
+
+func TestRoomBoundsTheCallsOfARoute(t *testing.T) {
+	inRoom(t, func(t *testing.T, l *lobby) {
+		l.gate.set(100, time.Time{})
+		for i := range uint64(5) {
+			l.enter(t.Context(), i+1)
+		}
+		l.expect(t, "three at once", 1, 2, 3)
+		if l.leaves[0].slot != 0 || l.leaves[2].slot != 2 {
+			t.Errorf("the places are %+v", l.leaves)
+		}
+		l.done()
+		l.expect(t, "one is done", 1, 2, 3, 4)
+		if slot := l.leaves[2].slot; slot != 0 {
+			t.Errorf("the fourth has the place %d, not the one that was free", slot)
+		}
+		l.done()
+		l.expect(t, "all have gone", 1, 2, 3, 4, 5)
+		if l.gate.asked != 5 {
+			t.Errorf("the gate was asked %d times for five", l.gate.asked)
+		}
+	})
+}
+
+// What is not for the gate to say is the guest's to know at once.
+func TestRoomTellsWhatElseBecomesOfAGuest(t *testing.T) {
+	inRoom(t, func(t *testing.T, l *lobby) {
+		l.gate.outcome = jobs.Outcome{Verdict: jobs.Refused}
+		l.enter(t.Context(), 1)
+		l.expect(t, "refused", 1)
+		if left := l.leaves[0]; left.pass != nil || left.outcome.Verdict != jobs.Refused {
+			t.Errorf("it left with %+v", left)
+		}
+	})
+}
+
+// Who is let go in the very moment in which it leaves has nothing in hand.
+func TestRoomTakesBackWhatWasNotWanted(t *testing.T) {
+	inRoom(t, func(t *testing.T, l *lobby) {
+		w := &waiter{guest: guest{request: &jobs.Request{Route: "r"}}, let: make(chan struct{})}
+		l.gate.set(1, time.Time{})
+		l.mu.Lock()
+		heap.Push(l.queue(w.guest), w)
+		l.letGo()
+		l.mu.Unlock()
+		l.turnBack(w)
+		if l.gate.released != 1 || l.out != 0 || len(l.free) != 1 {
+			t.Errorf("%d released, %d out, free places %v", l.gate.released, l.out, l.free)
+		}
+	})
+}
+
+// Suspected poison runs with nobody beside it: others end first, and wait.
+func TestRoomLetsSuspectsGoAlone(t *testing.T) {
+	inRoom(t, func(t *testing.T, l *lobby) {
+		l.gate.set(100, time.Time{})
+		l.enter(t.Context(), 1)
+		l.visit(t.Context(), 2, true)
+		l.enter(t.Context(), 3)
+		l.expect(t, "one is out", 1)
+		l.done()
+		l.expect(t, "the suspect runs alone", 1, 2)
+		l.visit(t.Context(), 4, true)
+		l.expect(t, "and so will the next", 1, 2)
+		l.done()
+		l.expect(t, "suspects first", 1, 2, 4)
+		l.done()
+		l.expect(t, "and then the others", 1, 2, 4, 3)
+	})
+}
+
+// A suspect whose gate holds is nobody's concern.
+func TestRoomWaitsForNoSuspectThatIsHeld(t *testing.T) {
+	inRoom(t, func(t *testing.T, l *lobby) {
+		l.gate.set(1, time.Time{})
+		l.enter(t.Context(), 1)
+		l.visit(t.Context(), 2, true)
+		l.enter(t.Context(), 3)
+		l.expect(t, "the gate holds", 1)
+		if l.mu.Lock(); l.draining {
+			t.Error("all wait for one that may not go either")
+		}
+		l.mu.Unlock()
+		l.gate.set(1, time.Time{})
+		l.Changed()
+		synctest.Wait()
+		l.done()
+		l.expect(t, "it flows", 1, 2)
+		l.gate.set(1, time.Time{})
+		l.done()
+		l.expect(t, "and for the last one", 1, 2, 3)
+	})
+}
+
+// A worker that its fleet does not hear of lets nobody go.
+func TestRoomHoldsWhileTheFleetHearsNothing(t *testing.T) {
+	inRoom(t, func(t *testing.T, l *lobby) {
+		l.gate.set(1, time.Time{})
+		var stale atomic.Bool
+		stale.Store(true)
+		l.lives = func() error {
+			if stale.Load() {
+				return errStale
+			}
+			return nil
+		}
+		l.enter(t.Context(), 1)
+		l.expect(t, "stale")
+		stale.Store(false)
+		pass(recheck)
+		l.expect(t, "heard of again", 1)
 	})
 }
 

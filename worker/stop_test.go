@@ -36,7 +36,7 @@ func TestStopWhileARequestIsBlocked(t *testing.T) {
 	s.config.StopTimeout = time.Hour
 	s.script.route = func(context.Context, *jobs.Request, jobs.Trace) jobs.Outcome {
 		blocked := attempted(jobs.Blocked, jobs.Overload)
-		blocked.Until = time.Now().Add(time.Hour)
+		blocked.Until = time.Now().Add(20 * time.Second)
 		return blocked
 	}
 	r := s.enqueue(1)[0]
@@ -45,6 +45,24 @@ func TestStopWhileARequestIsBlocked(t *testing.T) {
 	stop()
 	if s.jobs("available", 0) != 1 {
 		t.Error("the job is not back with its attempt")
+	}
+}
+
+// One that would wait for long on its own account is parked in its queue until
+// its time, and holds no slot.
+func TestLongWaitIsASchedule(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.script.route = func(context.Context, *jobs.Request, jobs.Trace) jobs.Outcome {
+		blocked := attempted(jobs.Blocked, jobs.Rate)
+		blocked.Until = time.Now().Add(76 * time.Hour)
+		return blocked
+	}
+	s.enqueue(1)
+	s.start()
+	s.awaitJobs(1, "scheduled", 0)
+	if n := s.number("SELECT count(*) FROM tidegate.river_job WHERE scheduled_at BETWEEN now() + interval '75 hours' AND now() + interval '76 hours'"); n != 1 {
+		t.Error("it is scheduled for another time")
 	}
 }
 
@@ -104,27 +122,27 @@ func TestStopTimeoutPasses(t *testing.T) {
 	}
 }
 
-// A job that has waited for as long as one may goes back, and comes again.
-func TestHoldBudgetPasses(t *testing.T) {
+// A host that alone cannot reach its targets leaves the jobs to others, and comes
+// back by itself.
+func TestHostThatIsCutOffGivesItsJobsBack(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.config.HoldBudget = 50 * time.Millisecond
+	s.config.HoldBudget, s.config.Timing.Read = 50*time.Millisecond, 20*time.Millisecond
+	s.config.Log = s.config.Log.Level(100) // it complains
+	s.script.circuit = jobs.Circuit{Target: "cheap", State: jobs.CircuitOpen, Local: true}
 	s.script.hold(true)
 	s.enqueue(3)
-	_, stop := s.start()
-	fixture.Await(t, soon, "each was sent back twice", func() bool {
-		return s.number("SELECT count(*) FROM tidegate.river_job WHERE (metadata->>'snoozes')::int >= 2 AND attempt <= 1") == 3
+	s.start()
+	fixture.Await(t, soon, "each was given back", func() bool {
+		return s.number("SELECT count(*) FROM tidegate.river_job WHERE (metadata->>'snoozes')::int >= 1 AND attempt = 0 AND state = 'available'") == 3
 	})
-	stop()
-	if n := s.jobs("available", 0); n != 3 {
-		t.Errorf("%d of 3 jobs are back with their attempts", n)
-	}
+	s.script.mu.Lock()
+	s.script.circuit = jobs.Circuit{}
+	s.script.mu.Unlock()
 	s.script.hold(false)
-	s.config.HoldBudget = time.Hour
-	w, _ := s.start()
 	s.awaitJobs(3, "completed", 1)
-	if w.Waiting("summaries") != 0 || s.script.called() != 3 {
-		t.Errorf("%d calls", s.script.called())
+	if n := s.number("SELECT max((metadata->>'snoozes')::int) FROM tidegate.river_job"); n != 1 || s.script.called() != 3 {
+		t.Errorf("%d times given back, %d calls", n, s.script.called())
 	}
 }
 

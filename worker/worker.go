@@ -3,18 +3,15 @@ package worker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/semaphore"
 
 	"tidegate/jobs"
 )
@@ -22,49 +19,53 @@ import (
 const (
 	defaultConcurrency = 200
 	defaultStopTimeout = 30 * time.Second
-	defaultHoldBudget  = 30 * time.Minute
-
-	// fetchCooldown is deliberate: River's default of 100 ms caps short jobs at
-	// MaxWorkers × 10 a second.
-	fetchCooldown = 10 * time.Millisecond
-	// timeoutSlack is what a job may spend in calls beyond its hold budget
-	// before River's own timeout would burn an attempt.
-	timeoutSlack = 30 * time.Minute
-	// rescueSlack comes on top before River takes a job for one whose worker
-	// died.
-	rescueSlack = 5 * time.Minute
+	defaultHoldBudget  = 2 * time.Minute
 
 	loadLinger   = time.Millisecond
 	loadAtMost   = 500
 	commitLinger = 3 * time.Millisecond
 	commitAtMost = 500
-	// overlap is how many jobs beyond those that are called a worker may have in
-	// hand, so that loads and commits of some go on beside the calls of others.
-	overlap = 200
+	// stopSlack is what a stop may take beyond the calls that are let end.
+	stopSlack = 10 * time.Second
 )
 
-// Indexes that migrations drop, so River must not look after them.
-var dropped = []string{"river_job_args_index", "river_job_metadata_index"}
-
-// A Router says what becomes of a request. It is safe for concurrent use.
+// A Router says what becomes of a request. It is safe for concurrent use and
+// never waits.
 type Router interface {
-	// Route tries the chain of a request once. history is what earlier tries
-	// added.
-	Route(ctx context.Context, request *jobs.Request, history jobs.Trace) jobs.Outcome
-	// Admits says how many of those that wait for a route may be let go now, and
-	// when to ask again if no circuit changes before (zero: only a change will
-	// tell).
+	// Admit gives a request a pass if a target may be called for it now, or says
+	// what becomes of it instead. A Blocked outcome that is Held holds for every
+	// request of the route. history is what earlier tries added.
+	Admit(request *jobs.Request, history jobs.Trace) (jobs.Pass, jobs.Outcome)
+	// Admits says how many requests of a route the gate lets go now, and when to
+	// ask again if no circuit changes before (zero: only a change will tell).
 	Admits(route string) (n int, again time.Time)
+	// Beat is what there is to tell the fleet, given how many requests of each
+	// route are in hand.
+	Beat(inHand map[string]int) jobs.Beat
+}
+
+// Circuits are those of a Router's targets. They are safe for concurrent use.
+type Circuits interface {
 	// Circuits says where every circuit stands.
 	Circuits() []jobs.Circuit
+	// Follow takes what the fleet says, and returns the circuits whose state
+	// changed by it.
+	Follow(fleet *jobs.Fleet, worker string) []jobs.Circuit
+	// Grant gives this worker the probe of a circuit.
+	Grant(target string, generation uint64) bool
+	// Probe makes a minimal call as the probe of a target, if it is due and nobody
+	// has it, and returns when it has ended. Nil: there was no call.
+	Probe(ctx context.Context, target string) *jobs.Attempt
 }
 
 // Config is what a Worker is made of.
 type Config struct {
-	Pool   *pgxpool.Pool // River's; it needs two connections for itself, and a few for fetching
-	Store  Store
-	Router Router
-	Queues []string // the routes to work
+	Pool     *pgxpool.Pool // River's; it needs two connections for itself, and a few for fetching
+	Store    Store
+	Fleet    Fleet
+	Router   Router
+	Circuits Circuits
+	Queues   []string // the routes to work
 	// Concurrency is how many jobs of each queue are called at once: 1 to
 	// 10,000; zero means 200. Up to 200 more are in hand beside them, being
 	// loaded or committed; while the gate holds, all of them wait.
@@ -72,54 +73,100 @@ type Config struct {
 	// StopTimeout is how long calls may go on after the worker was told to
 	// stop; zero means 30 s.
 	StopTimeout time.Duration
-	// HoldBudget is how long a job waits here before it goes back to its queue,
-	// attempt and all; zero means 30 minutes.
+	// HoldBudget is how long this host alone may see every target of all its
+	// routes down, while others reach them, before it leaves the jobs to these;
+	// zero means 2 minutes.
 	HoldBudget time.Duration
-	Name       string // of this start of this worker, unique in the fleet; empty: River chooses
+	Timing     Timing
+	Rescue     jobs.RescueLimits
+	Name       string // of this start of this worker, unique in the fleet; empty: a random one
 	Log        zerolog.Logger
 	// Stored is called after each commit, so that the relay need not wait for
 	// its next poll. It must not block. Nil: nobody is told.
 	Stored func()
+	// Drills is told, each second, of the outages that were asked for. Nil: nobody
+	// is.
+	Drills func([]jobs.Drill)
 	Now    func() time.Time // nil: time.Now
 }
 
 // A Worker takes jobs out of River. Make one with New, and Run it once.
 type Worker struct {
-	config   Config
-	room     *room
-	circuits *circuits
+	config     Config
+	room       *room
+	circuits   *circuits
+	heart      *heart
+	prober     *prober
+	supervisor *supervisor
+	egress     *egress
+	gathered   *gathered // since Run
+	stuck      chan error
 }
 
 // New returns a Worker that has not begun to work.
 func New(config Config) (*Worker, error) {
-	config.Concurrency = cmp.Or(config.Concurrency, defaultConcurrency)
-	config.StopTimeout = cmp.Or(config.StopTimeout, defaultStopTimeout)
-	config.HoldBudget = cmp.Or(config.HoldBudget, defaultHoldBudget)
-	if config.Now == nil {
-		config.Now = time.Now
-	}
-	if config.Stored == nil {
-		config.Stored = func() {}
-	}
+	config = withDefaults(config)
 	if config.Concurrency < 1 || config.Concurrency > river.QueueNumWorkersMax {
 		return nil, fmt.Errorf("worker.concurrency: %d is not between 1 and %d", config.Concurrency, river.QueueNumWorkersMax)
 	}
 	if len(config.Queues) == 0 {
 		return nil, fmt.Errorf("a worker needs at least one route")
 	}
-	return &Worker{
-		config:   config,
-		room:     newRoom(func(route string) (int, time.Time) { return config.Router.Admits(route) }, config.Now),
-		circuits: newCircuits(config),
-	}, nil
+	w := &Worker{config: config, circuits: newCircuits(&config), stuck: make(chan error, 1)}
+	w.heart = newHeart(&config, func() jobs.Beat { return config.Router.Beat(w.room.InHand()) }, w.heard)
+	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
+	w.prober = newProber(&config, w.room.Changed, w.keep)
+	w.egress = newEgress(&config)
+	queues, err := newRiverQueues(config.Pool)
+	if err != nil {
+		return nil, err
+	}
+	w.supervisor = newSupervisor(&config, queues, w.heart.Wake)
+	return w, nil
+}
+
+func withDefaults(config Config) Config {
+	config.Concurrency = cmp.Or(config.Concurrency, defaultConcurrency)
+	config.StopTimeout = cmp.Or(config.StopTimeout, defaultStopTimeout)
+	config.HoldBudget = cmp.Or(config.HoldBudget, defaultHoldBudget)
+	config.Timing = config.Timing.withDefaults()
+	if config.Name == "" {
+		config.Name = "worker-" + uuid.NewString()
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Stored == nil {
+		config.Stored = func() {}
+	}
+	if config.Drills == nil {
+		config.Drills = func([]jobs.Drill) {}
+	}
+	return config
 }
 
 // CircuitChanged tells the worker that a circuit changed: those who wait at the
-// gate look again, and the change is written down. It never blocks, so it may
-// be what a router calls with a circuit locked.
+// gate look again, and the fleet is told. It never blocks, so it may be what a
+// router calls with a circuit locked.
 func (w *Worker) CircuitChanged(circuit jobs.Circuit) {
 	w.room.Changed()
 	w.circuits.changed(circuit)
+	w.prober.Wake()
+}
+
+// Wake tells the worker that another one has written something down that all
+// should see. It never blocks.
+func (w *Worker) Wake() {
+	w.heart.Wake()
+	w.supervisor.Wake()
+}
+
+// heard is what the others said.
+func (w *Worker) heard(fleet jobs.Fleet) {
+	w.config.Drills(fleet.Drills)
+	w.egress.Look(&fleet)
+	w.room.Changed()
+	w.prober.Wake()
 }
 
 // Waiting counts the jobs of a route that wait at its gate in this worker.
@@ -127,75 +174,148 @@ func (w *Worker) Waiting(route string) int { return w.room.Waiting(route) }
 
 // Run works until ctx ends, then stops in order: nothing new is fetched, jobs
 // that wait go back to their queues, calls get StopTimeout to end, and what
-// they answered is committed. It returns an error only if it could not begin.
+// they answered is committed. It returns an error if it could not begin, if the
+// fleet declared the worker dead, or if a job does not end: then the process must
+// end, for jobs of this worker are still in its hands.
 func (w *Worker) Run(ctx context.Context) error {
 	lasting, stopParts := context.WithCancel(context.WithoutCancel(ctx)) // outlives the last job
 	defer stopParts()
-	completion := w.newCompletion(ctx)
-	client, err := w.newRiver(completion)
-	if err != nil {
+	if err := w.heart.Begin(ctx); err != nil {
 		return err
 	}
-	var parts sync.WaitGroup
-	for _, run := range []func(context.Context){completion.loads.Run, completion.endings.Run, completion.commits.Run, w.room.Run, w.circuits.Run} {
-		parts.Go(func() { run(lasting) })
-	}
+	w.gathered = w.newGathered(ctx)
+	parts := runAll(lasting, w.gathered.loads.Run, w.gathered.begins.Run, w.gathered.commits.Run,
+		w.room.Run, w.circuits.Run, w.heart.Run, w.prober.Run, w.supervisor.Run)
 	defer parts.Wait()
 	defer stopParts()
-	if err := client.Start(ctx); err != nil {
-		return fmt.Errorf("starting River: %w", err)
+	for ctx.Err() == nil {
+		if err := w.shift(ctx); err != nil {
+			return err
+		}
+		w.egress.AwaitBack(ctx)
 	}
-	<-client.Stopped()
+	stopParts()
+	parts.Wait()
+	w.leave()
 	return nil
 }
 
-func (w *Worker) newCompletion(stopping context.Context) *completion {
+func runAll(ctx context.Context, parts ...func(context.Context)) *sync.WaitGroup {
+	var all sync.WaitGroup
+	for _, part := range parts {
+		all.Go(func() { part(ctx) })
+	}
+	return &all
+}
+
+// shift takes jobs until ctx ends, or until this host alone cannot reach its
+// targets: others are to have its jobs then.
+func (w *Worker) shift(ctx context.Context) error {
+	working, stop := context.WithCancel(ctx)
+	defer stop()
+	completion := w.newCompletion(working)
+	client, err := startRiver(working, &w.config, completion)
+	if err != nil {
+		return err
+	}
+	lost := context.AfterFunc(w.egress.Lost(), stop)
+	defer lost()
+	select {
+	case <-client.Stopped():
+		return nil
+	case <-w.heart.died:
+		err = jobs.ErrDead
+	case err = <-w.stuck:
+	case <-w.late(working, client.Stopped()):
+		err = errors.New("jobs did not end when the worker was told to stop; others get them once the fleet misses it")
+	}
+	stop()
+	w.finishAnswers(completion)
+	return err
+}
+
+// late ends when a stop takes longer than it may.
+func (w *Worker) late(ctx context.Context, stopped <-chan struct{}) <-chan struct{} {
+	late := make(chan struct{})
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-stopped:
+			return
+		}
+		timer := time.NewTimer(w.config.StopTimeout + stopSlack)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			close(late)
+		case <-stopped:
+		}
+	}()
+	return late
+}
+
+// finishAnswers gives calls in flight their time to end and be committed, where
+// River cannot be asked.
+func (w *Worker) finishAnswers(c *completion) {
+	for until := w.config.Now().Add(w.config.StopTimeout); c.answering.Load() > 0 && w.config.Now().Before(until); {
+		_ = sleepUntil(context.Background(), retryMin)
+	}
+}
+
+// leave tells the fleet that this worker has ended in order.
+func (w *Worker) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), retryMax)
+	defer cancel()
+	if err := w.config.Fleet.Peers.Leave(ctx, w.config.Name); err != nil {
+		w.config.Log.Warn().Err(err).Msg("the fleet was not told that this worker has ended; it is missed in a while, and nothing is lost")
+	}
+}
+
+// gathered are what many jobs have done at once.
+type gathered struct {
+	loads   *group[string, loaded]
+	begins  *group[jobs.Begun, begun]
+	commits *group[jobs.Entry, committed]
+}
+
+func (w *Worker) newGathered(stopping context.Context) *gathered {
 	p := patient{log: w.config.Log, stopping: stopping}
+	return &gathered{
+		loads:   newGroup(loadLinger, loadAtMost, p.load(w.config.Store)),
+		begins:  newGroup(loadLinger, loadAtMost, p.begin(w.config.Store, w.config.Name)),
+		commits: newGroup(commitLinger, commitAtMost, p.commit(w.config.Store, w.config.Stored)),
+	}
+}
+
+// keep writes down a probe that was made for no request.
+func (w *Worker) keep(attempt *jobs.Attempt) {
+	entry := jobs.Entry{Request: &jobs.Request{ID: jobs.NoRequest}, Trace: jobs.Trace{{Attempt: attempt}}}
+	ctx, cancel := context.WithTimeout(context.Background(), w.config.Timing.Lease)
+	defer cancel()
+	if done, err := w.gathered.commits.Do(ctx, entry); cmp.Or(err, done.err) != nil {
+		w.config.Log.Warn().Err(cmp.Or(err, done.err)).Str("target", attempt.Target).Msg("a probe was not written down")
+	}
+}
+
+func (w *Worker) newCompletion(stopping context.Context) *completion {
 	return &completion{
-		router:   w.config.Router,
 		room:     w.room,
-		calls:    newCalls(w.config.Queues, w.config.Concurrency),
-		loads:    newGroup(loadLinger, loadAtMost, p.load(w.config.Store)),
-		endings:  newGroup(loadLinger, loadAtMost, p.ended(w.config.Store)),
-		commits:  newGroup(commitLinger, commitAtMost, p.commit(w.config.Store, w.config.Stored)),
+		heart:    w.heart,
+		gathered: w.gathered,
 		stopping: stopping,
-		budget:   w.config.HoldBudget,
+		stuck:    w.callStuck,
+		slack:    w.config.Timing.Stuck,
 		log:      w.config.Log,
 		now:      w.config.Now,
 	}
 }
 
-// newCalls bounds the calls of each queue.
-func newCalls(queues []string, most int) map[string]*semaphore.Weighted {
-	calls := make(map[string]*semaphore.Weighted, len(queues))
-	for _, name := range queues {
-		calls[name] = semaphore.NewWeighted(int64(most))
+// callStuck ends the worker for a call that does not end.
+func (w *Worker) callStuck(call jobs.Begun) {
+	w.config.Log.Error().Str("request", call.RequestID).Str("target", call.Target).Dur("timeout_ms", call.Within).
+		Msg("a call ignores its own timeout: this worker ends, and others get its jobs")
+	select {
+	case w.stuck <- fmt.Errorf("a call of %s ignores its timeout of %s", call.Target, call.Within):
+	default:
 	}
-	return calls
-}
-
-func (w *Worker) newRiver(completion *completion) (*river.Client[pgx.Tx], error) {
-	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, completion); err != nil {
-		return nil, fmt.Errorf("registering the worker: %w", err)
-	}
-	queues := make(map[string]river.QueueConfig, len(w.config.Queues))
-	for _, name := range w.config.Queues {
-		queues[name] = river.QueueConfig{MaxWorkers: min(w.config.Concurrency+min(w.config.Concurrency, overlap), river.QueueNumWorkersMax)}
-	}
-	client, err := river.NewClient(riverpgxv5.New(w.config.Pool), &river.Config{
-		FetchCooldown:        fetchCooldown,
-		ID:                   w.config.Name,
-		Logger:               slog.New(zerolog.NewSlogHandler(w.config.Log.Level(max(zerolog.WarnLevel, w.config.Log.GetLevel())))),
-		Queues:               queues,
-		ReindexerIndexNames:  slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool { return slices.Contains(dropped, name) }),
-		RescueStuckJobsAfter: w.config.HoldBudget + timeoutSlack + rescueSlack,
-		Schema:               "tidegate",
-		SoftStopTimeout:      w.config.StopTimeout,
-		Workers:              workers,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("preparing River: %w", err)
-	}
-	return client, nil
 }

@@ -9,10 +9,12 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/deploy/embedded"
 	"tidegate/migrations"
 	"tidegate/store"
+	"tidegate/worker/publish"
 )
 
 // A BackboneConfig says what a Backbone is to be.
@@ -94,7 +96,21 @@ func (b *Backbone) startNATS(ctx context.Context, config BackboneConfig) error {
 		return err
 	}
 	b.Conn = conn
-	return nil
+	if b.NATS == nil {
+		return nil
+	}
+	return makeStream(ctx, conn)
+}
+
+// makeStream makes the stream of a server of our own, so that it can be watched
+// as soon as it runs; of another one, the first worker does.
+func makeStream(ctx context.Context, conn *nats.Conn) error {
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return fmt.Errorf("preparing JetStream: %w", err)
+	}
+	_, err = publish.EnsureStream(ctx, js, 0)
+	return err
 }
 
 func below(dir, name string) string {

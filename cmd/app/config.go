@@ -59,9 +59,11 @@ type PriceConfig struct {
 	Output      float64  `yaml:"output"`
 }
 
-// LimitsConfig is what a target may be asked at most.
+// LimitsConfig is what a target may be asked at most. A zero is no limit.
 type LimitsConfig struct {
-	Concurrency int `yaml:"concurrency,omitempty"` // calls at once from one worker; zero: no limit
+	RequestsPerMinute int `yaml:"requests_per_minute,omitempty"` // of the whole fleet
+	TokensPerMinute   int `yaml:"tokens_per_minute,omitempty"`   // of the whole fleet, prompts and answers
+	Concurrency       int `yaml:"concurrency,omitempty"`         // calls at once from one worker
 }
 
 // TimeoutsConfig bounds one call. All but Total may be zero, which leaves that

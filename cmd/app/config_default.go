@@ -15,7 +15,7 @@ const (
 	DefaultWhenOpen        = "reroute"
 	DefaultConcurrency     = 200
 	DefaultShutdownTimeout = 30 * time.Second
-	DefaultHoldBudget      = 30 * time.Minute
+	DefaultHoldBudget      = 2 * time.Minute
 )
 
 // A defaulter fills in what its part of the file may leave out, before that part

@@ -18,6 +18,8 @@ const (
 	// Prices outside of these, in USD per million tokens, were most likely
 	// meant in another unit.
 	leastPrice, mostPrice = 0.001, 1000.0
+	// mostLimit is above every real limit: one for each minute, or at once.
+	mostLimit = 1_000_000_000
 )
 
 // checkTarget notes what is wrong with one target, trims its URL, and reads its
@@ -39,9 +41,7 @@ func (r *configReader) checkTarget(t *TargetConfig, at string, known Known) {
 	if t.ContextTokens < 0 {
 		r.problem(at+".context_tokens", "must not be below zero; leave it out if it is not known")
 	}
-	if t.Limits.Concurrency < 0 {
-		r.problem(at+".limits.concurrency", "must not be below zero; leave it out for no limit")
-	}
+	r.checkLimits(&t.Limits, at+".limits")
 	r.checkKey(t, at)
 	r.checkBase(t, at)
 	r.checkPrice(t.Price, at+".price")
@@ -173,6 +173,27 @@ func (r *configReader) checkAmount(field string, dollars float64) {
 	}
 }
 
+func (r *configReader) checkLimits(l *LimitsConfig, at string) {
+	parts := []struct {
+		name  string
+		value int
+	}{{"requests_per_minute", l.RequestsPerMinute}, {"tokens_per_minute", l.TokensPerMinute}, {"concurrency", l.Concurrency}}
+	for _, part := range parts {
+		field := at + "." + part.name
+		switch {
+		case part.value < 0:
+			r.problem(field, "must not be below zero; leave it out for no limit")
+		case part.value > mostLimit:
+			r.problem(field, "is over %d; leave it out for no limit", mostLimit)
+		case part.value == 0 && r.given(field):
+			r.warn(field, "0 is no limit: to stop calls to a target, take it out of the chains")
+		}
+	}
+	if l.TokensPerMinute > 0 && l.TokensPerMinute < l.RequestsPerMinute {
+		r.warn(at+".tokens_per_minute", "is less than one token for each of requests_per_minute: check both")
+	}
+}
+
 func (r *configReader) checkTimeouts(t *TimeoutsConfig, at string) {
 	if t.Total <= 0 {
 		r.problem(at+".total", "must be longer than nothing, as in %v", jobs.DefaultTimeouts.Total)
@@ -197,7 +218,7 @@ func (r *configReader) checkCircuit(c *CircuitConfig, at string) {
 		r.problem(at+".failures_in_a_row", "must be at least 1")
 	}
 	if c.FailureRate <= 0 || c.FailureRate > 1 {
-		r.problem(at+".failure_rate", "must be above 0 and at most 1, as in 0.5 for half of the calls")
+		r.problem(at+".failure_rate", "must be above 0 and at most 1, as in 0.2 for a fifth of the calls")
 	}
 	if c.Window < 1 || c.Window > 10_000 {
 		r.problem(at+".window", "must be from 1 to 10000 calls")

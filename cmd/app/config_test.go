@@ -77,7 +77,7 @@ targets:
     model: m-4.1
     context_tokens: 128_000
     price: {input: 0.27, cached_input: 0, output: 1.10}
-    limits: {concurrency: 7}
+    limits: {requests_per_minute: 600, tokens_per_minute: 90000, concurrency: 7}
     timeouts: {connect: 1s, first_byte: 20s, idle: 0s, total: 1m}
     circuit: {failures_in_a_row: 3, failure_rate: 0.25, window: 40, cooldown: 2s}
   - name: other
@@ -110,7 +110,7 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 		Name: "small", Provider: "acme", Region: "eu-west-1", Dialect: "openai", BaseURL: "https://api.example.com/v1",
 		Key: "canary", Model: "m-4.1", ContextTokens: 128_000,
 		Price:    jobs.Price{Input: 270_000, CachedInput: 0, Output: 1_100_000},
-		Limits:   jobs.Limits{Concurrency: 7},
+		Limits:   jobs.Limits{RequestsPerMinute: 600, TokensPerMinute: 90_000, Concurrency: 7},
 		Timeouts: jobs.Timeouts{Connect: time.Second, FirstByte: 20 * time.Second, Total: time.Minute},
 		Circuit:  jobs.Thresholds{FailuresInARow: 3, FailureRate: 0.25, Window: 40, Cooldown: 2 * time.Second},
 	}
@@ -148,7 +148,7 @@ targets:
     base_url: https://api.example.com/v1/chat/completions
     model: m
     price: {inptu: 1, output: -1}
-    limits: {requests_per_minute: 3000, concurrency: many}
+    limits: {request_per_minute: 3000, tokens_per_minute: -1, concurrency: many}
     timeouts: {connect: 5, total: 1s, first_byte: 2s}
   - name: b
     base_url: ftp://x
@@ -172,15 +172,16 @@ strategies: {careful: {}}
 		`6:5: targets[0].base_url: must end before /chat/completions, which is added`,
 		`8:13: targets[0].price.inptu: unknown key; did you mean "input"?`,
 		`8:23: targets[0].price.output: must not be below zero`,
-		`9:14: targets[0].limits.requests_per_minute: unknown key; there are concurrency`,
-		`9:41: targets[0].limits.concurrency: "many" is not a whole number like 200`,
+		`9:14: targets[0].limits.request_per_minute: unknown key; did you mean "requests_per_minute"?`,
+		`9:40: targets[0].limits.tokens_per_minute: must not be below zero; leave it out for no limit`,
+		`9:63: targets[0].limits.concurrency: "many" is not a whole number like 200`,
 		`10:16: targets[0].timeouts.connect: "5" is not a duration: write it like 30s, 24h or 7d`,
 		`10:39: targets[0].timeouts.first_byte: is longer than total (1s), so it would never count`,
 		`11:5: targets[1].provider: is missing: name the account that quota and keys hang on, as in openai`,
 		`11:5: targets[1].model: is missing: write the model as the provider calls it`,
 		`12:5: targets[1].base_url: is not a URL, as in https://api.example.com/v1`,
 		`13:5: targets[1].api_key: the variable NOT_SET is not set: set it, or give a default as in ${NOT_SET:-…}`,
-		`14:15: targets[1].circuit.failure_rate: must be above 0 and at most 1, as in 0.5 for half of the calls`,
+		`14:15: targets[1].circuit.failure_rate: must be above 0 and at most 1, as in 0.2 for a fifth of the calls`,
 		`14:33: targets[1].circuit.window: must be from 1 to 10000 calls`,
 		`15:5: targets[2].name: "b" is the name of targets[1] already; names are unique`,
 		`17:5: targets[2].dialect: unknown dialect "opnai"; did you mean "openai"?`,
@@ -193,7 +194,7 @@ strategies: {careful: {}}
 		`22:28: routes[1].deadline: "24" is not a duration: write it like 30s, 24h or 7d`,
 		`22:51: routes[1].models[0]: "m" is claimed by routes[0] already; a model means one route`,
 		`23:10: worker.concurrency: must be from 1 to 10000`,
-		`23:26: worker.hold_budget: must be longer than nothing, as in 30m0s`,
+		`23:26: worker.hold_budget: must be longer than nothing, as in 2m0s`,
 		`24:1: strategies: unknown key; there are postgres, nats, listen, targets, routes, worker`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -226,6 +227,10 @@ func TestConfigRefusesOneThing(t *testing.T) {
 		"merging a ring":     {"worker: &w\n  <<: *w\n", "worker: must be a mapping"},
 		"an alias of none":   {"listen: *nobody\ntargets: *nobody\nroutes: 5", "routes: must be a list"},
 		"not a number":       {"targets:\n  - {price: {input: .nan, output: 1}}", "targets[0].price.input: \".nan\" is not a number"},
+		"half a request":     {"targets:\n  - {limits: {requests_per_minute: 0.5}}", "targets[0].limits.requests_per_minute: \"0.5\" is not a whole number"},
+		"no requests ever":   {"targets:\n  - {limits: {requests_per_minute: -3}}", "targets[0].limits.requests_per_minute: must not be below zero"},
+		"calls without end":  {"targets:\n  - {limits: {concurrency: 1000000001}}", "targets[0].limits.concurrency: is over 1000000000; leave it out for no limit"},
+		"tokens without end": {"targets:\n  - {limits: {tokens_per_minute: 2000000000}}", "targets[0].limits.tokens_per_minute: is over 1000000000"},
 		"millions":           {"targets:\n  - {price: {input: 1e7, output: 1}}", "targets[0].price.input: is over a million"},
 	}
 	for name, c := range cases {
@@ -255,6 +260,8 @@ func TestConfigWarnsOf(t *testing.T) {
 		"a long key":          {target(https + priced + "    api_key: abcdefghijklmnopqrstuvwxyz"), "a key stands in the file"},
 		"a default key":       {target(https + priced + "    api_key: \"${NONE:-sk-abc}\""), "a key stands in the file"},
 		"a key over http":     {target("    base_url: http://h/v1\n" + priced + "    api_key: x"), "5:5: targets[0].base_url: the key is sent unencrypted"},
+		"limits in a muddle":  {target(https + priced + "    limits: {requests_per_minute: 2000000, tokens_per_minute: 3000}"), "targets[0].limits.tokens_per_minute: is less than one token for each"},
+		"a limit of nothing":  {target(https + priced + "    limits: {requests_per_minute: 0}"), "targets[0].limits.requests_per_minute: 0 is no limit"},
 		"a target of no use":  {"targets:\n" + targetLines("a") + targetLines("b") + routeLines, `4:6: targets[1].name: "b" is in no route's chain`},
 		"routes without any":  {"routes:\n", "1:1: routes: there is none"},
 		"nothing out of this": {"targets:\n" + targetLines("a") + routeLines, ""},

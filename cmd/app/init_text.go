@@ -134,8 +134,10 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
     # cached tokens cost as much as others. Without a price, costs are unknown.
     price: %s
 
-    # The concurrency is calls at once from one worker; left out, there is no limit.
-    # limits: {concurrency: 50}
+    # What the account may ask at most, from all workers together: requests_per_minute,
+    # and tokens_per_minute of prompts and answers. What is left out is learned from the
+    # provider's headers and refusals. The concurrency is calls at once from one worker.
+    # limits: {requests_per_minute: 3000, tokens_per_minute: 2000000, concurrency: 200}
 
     # How long a call may take to connect, until the first_byte of the answer, idle
     # between two pieces of it, and in total. An answer comes whole: leave the model time.
@@ -143,7 +145,7 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
 
     # When calls to this target stop: after failures_in_a_row, or when failure_rate
     # of the last window calls failed. After a cooldown one call tries again.
-    # circuit: {failures_in_a_row: 5, failure_rate: 0.5, window: 20, cooldown: 1s}
+    # circuit: {failures_in_a_row: 5, failure_rate: 0.2, window: 50, cooldown: 1s}
 `
 
 const initNextTarget = `  - name: %s
@@ -190,5 +192,5 @@ const initTail = `
 #   shutdown_timeout: 30s
 #
 #   # How long a request waits inside a worker during an outage before it goes back.
-#   hold_budget: 30m
+#   hold_budget: 2m
 `

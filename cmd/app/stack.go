@@ -25,8 +25,10 @@ import (
 var (
 	_ worker.Store     = (*store.Store)(nil)
 	_ worker.Router    = (*routing.Router)(nil)
+	_ worker.Circuits  = (*routing.Router)(nil)
 	_ publish.Outbox   = (*store.Store)(nil)
 	_ routing.Provider = (*provider.Client)(nil)
+	_ routing.Provider = (*provider.Drills)(nil)
 )
 
 // dayEvery is how often a worker looks whether the partitions of the next days
@@ -41,7 +43,9 @@ type StackConfig struct {
 	Concurrency int           // of the worker; zero: its default
 	StopTimeout time.Duration // of the worker; zero: its default
 	HoldBudget  time.Duration // of the worker; zero: its default
+	Timing      worker.Timing
 	Log         zerolog.Logger
+	Now         func() time.Time // nil: time.Now
 }
 
 // A Stack is one worker process: store, router, provider, worker, relay. Make
@@ -52,18 +56,24 @@ type Stack struct {
 	Worker   *worker.Worker
 	relay    *publish.Relay
 	provider *provider.Client
+	drills   *provider.Drills
 	config   StackConfig
 }
 
 // NewStack puts a worker process together and tells producers its routes. The
 // database must have been migrated.
 func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
-	s := &Stack{Store: store.New(config.Pool), provider: provider.New(provider.Config{UserAgent: "tidegate/" + programVersion()}), config: config}
+	s := &Stack{
+		Store:    store.New(config.Pool).OnClock(config.Now),
+		provider: provider.New(provider.Config{UserAgent: "tidegate/" + programVersion()}),
+		config:   config,
+	}
 	if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
 		return nil, err
 	}
+	s.drills = provider.NewDrills(s.provider, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), config.Now)
 	s.Router = routing.New(routing.Config{
-		Routes: config.Routes, Provider: s.provider, Seed: rand.Uint64(),
+		Routes: config.Routes, Provider: s.drills, Seed: rand.Uint64(), Fleet: true, Now: config.Now,
 		OnChange: func(c jobs.Circuit) { s.Worker.CircuitChanged(c) },
 	})
 	relay, err := publish.New(publish.Config{Outbox: s.Store, Conn: config.Conn, Log: config.Log})
@@ -76,8 +86,10 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		names[i] = route.Name
 	}
 	s.Worker, err = worker.New(worker.Config{
-		Pool: config.Pool, Store: s.Store, Router: s.Router, Queues: names, Concurrency: config.Concurrency,
-		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Name: workerName(), Log: config.Log, Stored: relay.Wake,
+		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Concurrency: config.Concurrency,
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store},
+		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: workerName(),
+		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Now: config.Now,
 	})
 	return s, err
 }
@@ -85,7 +97,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 // workerName is unique to this start of this process.
 func workerName() string {
 	host, _ := os.Hostname()
-	return fmt.Sprintf("%s-%d-%s", cmp.Or(host, "worker"), os.Getpid(), time.Now().UTC().Format("20060102T150405.000"))
+	return fmt.Sprintf("%s-%d-%s-%04x", cmp.Or(host, "worker"), os.Getpid(), time.Now().UTC().Format("20060102T150405"), rand.N(1<<16))
 }
 
 // Run works until ctx ends, then stops in order: the worker first, then the
@@ -95,6 +107,12 @@ func (s *Stack) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { s.relay.Run(lasting) })
 	parts.Go(func() { s.addDays(lasting) })
+	parts.Go(func() {
+		wake := func() { s.Worker.Wake(); s.relay.Wake() } // what changed is an event, too
+		s.Store.Listen(lasting, wake, func(err error) {
+			s.config.Log.Warn().Err(err).Msg("changes of the fleet are seen a second late, until this connection is back")
+		})
+	})
 	err := s.Worker.Run(ctx)
 	stop()
 	parts.Wait()

@@ -22,10 +22,11 @@ func newStatusCommand(o *options) *cobra.Command {
 		Short:   "Show backlog, circuits and rates",
 		Long: `status shows of each route how many jobs wait in its queue, how many a worker
 has in hand (called, or waiting at the gate there), and how it stands: it flows;
-it holds, while no target of its chain may be called; it is paused in River;
-unserved, when no worker works it; or retired, when producers may not name it any
+it holds, while no target of its chain may be called; it is paused, by its
+circuits or by a person; unserved, when no worker works it; or retired, when producers may not name it any
 more. Then where each target's circuit stands and why, what was answered in the
-last minute and at what cost, the newest batches, and what is owed to NATS.`,
+last minute and at what cost, which workers live and which of them supervises the
+fleet, the newest batches, and what is owed to NATS.`,
 		Example: `  tidegate status
   tidegate status --json | jq .routes`,
 		Args: noArguments,
@@ -52,6 +53,7 @@ type statusView struct {
 	At       time.Time           `json:"at"`
 	Routes   []routeView         `json:"routes"`
 	Targets  []targetView        `json:"targets"`
+	Workers  []workerView        `json:"workers"`
 	Results  map[jobs.State]int  `json:"results_last_minute"`
 	Batches  []publish.BatchBody `json:"batches"`
 	Outbox   int                 `json:"outbox"`
@@ -59,19 +61,22 @@ type statusView struct {
 }
 
 type routeView struct {
-	Route     string    `json:"route"`
-	State     string    `json:"state"` // flows, holds, paused, retired or unserved
-	Why       string    `json:"why,omitempty"`
-	Waiting   int       `json:"waiting"` // no worker has them
-	InHand    int       `json:"in_hand"` // in a worker: called, or waiting at the gate there
-	Discarded int       `json:"discarded"`
-	Paused    bool      `json:"paused"`
-	Since     time.Time `json:"since,omitzero"` // of a state that is not flows
-	Oldest    time.Time `json:"oldest,omitzero"`
+	Route     string `json:"route"`
+	State     string `json:"state"` // flows, holds, paused, retired or unserved
+	Why       string `json:"why,omitempty"`
+	Waiting   int    `json:"waiting"` // no worker has them
+	InHand    int    `json:"in_hand"` // in a worker: called, or waiting at the gate there
+	Discarded int    `json:"discarded"`
+	Paused    bool   `json:"paused"`
+	// Pauses are who pauses it, and why.
+	Pauses []pauseView `json:"pauses"`
+	Since  time.Time   `json:"since,omitzero"` // of a state that is not flows
+	Oldest time.Time   `json:"oldest,omitzero"`
 }
 
 type targetView struct {
 	Target        string            `json:"target"`
+	Region        string            `json:"region,omitempty"`
 	Circuit       jobs.CircuitState `json:"circuit"`
 	Since         time.Time         `json:"since,omitzero"`
 	Reason        string            `json:"reason"`
@@ -92,7 +97,7 @@ func batchBody(b jobs.Batch) publish.BatchBody {
 
 func viewStatus(s store.Status) statusView {
 	view := statusView{
-		At: s.At, Results: s.Results, Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds(),
+		At: s.At, Results: s.Results, Workers: viewWorkers(s.Workers), Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds(),
 		Routes: []routeView{}, Targets: []targetView{}, Batches: []publish.BatchBody{}, // in JSON a list, also when it is empty
 	}
 	for i := range s.Routes {
@@ -108,7 +113,7 @@ func viewStatus(s store.Status) statusView {
 	for _, c := range s.Circuits {
 		t := did[c.Target]
 		view.Targets = append(view.Targets, targetView{
-			Target: c.Target, Circuit: c.State, Since: c.Since, Reason: c.Reason, CooldownUntil: c.CooldownUntil,
+			Target: c.Target, Region: c.Region, Circuit: c.State, Since: c.Since, Reason: c.Reason, CooldownUntil: c.CooldownUntil,
 			Calls: t.Calls, Answered: t.Answered, MedianMS: t.Median.Milliseconds(), CostMicroUSD: t.Cost,
 		})
 	}
@@ -120,13 +125,14 @@ func writeStatus(w io.Writer, s store.Status) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ROUTE\tWAITING\tIN HAND\tOLDEST\tSTATE\tSINCE\tWHY")
 	for _, r := range view.Routes {
-		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", r.Route, r.Waiting, r.InHand, age(s.At, r.Oldest), r.State, age(s.At, r.Since), cmp.Or(r.Why, "-"))
+		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", r.Route, r.Waiting, r.InHand, age(s.At, r.Oldest), r.State, age(s.At, r.Since), cmp.Or(shorten(r.Why, 120), "-"))
 	}
-	fmt.Fprintln(table, "\nTARGET\tCIRCUIT\tSINCE\tCALLS/MIN\tANSWERED\tMEDIAN\tCOST/MIN\tWHY")
+	fmt.Fprintln(table, "\nTARGET\tREGION\tCIRCUIT\tSINCE\tCALLS/MIN\tANSWERED\tMEDIAN\tCOST/MIN\tWHY")
 	for _, t := range view.Targets {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", t.Target, circuitState(s.At, t), age(s.At, t.Since), t.Calls, t.Answered,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", t.Target, cmp.Or(t.Region, "-"), circuitState(s.At, t), age(s.At, t.Since), t.Calls, t.Answered,
 			time.Duration(t.MedianMS)*time.Millisecond, t.CostMicroUSD, why(s.At, t))
 	}
+	writeWorkers(table, s.At, view.Workers)
 	if len(view.Batches) > 0 {
 		fmt.Fprintln(table, "\nBATCH\tSTATE\tANSWERED\tFAILED\tTOTAL\tAGE")
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"tidegate/jobs"
@@ -27,18 +26,22 @@ const (
 func viewRoute(s *store.Status, r *store.RouteStatus) routeView {
 	view := routeView{
 		Route: r.Route, State: stateFlows, Waiting: r.Waiting, InHand: r.InHand, Discarded: r.Discarded,
-		Paused: !r.PausedAt.IsZero(), Oldest: r.Oldest,
+		Oldest: r.Oldest, Pauses: viewPauses(s.Pauses, r.Route),
 	}
-	held, since, why := chainHolds(s, r.Chain)
+	view.Paused = !r.PausedAt.IsZero() || len(view.Pauses) > 0
+	held := jobs.Hold(r.Chain, s.Circuits, s.At)
 	switch {
 	case r.Retired:
 		view.State, view.Why = stateRetired, "producers may not name it any more; a worker that serves it works what waits"
+		if view.Paused {
+			view.Why += "; it is paused " + pausedWhy(view.Pauses)
+		}
 	case view.Paused:
-		view.State, view.Since, view.Why = statePaused, r.PausedAt, "its queue was paused in River"
+		view.State, view.Since, view.Why = statePaused, pausedSince(r.PausedAt, view.Pauses), pausedWhy(view.Pauses)
 	case r.ServedAt.IsZero() || s.At.Sub(r.ServedAt) > unservedAfter:
 		view.State, view.Since, view.Why = stateUnserved, r.ServedAt, "no worker works it"
-	case held:
-		view.State, view.Since, view.Why = stateHolds, since, why
+	case held.Holds:
+		view.State, view.Since, view.Why = stateHolds, held.Since, holdReason(held, s.At)
 	}
 	if r.Discarded > 0 {
 		view.Why = fmt.Sprintf("%d given up by River; %s", r.Discarded, view.Why)
@@ -46,42 +49,10 @@ func viewRoute(s *store.Status, r *store.RouteStatus) routeView {
 	return view
 }
 
-// chainHolds tells whether no target of a chain may be called, since when, and
-// what has to happen.
-func chainHolds(s *store.Status, chain []string) (holds bool, since time.Time, why string) {
-	var next time.Time
-	seen := 0
-	for _, c := range s.Circuits {
-		if !slices.Contains(chain, c.Target) {
-			continue
-		}
-		seen++
-		cools := c.CooldownUntil.After(s.At)
-		if c.State == jobs.CircuitClosed && !cools {
-			return false, time.Time{}, ""
-		}
-		if down := downSince(c); down.After(since) {
-			since = down
-		}
-		if cools && (next.IsZero() || c.CooldownUntil.Before(next)) {
-			next = c.CooldownUntil
-		}
+// holdReason says why a route holds and what it waits for.
+func holdReason(h jobs.Holding, now time.Time) string {
+	if h.Until.IsZero() {
+		return "no target of its chain may be called, a probe will tell: " + h.Reason
 	}
-	if seen == 0 || seen < len(chain) { // a target that nobody called yet may be called
-		return false, time.Time{}, ""
-	}
-	why = "no target of its chain may be called: a probe is due"
-	if !next.IsZero() {
-		why = fmt.Sprintf("no target of its chain may be called; the first one is probed in %s", next.Sub(s.At).Round(time.Second))
-	}
-	return true, since, why
-}
-
-// downSince is when a target that may not be called left the state in which it
-// might; of a closed circuit that cools down, when it last changed.
-func downSince(c jobs.Circuit) time.Time {
-	if c.DownSince.IsZero() {
-		return c.Since
-	}
-	return c.DownSince
+	return fmt.Sprintf("no target of its chain may be called for another %s: %s", h.Until.Sub(now).Round(time.Second), h.Reason)
 }

@@ -1,12 +1,57 @@
 package app
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"tidegate/jobs"
 	"tidegate/store"
 )
+
+func TestViewRouteSaysWhoPausesIt(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	ago := func(d time.Duration) time.Time { return now.Add(-d) }
+	circuit := jobs.Pause{Route: "r", Owner: jobs.OwnerCircuit, Reason: "a is open: 503", Since: ago(time.Minute)}
+	person := jobs.Pause{Route: "r", Owner: jobs.OwnerPerson, Reason: "lunch", Since: ago(time.Hour)}
+	wordless := jobs.Pause{Route: "r", Owner: jobs.OwnerPerson, Reason: "paused by a person", Since: ago(time.Second)}
+	for name, c := range map[string]struct {
+		river  time.Time
+		pauses []jobs.Pause
+		since  time.Time
+		why    string
+	}{
+		"its circuits":          {ago(time.Minute), []jobs.Pause{circuit}, ago(time.Minute), "by its circuits: a is open: 503"},
+		"both":                  {ago(time.Minute), []jobs.Pause{circuit, person}, ago(time.Hour), "by its circuits: a is open: 503; by a person: lunch"},
+		"somebody in River":     {ago(time.Second), []jobs.Pause{wordless}, ago(time.Second), "by a person"},
+		"a queue that was lost": {time.Time{}, []jobs.Pause{circuit}, ago(time.Minute), "by its circuits: a is open: 503"},
+		"another route's row":   {ago(time.Hour), []jobs.Pause{{Route: "s", Owner: jobs.OwnerPerson}}, ago(time.Hour), "its queue was paused in River"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			route := store.RouteStatus{Route: "r", ServedAt: now, PausedAt: c.river}
+			got := viewRoute(&store.Status{At: now, Pauses: c.pauses}, &route)
+			if got.State != statePaused || !got.Paused || !got.Since.Equal(c.since) || got.Why != c.why {
+				t.Errorf("it is %s since %s: %q", got.State, got.Since, got.Why)
+			}
+			route.Retired = true
+			if got := viewRoute(&store.Status{At: now, Pauses: c.pauses}, &route); got.State != stateRetired || !strings.Contains(got.Why, c.why) {
+				t.Errorf("retired, it is %s: %q", got.State, got.Why)
+			}
+		})
+	}
+}
+
+func TestViewWorkers(t *testing.T) {
+	t.Parallel()
+	views := viewWorkers([]store.WorkerStatus{{Worker: "a", Silent: time.Second, Supervises: true}, {Worker: "b", Silent: 7 * time.Second}, {Worker: "c", Dead: true}})
+	for i, want := range []string{workerAlive, workerSilent, workerDead} {
+		if views[i].State != want || views[i].Supervises != (i == 0) {
+			t.Errorf("%+v is not %s", views[i], want)
+		}
+	}
+}
 
 func TestViewRouteSaysHowItStands(t *testing.T) {
 	t.Parallel()

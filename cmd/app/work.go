@@ -5,12 +5,15 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"tidegate/worker"
 )
 
 // spareConns is what River, loads, commits and the relay need of a pool.
 const spareConns = 12
 
 func newWorkCommand(o *options) *cobra.Command {
+	timing := &timingFlag{}
 	cmd := &cobra.Command{
 		Use:     "work",
 		GroupID: groupRun,
@@ -22,13 +25,14 @@ worker.shutdown_timeout to end, everything else goes back to its queue with its
 attempts.`,
 		Example: `  tidegate work --config tidegate.yaml`,
 		Args:    noArguments,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return o.work(cmd) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.work(cmd, timing.Timing) },
 	}
 	o.registerLog(cmd)
+	registerTiming(cmd, timing)
 	return cmd
 }
 
-func (o *options) work(cmd *cobra.Command) error {
+func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	ctx := cmd.Context()
 	log, err := o.logger(cmd.ErrOrStderr())
 	if err != nil {
@@ -69,6 +73,7 @@ func (o *options) work(cmd *cobra.Command) error {
 	stack, err := NewStack(ctx, StackConfig{
 		Pool: pool, Conn: conn, Routes: routes, Log: log,
 		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget,
+		Timing: timing,
 	})
 	if err != nil {
 		return err

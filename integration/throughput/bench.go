@@ -16,32 +16,26 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
-	"github.com/riverqueue/river/rivermigrate"
 
 	"tidegate/deploy/embedded"
+	"tidegate/integration/bench"
 	"tidegate/jobs"
 	"tidegate/jobs/queue"
 	"tidegate/migrations"
 	"tidegate/store"
 )
 
-// plainSchema is named, since the search_path of a role "tidegate" begins with
-// our own.
-const plainSchema = "public"
-
 // promptBytes is about the size of a summary's prompt.
 const promptBytes = 2000
 
-// A bench keeps Postgres for all rounds.
-type bench struct {
+// A ground keeps Postgres for all rounds.
+type ground struct {
 	dir      string
 	postgres *embedded.Postgres
 	number   int
 }
 
-func setUp(ctx context.Context) (*bench, error) {
+func setUp(ctx context.Context) (*ground, error) {
 	dir, err := os.MkdirTemp("", "tidegate-throughput-*")
 	if err != nil {
 		return nil, err
@@ -50,17 +44,17 @@ func setUp(ctx context.Context) (*bench, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &bench{dir: dir, postgres: postgres}, nil
+	return &ground{dir: dir, postgres: postgres}, nil
 }
 
-func (b *bench) tearDown() {
-	_ = b.postgres.Stop()
-	_ = os.RemoveAll(b.dir)
+func (g *ground) tearDown() {
+	_ = g.postgres.Stop()
+	_ = os.RemoveAll(g.dir)
 }
 
 // round runs one kind from a fresh database until all is done, published too.
-func (b *bench) round(ctx context.Context, kind string, n, workers int, latency time.Duration) (measured, error) {
-	pool, err := b.database(ctx)
+func (g *ground) round(ctx context.Context, kind string, n, workers int, latency time.Duration) (measured, error) {
+	pool, err := g.database(ctx)
 	if err != nil {
 		return measured{}, err
 	}
@@ -85,16 +79,16 @@ func (b *bench) round(ctx context.Context, kind string, n, workers int, latency 
 		return measured{}, err
 	}
 	defer end(nats)
-	return b.watch(ctx, pool, kind, n, pool.Config().ConnString(), natsURL, base, strconv.Itoa(workers))
+	return g.watch(ctx, pool, kind, n, pool.Config().ConnString(), natsURL, base, strconv.Itoa(workers))
 }
 
 // watch starts the worker and measures until the last job is done.
-func (b *bench) watch(ctx context.Context, pool *pgxpool.Pool, kind string, n int, args ...string) (measured, error) {
+func (g *ground) watch(ctx context.Context, pool *pgxpool.Pool, kind string, n int, args ...string) (measured, error) {
 	wal, err := walPosition(ctx, pool)
 	if err != nil {
 		return measured{}, err
 	}
-	postgresCPU := cpuOfTree(b.postgresPID())
+	postgresCPU := cpuOfTree(g.postgresPID())
 	began := time.Now()
 	worker, _, err := start(kind, args...)
 	if err != nil {
@@ -106,7 +100,7 @@ func (b *bench) watch(ctx context.Context, pool *pgxpool.Pool, kind string, n in
 	}
 	took := time.Since(began)
 	own := cpuOfTree(worker.Process.Pid)
-	cpu := cpuOfTree(b.postgresPID()) - postgresCPU + own
+	cpu := cpuOfTree(g.postgresPID()) - postgresCPU + own
 	after, err := walPosition(ctx, pool)
 	return measured{
 		perSecond: float64(n) / took.Seconds(), cpuMS: 1000 * cpu.Seconds() / float64(n), workerMS: 1000 * own.Seconds() / float64(n),
@@ -114,25 +108,25 @@ func (b *bench) watch(ctx context.Context, pool *pgxpool.Pool, kind string, n in
 	}, err
 }
 
-func (b *bench) postgresPID() int {
-	data, _ := os.ReadFile(b.dir + "/data/postmaster.pid")
+func (g *ground) postgresPID() int {
+	data, _ := os.ReadFile(g.dir + "/data/postmaster.pid")
 	pid, _ := strconv.Atoi(strings.SplitN(string(data), "\n", 2)[0])
 	return pid
 }
 
 // database makes an empty database with tidegate's and River's own tables.
-func (b *bench) database(ctx context.Context) (*pgxpool.Pool, error) {
-	admin, err := pgx.Connect(ctx, b.postgres.URL())
+func (g *ground) database(ctx context.Context) (*pgxpool.Pool, error) {
+	admin, err := pgx.Connect(ctx, g.postgres.URL())
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = admin.Close(ctx) }()
-	b.number++
-	name := fmt.Sprintf("round_%d", b.number)
+	g.number++
+	name := fmt.Sprintf("round_%d", g.number)
 	if _, err := admin.Exec(ctx, "CREATE DATABASE "+name); err != nil {
 		return nil, err
 	}
-	at, err := url.Parse(b.postgres.URL())
+	at, err := url.Parse(g.postgres.URL())
 	if err != nil {
 		return nil, err
 	}
@@ -144,12 +138,7 @@ func (b *bench) database(ctx context.Context) (*pgxpool.Pool, error) {
 	if _, err := migrations.Up(ctx, pool); err != nil {
 		return nil, err
 	}
-	plain, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: plainSchema})
-	if err != nil {
-		return nil, err
-	}
-	_, err = plain.Migrate(ctx, rivermigrate.DirectionUp, nil)
-	return pool, err
+	return pool, bench.MigratePlainRiver(ctx, pool)
 }
 
 func body(i int) json.RawMessage {
@@ -174,16 +163,7 @@ func fillTidegate(ctx context.Context, pool *pgxpool.Pool, n int) error {
 }
 
 func fillRiver(ctx context.Context, pool *pgxpool.Pool, n int) error {
-	client, err := newPlainRiver(pool, &river.Config{})
-	if err != nil {
-		return err
-	}
-	params := make([]river.InsertManyParams, n)
-	for i := range params {
-		params[i] = river.InsertManyParams{Args: plainArgs{Body: body(i)}}
-	}
-	_, err = client.InsertManyFast(ctx, params)
-	return err
+	return bench.EnqueuePlain(ctx, pool, n, func(i int) []byte { return body(i) })
 }
 
 // done counts what is finished; for tidegate, what NATS has, too.

@@ -60,16 +60,16 @@ func run(ctx context.Context, args []string) error {
 
 // measure runs both parts and prints a table and, last, one JSON object.
 func (p plan) measure(ctx context.Context) error {
-	bench, err := setUp(ctx)
+	ground, err := setUp(ctx)
 	if err != nil {
 		return err
 	}
-	defer bench.tearDown()
+	defer ground.tearDown()
 	rounds := map[string][]measured{}
 	fmt.Printf("%-10s %10s %12s %14s %12s %12s\n", "", "jobs/s", "cpu ms/job", "of the worker", "WAL kB/job", "worker MB")
 	for range p.rounds {
 		for _, kind := range []string{"tidegate", "river"} {
-			m, err := bench.round(ctx, kind, p.jobs, p.workers, p.latency)
+			m, err := ground.round(ctx, kind, p.jobs, p.workers, p.latency)
 			if err != nil {
 				return fmt.Errorf("%s: %w", kind, err)
 			}
@@ -86,7 +86,7 @@ func (p plan) measure(ctx context.Context) error {
 	if p.inflight > 0 {
 		fmt.Printf("\n%d calls in flight, provider %s\n", p.inflight, p.inflightLatency)
 		for _, kind := range []string{"tidegate", "river"} {
-			m, err := bench.round(ctx, kind, p.inflight, p.inflight, p.inflightLatency)
+			m, err := ground.round(ctx, kind, p.inflight, p.inflight, p.inflightLatency)
 			if err != nil {
 				return fmt.Errorf("%s in flight: %w", kind, err)
 			}

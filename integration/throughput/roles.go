@@ -1,25 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/rs/zerolog"
 
 	"tidegate/cmd/app"
 	"tidegate/deploy/embedded"
+	"tidegate/integration/bench"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
 	"tidegate/store"
@@ -94,52 +87,6 @@ func runTidegate(ctx context.Context, args []string) error {
 	return stack.Run(ctx)
 }
 
-// plainArgs carry the whole request, as a user of River alone would have it.
-type plainArgs struct {
-	Body json.RawMessage `json:"body"`
-}
-
-func (plainArgs) Kind() string { return "plain" }
-
-// A plainWorker makes the call and forgets the answer.
-type plainWorker struct {
-	river.WorkerDefaults[plainArgs]
-	client *http.Client
-	url    string
-}
-
-func (w *plainWorker) Work(ctx context.Context, job *river.Job[plainArgs]) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(job.Args.Body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Authorization", "Bearer sk-bench-0123456789")
-	response, err := w.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return err
-	}
-	var answer struct {
-		Choices []struct {
-			Message struct {
-				Content string `json:"content"`
-			} `json:"message"`
-		} `json:"choices"`
-	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK || len(answer.Choices) == 0 {
-		return fmt.Errorf("status %d", response.StatusCode)
-	}
-	return nil
-}
-
 // runRiver is runTidegate with River alone.
 func runRiver(ctx context.Context, args []string) error {
 	workers, err := strconv.Atoi(args[3])
@@ -152,9 +99,8 @@ func runRiver(ctx context.Context, args []string) error {
 	}
 	defer pool.Close()
 	registered := river.NewWorkers()
-	transport := &http.Transport{MaxIdleConnsPerHost: workers}
-	river.AddWorker(registered, &plainWorker{client: &http.Client{Transport: transport}, url: args[2] + "/chat/completions"})
-	client, err := newPlainRiver(pool, &river.Config{
+	river.AddWorker(registered, bench.NewPlainWorker(args[2], workers))
+	client, err := bench.NewPlainRiver(pool, &river.Config{
 		FetchCooldown: 5 * time.Millisecond, Workers: registered, Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
 	})
 	if err != nil {
@@ -166,9 +112,4 @@ func runRiver(ctx context.Context, args []string) error {
 	}
 	<-client.Stopped()
 	return nil
-}
-
-func newPlainRiver(pool *pgxpool.Pool, config *river.Config) (*river.Client[pgx.Tx], error) {
-	config.Logger, config.Schema = slog.New(slog.DiscardHandler), plainSchema
-	return river.NewClient(riverpgxv5.New(pool), config)
 }

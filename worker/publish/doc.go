@@ -13,6 +13,11 @@
 //
 //	tidegate.v1.<tenant>.results.<route>.<batch or ->.<request id>
 //	tidegate.v1.<tenant>.batches.<batch>.<state>
+//	tidegate.v1.circuits.<target>.<open|closed>
+//	tidegate.v1.routes.<route>.<paused|resumed>
+//
+// A circuit that opened or closed and a pause that began or ended are told once
+// for the whole fleet. A failed probe is no event.
 //
 // The relay lives in every worker; any number may run beside each other.
 package publish

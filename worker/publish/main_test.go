@@ -144,6 +144,13 @@ func (s *site) relay(change ...func(*publish.Config)) (r *publish.Relay, stop fu
 	return r, stop
 }
 
+func (s *site) exec(sql string, args ...any) {
+	s.t.Helper()
+	if _, err := s.pool.Exec(s.t.Context(), sql, args...); err != nil {
+		s.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
 // owed counts the rows of the outbox.
 func (s *site) owed() (n int) {
 	s.t.Helper()

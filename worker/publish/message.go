@@ -16,8 +16,10 @@ const Source = "tidegate"
 
 // Types of events, as ce-type says them.
 const (
-	TypeResult = "dev.tidegate.result.v1"
-	TypeBatch  = "dev.tidegate.batch.v1"
+	TypeResult  = "dev.tidegate.result.v1"
+	TypeBatch   = "dev.tidegate.batch.v1"
+	TypeCircuit = "dev.tidegate.circuit.v1"
+	TypeRoute   = "dev.tidegate.route.v1"
 )
 
 // A ResultBody is the data of a result's event.
@@ -67,7 +69,8 @@ type BatchBody struct {
 // A TooLargeError says that an event does not fit into a message, however much
 // is left out of it.
 type TooLargeError struct {
-	Bytes, Limit int64 // headers and data together
+	ID, Subject  string // of the message
+	Bytes, Limit int64  // headers and data together
 }
 
 // Error says both sizes.
@@ -84,6 +87,10 @@ func Message(event jobs.Event, limit int64) (msg *nats.Msg, err error) {
 		msg, err = resultMessage(event.Result, limit)
 	case event.Batch != nil:
 		msg, err = batchMessage(event.Batch)
+	case event.Circuit != nil:
+		msg, err = circuitMessage(event.Circuit)
+	case event.Pause != nil:
+		msg, err = routeMessage(event.Pause)
 	default:
 		err = errors.New("an event of nothing")
 	}
@@ -91,7 +98,7 @@ func Message(event jobs.Event, limit int64) (msg *nats.Msg, err error) {
 		return nil, err
 	}
 	if size := payload(msg); size > limit {
-		return nil, &TooLargeError{Bytes: size, Limit: limit}
+		return nil, &TooLargeError{ID: msg.Header[nats.MsgIdHdr][0], Subject: msg.Subject, Bytes: size, Limit: limit}
 	}
 	return msg, nil
 }

@@ -211,6 +211,84 @@ func TestMessageOfABatch(t *testing.T) {
 	}`, msg.Data)
 }
 
+func TestMessageOfACircuit(t *testing.T) {
+	t.Parallel()
+	const id = "0199aaaa-0000-4000-8000-000000000003"
+	e := &jobs.CircuitEvent{ID: id, Circuit: jobs.Circuit{
+		Target: "cheap", Region: "eu", State: jobs.CircuitOpen, Generation: 7, Reason: "OVERLOAD: status 503", Since: storedAt, DownSince: storedAt,
+		CooldownUntil: storedAt.Add(time.Minute),
+	}}
+	msg := message(t, jobs.Event{Circuit: e})
+	if want := "tidegate.v1.circuits.cheap.open"; msg.Subject != want {
+		t.Errorf("its subject is %s", msg.Subject)
+	}
+	headers := nats.Header{
+		"Nats-Msg-Id": {id}, "ce-specversion": {"1.0"}, "ce-id": {id}, "ce-source": {"tidegate"},
+		"ce-type": {"dev.tidegate.circuit.v1"}, "ce-subject": {"cheap"}, "ce-time": {"2026-03-04T04:06:07.089Z"}, "content-type": {"application/json"},
+	}
+	if diff := cmp.Diff(headers, msg.Header); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	same(t, `{
+		"target": "cheap", "region": "eu", "state": "open", "generation": 7, "reason": "OVERLOAD: status 503", "since": "2026-03-04T05:06:07.089+01:00",
+		"down_since": "2026-03-04T05:06:07.089+01:00", "cooldown_until": "2026-03-04T05:07:07.089+01:00"
+	}`, msg.Data)
+	e.Circuit = jobs.Circuit{Target: "cheap", State: jobs.CircuitClosed, Generation: 8, Since: storedAt, Person: true}
+	msg = message(t, jobs.Event{Circuit: e})
+	if want := "tidegate.v1.circuits.cheap.closed"; msg.Subject != want {
+		t.Errorf("its subject is %s", msg.Subject)
+	}
+	same(t, `{"target": "cheap", "state": "closed", "generation": 8, "since": "2026-03-04T05:06:07.089+01:00", "by_person": true}`, msg.Data)
+}
+
+func TestMessageOfARoute(t *testing.T) {
+	t.Parallel()
+	const id = "0199aaaa-0000-4000-8000-000000000004"
+	e := &jobs.PauseEvent{
+		ID: id, Pause: jobs.Pause{Route: "summaries", Owner: jobs.OwnerPerson, Reason: "lunch", Since: storedAt}, At: storedAt,
+		PausedBy: []jobs.Owner{jobs.OwnerCircuit, jobs.OwnerPerson},
+	}
+	msg := message(t, jobs.Event{Pause: e})
+	if want := "tidegate.v1.routes.summaries.paused"; msg.Subject != want {
+		t.Errorf("its subject is %s", msg.Subject)
+	}
+	headers := nats.Header{
+		"Nats-Msg-Id": {id}, "ce-specversion": {"1.0"}, "ce-id": {id}, "ce-source": {"tidegate"},
+		"ce-type": {"dev.tidegate.route.v1"}, "ce-subject": {"summaries"}, "ce-time": {"2026-03-04T04:06:07.089Z"}, "content-type": {"application/json"},
+	}
+	if diff := cmp.Diff(headers, msg.Header); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	same(t, `{
+		"route": "summaries", "state": "paused", "owner": "person", "reason": "lunch", "since": "2026-03-04T05:06:07.089+01:00",
+		"at": "2026-03-04T05:06:07.089+01:00", "paused_by": ["circuit", "person"]
+	}`, msg.Data)
+	e.Resumed, e.PausedBy, e.At = true, nil, storedAt.Add(time.Hour)
+	msg = message(t, jobs.Event{Pause: e})
+	if want := "tidegate.v1.routes.summaries.resumed"; msg.Subject != want {
+		t.Errorf("its subject is %s", msg.Subject)
+	}
+	same(t, `{
+		"route": "summaries", "state": "resumed", "owner": "person", "reason": "lunch", "since": "2026-03-04T05:06:07.089+01:00",
+		"at": "2026-03-04T06:06:07.089+01:00", "paused_by": []
+	}`, msg.Data)
+}
+
+// What is no name would be another subject, or a pattern.
+func TestMessageOfNoName(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "a.b", ">", "*", "a b", "A"} {
+		for _, e := range []jobs.Event{
+			{Circuit: &jobs.CircuitEvent{Circuit: jobs.Circuit{Target: name, State: jobs.CircuitOpen}}},
+			{Pause: &jobs.PauseEvent{Pause: jobs.Pause{Route: name}}},
+		} {
+			if msg, err := publish.Message(e, 1<<20); err == nil {
+				t.Errorf("%q goes to %s", name, msg.Subject)
+			}
+		}
+	}
+}
+
 func TestMessageOfNothing(t *testing.T) {
 	t.Parallel()
 	if msg, err := publish.Message(jobs.Event{}, 1<<20); err == nil {

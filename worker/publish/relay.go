@@ -50,7 +50,7 @@ type Relay struct {
 	js     jetstream.JetStream
 	wake   chan struct{}
 	stream jetstream.Stream // nil: to be looked for
-	told   map[string]bool  // requests and batches whose event does not fit, and this was said
+	told   map[string]bool  // ids of events that do not fit, of which this was said
 }
 
 // New returns a Relay that has not begun.
@@ -151,7 +151,7 @@ func (r *Relay) send(ctx context.Context, events []jobs.Event) ([]bool, error) {
 	for i, event := range events {
 		msg, err := Message(event, limit)
 		if tooLarge := new(TooLargeError); errors.As(err, &tooLarge) {
-			r.tell(event, tooLarge)
+			r.tell(tooLarge)
 			continue
 		}
 		if err == nil {
@@ -167,18 +167,12 @@ func (r *Relay) send(ctx context.Context, events []jobs.Event) ([]bool, error) {
 
 // tell says once of each event that it does not fit. It is tried again at each
 // poll, since a server may be given a larger limit.
-func (r *Relay) tell(event jobs.Event, why *TooLargeError) {
-	kind, id := "request", ""
-	if event.Result != nil {
-		id = event.Result.RequestID
-	} else {
-		kind, id = "batch", event.Batch.ID
-	}
-	if r.told[id] {
+func (r *Relay) tell(why *TooLargeError) {
+	if r.told[why.ID] {
 		return
 	}
-	r.told[id] = true
-	r.config.Log.Error().Err(why).Str(kind, id).Msgf("an event does not fit into a message and stays in the outbox: "+
+	r.told[why.ID] = true
+	r.config.Log.Error().Err(why).Str("subject", why.Subject).Msgf("an event does not fit into a message and stays in the outbox: "+
 		"raise max_payload of NATS, and max_msg_size of the stream %s if it has one, to %d bytes or more", StreamName, why.Bytes)
 }
 

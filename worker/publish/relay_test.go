@@ -95,6 +95,45 @@ func TestNATSIsShaky(t *testing.T) {
 	s.expectOnce(ids)
 }
 
+// What changes for the whole fleet goes the same way as results, before and
+// after them, also twice under one id; what another version owes stays.
+func TestRelaySendsWhatTheFleetTells(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	const turn = "UPDATE tidegate.circuits SET state = $1, generation = generation + 1, reason = 'OVERLOAD: status 503', since = now()"
+	s.exec("INSERT INTO tidegate.outbox (event) VALUES ('{\"type\": \"of tomorrow\"}')")
+	s.exec("INSERT INTO tidegate.circuits (target, region, state, generation, since) VALUES ('cheap', 'eu', 'closed', 1, now())")
+	s.exec(turn, "open")
+	s.owe(1)
+	s.exec("INSERT INTO tidegate.pauses (route, owner, reason) VALUES ('summaries', 'circuit', 'cheap is open')")
+	s.exec(turn, "half-open")
+	s.exec(turn, "closed")
+	s.exec("DELETE FROM tidegate.pauses")
+	s.exec("INSERT INTO tidegate.outbox (event) SELECT event FROM tidegate.outbox WHERE event IS NOT NULL")
+	s.relay()
+	s.awaitOwed(2)
+	var subjects []string
+	for _, msg := range s.messages() {
+		subjects = append(subjects, msg.Subject())
+		if h := msg.Headers(); h.Get("ce-id") == "" || h.Get("ce-id") != h.Get("Nats-Msg-Id") {
+			t.Errorf("%s has the headers %v", msg.Subject(), h)
+		}
+	}
+	want := []string{
+		"tidegate.v1.circuits.cheap.open", "tidegate.v1.acme.results.summaries.-", "tidegate.v1.routes.summaries.paused",
+		"tidegate.v1.circuits.cheap.closed", "tidegate.v1.routes.summaries.resumed",
+	}
+	if len(subjects) > 1 { // the id of a request is not known before
+		subjects[1] = subjects[1][:strings.LastIndex(subjects[1], ".")]
+	}
+	if !slices.Equal(want, subjects) {
+		t.Errorf("the stream has %q", subjects)
+	}
+	if text := s.log.String(); text != "" {
+		t.Errorf("it was said: %s", text)
+	}
+}
+
 func TestStreamThatWasDeletedIsMadeAgain(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

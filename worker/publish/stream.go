@@ -33,7 +33,7 @@ func EnsureStream(ctx context.Context, js jetstream.JetStream, maxBytes int64) (
 	}
 	stream, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:        StreamName,
-		Description: "Results and batches of tidegate, as CloudEvents.",
+		Description: "Results, batches, circuits and pauses of tidegate, as CloudEvents.",
 		Subjects:    []string{StreamSubjects},
 		Retention:   jetstream.LimitsPolicy,
 		Discard:     jetstream.DiscardOld,

@@ -31,3 +31,13 @@ func ResultFilter(tenant, route, batchID string) string {
 func BatchSubject(tenant, batchID string, state jobs.BatchState) string {
 	return fmt.Sprintf("tidegate.v1.%s.batches.%s.%s", tenant, batchID, state)
 }
+
+// CircuitSubject is where a circuit goes that opened or closed.
+func CircuitSubject(target string, state jobs.CircuitState) string {
+	return fmt.Sprintf("tidegate.v1.circuits.%s.%s", target, state)
+}
+
+// RouteSubject is where a route goes that was paused or resumed.
+func RouteSubject(route string, state RouteState) string {
+	return fmt.Sprintf("tidegate.v1.routes.%s.%s", route, state)
+}

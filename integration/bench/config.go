@@ -1,0 +1,27 @@
+package bench
+
+import "fmt"
+
+// shutdown is short: a call takes milliseconds here.
+const shutdown = "5s"
+
+// configText is the configuration of a stage's workers.
+func configText(postgres, nats string, c StageConfig) string {
+	limits := ""
+	if c.RequestsPerMinute > 0 {
+		limits = fmt.Sprintf("\n    limits: {requests_per_minute: %d}", c.RequestsPerMinute)
+	}
+	return fmt.Sprintf(`postgres: %q
+nats: %q
+targets:
+  - name: %[3]s
+    provider: %[3]s
+    base_url: %[4]s
+    model: sim
+    price: {input: 0.1, output: 0.4}%[5]s
+routes:
+  - name: %[3]s
+    chain: [%[3]s]
+worker: {concurrency: %[6]d, shutdown_timeout: %[7]s}
+`, postgres, nats, Route, c.Provider.BaseURL, limits, c.Concurrency, shutdown)
+}

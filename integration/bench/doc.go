@@ -1,0 +1,14 @@
+// Package bench is what the benchmarks of an outage stand on: bench-outage,
+// bench-drain and bench-hold, each a program of its own beside this package.
+//
+//	ground ── one temporary folder, one Postgres, one simulator ── for all rows
+//	  │
+//	stage ─── a database, a NATS server, worker processes ──────── for one row
+//	  │
+//	bars ──── what the figures have to reach, and the JSON object at the end
+//
+// Workers and simulator are the built program, as `tidegate work` and `tidegate
+// simulate`, each a process of its own that ends with the benchmark, also when
+// that is killed. Postgres is durable and on disk; everything listens on loopback
+// or on a socket in the folder, which is removed at the end.
+package bench

@@ -1,0 +1,43 @@
+package routing
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"tidegate/jobs"
+)
+
+const (
+	// probeTimeout bounds a minimal call: it asks for one token.
+	probeTimeout = 30 * time.Second
+	// probeBody is the least that can be asked. It names its target and generation,
+	// so that no two of them are the same request to a provider.
+	probeBody = `{"messages":[{"role":"user","content":"ping %s/%d"}],"max_tokens":1}`
+)
+
+// Probe makes a minimal call to a target as its trial call, where no request
+// waits that could be it, and returns it as an attempt of no request. It does
+// nothing, and returns nil, unless a probe is due and nobody has it.
+func (r *Router) Probe(ctx context.Context, name string) *jobs.Attempt {
+	t := r.byName[name]
+	if t == nil {
+		return nil
+	}
+	if ready, _ := t.circuit.readiness(); ready != ProbeReady {
+		return nil
+	}
+	p, _ := t.admit(0)
+	if p.target == nil || !p.permit.Probe() {
+		p.leave()
+		return nil
+	}
+	copied := *t.Target // with a timeout of its own
+	copied.Timeouts.Total = min(cmp.Or(copied.Timeouts.Total, probeTimeout), probeTimeout)
+	p.target = &target{Target: &copied, circuit: t.circuit, pace: t.pace, tokens: t.tokens}
+	request := &jobs.Request{Body: fmt.Appendf(nil, probeBody, name, t.circuit.Snapshot().Generation)}
+	try := newTry(r, []*target{p.target}, request, nil)
+	try.call(ctx, &p, r.now())
+	return try.trace[0].Attempt
+}

@@ -1,0 +1,52 @@
+package store
+
+import (
+	"encoding/json"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// A fact is an event whose every word is in the outbox, as the triggers of
+// migration 0011 write it.
+type fact struct {
+	Type       string            `json:"type"`
+	ID         string            `json:"id"`
+	Target     string            `json:"target"`
+	Region     string            `json:"region"`
+	State      jobs.CircuitState `json:"state"`
+	Generation uint64            `json:"generation"`
+	Person     bool              `json:"person"`
+	DownSince  time.Time         `json:"down_since"`
+	Cooldown   time.Time         `json:"cooldown_until"`
+	Route      string            `json:"route"`
+	Owner      jobs.Owner        `json:"owner"`
+	PausedBy   []jobs.Owner      `json:"paused_by"`
+	Resumed    bool              `json:"resumed"`
+	At         time.Time         `json:"at"`
+	Reason     string            `json:"reason"`
+	Since      time.Time         `json:"since"`
+}
+
+// readFact reads an event. One that cannot be read is an event of nothing: it
+// must not stand in the way of those behind it.
+func readFact(text []byte) jobs.Event {
+	var f fact
+	if json.Unmarshal(text, &f) != nil {
+		return jobs.Event{}
+	}
+	switch f.Type {
+	case "circuit":
+		return jobs.Event{Circuit: &jobs.CircuitEvent{ID: f.ID, Circuit: jobs.Circuit{
+			Target: f.Target, Region: f.Region, State: f.State, Generation: f.Generation, Person: f.Person,
+			Reason: f.Reason, Since: f.Since, DownSince: f.DownSince, CooldownUntil: f.Cooldown,
+		}}}
+	case "pause":
+		return jobs.Event{Pause: &jobs.PauseEvent{
+			ID: f.ID, Pause: jobs.Pause{Route: f.Route, Owner: f.Owner, Reason: f.Reason, Since: f.Since},
+			At: f.At, Resumed: f.Resumed, PausedBy: f.PausedBy,
+		}}
+	default:
+		return jobs.Event{}
+	}
+}

@@ -1,0 +1,44 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A WorkerStatus is how a worker stands.
+type WorkerStatus struct {
+	Worker     string
+	StartedAt  time.Time
+	Silent     time.Duration // since its last beat
+	Dead       bool          // it was declared dead, within the last hour
+	Supervises bool          // it leads the fleet
+}
+
+const workerStatus = `/* tidegate: worker status */
+SELECT w.id, w.started_at, now() - w.beat_at, w.dead_at IS NOT NULL, EXISTS (
+	SELECT FROM tidegate.leases l WHERE l.name = 'supervisor' AND l.holder = w.id AND l.expires_at > now())
+FROM tidegate.workers w WHERE w.dead_at IS NULL OR w.dead_at > now() - interval '1 hour' ORDER BY w.started_at, w.id`
+
+func readWorkers(ctx context.Context, tx pgx.Tx, status *Status) error {
+	rows, err := tx.Query(ctx, workerStatus)
+	if err != nil {
+		return err
+	}
+	status.Workers, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (WorkerStatus, error) {
+		var w WorkerStatus
+		err := row.Scan(&w.Worker, &w.StartedAt, &w.Silent, &w.Dead, &w.Supervises)
+		return w, err
+	})
+	return err
+}
+
+func readPauses(ctx context.Context, tx pgx.Tx, status *Status) error {
+	rows, err := tx.Query(ctx, listPauses)
+	if err != nil {
+		return err
+	}
+	status.Pauses, err = pgx.CollectRows(rows, scanPause)
+	return err
+}

@@ -1,0 +1,110 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/riverqueue/river"
+
+	"tidegate/jobs"
+)
+
+// How a job ends: with its result, or back in its queue.
+
+// finish commits the result; only then is the job done.
+func (c *completion) finish(r *run, outcome jobs.Outcome) error {
+	result := resultOf(r, outcome)
+	entry := jobs.Entry{Request: &r.request, Trace: outcome.Trace, Result: &result}
+	stored, err := c.commit(entry)
+	var refused *jobs.EntryError
+	if errors.As(err, &refused) { // what the target said cannot be kept: say that instead
+		result = unstorable(r, outcome, refused)
+		stored, err = c.commit(entry)
+	}
+	if err == nil {
+		c.logEnd(r, &result, stored)
+	}
+	return err
+}
+
+// condemn ends the request of a job that panics at its last attempt as poison:
+// River would give the job up, and the request would never have a result. It
+// must be deferred.
+func (c *completion) condemn(r *run, err *error) {
+	if recover() == nil { // the panic's own words may quote the prompt
+		return
+	}
+	result := poisoned(r)
+	stored, failed := c.commit(jobs.Entry{Request: &r.request, Result: &result})
+	if *err = failed; failed == nil {
+		c.logEnd(r, &result, stored)
+	}
+}
+
+// giveBack ends a job whose wait was cut short.
+func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
+	var parked *parked
+	switch {
+	case errors.Is(err, errEnded):
+		return c.over(nil)
+	case errors.Is(err, errDeadline):
+		return c.over(c.finish(r, jobs.Outcome{Verdict: jobs.Blocked}))
+	case errors.Is(err, errStopping):
+		return c.snooze(ctx, 0)
+	case errors.As(err, &parked):
+		return c.snooze(ctx, parked.wait)
+	case ctx.Err() != nil: // River stops us: its own error gives the attempt back
+		return c.over(ctx.Err())
+	default:
+		return c.over(err)
+	}
+}
+
+// snooze gives a job back to its queue, with its attempt. It makes sure that the
+// job is still ours: what River writes goes by the job's id alone.
+func (c *completion) snooze(ctx context.Context, wait time.Duration) error {
+	if c.heart.AwaitLife(ctx) != nil {
+		return c.over(ctx.Err())
+	}
+	return c.over(river.JobSnooze(wait))
+}
+
+// over ends a job, unless the worker was declared dead: then the job is another's
+// by now, and whatever was returned to River might be written to that one's run.
+// Then this one never returns, and ends with the process.
+func (c *completion) over(err error) error {
+	if errors.Is(c.heart.Lives(), jobs.ErrDead) || errors.Is(err, jobs.ErrDead) {
+		select {}
+	}
+	return err
+}
+
+// commit writes an entry, however long Postgres is away: the answer was paid. It
+// tells whether the entry's result is the one that stands.
+func (c *completion) commit(entry jobs.Entry) (stored bool, err error) {
+	done, err := c.commits.Do(context.Background(), entry)
+	return done.stored, cmp.Or(err, done.err)
+}
+
+// logEnd says how a request ended, or that its end came too late: it was
+// cancelled, or expired, while it was called.
+func (c *completion) logEnd(r *run, result *jobs.Result, stored bool) {
+	if !stored {
+		c.log.Info().Str("request", result.RequestID).Str("batch", r.request.BatchID).Str("route", r.request.Route).
+			Str("late", string(result.State)).Str("target", result.Target).Int64("cost_micro_usd", int64(result.Cost)).
+			Msg("request had ended already; what came later is not kept, its cost is")
+		return
+	}
+	line := c.log.Info()
+	if result.State != jobs.StateAnswered {
+		line = c.log.Warn().Str("class", string(result.Class)).Str("code", jobs.CleanCode(result.Code))
+	}
+	line.Str("request", result.RequestID).Str("batch", r.request.BatchID).Str("route", r.request.Route).Str("state", string(result.State)).
+		Str("target", result.Target).Int("attempts", result.Attempts).Int("output_tokens", result.Usage.Output).
+		Int64("cost_micro_usd", int64(result.Cost)).Dur("took_ms", c.now().Sub(r.began)).Msg("request ended")
+}
+
+func newResultID() string { return uuid.Must(uuid.NewV7()).String() } // fails only if the system has no randomness

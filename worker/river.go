@@ -1,0 +1,100 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/rs/zerolog"
+
+	"tidegate/jobs"
+)
+
+const (
+	// fetchCooldown is deliberate: River's default of 100 ms caps short jobs at
+	// MaxWorkers × 10 a second.
+	fetchCooldown = 10 * time.Millisecond
+	// neverRescue keeps River's own rescuer away, which knows no heartbeat and
+	// burns an attempt: ours does it.
+	neverRescue = 10 * 365 * 24 * time.Hour
+	// overlap is how many jobs beyond those that are called a worker may have in
+	// hand, so that loads and commits of some go on beside the calls of others.
+	overlap = 200
+)
+
+// Indexes that migrations drop, so River must not look after them.
+var dropped = []string{"river_job_args_index", "river_job_metadata_index"}
+
+func newRiver(config *Config, completion *completion) (*river.Client[pgx.Tx], error) {
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, completion); err != nil {
+		return nil, fmt.Errorf("registering the worker: %w", err)
+	}
+	queues := make(map[string]river.QueueConfig, len(config.Queues)+1)
+	for _, name := range config.Queues {
+		queues[name] = river.QueueConfig{MaxWorkers: min(config.Concurrency+min(config.Concurrency, overlap), river.QueueNumWorkersMax)}
+	}
+	queues[jobs.QuarantineQueue] = river.QueueConfig{MaxWorkers: 1}
+	client, err := river.NewClient(riverpgxv5.New(config.Pool), &river.Config{
+		FetchCooldown:        fetchCooldown,
+		ID:                   config.Name,
+		JobTimeout:           -1,
+		Logger:               slog.New(zerolog.NewSlogHandler(config.Log.Level(max(zerolog.WarnLevel, config.Log.GetLevel())))),
+		Queues:               queues,
+		ReindexerIndexNames:  slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool { return slices.Contains(dropped, name) }),
+		RescueStuckJobsAfter: neverRescue,
+		Schema:               "tidegate",
+		SoftStopTimeout:      config.StopTimeout,
+		Workers:              workers,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing River: %w", err)
+	}
+	return client, nil
+}
+
+// startTries is how often a start of River is tried: a connection may break just
+// then.
+const startTries = 5
+
+func startRiver(ctx context.Context, config *Config, completion *completion) (*river.Client[pgx.Tx], error) {
+	for try := 1; ; try++ {
+		client, err := newRiver(config, completion)
+		if err != nil {
+			return nil, err
+		}
+		if err = client.Start(ctx); err == nil {
+			return client, nil
+		}
+		err = fmt.Errorf("starting River: %w", err)
+		if try == startTries || sleepUntil(ctx, retryMin<<try) != nil {
+			return nil, err
+		}
+		config.Log.Warn().Err(err).Msg("River did not start; it is repeated")
+	}
+}
+
+// riverQueues pauses and resumes River's queues.
+type riverQueues struct{ client *river.Client[pgx.Tx] }
+
+func newRiverQueues(pool *pgxpool.Pool) (riverQueues, error) {
+	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{Schema: "tidegate"}) // which works nothing
+	if err != nil {
+		return riverQueues{}, fmt.Errorf("preparing River's queues: %w", err)
+	}
+	return riverQueues{client}, nil
+}
+
+func (q riverQueues) Pause(ctx context.Context, tx pgx.Tx, route string) error {
+	return q.client.QueuePauseTx(ctx, tx, route, nil)
+}
+
+func (q riverQueues) Resume(ctx context.Context, tx pgx.Tx, route string) error {
+	return q.client.QueueResumeTx(ctx, tx, route, nil)
+}

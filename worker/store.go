@@ -1,0 +1,88 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+)
+
+// A Store is what a worker needs of the database to see requests through. All of
+// these interfaces are safe for concurrent use.
+type Store interface {
+	// Load reads requests, in any order; those that are not there are left out.
+	Load(ctx context.Context, ids []string) ([]jobs.Loaded, error)
+	// Begin writes down calls that are about to be sent, and lists those of their
+	// requests that have their result: no call may be sent for these, and none at
+	// all after an error.
+	Begin(ctx context.Context, worker string, calls []jobs.Begun) (ended []string, err error)
+	// Commit writes entries. Those that it refuses for what is in them come back
+	// as refused; after an error the whole group may be committed again.
+	Commit(ctx context.Context, entries []jobs.Entry) (stored []string, refused []*jobs.EntryError, err error)
+}
+
+// A Fleet is what a worker needs of the database to be one of many.
+type Fleet struct {
+	Peers  Peers
+	Probes Probes
+	Lead   Lead
+	Care   Care
+	Books  Books
+}
+
+// Peers is how workers tell each other of themselves.
+type Peers interface {
+	// Beat tells the fleet that a worker lives. It returns true if the worker was
+	// declared dead.
+	Beat(ctx context.Context, beat jobs.Beat) (dead bool, err error)
+	// Fleet reads all that workers know of each other.
+	Fleet(ctx context.Context) (jobs.Fleet, error)
+	// ShareCircuits tells the fleet where circuits stand, as a worker sees them.
+	ShareCircuits(ctx context.Context, worker string, circuits []jobs.Circuit) error
+	// Leave is the orderly end of a worker that has no job left.
+	Leave(ctx context.Context, worker string) error
+}
+
+// Probes gives one worker at a time the right to probe.
+type Probes interface {
+	// TakeProbe gives a worker the one probe of a circuit in the fleet.
+	TakeProbe(ctx context.Context, worker, target string, generation uint64) (bool, error)
+	// FreeProbe gives back a probe that told nothing.
+	FreeProbe(ctx context.Context, worker, target string) error
+}
+
+// Lead makes one worker the supervisor, and gives it the jobs of the dead.
+type Lead interface {
+	// Lead takes the lead of the fleet, or renews it, for the given time. It
+	// returns false while another one leads.
+	Lead(ctx context.Context, worker string, lasts time.Duration) (jobs.Lead, bool, error)
+	// Resign gives the lead back.
+	Resign(ctx context.Context, held jobs.Lead) error
+	// Rescue declares a worker dead and gives its jobs to others.
+	Rescue(ctx context.Context, held jobs.Lead, worker string, limits jobs.RescueLimits) (jobs.Rescue, error)
+	// Orphans lists workers whose jobs are running and whom the fleet does not
+	// know.
+	Orphans(ctx context.Context) ([]string, error)
+}
+
+// Care is what a supervisor does for the routes.
+type Care interface {
+	// Pause pauses a route for its circuits; change is River's part of it.
+	Pause(ctx context.Context, held jobs.Lead, route, reason string, change func(context.Context, pgx.Tx) error) (changed bool, err error)
+	// Resume ends such a pause; change is River's part of it, if nobody else
+	// pauses the route.
+	Resume(ctx context.Context, held jobs.Lead, route string, change func(context.Context, pgx.Tx) error) (changed bool, err error)
+	// Expire ends requests whose deadline passed less than from, and at least to,
+	// ago, and returns how many.
+	Expire(ctx context.Context, held jobs.Lead, from, to time.Duration) (int, error)
+}
+
+// Books is what a supervisor writes down and forgets.
+type Books interface {
+	// SavePace keeps the rate that a target is known to take.
+	SavePace(ctx context.Context, held jobs.Lead, target string, rate float64) error
+	// Forget drops what is known of those who died long ago.
+	Forget(ctx context.Context, held jobs.Lead) error
+}

@@ -1,0 +1,253 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
+
+	"tidegate/jobs"
+)
+
+const (
+	// keepEvery is how often the slow duties of a supervisor are done.
+	keepEvery = time.Minute
+	// expireBack is how far back a new supervisor looks for deadlines that passed
+	// while nobody supervised, and expireOverlap how far each round does: a
+	// producer's transaction may commit a moment after the deadline it sets.
+	expireBack    = 24 * time.Hour
+	expireOverlap = time.Minute
+)
+
+// A supervisor is the one worker that acts for the whole fleet: it gives the jobs
+// of the dead to others, pauses the queues of routes that hold and resumes them,
+// and ends requests whose deadline passed. Every worker has one; only that which
+// has the lease acts, and each action looks once more whether it still has.
+type supervisor struct {
+	name   string
+	fleet  Fleet
+	queues queues
+	told   func() // something was changed that the others should see
+	timing Timing
+	limits jobs.RescueLimits
+	log    zerolog.Logger
+	now    func() time.Time
+	wake   chan struct{}
+
+	held    jobs.Lead
+	leads   bool
+	deaths  deaths
+	orphans orphans
+	holding map[string]time.Time // by route: since when it holds
+	kept    time.Time
+	expired bool // the look far back was done
+}
+
+// queues is River's part of a pause.
+type queues interface {
+	Pause(ctx context.Context, tx pgx.Tx, route string) error
+	Resume(ctx context.Context, tx pgx.Tx, route string) error
+}
+
+func newSupervisor(config *Config, queues queues, told func()) *supervisor {
+	return &supervisor{
+		name: config.Name, fleet: config.Fleet, queues: queues, told: told, timing: config.Timing, limits: config.Rescue,
+		log: config.Log, now: config.Now, wake: make(chan struct{}, 1), holding: map[string]time.Time{},
+	}
+}
+
+// Wake has a round done at once. It never blocks.
+func (s *supervisor) Wake() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run supervises until ctx ends, and gives up the lead then.
+func (s *supervisor) Run(ctx context.Context) {
+	ticker := time.NewTicker(s.timing.Read)
+	defer ticker.Stop()
+	well := true
+	for {
+		select {
+		case <-ticker.C:
+		case <-s.wake:
+		case <-ctx.Done():
+			s.resign(context.WithoutCancel(ctx))
+			return
+		}
+		try, cancel := context.WithTimeout(ctx, s.timing.Lease)
+		err := s.round(try)
+		cancel()
+		if err != nil && ctx.Err() == nil && well {
+			s.log.Warn().Err(err).Msg("the supervisor could not do its round; it is repeated")
+		}
+		well = err == nil
+	}
+}
+
+// round is all that a supervisor does, if this worker is the one.
+func (s *supervisor) round(ctx context.Context) error {
+	held, leads, err := s.fleet.Lead.Lead(ctx, s.name, s.timing.Lease)
+	if err != nil {
+		return err
+	}
+	if leads != s.leads || held != s.held {
+		s.begin(held, leads)
+	}
+	if !leads {
+		return nil
+	}
+	fleet, err := s.fleet.Peers.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(s.pauses(ctx, &fleet), s.bury(ctx, &fleet), s.expire(ctx), s.keep(ctx, &fleet))
+	if errors.Is(err, jobs.ErrDeposed) {
+		s.begin(jobs.Lead{}, false)
+		return nil
+	}
+	return err
+}
+
+// begin forgets what was seen under another lead: a supervisor counts from its
+// own first round.
+func (s *supervisor) begin(held jobs.Lead, leads bool) {
+	if leads {
+		s.log.Info().Str("worker", s.name).Int64("epoch", held.Epoch).Msg("this worker supervises the fleet")
+	}
+	s.held, s.leads, s.expired, s.kept = held, leads, false, time.Time{}
+	s.deaths, s.orphans = deaths{}, orphans{}
+	clear(s.holding)
+}
+
+func (s *supervisor) resign(ctx context.Context) {
+	if !s.leads {
+		return
+	}
+	try, cancel := context.WithTimeout(ctx, retryMax)
+	defer cancel()
+	if err := s.fleet.Lead.Resign(try, s.held); err != nil {
+		s.log.Debug().Err(err).Msg("the lead was not given back; it expires")
+	}
+}
+
+// pauses pauses the queues of routes that have held for a while, and resumes
+// those that flow again.
+func (s *supervisor) pauses(ctx context.Context, fleet *jobs.Fleet) error {
+	paused := map[string]bool{}
+	for _, p := range fleet.Pauses {
+		paused[p.Route] = paused[p.Route] || p.Owner == jobs.OwnerCircuit
+	}
+	var failed error
+	for route, chain := range fleet.Chains {
+		hold := jobs.Hold(chain, fleet.Circuits, s.now())
+		switch {
+		case hold.Holds && !paused[route] && s.heldFor(route) >= s.timing.Hold:
+			failed = errors.Join(failed, s.pause(ctx, route, hold.Reason))
+		case !hold.Holds && paused[route]:
+			failed = errors.Join(failed, s.resume(ctx, route))
+		}
+		if !hold.Holds {
+			delete(s.holding, route)
+		}
+	}
+	for route, circuits := range paused { // it was retired meanwhile
+		if _, known := fleet.Chains[route]; circuits && !known {
+			failed = errors.Join(failed, s.resume(ctx, route))
+		}
+	}
+	return failed
+}
+
+// heldFor is for how long this supervisor has seen a route hold.
+func (s *supervisor) heldFor(route string) time.Duration {
+	since, known := s.holding[route]
+	if !known {
+		since = s.now()
+		s.holding[route] = since
+	}
+	return s.now().Sub(since)
+}
+
+func (s *supervisor) pause(ctx context.Context, route, reason string) error {
+	changed, err := s.fleet.Care.Pause(ctx, s.held, route, reason, func(ctx context.Context, tx pgx.Tx) error { return s.queues.Pause(ctx, tx, route) })
+	if err != nil {
+		return err
+	}
+	s.log.Warn().Str("route", route).Str("reason", reason).Bool("was_paused_already", !changed).Msg("route paused: no target of its chain may be called")
+	s.told()
+	return nil
+}
+
+func (s *supervisor) resume(ctx context.Context, route string) error {
+	changed, err := s.fleet.Care.Resume(ctx, s.held, route, func(ctx context.Context, tx pgx.Tx) error { return s.queues.Resume(ctx, tx, route) })
+	if err != nil {
+		return err
+	}
+	s.log.Warn().Str("route", route).Bool("stays_paused_by_a_person", !changed).Msg("route resumed: a target of its chain may be called")
+	s.told()
+	return nil
+}
+
+// expire ends requests whose deadline passed.
+func (s *supervisor) expire(ctx context.Context) error {
+	from := expireOverlap
+	if !s.expired {
+		from = expireBack
+	}
+	n, err := s.fleet.Care.Expire(ctx, s.held, from, 0)
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		s.log.Info().Int("requests", n).Msg("deadlines passed: requests ended as expired")
+		s.Wake() // perhaps there are more
+	} else {
+		s.expired = true
+	}
+	return nil
+}
+
+// keep writes down what targets are known to take, and forgets the dead of
+// yesterday.
+func (s *supervisor) keep(ctx context.Context, fleet *jobs.Fleet) error {
+	due := s.now().Sub(s.kept) >= keepEvery
+	for target, rate := range ratesOf(fleet) {
+		if !due && rate <= fleet.LastGood[target] {
+			continue
+		}
+		if err := s.fleet.Books.SavePace(ctx, s.held, target, rate); err != nil {
+			return err
+		}
+	}
+	if !due {
+		return nil
+	}
+	s.kept = s.now()
+	return s.fleet.Books.Forget(ctx, s.held)
+}
+
+// ratesOf is, for each target, the rate in calls a second that the whole fleet
+// had accepted lately, or that the provider announces.
+func ratesOf(fleet *jobs.Fleet) map[string]float64 {
+	rates, announced := map[string]float64{}, map[string]float64{}
+	for i := range fleet.Peers {
+		if fleet.Peers[i].Dead {
+			continue
+		}
+		for target, rate := range fleet.Peers[i].Accepted {
+			rates[target] += rate
+		}
+		for target, rate := range fleet.Peers[i].Announced {
+			announced[target] = max(announced[target], rate)
+		}
+	}
+	for target, rate := range announced {
+		rates[target] = max(rates[target], rate)
+	}
+	return rates
+}
