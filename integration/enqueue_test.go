@@ -145,3 +145,31 @@ func TestStopAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestWhatCannotBeSaidIsNoSuccess: who reads the output later must not find a
+// part of it and an exit code that says it is whole.
+func TestWhatCannotBeSaidIsNoSuccess(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.prepare()
+	batch := s.enqueue(1, nil)
+	file := write(t, "in.jsonl", openaiLine(0))
+	for _, args := range [][]string{
+		{"enqueue", file}, {"enqueue", file, "--json"}, {"enqueue", file, "--dry-run"}, {"status"}, {"status", "--json"}, {"cancel", batch.ID},
+		{"migrate"}, {"doctor"}, {"init", "-"}, {"--help"}, {"--version"},
+	} {
+		var errors strings.Builder
+		code := app.Execute(t.Context(), append(args, "--data", t.TempDir(), "--database-url", s.URL, "--nats-url", s.NATSURL), fullDisk{}, &errors)
+		if code != 1 || !strings.Contains(errors.String(), "no space left") {
+			t.Errorf("%v: exit code %d, %s", args, code, errors.String())
+		}
+		if args[0] == "enqueue" && len(args) < 3 && batchForm.FindString(errors.String()) == "" {
+			t.Errorf("the batch is there, and lost to whoever enqueued it: %s", errors.String())
+		}
+	}
+}

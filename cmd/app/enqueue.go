@@ -178,14 +178,19 @@ func tallied(ctx context.Context, requests iter.Seq2[jobs.Request, error], count
 }
 
 func (o *options) reportEnqueued(out io.Writer, batch jobs.Batch, source *source) error {
+	var err error
 	if o.json {
-		return printJSON(out, map[string]any{"batch_id": batch.ID, "requests": batch.Total, "skipped": source.skipped})
+		err = printJSON(out, map[string]any{"batch_id": batch.ID, "requests": batch.Total, "skipped": source.skipped})
+	} else {
+		left := ""
+		if source.skipped > 0 {
+			left = fmt.Sprintf(", %s left out", counted(source.skipped, "bad line"))
+		}
+		_, err = fmt.Fprintf(out, "%s  %s%s\n", batch.ID, counted(batch.Total, "request"), left)
 	}
-	fmt.Fprintf(out, "%s  %s", batch.ID, counted(batch.Total, "request"))
-	if source.skipped > 0 {
-		fmt.Fprintf(out, ", %s left out", counted(source.skipped, "bad line"))
+	if err != nil {
+		return fmt.Errorf("%s was enqueued, but writing the output failed: %w", batch.ID, err)
 	}
-	fmt.Fprintln(out)
 	return nil
 }
 
