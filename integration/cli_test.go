@@ -498,7 +498,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	s.settle(s.enqueue(1, nil))
 	config := write(t, "tidegate.yaml", s.config.String())
 	got := s.must("doctor", "--config", config, "--call")
-	for _, says := range []string{"configuration", "postgres", "up to date", "nats", "with JetStream", "sim-cheap", "answered"} {
+	for _, says := range []string{"configuration", "3 targets, 1 route\n", "postgres", "up to date", "nats", "with JetStream", "sim-cheap", "answered"} {
 		if !strings.Contains(got.out, says) {
 			t.Errorf("it does not say %q:\n%s", says, got.out)
 		}

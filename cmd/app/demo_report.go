@@ -146,16 +146,16 @@ func (r *demoReport) write(w io.Writer, staged bool) error {
 func (r *demoReport) verdict() error {
 	var broken []error
 	if r.Lost != 0 {
-		broken = append(broken, fmt.Errorf("%d documents were lost", r.Lost))
+		broken = append(broken, errors.New(together(r.Lost, "document", "was lost", "were lost")))
 	}
 	if r.Answered != r.Documents {
-		broken = append(broken, fmt.Errorf("%d documents were not answered", r.Documents-r.Answered))
+		broken = append(broken, errors.New(together(r.Documents-r.Answered, "document", "was not answered", "were not answered")))
 	}
 	if r.Duplicates != 0 {
-		broken = append(broken, fmt.Errorf("%d answers or events too many", r.Duplicates))
+		broken = append(broken, fmt.Errorf("answers or events too many: %d", r.Duplicates))
 	}
 	if r.AttemptsBurned != 0 {
-		broken = append(broken, fmt.Errorf("%d attempts were burned", r.AttemptsBurned))
+		broken = append(broken, errors.New(together(r.AttemptsBurned, "attempt", "was burned", "were burned")))
 	}
 	return errors.Join(broken...)
 }

@@ -280,7 +280,7 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 	if l.Simulator != "" {
 		row("Providers", l.Simulator, "simulated: "+strings.Join(d.simulator.Names(), ", ")+"; `tidegate init` for real ones")
 	} else {
-		row("Providers", d.config.File, fmt.Sprintf("%d targets", len(d.config.Targets)))
+		row("Providers", d.config.File, counted(len(d.config.Targets), "target"))
 	}
 	for _, route := range d.config.Routes {
 		row("Route", route.Name, strings.Join(route.Chain, " → "))
