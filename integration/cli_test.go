@@ -192,6 +192,19 @@ func TestEnqueueWaitsAndWritesResults(t *testing.T) {
 	}
 }
 
+// TestEnqueueThatWaitsFails: a script that goes on with the results must know
+// that some are no answers.
+func TestEnqueueThatWaitsFails(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.work(nil)
+	refused := `{"body":{"messages":[{"role":"nobody","content":"Hear me."}]}}`
+	got := s.tidegate("enqueue", write(t, "in.jsonl", openaiLine(0), refused, openaiLine(1)), "--wait", "-o", "-")
+	if got.code != 1 || len(decodeLines[outputLine](t, got.out)) != 3 || !strings.Contains(got.errors, "1 of 3 requests got no answer: `tidegate results batch_") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestEnqueueSkipsBadLines(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, staging{})

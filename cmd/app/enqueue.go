@@ -135,7 +135,10 @@ func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) er
 			return err
 		}
 	}
-	return o.reportEnded(report, batch)
+	if err := o.reportEnded(report, batch); err != nil || batch.Failed == 0 {
+		return err
+	}
+	return fmt.Errorf("%d of %s got no answer: `tidegate results %s` says why", batch.Failed, counted(batch.Total, "request"), batch.ID)
 }
 
 // insertAll enqueues a source in one transaction.
