@@ -1,10 +1,12 @@
 package integration
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -286,6 +288,34 @@ func (s *stage) watchBriefly(args ...string) []publish.ResultBody {
 		s.Fatalf("%v: %+v", args, got)
 	}
 	return decodeLines[publish.ResultBody](s.T, got.out)
+}
+
+// TestWatchEndsWithItsReader: who has seen enough of it closes the pipe.
+func TestWatchEndsWithItsReader(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.work(nil)
+	s.settle(s.enqueue(3, nil))
+	reader, writer, err := os.Pipe()
+	check(t, err)
+	ended := make(chan int, 1)
+	go func() {
+		ended <- app.Execute(t.Context(), []string{"watch", "--from-start", "--nats-url", s.NATSURL, "--data", t.TempDir()}, writer, io.Discard)
+	}()
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	if err != nil || !strings.Contains(line, "answered") {
+		t.Errorf("%q, %v", line, err)
+	}
+	check(t, reader.Close())
+	select {
+	case code := <-ended:
+		if code != 0 {
+			t.Logf("exit code %d: it was writing still", code)
+		}
+	case <-time.After(soon):
+		t.Fatal("it goes on")
+	}
+	check(t, writer.Close())
 }
 
 func TestWatchFollowsAlone(t *testing.T) {

@@ -76,7 +76,9 @@ func (o *options) watch(cmd *cobra.Command, f *watchFlags) error {
 	if err != nil {
 		return err
 	}
-	return o.follow(cmd.Context(), cmd.OutOrStdout(), consumer, f.count)
+	ctx, done := whileRead(cmd.Context(), cmd.OutOrStdout())
+	defer done()
+	return o.follow(ctx, cmd.OutOrStdout(), consumer, f.count)
 }
 
 // forgotten is after how long without use a watch's consumer is removed.
