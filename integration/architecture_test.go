@@ -47,10 +47,10 @@ var homes = map[string][]string{
 	"github.com/nats-io":                 {"cmd/app", "deploy/embedded", "worker/publish"},
 	"github.com/riverqueue/river":        {"jobs/queue", "migrations", "worker"},
 	"github.com/rs/zerolog":              {"cmd/app", "jobs/batchapi", "worker", "worker/publish"},
-	"github.com/spf13/cobra":             {"cmd/app"},
+	"github.com/spf13":                   {"cmd/app"},
 	"github.com/vbauerster/mpb":          {"cmd/app"},
 	"golang.org/x/sync":                  {"cmd/app", "routing", "worker"},
-	"golang.org/x/sys":                   {"deploy/embedded"},
+	"golang.org/x/sys":                   {"cmd/app", "deploy/embedded"},
 	"golang.org/x/term":                  {"cmd/app"},
 	"golang.org/x/time":                  {"routing"},
 }

@@ -1,10 +1,12 @@
 package integration
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -192,6 +194,19 @@ func TestEnqueueWaitsAndWritesResults(t *testing.T) {
 	}
 }
 
+// TestEnqueueThatWaitsFails: a script that goes on with the results must know
+// that some are no answers.
+func TestEnqueueThatWaitsFails(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.work(nil)
+	refused := `{"body":{"messages":[{"role":"nobody","content":"Hear me."}]}}`
+	got := s.tidegate("enqueue", write(t, "in.jsonl", openaiLine(0), refused, openaiLine(1)), "--wait", "-o", "-")
+	if got.code != 1 || len(decodeLines[outputLine](t, got.out)) != 3 || !strings.Contains(got.errors, "1 of 3 requests got no answer: `tidegate results batch_") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestEnqueueSkipsBadLines(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, staging{})
@@ -273,6 +288,34 @@ func (s *stage) watchBriefly(args ...string) []publish.ResultBody {
 		s.Fatalf("%v: %+v", args, got)
 	}
 	return decodeLines[publish.ResultBody](s.T, got.out)
+}
+
+// TestWatchEndsWithItsReader: who has seen enough of it closes the pipe.
+func TestWatchEndsWithItsReader(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.work(nil)
+	s.settle(s.enqueue(3, nil))
+	reader, writer, err := os.Pipe()
+	check(t, err)
+	ended := make(chan int, 1)
+	go func() {
+		ended <- app.Execute(t.Context(), []string{"watch", "--from-start", "--nats-url", s.NATSURL, "--data", t.TempDir()}, writer, io.Discard)
+	}()
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	if err != nil || !strings.Contains(line, "answered") {
+		t.Errorf("%q, %v", line, err)
+	}
+	check(t, reader.Close())
+	select {
+	case code := <-ended:
+		if code != 0 {
+			t.Logf("exit code %d: it was writing still", code)
+		}
+	case <-time.After(soon):
+		t.Fatal("it goes on")
+	}
+	check(t, writer.Close())
 }
 
 func TestWatchFollowsAlone(t *testing.T) {
@@ -498,7 +541,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	s.settle(s.enqueue(1, nil))
 	config := write(t, "tidegate.yaml", s.config.String())
 	got := s.must("doctor", "--config", config, "--call")
-	for _, says := range []string{"configuration", "postgres", "up to date", "nats", "with JetStream", "sim-cheap", "answered"} {
+	for _, says := range []string{"configuration", "3 targets, 1 route\n", "postgres", "up to date", "nats", "with JetStream", "sim-cheap", "answered"} {
 		if !strings.Contains(got.out, says) {
 			t.Errorf("it does not say %q:\n%s", says, got.out)
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -216,6 +217,31 @@ func devKilledLeavesNoServer(t *testing.T, p program) {
 	d.signal(syscall.SIGINT)
 	if code := d.end(); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// devEndsWithItsServer: without its Postgres, dev does not pretend to go on. The
+// next start has what was enqueued.
+func devEndsWithItsServer(t *testing.T, p program) {
+	dir := dataFolder(t)
+	d := p.startDev(t, dir)
+	const requests = 40 // so that there is work in hand
+	d.tidegate("enqueue", write(t, "in.jsonl", numbered(requests, openaiLine)...))
+	text, err := os.ReadFile(filepath.Join(dir, "postgres", "data", "postmaster.pid"))
+	check(t, err)
+	server, err := strconv.Atoi(strings.Fields(string(text))[0])
+	check(t, err)
+	check(t, syscall.Kill(server, syscall.SIGKILL))
+	if code := d.end(); code != 1 || !strings.Contains(d.errors.String(), "the private Postgres has ended by itself") {
+		t.Errorf("exit code %d", code)
+	}
+	if _, err := os.Stat(d.note()); err == nil {
+		t.Error("listening.json is left")
+	}
+	d.awaitNobody()
+	d = p.startDev(t, dir)
+	if n := count(t, d.pool(), "SELECT count(*) FROM tidegate.requests"); n != requests {
+		t.Errorf("%d of %d requests are left", n, requests)
 	}
 }
 

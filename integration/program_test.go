@@ -26,6 +26,7 @@ func TestProgram(t *testing.T) {
 		"dev runs the whole thing":             devRunsTheWholeThing,
 		"dev drains and goes on":               devDrainsAndGoesOn,
 		"dev killed leaves no server":          devKilledLeavesNoServer,
+		"dev ends with its server":             devEndsWithItsServer,
 		"dev without Postgres says what to do": devWithoutPostgres,
 		"demo survives its outage":             demoSurvives,
 		"wrong use ends with 2":                wrongUseEndsWithTwo,

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"tidegate/integration/fixture"
 	"tidegate/jobs"
 )
 
@@ -69,6 +70,9 @@ func TestBadLinesEnqueueNothing(t *testing.T) {
 		"another URL":      {among(`{"url":"/v1/embeddings","body":{"messages":[{}]}}`), 1, []string{"line 6: url:", "/v1/chat/completions", nothing}},
 		"an unknown route": {among(`{"route":"nowhere","body":{"messages":[{}]}}`), 1, []string{"line 6: route:", "nowhere", "there are: " + summaries, nothing}},
 		"an unknown field": {among(`{"dead_line":"7d","body":{"messages":[{}]}}`), 1, []string{"line 6: dead_line: unknown field", `did you mean "deadline"?`, nothing}},
+		"capitals":         {among(`{"Messages":[{}]}`), 1, []string{"line 6:", `did you mean "messages"?`, nothing}},
+		"capitals around":  {among(`{"Body":{"messages":[{}]}}`), 1, []string{"line 6:", `did you mean "body"?`, nothing}},
+		"capitals inside":  {among(`{"body":{"Messages":[{}]}}`), 1, []string{"line 6: body.messages:", `"Messages" is not the same`, nothing}},
 		"an unknown goal":  {among(`{"goal":"nonsense","body":{"messages":[{}]}}`), 1, []string{"line 6: optimization_goal:", "nonsense", "there are: ordered", nothing}},
 		"a large body":     {among(large(jobs.MaxBodyBytes)), 1, []string{"line 6: body:", "at most 8388608", nothing}},
 		"a larger line":    {among(large(jobs.MaxLineBytes)), 1, []string{"line 6:", nothing}},
@@ -77,6 +81,7 @@ func TestBadLinesEnqueueNothing(t *testing.T) {
 		"no file":          {[]string{"enqueue", "nowhere.jsonl"}, 1, []string{"nowhere.jsonl", "no such file"}},
 		"no document":      {[]string{"enqueue", "--text", t.TempDir(), "--prompt", "p"}, 1, []string{"no text file"}},
 		"no folder":        {[]string{"enqueue", "--text", "nowhere", "--prompt", "p"}, 1, []string{"nowhere", "no such file"}},
+		"two tenants":      {[]string{"enqueue", write(t, "in.jsonl", `{"tenant":"a","body":{"messages":[{}]}}`, "", `{"tenant":"b","body":{"messages":[{}]}}`)}, 1, []string{`line 3: tenant: is "b"`, nothing}},
 		"no such route":    {[]string{"enqueue", "--route", "nowhere", write(t, "in.jsonl", openaiLine(0))}, 1, []string{`"nowhere"`, summaries}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -88,12 +93,16 @@ func TestBadLinesEnqueueNothing(t *testing.T) {
 }
 
 // checkEmpty checks that not one row was written.
-func (s *stage) checkEmpty() {
-	for _, table := range []string{"requests", "batches", "river_job", "results", "outbox"} {
+func (s *stage) checkEmpty() { s.checkOnly(0) }
+
+// checkOnly checks that there is one batch of so many requests, none of them
+// answered or cancelled, and not one row more.
+func (s *stage) checkOnly(requests int) {
+	for table, want := range map[string]int{"requests": requests, "batches": min(1, requests), "river_job": requests, "results": 0, "outbox": 0} {
 		var n int
 		// The test's own context has ended.
-		if err := s.Pool.QueryRow(afterwards(s.T), "SELECT count(*) FROM tidegate."+table).Scan(&n); err != nil || n != 0 {
-			s.Errorf("%s has %d rows (%v)", table, n, err)
+		if err := s.Pool.QueryRow(afterwards(s.T), "SELECT count(*) FROM tidegate."+table).Scan(&n); err != nil || n != want {
+			s.Errorf("%s has %d rows, not %d (%v)", table, n, want, err)
 		}
 	}
 }
@@ -106,6 +115,7 @@ func TestWrongUseIsSaid(t *testing.T) {
 	s.prepare()
 	file := write(t, "in.jsonl", openaiLine(0))
 	const unknown = "01a20aa4-c8ca-75b5-a7d0-750cfcc3a7fe"
+	known := s.enqueue(3, nil)
 	usage := func(says ...string) func(args ...string) refusalCase {
 		return func(args ...string) refusalCase {
 			return refusalCase{args, 2, append(says, "See 'tidegate", "--help'")}
@@ -125,6 +135,13 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"a prompt, no text":    usage("--text")("enqueue", file, "--prompt", "p"),
 		"output, no wait":      usage("--wait")("enqueue", file, "-o", "x"),
 		"a dry run that waits": usage("--dry-run")("enqueue", file, "--dry-run", "--wait"),
+		"a key of nothing":     usage("--metadata", "1 to 64")("enqueue", file, "--metadata", "=y"),
+		"a batch of nothing":   usage("--batch", "empty", "variable")("results", "--batch", ""),
+		"an id of nothing":     usage("empty", "variable")("results", ""),
+		"among others":         usage("empty", "variable")("cancel", unknown, ""),
+		"to watch":             usage("--batch", "empty")("watch", "--batch", ""),
+		"to retire":            usage("--retire", "empty")("migrate", "--retire", ""),
+		"a watch's name":       usage("--name", `"a b.c"`)("watch", "--name", "a b.c"),
 		"a goal":               usage("--goal", "ordered")("enqueue", file, "--goal", "nonsense"),
 		"a deadline":           usage("--deadline", "24h or 7d")("enqueue", file, "--deadline", "tomorrow"),
 		"a tenant":             usage("--tenant", "lower-case")("enqueue", file, "--tenant", "A B"),
@@ -139,6 +156,7 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"no id at all":         {[]string{"results", "nonsense"}, 1, []string{"nonsense"}},
 		"cancel a batch":       {[]string{"cancel", "batch_0"}, 1, []string{"batch_0", "not found"}},
 		"cancel a request":     {[]string{"cancel", unknown}, 1, []string{unknown, "not found"}},
+		"cancel one of two":    {[]string{"cancel", known.ID, "batch_0", "--json"}, 1, []string{"batch_0", "not found", "nothing was cancelled"}},
 		"cancel nonsense":      {[]string{"cancel", "nonsense"}, 1, []string{"nonsense"}},
 		"no stream":            {[]string{"watch"}, 1, []string{"no stream", "start a worker"}},
 		"no routes":            {[]string{"work"}, 1, []string{"no route", "tidegate init"}},
@@ -148,7 +166,7 @@ func TestWrongUseIsSaid(t *testing.T) {
 			c.check(t, s.tidegate)
 		})
 	}
-	t.Cleanup(s.checkEmpty)
+	t.Cleanup(func() { s.checkOnly(3) })
 }
 
 // TestWrongConfigurationIsSaid: file, line, field and what was meant.
@@ -163,6 +181,7 @@ func TestWrongConfigurationIsSaid(t *testing.T) {
 		"a deep key": {strings.Replace(good, "failures_in_a_row:", "failures_in_row:", 1), []string{"targets[0].circuit.failures_in_row: unknown key", `did you mean "failures_in_a_row"`}},
 		"a variable": {"postgres: postgres://me:canary@${NOT_SET_ANYWHERE}/db\n" + good, []string{"c.yaml:1:1: postgres:", "NOT_SET_ANYWHERE is not set"}},
 		"a chain":    {strings.Replace(good, "- sim-cheap", "- sim-cheep", 1), []string{"routes[0].chain[0]:", "sim-cheep", "sim-cheap"}},
+		"a NATS URL": {"nats: nats://me:canary%ET@127.0.0.1:4222\n" + good, []string{"c.yaml:1:1: nats: cannot be read", "percent-encoded"}},
 		"no YAML":    {"targets: [", []string{"c.yaml:1:", "not YAML"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,6 +192,8 @@ func TestWrongConfigurationIsSaid(t *testing.T) {
 			}
 		})
 	}
+	refusalCase{[]string{"status", "--config", "/dev/zero"}, 1, []string{"/dev/zero is neither a file nor a pipe"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
+	refusalCase{[]string{"status", "--config", write(t, "c.yaml", strings.Repeat("#", 5<<20))}, 1, []string{"c.yaml has more than"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
 	refusalCase{[]string{"work", "--config", "nowhere.yaml"}, 1, []string{"nowhere.yaml", "tidegate init"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
 }
 
@@ -189,6 +210,12 @@ func TestNobodyListens(t *testing.T) {
 		"Postgres, not named": {[]string{"status"}, 1, []string{"tidegate dev", "--database-url", "$DATABASE_URL"}},
 		"NATS":                {[]string{"watch", "--nats-url", nats}, 1, []string{fmt.Sprintf("127.0.0.1:%d", free), "nats-server -js", "--nats-url"}},
 		"NATS, not named":     {[]string{"watch"}, 1, []string{"tidegate dev", "--nats-url", "$NATS_URL"}},
+		"a percent sign":      {[]string{"watch", "--nats-url", "nats://me:canary%ETcanary@127.0.0.1:4222"}, 1, []string{"must look like nats://"}},
+		"of dev":              {[]string{"dev", "--nats-url", "nats://me:canary%ETcanary@h", "--database-url", fixture.Database(t), "--listen", "127.0.0.1:0"}, 1, []string{"must look like nats://"}},
+		"of the second":       {[]string{"watch", "--nats-url", "nats://127.0.0.1:4222,nats://me:canary%ETcanary@h"}, 1, []string{"must look like nats://"}},
+		"a number and slash":  {[]string{"watch", "--nats-url", "nats://me:12/canary@127.0.0.1:4222"}, 1, []string{"must look like nats://"}},
+		"two at signs":        {[]string{"status", "--database-url", "postgres://u:canary@canary@127.0.0.1:1/x?sslmode=nope"}, 1, []string{"must look like postgres://", "sslmode"}},
+		"a slash and a port":  {[]string{"status", "--database-url", "postgres://u:12/canary@127.0.0.1:1/x"}, 1, []string{"must look like postgres://"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -228,6 +255,7 @@ func TestDevRefusesToStart(t *testing.T) {
 		"simulate's":  {[]string{"simulate", "--listen", taken}, 1, []string{taken, "--listen"}},
 		"NATS port":   {[]string{"dev", "--listen", "127.0.0.1:0", "--nats-port", port, "--database-url", s.URL}, 1, []string{port, "--nats-port"}},
 		"no Postgres": {[]string{"dev", "--listen", "127.0.0.1:0", "--nats-port", "0", "--pg-bin", t.TempDir()}, 1, []string{"initdb", "--pg-bin"}},
+		"documents":   {[]string{"demo", "--documents", "nowhere"}, 1, []string{"nowhere", "no such file"}},
 		"for a demo":  {[]string{"demo", "--pg-bin", t.TempDir(), "--documents", "testdata"}, 1, []string{"initdb", "--pg-bin"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -241,5 +269,14 @@ func TestDevRefusesToStart(t *testing.T) {
 				t.Error("it left a note of where it listens")
 			}
 		})
+	}
+}
+
+// TestDoctorShowsNoPassword: what cannot be read may be a password.
+func TestDoctorShowsNoPassword(t *testing.T) {
+	t.Parallel()
+	got := tidegate(t, "doctor", "--database-url", "postgres://me:canary@canary@127.0.0.1:1/x?sslmode=nope", "--nats-url", "nats://me:canary%ETcanary@127.0.0.1:4222")
+	if got.code != 1 || !strings.Contains(got.out, "must look like postgres://") || !strings.Contains(got.out, "must look like nats://") || strings.Contains(got.out+got.errors, "canary") {
+		t.Errorf("%+v", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // CheckBody says why body is not a chat-completions body that can wait in a
@@ -35,7 +36,7 @@ func checkMembers(body []byte) error {
 	if first := bytes.TrimLeft(body, jsonSpace); first[0] != '{' {
 		return errors.New("body: must be a JSON object")
 	}
-	asked := false
+	asked, meant := false, ""
 	for name, value := range members(body) {
 		switch string(name) {
 		case "messages":
@@ -44,7 +45,14 @@ func checkMembers(body []byte) error {
 			if value[0] != 'f' && value[0] != 'n' { // false or null
 				return errors.New("body.stream: a background job cannot stream; leave it out")
 			}
+		default:
+			if strings.EqualFold(string(name), "messages") {
+				meant = string(name)
+			}
 		}
+	}
+	if !asked && meant != "" {
+		return fmt.Errorf("body.messages: is missing; %q is not the same, write it in small letters", meant)
 	}
 	if !asked {
 		return errors.New("body.messages: must be a list with at least one message")

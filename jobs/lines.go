@@ -32,6 +32,9 @@ type LineOptions struct {
 	// Tenant owns every request; a line that names another is an error. Empty:
 	// a line may name its own.
 	Tenant string
+	// Reached is told the line of each request before the request is given;
+	// nil: nobody is.
+	Reached func(line int)
 	// Now is the clock that durations count from; nil: time.Now.
 	Now func() time.Time
 }
@@ -103,6 +106,9 @@ func readLines(lines *lineSplitter, opts LineOptions) iter.Seq2[Request, error] 
 					return
 				}
 				continue
+			}
+			if opts.Reached != nil {
+				opts.Reached(lines.number)
 			}
 			if !yield(request, nil) {
 				return

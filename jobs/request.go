@@ -15,8 +15,10 @@ const DefaultTenant = "default"
 // less.
 const MaxBodyBytes = 8 << 20
 
+// MaxCustomID bounds a custom_id, in bytes.
+const MaxCustomID = 512
+
 const (
-	maxCustomID    = 512
 	maxMetadata    = 16
 	maxMetadataKey = 64
 	maxMetadataVal = 512
@@ -86,8 +88,8 @@ func (r *Request) checkFields() error {
 			return fmt.Errorf("tenant: %w", err)
 		}
 	}
-	if len(r.CustomID) > maxCustomID {
-		return fmt.Errorf("custom_id: %d characters, at most %d", len(r.CustomID), maxCustomID)
+	if len(r.CustomID) > MaxCustomID {
+		return fmt.Errorf("custom_id: %d characters, at most %d", len(r.CustomID), MaxCustomID)
 	}
 	if strings.ContainsRune(r.CustomID, 0) {
 		return fmt.Errorf("custom_id: holds a NUL character, which Postgres cannot keep")
@@ -95,10 +97,11 @@ func (r *Request) checkFields() error {
 	if r.MaxCost < 0 {
 		return fmt.Errorf("max_cost: %s is below zero", r.MaxCost)
 	}
-	return checkMetadata(r.Metadata)
+	return CheckMetadata(r.Metadata)
 }
 
-func checkMetadata(pairs map[string]string) error {
+// CheckMetadata says what is wrong with the metadata of a request, or nil.
+func CheckMetadata(pairs map[string]string) error {
 	if len(pairs) > maxMetadata {
 		return fmt.Errorf("metadata: %d pairs, at most %d", len(pairs), maxMetadata)
 	}

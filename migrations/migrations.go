@@ -65,6 +65,9 @@ func Up(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", lockKey); err != nil {
 		return nil, fmt.Errorf("waiting for another migration: %w", err)
 	}
+	if err := checkOurs(ctx, conn); err != nil {
+		return nil, err
+	}
 	if _, err := conn.Exec(ctx, prepare); err != nil {
 		return nil, fmt.Errorf("creating the schema %s: %w", Schema, err)
 	}
@@ -82,6 +85,43 @@ CREATE TABLE IF NOT EXISTS tidegate.migrations (
 	name       text NOT NULL,
 	applied_at timestamptz NOT NULL DEFAULT now()
 );`
+
+const isBegun = `
+SELECT EXISTS (SELECT FROM information_schema.columns WHERE table_schema = $1 AND table_name = 'migrations' AND column_name = 'number')`
+
+const foreignTables = `
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+	AND NOT starts_with(c.relname::text, 'river_') AND NOT (c.relname = 'migrations' AND $2)
+ORDER BY 1`
+
+// checkOurs refuses a schema of the same name that somebody else has filled,
+// before River's tables are in it. Where one of our migrations was applied, the
+// schema is ours.
+func checkOurs(ctx context.Context, conn *pgx.Conn) error {
+	var begun bool
+	if err := conn.QueryRow(ctx, isBegun, Schema).Scan(&begun); err != nil {
+		return fmt.Errorf("looking for the schema %s: %w", Schema, err)
+	}
+	if begun {
+		left, err := missing(ctx, conn)
+		if steps, _ := Steps(); err != nil || len(left) < len(steps) {
+			return err
+		}
+	}
+	rows, err := conn.Query(ctx, foreignTables, Schema, begun)
+	if err != nil {
+		return fmt.Errorf("looking into the schema %s: %w", Schema, err)
+	}
+	foreign, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("looking into the schema %s: %w", Schema, err)
+	}
+	if len(foreign) > 0 {
+		return fmt.Errorf("the schema %s has tables that are not tidegate's (%s): move them or use another database; nothing was changed", Schema, strings.Join(foreign, ", "))
+	}
+	return nil
+}
 
 func upRiver(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 	river, err := newRiver(pool)

@@ -206,6 +206,24 @@ func TestNewerDatabaseIsRefused(t *testing.T) {
 	}
 }
 
+// What somebody else keeps in a schema of our name is seen before anything is
+// done, and not in the middle.
+func TestForeignSchemaIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	for _, table := range []string{"requests", "migrations"} {
+		pool := open(t, fixture.EmptyDatabase(t), 2)
+		exec(t, pool, "CREATE SCHEMA tidegate; CREATE TABLE tidegate."+table+" (mine int)")
+		if _, err := migrations.Up(t.Context(), pool); err == nil || !strings.Contains(err.Error(), "not tidegate's ("+table+")") {
+			t.Errorf("it says %v", err)
+		}
+		if left := list(t, pool, "SELECT relname FROM pg_class WHERE relnamespace = 'tidegate'::regnamespace"); len(left) != 1 {
+			t.Errorf("the schema has %q now", left)
+		}
+		exec(t, pool, "DROP TABLE tidegate."+table)
+		up(t, pool)
+	}
+}
+
 func TestRiversIndexesAreGone(t *testing.T) {
 	t.Parallel()
 	pool := open(t, fixture.Database(t), 2)

@@ -44,14 +44,25 @@ func (s *Store) CancelRequest(ctx context.Context, id string) (bool, error) {
 	if cancelled > 0 {
 		return true, nil
 	}
+	return false, s.CheckRequest(ctx, id)
+}
+
+const requestExists = `/* tidegate: request exists */ SELECT EXISTS (SELECT FROM tidegate.requests WHERE id = $1)`
+
+// CheckRequest returns ErrNotFound if there is no such request.
+func (s *Store) CheckRequest(ctx context.Context, id string) error {
+	parsed, err := parseID(id)
+	if err != nil {
+		return err
+	}
 	var known bool
-	if err := s.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM tidegate.requests WHERE id = $1)", parsed).Scan(&known); err != nil {
-		return false, fmt.Errorf("looking for request %s: %w", id, err)
+	if err := s.pool.QueryRow(ctx, requestExists, parsed).Scan(&known); err != nil {
+		return fmt.Errorf("looking for request %s: %w", id, err)
 	}
 	if !known {
-		return false, fmt.Errorf("request %s: %w", id, ErrNotFound)
+		return fmt.Errorf("request %s: %w", id, ErrNotFound)
 	}
-	return false, nil
+	return nil
 }
 
 // CancelBatch ends all requests of a batch that have no result yet as

@@ -94,14 +94,14 @@ func (w *world) owed() []jobs.Event {
 	w.t.Helper()
 	var owed []jobs.Event
 	for {
-		n, err := w.Relay(w.t.Context(), 500, func(events []jobs.Event) ([]bool, error) {
+		last, err := w.Relay(w.t.Context(), 0, 500, func(events []jobs.Event) ([]bool, error) {
 			owed = append(owed, events...)
 			return all(len(events), true), nil
 		})
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		if n == 0 {
+		if last == 0 {
 			return owed
 		}
 	}

@@ -26,7 +26,8 @@ SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at,
 	coalesce(octet_length(r.body), 0), CASE WHEN octet_length(r.body) <= $2 THEN r.body END,
 	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at
 FROM (
-	SELECT * FROM tidegate.outbox WHERE request_id IS NOT NULL OR batch_id IS NOT NULL OR event ->> 'type' IN ('circuit', 'pause')
+	SELECT * FROM tidegate.outbox
+	WHERE id > $3 AND (request_id IS NOT NULL OR batch_id IS NOT NULL OR event ->> 'type' IN ('circuit', 'pause'))
 	ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ) o
 LEFT JOIN LATERAL (SELECT * FROM tidegate.requests WHERE id = o.request_id LIMIT 1) q ON true
@@ -43,13 +44,15 @@ const relaySilence = 30 * time.Second
 // Relay hands up to limit events that owe a message to send, oldest first, and
 // forgets those that send says were acknowledged (one answer for each event, in
 // the same order), also if send returns an error beside. What was not
-// acknowledged stays for the next call. It returns how many events it took, and
-// the error of send. Events that another relay has in hand are passed over.
-func (s *Store) Relay(ctx context.Context, limit int, send func([]jobs.Event) ([]bool, error)) (int, error) {
-	var taken int
+// acknowledged stays for another time. Events up to the one numbered behind, and
+// those that another relay has in hand, are passed over. It returns the number of
+// the last event that it took, to go on behind it, and the error of send; zero:
+// there are no more.
+func (s *Store) Relay(ctx context.Context, behind int64, limit int, send func([]jobs.Event) ([]bool, error)) (int64, error) {
+	var last int64
 	var unsent error
 	err := s.within(ctx, relaySilence, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, takeOutbox, limit, jobs.MaxEventBody)
+		rows, err := tx.Query(ctx, takeOutbox, limit, jobs.MaxEventBody, behind)
 		if err != nil {
 			return err
 		}
@@ -57,16 +60,21 @@ func (s *Store) Relay(ctx context.Context, limit int, send func([]jobs.Event) ([
 		if err != nil || len(owed) == 0 {
 			return err
 		}
-		taken = len(owed)
+		if len(owed) == limit {
+			last = owed[limit-1].id
+		}
 		var acknowledged []int64
 		acknowledged, unsent = sendOwed(owed, send)
 		_, err = tx.Exec(ctx, dropOutbox, acknowledged)
 		return err
 	})
-	if err = errors.Join(err, unsent); err != nil {
-		return taken, fmt.Errorf("relaying the outbox: %w", err)
+	if err != nil {
+		last = 0 // of a database that is away
 	}
-	return taken, nil
+	if err = errors.Join(err, unsent); err != nil {
+		return last, fmt.Errorf("relaying the outbox: %w", err)
+	}
+	return last, nil
 }
 
 type owedRow struct {

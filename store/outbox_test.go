@@ -35,22 +35,31 @@ func TestRelayOldestFirst(t *testing.T) {
 	}
 	want := []string{"doc-2", "doc-0", "doc-3", "doc-1", "batch_1"}
 	for range 2 { // nothing is acknowledged: all of it stays
-		n, err := w.Relay(t.Context(), 3, func(events []jobs.Event) ([]bool, error) {
+		last, err := w.Relay(t.Context(), 0, 3, func(events []jobs.Event) ([]bool, error) {
 			if diff := cmp.Diff(want[:3], names(events)); diff != "" {
 				t.Errorf("the oldest three (-want +got):\n%s", diff)
 			}
 			return all(3, false), nil
 		})
-		if n != 3 || err != nil {
-			t.Errorf("took %d, %v", n, err)
+		if last == 0 || err != nil {
+			t.Errorf("it ends with %d, %v", last, err)
+		}
+		last, err = w.Relay(t.Context(), last, 3, func(events []jobs.Event) ([]bool, error) {
+			if diff := cmp.Diff(want[3:], names(events)); diff != "" {
+				t.Errorf("the others (-want +got):\n%s", diff)
+			}
+			return all(2, false), nil
+		})
+		if last != 0 || err != nil {
+			t.Errorf("there are no more, but it ends with %d, %v", last, err)
 		}
 	}
 	if diff := cmp.Diff(want, names(w.owed())); diff != "" {
 		t.Errorf("all (-want +got):\n%s", diff)
 	}
-	n, err := w.Relay(t.Context(), 3, func([]jobs.Event) ([]bool, error) { panic("there is nothing to send") })
-	if n != 0 || err != nil {
-		t.Errorf("of an empty outbox it took %d, %v", n, err)
+	last, err := w.Relay(t.Context(), 0, 3, func([]jobs.Event) ([]bool, error) { panic("there is nothing to send") })
+	if last != 0 || err != nil {
+		t.Errorf("an empty outbox ends with %d, %v", last, err)
 	}
 }
 
@@ -76,9 +85,9 @@ func TestRelayForgetsWhatWasAcknowledged(t *testing.T) {
 			for i := range requests {
 				w.commit(answered(&requests[i]))
 			}
-			n, err := w.Relay(t.Context(), 500, func([]jobs.Event) ([]bool, error) { return c.sent, c.err })
-			if n != 3 || !errors.Is(err, c.err) {
-				t.Errorf("took %d, %v", n, err)
+			last, err := w.Relay(t.Context(), 0, 3, func([]jobs.Event) ([]bool, error) { return c.sent, c.err })
+			if last == 0 || !errors.Is(err, c.err) {
+				t.Errorf("it ends with %d, %v", last, err)
 			}
 			if diff := cmp.Diff(c.left, names(w.owed())); diff != "" {
 				t.Errorf("left (-want +got):\n%s", diff)
@@ -90,7 +99,7 @@ func TestRelayForgetsWhatWasAcknowledged(t *testing.T) {
 		w := newWorld(t)
 		requests := w.accept("", 1)
 		w.commit(answered(&requests[0]))
-		if _, err := w.Relay(t.Context(), 500, func([]jobs.Event) ([]bool, error) { return all(2, true), nil }); err == nil {
+		if _, err := w.Relay(t.Context(), 0, 500, func([]jobs.Event) ([]bool, error) { return all(2, true), nil }); err == nil {
 			t.Error("it believed them")
 		}
 		if len(w.owed()) != 1 {
@@ -109,9 +118,9 @@ func TestRelaysNeverShareARow(t *testing.T) {
 		w.commit(answered(&requests[i]))
 	}
 	var first, second []string
-	_, err := w.Relay(t.Context(), total/2, func(events []jobs.Event) ([]bool, error) {
+	_, err := w.Relay(t.Context(), 0, total/2, func(events []jobs.Event) ([]bool, error) {
 		first = names(events)
-		_, err := w.Relay(t.Context(), total, func(events []jobs.Event) ([]bool, error) {
+		_, err := w.Relay(t.Context(), 0, total, func(events []jobs.Event) ([]bool, error) {
 			second = names(events)
 			return all(len(events), true), nil
 		})
@@ -142,7 +151,7 @@ func TestManyRelays(t *testing.T) {
 	for range relays {
 		parts.Go(func() {
 			for {
-				n, err := w.Relay(t.Context(), 7, func(events []jobs.Event) ([]bool, error) {
+				last, err := w.Relay(t.Context(), 0, 7, func(events []jobs.Event) ([]bool, error) {
 					mu.Lock()
 					defer mu.Unlock()
 					for _, name := range names(events) {
@@ -153,7 +162,7 @@ func TestManyRelays(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				if n == 0 {
+				if last == 0 {
 					return
 				}
 			}

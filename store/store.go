@@ -44,7 +44,10 @@ func (s *Store) OnClock(now func() time.Time) *Store {
 func Connect(ctx context.Context, at string, conns int) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(at)
 	if err != nil {
-		return nil, unreadable(at, err)
+		return nil, unreadable(err)
+	}
+	if misplaced(at) {
+		return nil, errors.New("reading the Postgres URL: " + connectForm)
 	}
 	if conns > 0 {
 		config.MaxConns = int32(min(conns, 1<<15))
@@ -56,10 +59,13 @@ func Connect(ctx context.Context, at string, conns int) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a pool of Postgres connections: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	limited, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	if err := pool.Ping(ctx); err != nil {
+	if err := pool.Ping(limited); err != nil {
 		pool.Close()
+		if ctx.Err() != nil { // which says nothing of the server
+			return nil, fmt.Errorf("connecting to Postgres: %w", ctx.Err())
+		}
 		return nil, unreachable(config.ConnConfig, err)
 	}
 	return pool, nil
@@ -67,19 +73,24 @@ func Connect(ctx context.Context, at string, conns int) (*pgxpool.Pool, error) {
 
 const connectTimeout = 5 * time.Second
 
-// unreadable says what is wrong with a URL. pgx quotes it, and takes out what it
-// holds for the password; where a stray character made the password look like
-// something else, its words cannot be trusted with it.
-func unreadable(text string, err error) error {
-	const form = "it must look like postgres://USER:PASSWORD@HOST:5432/DATABASE, with special characters of the password percent-encoded"
-	parsed, broken := url.Parse(text)
-	if broken != nil || parsed.Host == "" {
-		return errors.New("reading the Postgres URL: " + form)
+const connectForm = "it must look like postgres://USER:PASSWORD@HOST:5432/DATABASE, with special characters of the password percent-encoded"
+
+// unreadable says what is wrong with a URL without a word of the URL: where a
+// stray character made a part of the password look like something else, nobody
+// can tell any more which part that is.
+func unreadable(err error) error {
+	text := "reading the Postgres URL: " + connectForm
+	if strings.Contains(err.Error(), "sslmode is invalid") { // the one reason that is often met in a URL of the right form
+		text += "; sslmode must be disable, allow, prefer, require, verify-ca or verify-full"
 	}
-	if password, _ := parsed.User.Password(); password != "" && strings.Contains(err.Error(), password) {
-		return errors.New("reading the Postgres URL: " + form)
-	}
-	return fmt.Errorf("reading the Postgres URL: %w; %s", err, form)
+	return errors.New(text)
+}
+
+// misplaced tells whether a URL has an @ where only a password that was not
+// encoded can have put it: errors that name the database would show the rest.
+func misplaced(at string) bool {
+	parsed, err := url.Parse(at)
+	return err == nil && parsed.User == nil && strings.Contains(parsed.Path+parsed.Fragment, "@")
 }
 
 // inOne leaves out of pgx's error what it says twice: it tries with TLS and

@@ -1,7 +1,10 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,7 +20,8 @@ func newCancelCommand(o *options) *cobra.Command {
 		Long: `cancel ends every request of a batch, or single requests, that have no result
 yet. Each gets a result of its own, in state "cancelled", and an event. A call
 that is under way is not torn down: its answer is not kept, its cost is.
-Cancelling twice does no harm.`,
+Cancelling twice does no harm. If one of several ids is not known, none is
+cancelled.`,
 		Example: `  tidegate cancel batch_01a20aa4c8c97515ab796077d867f88c
   tidegate cancel 01a20aa4-c8ca-75b5-a7d0-750cfcc3a7fe`,
 		Args: arguments(1, 10_000, "one or more ids of batches or requests"),
@@ -33,30 +37,64 @@ func (o *options) cancel(cmd *cobra.Command, ids []string) error {
 	}
 	defer pool.Close()
 	s := store.New(pool)
-	done := map[string]int{}
+	if err := checkIDs(ctx, s, ids); err != nil {
+		return fmt.Errorf("%w; nothing was cancelled", err)
+	}
+	done, err := cancelAll(ctx, s, ids)
+	return errors.Join(o.reportCancelled(cmd.OutOrStdout(), ids, done), err)
+}
+
+// checkIDs looks for every batch and request before any of them is touched.
+func checkIDs(ctx context.Context, s *store.Store, ids []string) error {
 	for _, id := range ids {
-		if strings.HasPrefix(id, "batch_") {
-			if done[id], err = s.CancelBatch(ctx, id); err != nil {
-				return err
-			}
-			continue
+		var err error
+		if isBatch(id) {
+			_, err = s.Batch(ctx, id)
+		} else {
+			err = s.CheckRequest(ctx, id)
 		}
-		cancelled, err := s.CancelRequest(ctx, id)
 		if err != nil {
 			return err
 		}
-		if done[id] = 0; cancelled {
-			done[id] = 1
+	}
+	return nil
+}
+
+func isBatch(id string) bool { return strings.HasPrefix(id, "batch_") }
+
+// cancelAll returns how many requests were cancelled of each id, as far as it
+// came.
+func cancelAll(ctx context.Context, s *store.Store, ids []string) (map[string]int, error) {
+	done := map[string]int{}
+	for _, id := range ids {
+		n, cancelled := 0, false
+		var err error
+		if isBatch(id) {
+			n, err = s.CancelBatch(ctx, id)
+		} else if cancelled, err = s.CancelRequest(ctx, id); cancelled {
+			n = 1
+		}
+		if err == nil || n > 0 {
+			done[id] += n
+		}
+		if err != nil {
+			return done, err
 		}
 	}
+	return done, nil
+}
+
+func (o *options) reportCancelled(out io.Writer, ids []string, done map[string]int) error {
 	if o.json {
-		return printJSON(cmd.OutOrStdout(), map[string]any{"cancelled": done})
+		return printJSON(out, map[string]any{"cancelled": done})
 	}
 	for _, id := range ids {
-		if done[id] == 0 {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: nothing to cancel, every request has its result\n", id)
-		} else {
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: cancelled %d\n", id, done[id])
+		switch n, reached := done[id]; {
+		case !reached:
+		case n == 0:
+			fmt.Fprintf(out, "%s: nothing to cancel, every request has its result\n", id)
+		default:
+			fmt.Fprintf(out, "%s: cancelled %d\n", id, n)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,9 @@ import (
 // DefaultConfigFile is looked for in the working directory, and what `init`
 // writes.
 const DefaultConfigFile = "tidegate.yaml"
+
+// maxConfigBytes bounds a file that says how tidegate runs: 4 MiB.
+const maxConfigBytes = 4 << 20
 
 // Config is what the configuration file says, checked and with its defaults
 // filled in. It is not changed once it was loaded, so it is safe to share.
@@ -128,7 +132,7 @@ func LoadConfig(path string, env func(string) (string, bool), known Known) (*Con
 		}
 		return c, warnings, err
 	}
-	data, err := os.ReadFile(path)
+	data, err := readSmall(path, maxConfigBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, fmt.Errorf("reading the configuration: %w; `tidegate init %s` writes one", err, filepath.Clean(path))
 	}
@@ -149,4 +153,28 @@ func ParseConfig(data []byte, name string, env func(string) (string, bool), know
 		return nil, r.warnings, err
 	}
 	return c, r.warnings, nil
+}
+
+// readSmall reads a file that people write, whole. What has no end is refused,
+// and so is what nobody would write; a pipe is what a shell makes of <(…).
+func readSmall(path string, most int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if kind := info.Mode().Type(); kind != 0 && kind != os.ModeNamedPipe {
+		return nil, fmt.Errorf("%s is neither a file nor a pipe", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(file, most+1))
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	if int64(len(text)) > most {
+		return nil, fmt.Errorf("%s has more than %d bytes: it cannot be the file that was meant", path, most)
+	}
+	return text, nil
 }

@@ -100,7 +100,7 @@ func RedactURL(list jobs.Secret) string {
 	var shown []string
 	for one := range strings.SplitSeq(list.Reveal(), ",") {
 		at, err := url.Parse(strings.TrimSpace(one))
-		if err != nil || at.Scheme == "" || at.Opaque != "" {
+		if err != nil || at.Scheme == "" || at.Opaque != "" || at.User == nil && strings.Contains(at.Path, "@") {
 			return list.String()
 		}
 		shown = append(shown, (&url.URL{Scheme: at.Scheme, Host: at.Host, Path: at.Path}).String())

@@ -49,6 +49,9 @@ func (r *configReader) checkAddresses(c *Config) {
 			r.problem("nats", "is not a NATS URL, as in nats://host:4222")
 		}
 	}
+	if !isNATS(c.NATS.Reveal()) {
+		r.problem("nats", "cannot be read: it "+natsForm)
+	}
 }
 
 func hasScheme(text string, schemes ...string) bool {

@@ -129,7 +129,7 @@ func (r *configReader) readKey(t *TargetConfig, field string) {
 		r.problem(field, "%s cannot be read as a key: it must be a file of at most %d bytes that exists", r.shown(field, path), maxKeyBytes)
 		return
 	}
-	text, err := os.ReadFile(path)
+	text, err := readSmall(path, maxKeyBytes)
 	if err != nil {
 		r.problem(field, "%s cannot be read: %v", r.shown(field, path), err)
 		return

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -69,8 +71,11 @@ func (o *options) loadConfig() (*Config, []Warning, error) {
 
 // dialNATS connects and stays connected: it tries again for ever, so that a
 // NATS that is away at the start is only away.
-func dialNATS(url, name string, wait bool) (*nats.Conn, error) {
-	conn, err := nats.Connect(url,
+func dialNATS(servers, name string, wait bool) (*nats.Conn, error) {
+	if !isNATS(servers) {
+		return nil, errors.New("reading the NATS URL: it " + natsForm)
+	}
+	conn, err := nats.Connect(servers,
 		nats.Name(name),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(500*time.Millisecond),
@@ -78,7 +83,25 @@ func dialNATS(url, name string, wait bool) (*nats.Conn, error) {
 		nats.Timeout(3*time.Second),
 	)
 	if err != nil {
-		return nil, fmt.Errorf("no NATS answers at %s: %w; start one with `nats-server -js`, or name another with --nats-url", RedactURL(jobs.Secret(url)), err)
+		return nil, fmt.Errorf("no NATS answers at %s: %w; start one with `nats-server -js`, or name another with --nats-url", RedactURL(jobs.Secret(servers)), err)
 	}
 	return conn, nil
+}
+
+const natsForm = "must look like nats://USER:PASSWORD@HOST:4222, with special characters of the password percent-encoded"
+
+// isNATS tells whether each of a list of URLs with commas can be read, and no
+// part of a password that was not encoded is where a host or a path should be.
+// The reason is not told: it would quote the URL.
+func isNATS(servers string) bool {
+	for one := range strings.SplitSeq(servers, ",") {
+		if one = strings.TrimSpace(one); !strings.Contains(one, "://") {
+			one = "nats://" + one
+		}
+		parsed, err := url.Parse(one)
+		if err != nil || parsed.User == nil && strings.Contains(one, "@") {
+			return false
+		}
+	}
+	return true
 }

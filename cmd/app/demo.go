@@ -88,6 +88,11 @@ func (o *options) demo(cmd *cobra.Command, f *demoFlags) error {
 		}
 		d.config = config
 	}
+	if f.documents != "" {
+		if err := d.read(cmd.Context(), f); err != nil {
+			return err
+		}
+	}
 	defer d.close()
 	if err := d.start(cmd.Context(), f); err != nil {
 		return err
@@ -107,8 +112,8 @@ func (o *options) demo(cmd *cobra.Command, f *demoFlags) error {
 	return report.verdict()
 }
 
-// start reads the documents, starts the backbone meanwhile, and puts the rest
-// up.
+// start starts the backbone, reads the standard library meanwhile if that is to
+// be summarised, and puts the rest up.
 func (d *demo) start(ctx context.Context, f *demoFlags) error {
 	var group errgroup.Group
 	group.Go(func() (err error) {
@@ -118,11 +123,13 @@ func (d *demo) start(ctx context.Context, f *demoFlags) error {
 		})
 		return err
 	})
-	group.Go(func() (err error) {
-		d.documents, err = demoDocuments(ctx, f)
-		return err
-	})
+	if f.documents == "" {
+		group.Go(func() error { return d.read(ctx, f) })
+	}
 	if err := group.Wait(); err != nil {
+		if ctx.Err() != nil { // programs that were stopped give all kinds of reasons
+			return ctx.Err()
+		}
 		return err
 	}
 	if d.config == nil {
@@ -158,30 +165,30 @@ func (d *demo) simulate() error {
 	return nil
 }
 
-// demoDocuments reads what is to be summarised.
-func demoDocuments(ctx context.Context, f *demoFlags) ([]Document, error) {
-	var documents []Document
+// read reads what is to be summarised, and names the files that cannot be.
+func (d *demo) read(ctx context.Context, f *demoFlags) error {
 	if f.documents == "" {
 		var err error
-		if documents, err = StandardLibrary(ctx); err != nil {
-			return nil, err
+		if d.documents, err = StandardLibrary(ctx); err != nil {
+			return err
 		}
 	} else {
 		for document, err := range FolderDocuments(f.documents) {
 			var skipped *SkippedDocument
 			if errors.As(err, &skipped) {
+				fmt.Fprintln(d.out, oneLine(skipped.Error()))
 				continue
 			}
 			if err != nil {
-				return nil, err
+				return err
 			}
-			documents = append(documents, document)
+			d.documents = append(d.documents, document)
 		}
 	}
-	if f.limit > 0 && f.limit < len(documents) {
-		documents = documents[:f.limit]
+	if f.limit > 0 && f.limit < len(d.documents) {
+		d.documents = d.documents[:f.limit]
 	}
-	return documents, nil
+	return nil
 }
 
 // enqueue makes a batch of the documents.

@@ -93,7 +93,7 @@ func (d *demo) introduce() {
 		providers = "three simulated providers"
 	}
 	fmt.Fprintf(d.out, "Postgres, NATS, a worker and %s are up after %.1f s.\n", providers, took)
-	fmt.Fprintf(d.out, "%d documents to summarise; results arrive over NATS.\n\n", len(d.documents))
+	fmt.Fprintf(d.out, "%s to summarise; results arrive over NATS.\n\n", counted(len(d.documents), "document"))
 }
 
 // stage lets providers die and return.

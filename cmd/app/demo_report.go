@@ -106,7 +106,7 @@ func (d *demo) conclude(_ context.Context, r *demoReport) error {
 	}
 	fmt.Fprintln(d.out)
 	for _, event := range r.read[:min(len(readers), len(r.read))] {
-		fmt.Fprintf(d.out, "%s\n%s\n\n", event.CustomID, indent(answerText(event.Body)))
+		fmt.Fprintf(d.out, "%s\n%s\n\n", oneLine(event.CustomID), indent(visible(answerText(event.Body))))
 	}
 	fmt.Fprint(d.out, `Try next:
   tidegate dev                                     the whole thing, to stay, on this machine
@@ -146,16 +146,16 @@ func (r *demoReport) write(w io.Writer, staged bool) error {
 func (r *demoReport) verdict() error {
 	var broken []error
 	if r.Lost != 0 {
-		broken = append(broken, fmt.Errorf("%d documents were lost", r.Lost))
+		broken = append(broken, errors.New(together(r.Lost, "document", "was lost", "were lost")))
 	}
 	if r.Answered != r.Documents {
-		broken = append(broken, fmt.Errorf("%d documents were not answered", r.Documents-r.Answered))
+		broken = append(broken, errors.New(together(r.Documents-r.Answered, "document", "was not answered", "were not answered")))
 	}
 	if r.Duplicates != 0 {
-		broken = append(broken, fmt.Errorf("%d answers or events too many", r.Duplicates))
+		broken = append(broken, fmt.Errorf("answers or events too many: %d", r.Duplicates))
 	}
 	if r.AttemptsBurned != 0 {
-		broken = append(broken, fmt.Errorf("%d attempts were burned", r.AttemptsBurned))
+		broken = append(broken, errors.New(together(r.AttemptsBurned, "attempt", "was burned", "were burned")))
 	}
 	return errors.Join(broken...)
 }

@@ -204,19 +204,41 @@ func (d *dev) openLog(o *options, terminal io.Writer) error {
 
 func (d *dev) logPath() string { return filepath.Join(d.dir, "tidegate.log") }
 
-// run works until ctx ends, then stops the parts in order.
+// run works until ctx ends, then stops the parts in order. It ends with an error
+// if the private Postgres does before.
 func (d *dev) run(ctx context.Context) error {
 	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	working, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	var parts sync.WaitGroup
 	if d.simulator != nil {
 		parts.Go(func() { _ = d.simulator.Run(lasting) })
 	}
 	parts.Go(func() { _ = serveHTTP(lasting, d.listener, newHealthHandler(d.backbone.Pool)) })
-	err := d.stack.Run(ctx)
+	parts.Go(func() { d.watchPostgres(lasting, giveUp) })
+	err := d.stack.Run(working)
 	stop()
 	parts.Wait()
+	if lost := context.Cause(working); ctx.Err() == nil && lost != nil {
+		return lost
+	}
 	return err
+}
+
+// watchPostgres gives up when the private Postgres has ended by itself: nothing
+// of what dev does goes on without it.
+func (d *dev) watchPostgres(ctx context.Context, giveUp context.CancelCauseFunc) {
+	if d.backbone.Postgres == nil {
+		return
+	}
+	select {
+	case <-d.backbone.Postgres.Done():
+		why := fmt.Errorf("the private Postgres has ended by itself; its log is %s. Nothing that was enqueued is lost: start `tidegate dev` again", d.backbone.Postgres.LogFile())
+		d.log.Error().Err(why).Msg("dev gives up, which may take some seconds")
+		giveUp(why)
+	case <-ctx.Done():
+	}
 }
 
 func (d *dev) close() {
@@ -258,7 +280,7 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 	if l.Simulator != "" {
 		row("Providers", l.Simulator, "simulated: "+strings.Join(d.simulator.Names(), ", ")+"; `tidegate init` for real ones")
 	} else {
-		row("Providers", d.config.File, fmt.Sprintf("%d targets", len(d.config.Targets)))
+		row("Providers", d.config.File, counted(len(d.config.Targets), "target"))
 	}
 	for _, route := range d.config.Routes {
 		row("Route", route.Name, strings.Join(route.Chain, " → "))

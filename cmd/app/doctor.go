@@ -76,6 +76,9 @@ func (o *options) doctor(cmd *cobra.Command, call bool) error {
 	e := &examination{options: o}
 	for _, check := range []func(context.Context){e.checkConfig, e.checkPostgres, e.checkNATS, e.checkTargets(call), e.checkMachine} {
 		check(cmd.Context())
+		if err := cmd.Context().Err(); err != nil { // what was found last may be only that
+			return err
+		}
 	}
 	if o.json {
 		if err := printJSON(cmd.OutOrStdout(), map[string]any{"findings": e.findings}); err != nil {
@@ -99,7 +102,7 @@ func (o *options) doctor(cmd *cobra.Command, call bool) error {
 func (e *examination) write(w io.Writer) {
 	marks := map[string]string{levelOK: "ok     ", levelWarning: "warning", levelWrong: "WRONG  ", levelSkipped: "skipped"}
 	for _, f := range e.findings {
-		fmt.Fprintf(w, "%s  %-14s %s\n", marks[f.Level], f.About, f.Found)
+		fmt.Fprintf(w, "%s  %-14s %s\n", marks[f.Level], f.About, visible(f.Found))
 		if f.Remedy != "" {
 			fmt.Fprintf(w, "%s  %-14s → %s\n", "       ", "", f.Remedy)
 		}

@@ -44,7 +44,7 @@ func (e *examination) checkConfig(context.Context) {
 		e.warn(about, "`tidegate init` writes one", "there is no file; `tidegate dev` uses simulated providers then")
 		return
 	}
-	e.ok(about, "%s: %d targets, %d routes", config.File, len(config.Targets), len(config.Routes))
+	e.ok(about, "%s: %s, %s", config.File, counted(len(config.Targets), "target"), counted(len(config.Routes), "route"))
 }
 
 func (e *examination) checkPostgres(ctx context.Context) {
@@ -121,23 +121,18 @@ func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
 			continue
 		}
 		if route.Discarded > 0 {
-			e.warn(about, "look at them in river_job: they took their worker down each time", "%s: River gave up %d jobs", route.Route, route.Discarded)
+			e.warn(about, "look at them in river_job: they took their worker down each time", "%s: River gave up %s", route.Route, counted(route.Discarded, "job"))
 		}
 		if len(served) > 0 && !served[route.Route] && route.Waiting > 0 {
-			e.warn(about, "start a worker whose configuration has this route", "%s: %d jobs wait, and this configuration does not serve it", route.Route, route.Waiting)
+			e.warn(about, "start a worker whose configuration has this route", "%s: %s, and this configuration does not serve it", route.Route, waiting(route.Waiting))
 		}
 	}
 	if status.Behind > time.Minute {
-		e.warn(about, "check NATS", "not published yet: %s, the oldest for %s", counted(status.Outbox, "event"), status.Behind.Round(time.Second))
+		e.warn(about, "check NATS; if others are published, the log of a worker says what is wrong with those", "not published yet: %s, the oldest for %s", counted(status.Outbox, "event"), status.Behind.Round(time.Second))
 	}
 }
 
-func waiting(n int) string {
-	if n == 1 {
-		return "1 job waits"
-	}
-	return fmt.Sprintf("%d jobs wait", n)
-}
+func waiting(n int) string { return together(n, "job", "waits", "wait") }
 
 // wholeEvent is what an event may have with the largest answer that it carries.
 const wholeEvent = 2 * jobs.MaxEventBody

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 	"unicode/utf8"
+
+	"tidegate/jobs"
 )
 
 // MaxDocumentBytes bounds one document of a folder: 1 MiB, which is more than
@@ -34,7 +36,8 @@ func (s *SkippedDocument) Error() string { return s.Name + ": skipped: " + s.Rea
 
 // FolderDocuments reads every text file below dir, in the order of their paths.
 // Files and folders whose names begin with a dot are left out; a file that is
-// binary, empty, too large or not readable is a *SkippedDocument. Links are
+// binary, empty, too large, not readable, or whose path cannot be a custom_id is
+// a *SkippedDocument. Links are
 // followed to files below dir and nowhere else. Any other error is the last one;
 // a folder without a document is such an error.
 func FolderDocuments(dir string) iter.Seq2[Document, error] {
@@ -92,11 +95,27 @@ func visit(root *os.Root, path string, file fs.DirEntry, err error) (Document, e
 	case strings.HasPrefix(file.Name(), ".") || file.IsDir():
 		return Document{}, errNoDocument
 	}
-	text, reason := readDocument(root, path)
+	reason := oddName(path)
+	var text string
+	if reason == "" {
+		text, reason = readDocument(root, path)
+	}
 	if reason != "" {
 		return Document{}, &SkippedDocument{path, reason}
 	}
 	return Document{Name: path, Text: text}, nil
+}
+
+// oddName says why a path cannot name a request, as its document's does.
+func oddName(path string) string {
+	switch {
+	case !utf8.ValidString(path):
+		return "its name is not UTF-8: rename it"
+	case len(path) > jobs.MaxCustomID:
+		return fmt.Sprintf("its path has %d bytes, at most %d: move it up or rename it", len(path), jobs.MaxCustomID)
+	default:
+		return ""
+	}
 }
 
 // readDocument reads one file, or says why it is no document.

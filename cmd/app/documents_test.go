@@ -115,6 +115,7 @@ func writeTree(t *testing.T, dir string, files map[string]string) {
 func TestFolderDocuments(t *testing.T) {
 	t.Parallel()
 	outside, dir := t.TempDir(), t.TempDir()
+	long := strings.Repeat(strings.Repeat("d", 200)+"/", 3) + "x.txt"
 	writeTree(t, outside, map[string]string{"secret.txt": "not yours"})
 	writeTree(t, dir, map[string]string{
 		"b.md":           "\ufeff# B",
@@ -128,6 +129,8 @@ func TestFolderDocuments(t *testing.T) {
 		"full.txt":       strings.Repeat("x", MaxDocumentBytes),
 		".git/config":    "hidden",
 		".hidden":        "hidden",
+		"caf\xe9.txt":    "A name of before UTF-8.", // not on every file system
+		long:             "Deep down.",
 	})
 	for name, to := range map[string]string{
 		"link-in.txt": "b.md", "link-out.txt": filepath.Join(outside, "secret.txt"),
@@ -164,6 +167,7 @@ func TestFolderDocuments(t *testing.T) {
 	}
 	const unreadable = "it cannot be read, or is a link that leaves the folder"
 	wantSkipped := map[string]string{
+		long: "its path has 608 bytes, at most 512: move it up or rename it", "caf\xe9.txt": "its name is not UTF-8: rename it",
 		"picture.png": "it is not UTF-8 text", "latin.txt": "it is not UTF-8 text", "blank.txt": "it is empty",
 		"large.txt": "it has 1048577 bytes, at most 1048576: split it", "link-dir": "it is not a file",
 		"link-out.txt": unreadable, "link-up.txt": unreadable, "link-nowhere": unreadable,

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"iter"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -87,6 +87,7 @@ func (f *enqueueFlags) check(args []string) error {
 	}
 	return firstError(
 		checkTenant(f.tenant),
+		checkMetadata(f.metadata),
 		checkSpan("--deadline", f.deadline, "the route's"),
 		checkCount("--max-tokens", f.maxTokens, "what the model gives"),
 	)
@@ -134,7 +135,10 @@ func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) er
 			return err
 		}
 	}
-	return o.reportEnded(report, batch)
+	if err := o.reportEnded(report, batch); err != nil || batch.Failed == 0 {
+		return err
+	}
+	return fmt.Errorf("%d of %s got no answer: `tidegate results %s` says why", batch.Failed, counted(batch.Total, "request"), batch.ID)
 }
 
 // insertAll enqueues a source in one transaction.
@@ -145,28 +149,31 @@ func insertAll(ctx context.Context, pool *pgxpool.Pool, messages io.Writer, sour
 	}
 	shown := newProgress(messages, "enqueuing", 0)
 	defer shown.Done()
-	var batch jobs.Batch
-	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
-		batch, err = q.StreamTx(ctx, tx, tallied(source.requests, shown.Set))
-		return err
-	})
+	batch, err := q.Stream(ctx, tallied(ctx, source.requests, shown.Set))
+	var unknown *queue.UnknownError
 	switch {
+	case err == nil:
+		return batch, nil
+	case errors.As(err, &unknown):
+		return batch, fmt.Errorf("%s: %w; look with `tidegate results %s`: \"not found\" means that it was not", source.name, err, unknown.ID)
+	case ctx.Err() != nil:
+		return batch, fmt.Errorf("%s: stopped; nothing was enqueued", source.name)
 	case errors.Is(err, queue.ErrEmpty):
 		return batch, fmt.Errorf("%s: there is no request in it", source.name)
-	case err != nil:
-		return batch, fmt.Errorf("%s: %w; nothing was enqueued", source.name, err)
+	default:
+		return batch, fmt.Errorf("%s: %w; nothing was enqueued", source.name, source.located(err))
 	}
-	return batch, nil
 }
 
-func tallied(requests iter.Seq2[jobs.Request, error], count func(int)) iter.Seq2[jobs.Request, error] {
+// tallied counts requests, and ends them when ctx does.
+func tallied(ctx context.Context, requests iter.Seq2[jobs.Request, error], count func(int)) iter.Seq2[jobs.Request, error] {
 	return func(yield func(jobs.Request, error) bool) {
 		n := 0
 		for request, err := range requests {
 			if n++; n%1000 == 0 {
 				count(n)
 			}
-			if !yield(request, err) {
+			if !yield(request, cmp.Or(err, ctx.Err())) {
 				return
 			}
 		}
@@ -174,14 +181,19 @@ func tallied(requests iter.Seq2[jobs.Request, error], count func(int)) iter.Seq2
 }
 
 func (o *options) reportEnqueued(out io.Writer, batch jobs.Batch, source *source) error {
+	var err error
 	if o.json {
-		return printJSON(out, map[string]any{"batch_id": batch.ID, "requests": batch.Total, "skipped": source.skipped})
+		err = printJSON(out, map[string]any{"batch_id": batch.ID, "requests": batch.Total, "skipped": source.skipped})
+	} else {
+		left := ""
+		if source.skipped > 0 {
+			left = fmt.Sprintf(", %s left out", counted(source.skipped, "bad line"))
+		}
+		_, err = fmt.Fprintf(out, "%s  %s%s\n", batch.ID, counted(batch.Total, "request"), left)
 	}
-	fmt.Fprintf(out, "%s  %s", batch.ID, counted(batch.Total, "request"))
-	if source.skipped > 0 {
-		fmt.Fprintf(out, ", %s left out", counted(source.skipped, "bad line"))
+	if err != nil {
+		return fmt.Errorf("%s was enqueued, but writing the output failed: %w", batch.ID, err)
 	}
-	fmt.Fprintln(out)
 	return nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +22,21 @@ type source struct {
 	requests iter.Seq2[jobs.Request, error]
 	skipped  int // bad lines that were left out, when all was read
 	close    func()
+	line     int    // of the request that was read last; zero: it has none
+	document string // whose request was read last; empty: it is of a line
+}
+
+// located says of an error where the request stands that it is about.
+func (s *source) located(err error) error {
+	var bad *queue.RequestError
+	switch {
+	case !errors.As(err, &bad):
+		return err
+	case s.document != "":
+		return fmt.Errorf("%s: %w", s.document, bad.Err)
+	default:
+		return fmt.Errorf("line %d: %w", s.line, bad.Err)
+	}
 }
 
 // open reads requests from what the arguments name.
@@ -32,22 +46,24 @@ func (f *enqueueFlags) open(cmd *cobra.Command, args []string, routes []jobs.Rou
 	if err != nil {
 		return nil, err
 	}
+	opts.Reached = func(line int) { s.line = line }
+	var in io.ReadCloser
 	switch {
 	case f.text != "":
 		s.name = f.text
-		s.requests, err = f.documents(cmd.ErrOrStderr(), opts)
-		if err != nil {
-			return nil, err
-		}
+		s.requests, err = f.documents(cmd.ErrOrStderr(), opts, func(name string) { s.document = name })
 	case args[0] == "-":
-		s.name, s.requests = "standard input", jobs.ReadLines(cmd.InOrStdin(), opts)
+		s.name = "standard input"
+		in = untilStopped(cmd.Context(), func() (io.Reader, error) { return cmd.InOrStdin(), nil })
 	default:
-		file, err := os.Open(args[0])
-		if err != nil {
-			return nil, err
-		}
-		s.name, s.requests = args[0], jobs.ReadLines(file, opts)
-		s.close = func() { _ = file.Close() }
+		s.name = args[0]
+		in, err = openInput(cmd.Context(), args[0])
+	}
+	if err != nil {
+		return nil, err
+	}
+	if in != nil {
+		s.requests, s.close = jobs.ReadLines(in, opts), func() { _ = in.Close() }
 	}
 	s.requests = f.fillIn(withChoices(s.requests, routes))
 	if f.skipBad {
@@ -141,7 +157,7 @@ func (s *source) withoutBad(requests iter.Seq2[jobs.Request, error], messages io
 			var line *jobs.LineError
 			if errors.As(err, &line) && !line.Fatal {
 				s.skipped++
-				fmt.Fprintf(messages, "left out: %s: %s\n", s.name, strings.TrimSpace(err.Error()))
+				fmt.Fprintf(messages, "left out: %s: %s\n", s.name, visible(strings.TrimSpace(err.Error())))
 				continue
 			}
 			if !yield(r, err) {
@@ -155,8 +171,8 @@ func (s *source) withoutBad(requests iter.Seq2[jobs.Request, error], messages io
 // in its place.
 const anyModel = "auto"
 
-// documents makes a request of each text of a folder.
-func (f *enqueueFlags) documents(messages io.Writer, opts jobs.LineOptions) (iter.Seq2[jobs.Request, error], error) {
+// documents makes a request of each text of a folder; reached is told of which.
+func (f *enqueueFlags) documents(messages io.Writer, opts jobs.LineOptions, reached func(name string)) (iter.Seq2[jobs.Request, error], error) {
 	if opts.DefaultRoute == "" {
 		return nil, usagef("--text needs a --route, since there is more than one")
 	}
@@ -164,9 +180,10 @@ func (f *enqueueFlags) documents(messages io.Writer, opts jobs.LineOptions) (ite
 		for document, err := range FolderDocuments(f.text) {
 			var skipped *SkippedDocument
 			if errors.As(err, &skipped) {
-				fmt.Fprintln(messages, skipped)
+				fmt.Fprintln(messages, oneLine(skipped.Error()))
 				continue
 			}
+			reached(document.Name)
 			if !yield(documentRequest(document, f.prompt, f.maxTokens, opts), err) {
 				return
 			}

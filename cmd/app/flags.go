@@ -3,8 +3,12 @@ package app
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"tidegate/jobs"
 )
@@ -59,6 +63,14 @@ func checkTenant(tenant string) error {
 	return nil
 }
 
+// checkMetadata refuses what no request can carry.
+func checkMetadata(pairs map[string]string) error {
+	if err := jobs.CheckMetadata(pairs); err != nil {
+		return usagef("--%w", err) // it begins with the field, which is the flag
+	}
+	return nil
+}
+
 // checkPort refuses what is no port; zero is any free one.
 func checkPort(flag string, port int) error {
 	if port < 0 || port > maxPort {
@@ -99,4 +111,21 @@ func chosen(changed func(name string) bool, names ...string) string {
 		}
 	}
 	return ""
+}
+
+// checkGiven refuses arguments and flags of the command itself that are there and
+// empty: mostly a shell's variable that is not set, and what it would have chosen
+// must not become everything.
+func checkGiven(cmd *cobra.Command, args []string) error {
+	if slices.Contains(args, "") {
+		return usagef("an argument is empty: is a variable not set?")
+	}
+	var empty error
+	own := cmd.LocalNonPersistentFlags()
+	cmd.Flags().Visit(func(flag *pflag.Flag) {
+		if own.Lookup(flag.Name) != nil && flag.Value.Type() == "string" && flag.Value.String() == "" {
+			empty = usagef("--%s: is empty; leave it out, or is a variable not set?", flag.Name)
+		}
+	})
+	return empty
 }

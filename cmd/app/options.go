@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -84,7 +85,7 @@ func logWriter(w io.Writer, asJSON bool) io.Writer {
 
 // isTerminal tells whether w is a terminal, where progress may be redrawn.
 func isTerminal(w any) bool {
-	file, ok := w.(*os.File)
+	file, ok := bare(w).(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
@@ -95,4 +96,37 @@ func printJSON(w io.Writer, value any) error {
 		encoder.SetIndent("", "  ")
 	}
 	return encoder.Encode(value)
+}
+
+// A checkedOutput remembers that something could not be written: a full disk is
+// not to be taken for a success, whoever wrote to it. Safe for concurrent use if
+// its writer is.
+type checkedOutput struct {
+	io.Writer
+	failed atomic.Pointer[error]
+}
+
+// Write writes, and keeps the first error.
+func (o *checkedOutput) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil {
+		o.failed.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+// err is the first error, nil if everything was written.
+func (o *checkedOutput) err() error {
+	if failed := o.failed.Load(); failed != nil {
+		return fmt.Errorf("writing the output: %w", *failed)
+	}
+	return nil
+}
+
+// bare is what an output writes to, for those who look at what it is.
+func bare(w any) any {
+	if checked, ok := w.(*checkedOutput); ok {
+		return checked.Writer
+	}
+	return w
 }

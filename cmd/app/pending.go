@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -50,9 +49,4 @@ func pendingNames(pending []string) ([]string, error) {
 }
 
 // missingMigrations is how many are missing, as a sentence says it.
-func missingMigrations(n int) string {
-	if n == 1 {
-		return "1 migration is missing"
-	}
-	return fmt.Sprintf("%d migrations are missing", n)
-}
+func missingMigrations(n int) string { return together(n, "migration", "is missing", "are missing") }

@@ -32,7 +32,8 @@ func newProgress(out io.Writer, what string, total int) *progress {
 	if !isTerminal(out) {
 		return p
 	}
-	p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(48), mpb.WithRefreshRate(100*time.Millisecond))
+	terminal, _ := bare(out).(io.Writer) // it is one
+	p.bars = mpb.New(mpb.WithOutput(terminal), mpb.WithWidth(48), mpb.WithRefreshRate(100*time.Millisecond))
 	p.bar = p.bars.New(int64(total), mpb.BarStyle().Lbound(" ").Filler("━").Tip("━").Padding("─").Rbound(" "),
 		mpb.PrependDecorators(decor.Name(what, decor.WCSyncSpaceR), decor.CountersNoUnit("%d / %d", decor.WCSyncSpace)),
 		mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5})))

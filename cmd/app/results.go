@@ -202,7 +202,7 @@ func writeWhole(w io.Writer, e *jobs.ResultEvent) error {
 }
 
 func writeForPerson(w io.Writer, e *jobs.ResultEvent) error {
-	head := fmt.Sprintf("── %s · %s", cmp.Or(e.CustomID, e.RequestID), e.State)
+	head := fmt.Sprintf("── %s · %s", oneLine(cmp.Or(e.CustomID, e.RequestID)), e.State)
 	if e.Target != "" {
 		head += fmt.Sprintf(" · %s · %d tokens · %s", e.Target, e.Usage.Output, e.Cost)
 	}
@@ -210,7 +210,7 @@ func writeForPerson(w io.Writer, e *jobs.ResultEvent) error {
 	if e.State != jobs.StateAnswered {
 		text = strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Class, e.Code, e.Message))
 	}
-	_, err := fmt.Fprintf(w, "%s\n%s\n\n", head, text)
+	_, err := fmt.Fprintf(w, "%s\n%s\n\n", head, visible(text))
 	return err
 }
 

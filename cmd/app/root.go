@@ -27,20 +27,28 @@ var version string
 func Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := New()
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	out := &checkedOutput{Writer: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = out.err()
+	}
 	if err == nil {
 		return exitOK
 	}
 	var usage *usageError
 	if errors.As(err, &usage) {
-		fmt.Fprintf(stderr, "tidegate: %v\nSee '%s --help'.\n", err, command.CommandPath())
+		fmt.Fprintf(stderr, "tidegate: %s\nSee '%s --help'.\n", visible(err.Error()), command.CommandPath())
 		return exitUsage
 	}
 	var quiet *quietError
-	if !errors.As(err, &quiet) {
-		fmt.Fprintf(stderr, "tidegate: %v%s\n", err, hint(err))
+	switch {
+	case errors.As(err, &quiet):
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "tidegate: stopped before it was done")
+	default:
+		fmt.Fprintf(stderr, "tidegate: %s%s\n", visible(err.Error()), hint(err))
 	}
 	return exitFailure
 }
@@ -80,6 +88,8 @@ Start here:
 		Version:       programVersion(),
 		Args:          noArguments,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error { return checkGiven(cmd, args) },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	o.register(root)

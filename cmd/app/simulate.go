@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 	"time"
 
@@ -88,7 +87,7 @@ func simulatorConfig(path string) (simulator.Config, error) {
 		return defaultProviders(), nil
 	}
 	var config simulator.Config
-	data, err := os.ReadFile(path)
+	data, err := readSmall(path, maxConfigBytes)
 	if err != nil {
 		return config, fmt.Errorf("reading the script: %w", err)
 	}

@@ -162,6 +162,14 @@ func counted(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// together is a number with its noun, and the verb that goes with it.
+func together(n int, noun, one, many string) string {
+	if n == 1 {
+		return counted(n, noun) + " " + one
+	}
+	return counted(n, noun) + " " + many
+}
+
 // circuitState adds how long a cooldown still runs.
 func circuitState(now time.Time, t targetView) string {
 	if wait := t.CooldownUntil.Sub(now); wait > 0 {
@@ -203,13 +211,4 @@ func age(now, t time.Time) string {
 	default:
 		return fmt.Sprintf("%dd", int(ago.Hours()/24))
 	}
-}
-
-// shorten cuts a text to a width, in characters.
-func shorten(text string, width int) string {
-	runes := []rune(strings.Join(strings.Fields(text), " "))
-	if len(runes) <= width {
-		return string(runes)
-	}
-	return string(runes[:width-1]) + "…"
 }

@@ -76,7 +76,9 @@ func (o *options) watch(cmd *cobra.Command, f *watchFlags) error {
 	if err != nil {
 		return err
 	}
-	return o.follow(cmd.Context(), cmd.OutOrStdout(), consumer, f.count)
+	ctx, done := whileRead(cmd.Context(), cmd.OutOrStdout())
+	defer done()
+	return o.follow(ctx, cmd.OutOrStdout(), consumer, f.count)
 }
 
 // forgotten is after how long without use a watch's consumer is removed.
@@ -183,5 +185,5 @@ func eventLine(e *publish.ResultBody) string {
 	case e.Response == nil:
 		said = "(a large answer: `tidegate results " + e.RequestID + "`)"
 	}
-	return fmt.Sprintf("%s  %-9s %-12s %10s  %s: %s", e.StoredAt.Local().Format("15:04:05.000"), e.State, e.Target, e.CostMicroUSD, who, shorten(said, 100))
+	return fmt.Sprintf("%s  %-9s %-12s %10s  %s: %s", e.StoredAt.Local().Format("15:04:05.000"), e.State, e.Target, e.CostMicroUSD, oneLine(who), shorten(said, 100))
 }

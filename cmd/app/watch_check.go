@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -26,7 +28,17 @@ func (f *watchFlags) check() error {
 			return usagef("%s: %w", named.flag, err)
 		}
 	}
-	return firstError(checkTenant(f.tenant), checkCount("--count", f.count, "no end"))
+	return firstError(checkTenant(f.tenant), f.checkName(), checkCount("--count", f.count, "no end"))
+}
+
+// checkName refuses what NATS does not take for a consumer.
+func (f *watchFlags) checkName() error {
+	if strings.ContainsFunc(f.name, func(c rune) bool {
+		return unicode.IsSpace(c) || unicode.IsControl(c) || strings.ContainsRune(`.*>/\`, c)
+	}) {
+		return usagef("--name: %q cannot name a consumer of NATS: use letters, digits, '-' and '_'", f.name)
+	}
+	return nil
 }
 
 // lookUp asks the database whether there are such a route and such a batch, so

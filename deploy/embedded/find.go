@@ -43,7 +43,11 @@ func FindPostgres(ctx context.Context, binDir string) (Installation, error) {
 	if binDir = cmp.Or(binDir, os.Getenv(binDirVariable)); binDir != "" {
 		return inspectChosen(ctx, binDir)
 	}
-	if found := installed(ctx); len(found) > 0 {
+	found := installed(ctx)
+	switch {
+	case ctx.Err() != nil: // then nobody could be asked
+		return Installation{}, ctx.Err()
+	case len(found) > 0:
 		return found[0], nil
 	}
 	return Installation{}, noPostgres()
@@ -64,6 +68,9 @@ func provide(ctx context.Context, cfg PostgresConfig, folder *folder) (Installat
 		return chosen, err
 	}
 	found := installed(ctx)
+	if err := ctx.Err(); err != nil {
+		return Installation{}, err
+	}
 	for _, one := range found {
 		if want == 0 || one.Major == want {
 			return one, nil
@@ -95,6 +102,9 @@ func wrongMajor(folder *folder, want int, found []Installation) error {
 // inspectChosen looks at a folder that somebody named.
 func inspectChosen(ctx context.Context, dir string) (Installation, error) {
 	chosen, err := inspect(ctx, dir)
+	if ctx.Err() != nil {
+		return Installation{}, ctx.Err()
+	}
 	if err != nil {
 		return Installation{}, fmt.Errorf("%w in %s, which --pg-bin or %s names: %w", ErrNoPostgres, dir, binDirVariable, err)
 	}

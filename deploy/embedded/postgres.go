@@ -60,6 +60,9 @@ func StartPostgres(ctx context.Context, cfg PostgresConfig) (*Postgres, error) {
 	p, err := start(ctx, cfg, folder)
 	if err != nil {
 		folder.release()
+		if ctx.Err() != nil { // programs that were stopped give all kinds of reasons
+			err = ctx.Err()
+		}
 		return nil, fmt.Errorf("starting a private PostgreSQL: %w", err)
 	}
 	return p, nil

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"tidegate/jobs"
 	"tidegate/store"
 )
@@ -44,7 +42,7 @@ type known struct {
 	until  time.Time // when routes are old
 }
 
-func (k *known) route(ctx context.Context, tx pgx.Tx, name string, now time.Time) (jobs.Route, error) {
+func (k *known) route(ctx context.Context, db store.Querier, name string, now time.Time) (jobs.Route, error) {
 	k.mu.Lock()
 	route, ok := k.routes[name]
 	fresh := now.Before(k.until)
@@ -52,7 +50,7 @@ func (k *known) route(ctx context.Context, tx pgx.Tx, name string, now time.Time
 	if ok && fresh {
 		return route, nil
 	}
-	routes, err := store.Routes(ctx, tx)
+	routes, err := store.Routes(ctx, db)
 	if err != nil {
 		return jobs.Route{}, err
 	}

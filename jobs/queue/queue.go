@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
 	"strings"
 	"time"
@@ -20,10 +19,6 @@ import (
 	"tidegate/store"
 )
 
-// chunk is how many requests go to Postgres in one COPY: large enough to be
-// fast, small enough that a stream of millions needs little memory.
-const chunk = 1000
-
 // maxAttempts is how often River starts a job before it gives it up. Outages
 // cost none; only a job that takes its worker down with it uses them up.
 const maxAttempts = 5
@@ -34,6 +29,7 @@ type Queue struct {
 	river *river.Client[pgx.Tx]
 	known known
 	now   func() time.Time
+	look  time.Duration // for what was lost while it was committed
 }
 
 // New returns a Queue on the database of pool, which `tidegate migrate` must
@@ -47,15 +43,18 @@ func New(pool *pgxpool.Pool) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing River: %w", err)
 	}
-	return &Queue{pool: pool, river: client, now: time.Now}, nil
+	return &Queue{pool: pool, river: client, now: time.Now, look: lookFor}, nil
 }
 
 // Enqueue accepts one request in a transaction of its own and returns it as it
-// was stored: with its id, and with its route's deadline if it had none.
+// was stored: with its id, and with its route's deadline if it had none. After
+// an *UnknownError it may be stored or not, and the id is the one to look for;
+// after any other error it is not.
 func (q *Queue) Enqueue(ctx context.Context, request jobs.Request) (jobs.Request, error) {
-	err := pgx.BeginFunc(ctx, q.pool, func(tx pgx.Tx) (err error) {
+	err := q.transact(ctx, func(tx pgx.Tx) (string, error) {
+		var err error
 		request, err = q.EnqueueTx(ctx, tx, request)
-		return err
+		return request.ID, err
 	})
 	return request, err
 }
@@ -77,77 +76,15 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, request jobs.Request) 
 	return request, nil
 }
 
-// EnqueueMany accepts requests as one batch in a transaction of its own: all or
-// none.
-func (q *Queue) EnqueueMany(ctx context.Context, requests []jobs.Request) (jobs.Batch, error) {
-	var batch jobs.Batch
-	err := pgx.BeginFunc(ctx, q.pool, func(tx pgx.Tx) (err error) {
-		batch, err = q.EnqueueManyTx(ctx, tx, requests)
-		return err
-	})
-	return batch, err
-}
-
-// EnqueueManyTx accepts requests as one batch in the caller's transaction, by
-// COPY. An error names the index of the request that is wrong; the caller must
-// then roll back.
-func (q *Queue) EnqueueManyTx(ctx context.Context, tx pgx.Tx, requests []jobs.Request) (jobs.Batch, error) {
-	return q.StreamTx(ctx, tx, func(yield func(jobs.Request, error) bool) {
-		for _, request := range requests {
-			if !yield(request, nil) {
-				return
-			}
-		}
-	})
-}
-
-// StreamTx accepts a stream of requests as one batch in the caller's
-// transaction, holding a thousand of them in memory at a time. It ends at the
-// first error of the stream or of a request; the caller must then roll back.
-// All requests must be of one tenant.
-func (q *Queue) StreamTx(ctx context.Context, tx pgx.Tx, requests iter.Seq2[jobs.Request, error]) (jobs.Batch, error) {
-	batch := jobs.Batch{ID: newBatchID(), State: jobs.BatchInProgress, CreatedAt: q.now()}
-	pending := make([]jobs.Request, 0, chunk)
-	for request, err := range requests {
-		if err != nil {
-			return batch, err
-		}
-		request.BatchID = batch.ID
-		if err := q.complete(ctx, tx, &request); err != nil {
-			return batch, fmt.Errorf("request %d: %w", batch.Total, err)
-		}
-		if batch.Tenant == "" {
-			batch.Tenant = request.Tenant
-		}
-		if request.Tenant != batch.Tenant {
-			return batch, fmt.Errorf("request %d: tenant: is %q, but the batch is of %q; enqueue them apart", batch.Total, request.Tenant, batch.Tenant)
-		}
-		batch.Total++
-		if pending = append(pending, request); len(pending) == chunk {
-			if err := q.insert(ctx, tx, pending); err != nil {
-				return batch, err
-			}
-			pending = pending[:0]
-		}
-	}
-	if batch.Total == 0 {
-		return batch, ErrEmpty
-	}
-	if err := q.insert(ctx, tx, pending); err != nil {
-		return batch, err
-	}
-	return batch, store.InsertBatch(ctx, tx, batch)
-}
-
 // complete fills in what the producer left out and checks the whole.
-func (q *Queue) complete(ctx context.Context, tx pgx.Tx, r *jobs.Request) error {
+func (q *Queue) complete(ctx context.Context, db store.Querier, r *jobs.Request) error {
 	if err := r.Validate(); err != nil {
 		return err
 	}
 	if err := checkTexts(r); err != nil {
 		return err
 	}
-	route, err := q.known.route(ctx, tx, r.Route, q.now())
+	route, err := q.known.route(ctx, db, r.Route, q.now())
 	if err != nil {
 		return err
 	}
@@ -217,9 +154,4 @@ func (q *Queue) insert(ctx context.Context, tx pgx.Tx, requests []jobs.Request) 
 		return fmt.Errorf("inserting %d River jobs: %w", len(params), err)
 	}
 	return nil
-}
-
-func newBatchID() string {
-	id := uuid.Must(uuid.NewV7()) // fails only if the system has no randomness
-	return fmt.Sprintf("batch_%x", id[:])
 }

@@ -113,9 +113,9 @@ type counted struct {
 	rounds atomic.Int64
 }
 
-func (c *counted) Relay(ctx context.Context, limit int, send func([]jobs.Event) ([]bool, error)) (int, error) {
+func (c *counted) Relay(ctx context.Context, behind int64, limit int, send func([]jobs.Event) ([]bool, error)) (int64, error) {
 	defer c.rounds.Add(1)
-	return c.Store.Relay(ctx, limit, send)
+	return c.Store.Relay(ctx, behind, limit, send)
 }
 
 // What cannot be published waits for somebody to look at it, and for that alone:
@@ -155,4 +155,53 @@ func TestUnpublishableEventsDelayNobody(t *testing.T) {
 	r.Wake()
 	s.awaitOwed(1)
 	s.expectOnce(ids[1:])
+}
+
+// More events than go in one round cannot be published: what is behind them
+// goes, in the same pass, and it is not said more than once of each.
+func TestManyUnpublishableEventsDelayNobody(t *testing.T) {
+	t.Parallel()
+	s := newSiteOf(t, fixture.NATSOf(t, 16*kib))
+	ids := s.owe(1203)
+	const large = 1100 // more than two rounds
+	s.set("WITH q AS (UPDATE tidegate.requests SET custom_id = repeat('x', 20000) WHERE id IN (SELECT request_id FROM tidegate.outbox ORDER BY id LIMIT $1)) SELECT 1", large)
+	r, _ := s.relay(func(c *publish.Config) { c.Poll = time.Hour })
+	r.Wake()
+	s.awaitOwed(large)
+	if n := len(s.published()); n != len(ids)-large {
+		t.Errorf("%d were published", n)
+	}
+	if n := strings.Count(s.log.String(), "\n"); n != large {
+		t.Errorf("%d lines were said of %d events", n, large)
+	}
+}
+
+// Events that the server refuses, for a reason that nobody can know before, do
+// not hold up what is behind them either.
+func TestRefusedEventsDelayNobody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	js, err := jetstream.New(s.conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := publish.EnsureStream(t.Context(), js, 0); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), publish.StreamName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.Subjects = []string{"tidegate.v1.acme.>"} // nobody takes the other tenants'
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	ids := s.owe(700)
+	s.set("WITH q AS (UPDATE tidegate.requests SET tenant = 'umbrella' WHERE id IN (SELECT request_id FROM tidegate.outbox ORDER BY id LIMIT $1)) SELECT 1", 600)
+	s.relay()
+	s.awaitOwed(600)
+	if n := len(s.published()); n != len(ids)-600 {
+		t.Errorf("%d were published", n)
+	}
 }

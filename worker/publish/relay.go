@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,8 +25,10 @@ const (
 // An Outbox holds the events that owe a message. It is safe for concurrent use.
 type Outbox interface {
 	// Relay hands up to limit events to send, oldest first, and forgets those
-	// that send says were acknowledged. It returns how many it handed over.
-	Relay(ctx context.Context, limit int, send func([]jobs.Event) ([]bool, error)) (int, error)
+	// that send says were acknowledged. Those up to the one numbered behind are
+	// passed over; it returns the number of the last one to go on behind, zero
+	// when there are no more.
+	Relay(ctx context.Context, behind int64, limit int, send func([]jobs.Event) ([]bool, error)) (last int64, err error)
 }
 
 // Config is what a Relay is made of.
@@ -97,47 +100,46 @@ func pause(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// drain sends until the outbox is empty or something is in the way; the next
-// poll tries again. A round that was cut short because the relay stops is not
-// worth a word: the last one follows.
+// drain goes through the outbox once, while there is a NATS to send to. What is
+// not taken stays, and does not hold up what is behind it; the next poll begins
+// with the oldest again. Only the first of its failures is told: the others
+// mostly have the same reason. A round that was cut short because the relay stops
+// is not worth a word: the last one follows.
 func (r *Relay) drain(ctx context.Context) {
-	for r.config.Conn.IsConnected() && ctx.Err() == nil {
-		more, err := r.round(ctx)
-		switch {
-		case errors.Is(ctx.Err(), context.Canceled):
-			return
-		case err != nil:
-			r.config.Log.Warn().Err(err).Msg("events were not published; they stay in the outbox")
-			return
-		case !more:
-			return
+	failed := false
+	for last, more := int64(0), true; more && r.config.Conn.IsConnected() && ctx.Err() == nil; more = last > 0 {
+		var err error
+		last, err = r.round(ctx, last)
+		if err == nil || failed || errors.Is(ctx.Err(), context.Canceled) {
+			continue
 		}
+		failed = true
+		r.config.Log.Warn().Err(err).Msg("events were not published; they stay in the outbox")
 	}
 }
 
-// round sends what is oldest. It tells whether there may be more that can be
-// sent.
-func (r *Relay) round(ctx context.Context) (more bool, err error) {
+// round sends what is oldest behind an event. It returns the last one that it
+// took, zero if there is nothing to go on with. Where all of it failed, what is
+// behind fares no better mostly, so there is a pause before that is tried.
+func (r *Relay) round(ctx context.Context, behind int64) (last int64, err error) {
 	if r.stream == nil {
 		if r.stream, err = EnsureStream(ctx, r.js, r.config.MaxBytes); err != nil {
-			return false, err
+			return 0, err
 		}
 	}
-	acknowledged := 0
-	taken, err := r.config.Outbox.Relay(ctx, atOnce, func(events []jobs.Event) ([]bool, error) {
-		sent, err := r.send(ctx, events)
-		for _, ok := range sent {
-			if ok {
-				acknowledged++
-			}
-		}
+	var sent []bool
+	last, err = r.config.Outbox.Relay(ctx, behind, atOnce, func(events []jobs.Event) (_ []bool, err error) {
+		sent, err = r.send(ctx, events)
 		return sent, err
 	})
 	var refused *jetstream.APIError
 	if errors.Is(err, jetstream.ErrNoStreamResponse) || errors.As(err, &refused) { // somebody deleted or changed it
 		r.stream = nil
 	}
-	return taken == atOnce && acknowledged > 0, err
+	if err != nil && last > 0 && !slices.Contains(sent, true) {
+		pause(ctx, r.config.Poll)
+	}
+	return last, err
 }
 
 // send publishes events and says which were acknowledged. An event that cannot

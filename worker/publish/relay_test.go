@@ -173,9 +173,9 @@ type stopper struct {
 	stop func()
 }
 
-func (s *stopper) Relay(ctx context.Context, limit int, send func([]jobs.Event) ([]bool, error)) (int, error) {
+func (s *stopper) Relay(ctx context.Context, behind int64, limit int, send func([]jobs.Event) ([]bool, error)) (int64, error) {
 	s.stop()
-	return s.Store.Relay(ctx, limit, send)
+	return s.Store.Relay(ctx, behind, limit, send)
 }
 
 func TestStopIsNoFailureAndTheLastRoundRuns(t *testing.T) {
