@@ -211,6 +211,25 @@ func TestPaceRamps(t *testing.T) {
 	}
 }
 
+// Where there was next to no demand, what is known is no measure of the target: a
+// ramp that began with it would take half a minute longer than one where nothing
+// is known.
+func TestPaceOfAQuietDay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		limits jobs.Limits
+		want   float64
+	}{"no limit": {jobs.Limits{}, 4}, "a limit": {jobs.Limits{RequestsPerMinute: 120}, 2}} {
+		p := newPaced(t, c.limits)
+		p.follow(alone(0.3)) // of the failures of an outage that the fleet started in, say
+		p.tripped()
+		p.recovered()
+		if got := p.snapshot().Rate; got != c.want {
+			t.Errorf("%s: the ramp begins at %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 // A target of which nothing is known is begun with anew after each outage.
 func TestPaceRecoversWithoutHistory(t *testing.T) {
 	t.Parallel()
