@@ -169,8 +169,11 @@ func (l *paceLaw) grow() {
 }
 
 // refuse hears of a 429, and tells whether the rate was cut. A call that went out
-// before the latest cut says nothing of the rate since.
+// before the latest cut, or before the outage, says nothing of the rate since.
 func (l *paceLaw) refuse(at, latency time.Duration) bool {
+	if l.ramped && at-latency < l.rampAt {
+		return false
+	}
 	l.refused++
 	if at-max(latency, time.Second) < l.cutAt {
 		return false
