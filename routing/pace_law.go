@@ -45,7 +45,7 @@ const (
 // which the rate was used lets it grow, and only that and a refused one say what
 // is accepted: little demand proves nothing.
 //
-// In simulation (TestDrain) this drains a backlog within 0.99–1.08 of the optimum.
+// In simulation (TestDrain) this drains a backlog within 1.09 of the optimum.
 // What differs from the law that was simulated first, and why:
 //
 //   - Above the last good rate, where no limit is known, the ramp goes on at ×1.25
