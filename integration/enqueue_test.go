@@ -137,8 +137,12 @@ func TestStopAtOnce(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	for _, args := range [][]string{
-		{"dev", "--listen", "127.0.0.1:0", "--nats-port", "0"}, {"demo"}, {"demo", "--documents", "testdata"}, {"doctor", "--database-url", s.URL},
-		{"status", "--database-url", s.URL}, {"migrate", "--database-url", s.URL},
+		{"dev", "--listen", "127.0.0.1:0", "--nats-port", "0"},
+		{"demo"},
+		{"demo", "--documents", "testdata"},
+		{"doctor", "--database-url", s.URL},
+		{"status", "--database-url", s.URL},
+		{"migrate", "--database-url", s.URL},
 	} {
 		if got := tidegateUntil(ctx, t, args...); got.code != 1 || got.errors != "tidegate: stopped before it was done\n" || got.out != "" {
 			t.Errorf("%v: %+v", args, got)
