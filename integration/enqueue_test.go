@@ -164,8 +164,17 @@ func TestWhatCannotBeSaidIsNoSuccess(t *testing.T) {
 	batch := s.enqueue(1, nil)
 	file := write(t, "in.jsonl", openaiLine(0))
 	for _, args := range [][]string{
-		{"enqueue", file}, {"enqueue", file, "--json"}, {"enqueue", file, "--dry-run"}, {"status"}, {"status", "--json"}, {"cancel", batch.ID},
-		{"migrate"}, {"doctor"}, {"init", "-"}, {"--help"}, {"--version"},
+		{"enqueue", file},
+		{"enqueue", file, "--json"},
+		{"enqueue", file, "--dry-run"},
+		{"status"},
+		{"status", "--json"},
+		{"cancel", batch.ID},
+		{"migrate"},
+		{"doctor"},
+		{"init", "-"},
+		{"--help"},
+		{"--version"},
 	} {
 		var errors strings.Builder
 		code := app.Execute(t.Context(), append(args, "--data", t.TempDir(), "--database-url", s.URL, "--nats-url", s.NATSURL), fullDisk{}, &errors)
