@@ -39,6 +39,9 @@ func TestFleet(t *testing.T) {
 		"a worker died before its first beat":     ghostLeftJobs,
 		"the whole fleet is killed":               fleetIsKilled,
 		"dev is killed with jobs in hand":         devIsKilled,
+		"a worker is cut off from Postgres":       workerIsCutOff(cutWire, mendWire),
+		"a worker is cut off while it stops":      workerIsCutOff(cutAndStop, mendWire),
+		"a worker is frozen":                      workerIsCutOff(freeze, thaw),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -207,7 +207,7 @@ func (p *pace) advance() {
 }
 
 // rerate requires mu.
-func (p *pace) rerate() { p.requests.setRate(p.law.rate) }
+func (p *pace) rerate() { p.requests.rate = p.law.rate }
 
 // limit requires mu.
 func (p *pace) limit(said jobs.Allowance) {
@@ -220,5 +220,5 @@ func (p *pace) limit(said jobs.Allowance) {
 // relimit requires mu.
 func (p *pace) relimit() {
 	p.law.setLimit(p.limits.requestRate(p.clock.seen) * p.share.get())
-	p.tokens.setRate(p.limits.tokenRate() * p.share.get())
+	p.tokens.rate = p.limits.tokenRate() * p.share.get()
 }

@@ -27,21 +27,12 @@ type bucket struct {
 // holds is how much the bucket holds at most.
 func (b *bucket) holds() float64 { return max(1, b.rate*burst.Seconds()) }
 
-// fill brings the level up to at.
+// fill brings the level up to at, with the rate until now.
 func (b *bucket) fill(at time.Duration) {
 	if !math.IsInf(b.rate, 1) {
 		b.level = min(b.holds(), b.level+(at-b.at).Seconds()*b.rate)
 	}
 	b.at = at
-}
-
-// setRate changes the rate. It requires that the bucket was filled up to now.
-func (b *bucket) setRate(rate float64) {
-	if math.IsInf(b.rate, 1) {
-		b.level = min(b.level, 1) // it never counted
-	}
-	b.rate = rate
-	b.level = min(b.level, b.holds())
 }
 
 // wait is how long it takes until the level is that high.
@@ -54,10 +45,11 @@ func (b *bucket) wait(level float64) time.Duration {
 	return time.Duration(math.Ceil(seconds * float64(time.Second)))
 }
 
-// take subtracts n, whatever is there. Below zero it gives back.
+// take subtracts n, whatever is there. Below zero it gives back; what is too much
+// then is gone with the next fill.
 func (b *bucket) take(n float64) {
 	if !math.IsInf(b.rate, 1) {
-		b.level = min(b.holds(), b.level-n)
+		b.level -= n
 	}
 }
 

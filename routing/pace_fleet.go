@@ -28,7 +28,7 @@ func (p *pace) follow(said paceShare) {
 	p.law.scale(p.share.follow(min(1, said.Share)))
 	p.law.lastGood = p.lastGood * p.share.now
 	p.relimit()
-	if p.places.untried() {
+	if !p.places.proven {
 		p.law.begin(p.clock.at) // with what is known now
 	}
 	p.rerate()

@@ -29,9 +29,6 @@ func (p *places) bound() int {
 	return p.few
 }
 
-// untried tells that nothing came back from the target since the worker started.
-func (p *places) untried() bool { return !p.proven && p.few == fewPlaces }
-
 func (p *places) leave() { p.out = max(0, p.out-1) }
 
 // succeed hears that the target answered. paced tells that a rate is known, which

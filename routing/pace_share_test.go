@@ -54,6 +54,7 @@ func TestShareGrowsWhenToldTwice(t *testing.T) {
 	}
 	for i, step := range []struct{ told, want float64 }{
 		{0.2, 0.2}, {0.5, 0.2}, {0.4, 0.4}, {0.6, 0.4}, {0.5, 0.5}, {0.6, 0.5}, {0.6, 0.6}, {0.1, 0.1}, {0.5, 0.1}, {0.1, 0.1}, {0.5, 0.1}, {0.5, 0.5},
+		{0.1, 0.1}, {0.2, 0.1}, {0.9, 0.2}, {0.9, 0.9},
 	} {
 		before := s.get()
 		factor := s.follow(step.told)

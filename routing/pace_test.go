@@ -127,8 +127,17 @@ func TestPaceStartsSlowly(t *testing.T) {
 	if ok, again, reason := func() (bool, time.Time, string) { p.takes(128); return p.take(0) }(); ok || !again.IsZero() || !strings.Contains(reason, "at once") {
 		t.Errorf("beyond its places: %v, again %v, %q", ok, again, reason)
 	}
+	p.done(paceEnd{class: jobs.Transient})
+	if got := p.snapshot().Places; got != 128 {
+		t.Errorf("one failure of a target that answers leaves %d places", got)
+	}
+	p.tripped()
+	p.recovered()
+	if got := p.snapshot(); got.Places != 0 || got.Rate != p.law.start*p.law.best {
+		t.Errorf("what it did before the outage is known after it: %+v", got)
+	}
 	p.done(paceEnd{class: jobs.Rate})
-	p.ends(127, jobs.OK)
+	p.ends(126, jobs.OK)
 	if s := p.snapshot(); s.InFlight != 0 || s.Places != 0 || math.IsInf(s.Rate, 1) {
 		t.Errorf("after a 429 a rate bounds it, not places: %+v", s)
 	}
@@ -202,6 +211,30 @@ func TestPaceRamps(t *testing.T) {
 	}
 }
 
+// A target of which nothing is known is begun with anew after each outage.
+func TestPaceRecoversWithoutHistory(t *testing.T) {
+	t.Parallel()
+	p := newPaced(t, jobs.Limits{})
+	p.tripped()
+	p.recovered()
+	if got := p.snapshot(); got.Places != fewPlaces+1 || !math.IsInf(got.Rate, 1) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A worker that starts hears what is known before its first calls.
+func TestPaceStartsWithAHistory(t *testing.T) {
+	t.Parallel()
+	p := newPaced(t, jobs.Limits{})
+	p.follow(alone(100))
+	p.rates(50)
+	p.follow(alone(200))
+	p.rates(100)
+	p.ends(p.takes(1), jobs.OK)
+	p.follow(alone(400))
+	p.rates(100) // it is on its way
+}
+
 // A second in which the rate was not used proves nothing.
 func TestPaceGrowsOnlyWithDemand(t *testing.T) {
 	t.Parallel()
@@ -254,6 +287,43 @@ func TestPaceCutsByA429(t *testing.T) {
 	if p.snapshot().Ceiling != 0 {
 		t.Error("the ceiling outlives the circuit's opening")
 	}
+}
+
+// A second with a 429 in it is none to grow in, and one without demand says
+// nothing of what is accepted.
+func TestPaceMeasuresWhatIsAccepted(t *testing.T) {
+	t.Parallel()
+	p := newPaced(t, jobs.Limits{})
+	p.follow(alone(200))
+	p.ends(p.takes(1), jobs.OK)
+	p.works(5 * time.Second)
+	p.refusesOnce(0)
+	cut := p.snapshot().Rate
+	p.works(500 * time.Millisecond)
+	p.refusesOnce(0)
+	for p.law.refused > 0 {
+		p.rates(cut)
+		p.works(10 * time.Millisecond)
+	}
+	good := p.law.good
+	p.clock.pass(time.Hour)
+	p.ends(p.takes(1), jobs.OK)
+	p.clock.pass(time.Second)
+	p.refusesOnce(0)
+	if got := p.snapshot().Ceiling; got != min(good, cut) {
+		t.Errorf("after an idle hour the ceiling is %v, with %v accepted before", got, good)
+	}
+}
+
+// One call in a second is no measure of a target that took a thousand.
+func TestPaceTakesATenthForGranted(t *testing.T) {
+	t.Parallel()
+	p := newPaced(t, jobs.Limits{})
+	p.follow(alone(1000))
+	p.ends(p.takes(1), jobs.OK)
+	p.clock.pass(time.Second)
+	p.refusesOnce(0)
+	p.rates(98)
 }
 
 // Only a 429 cuts: whatever else goes wrong is the circuit's business.
@@ -348,6 +418,28 @@ func TestPacePausesInAStorm(t *testing.T) {
 	p.works(90 * time.Second)
 	if got := p.snapshot().Rate; got < 450 {
 		t.Errorf("90 s later the rate is %v", got)
+	}
+	for range 30 { // half of them is no storm
+		p.refusesOnce(0)
+		p.ends(p.takes(1), jobs.OK)
+		p.clock.pass(100 * time.Millisecond)
+		p.ends(p.takes(1), jobs.OK)
+	}
+	if s := p.snapshot(); !s.PausedUntil.IsZero() {
+		t.Errorf("paused, though it answers: %+v", s)
+	}
+}
+
+func TestPacePauseGetsNoShorter(t *testing.T) {
+	t.Parallel()
+	p := newPaced(t, perMinute(6000))
+	p.ends(p.takes(1), jobs.OK)
+	p.works(time.Second)
+	p.takes(2)
+	p.done(paceEnd{class: jobs.Rate, retryAfter: 4 * time.Second})
+	p.done(paceEnd{class: jobs.Rate, retryAfter: time.Second})
+	if wait := p.snapshot().PausedUntil.Sub(p.clock.now()); wait < 4*time.Second {
+		t.Errorf("paused for %v", wait)
 	}
 }
 
@@ -514,6 +606,18 @@ func TestPaceFollowsItsShare(t *testing.T) {
 	if s := p.snapshot(); s.Limit != 500 || s.Share != 0.5 {
 		t.Errorf("%+v", s)
 	}
+	p.works(4 * time.Second)
+	p.refusesOnce(0)
+	before := p.law
+	share(0.25)
+	for name, ratio := range map[string]float64{
+		"rate": p.law.rate / before.rate, "goal": p.law.goal / before.goal,
+		"ceiling": p.law.ceiling / before.ceiling, "accepted rate": p.law.good / before.good,
+	} {
+		if math.Abs(ratio-0.5) > 1e-9 {
+			t.Errorf("with half of the share the %s is ×%v", name, ratio)
+		}
+	}
 }
 
 // A clock that is set back an hour costs nothing, and one that is set forward
@@ -544,13 +648,14 @@ func TestPaceRefundRestores(t *testing.T) {
 		p := newPaced(t, limits)
 		p.ends(p.takes(1), jobs.OK)
 		p.works(2500 * time.Millisecond)
+		p.clock.pass(400 * time.Millisecond)
 		state := func() any {
 			return []any{p.requests, p.tokens, p.places, p.law, p.snapshot()}
 		}
 		before := state()
 		for range 3 {
-			if ok, _, _ := p.take(1234); !ok {
-				break
+			if ok, _, reason := p.take(1234); !ok {
+				t.Fatalf("%s: %s", name, reason)
 			}
 			p.refund(1234)
 		}

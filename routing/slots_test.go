@@ -74,7 +74,7 @@ func TestSlotsAreFreedHoweverATryEnds(t *testing.T) {
 			s.routes(1)
 		}()
 		s.provider.during = nil
-		s.free("a").circuit("a", halfOpen).flows(1).routes(1).to("a").circuit("a", closed)
+		s.free("a").circuit("a", open).flows(0).passes(2*time.Second).flows(1).routes(1).to("a").circuit("a", closed)
 	})
 }
 

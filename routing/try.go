@@ -82,12 +82,16 @@ func (t *try) paced(target *target, no wait) *jobs.Outcome {
 // or sets last.
 func (t *try) call(ctx context.Context, p *place, began time.Time) *jobs.Answer {
 	target, permit := p.target, &p.permit
-	end := paceEnd{class: jobs.Lost} // for a panic
+	end, panics := paceEnd{class: jobs.Lost}, true
 	defer func() {
 		p.called(end)
+		if panics && permit.Probe() { // the next one would be called at once, and the next …
+			permit.end(Failure, ending{reason: "the trial call ended in a panic"})
+		}
 		permit.Done(Neutral, "") // for what says nothing of the target, too
 	}()
 	answer, err := t.router.provider.Complete(ctx, target.Target, t.request.Body)
+	panics = false
 	attempt := jobs.Attempt{
 		At: began, Target: target.Name, Class: jobs.OK, Status: 200, Latency: t.router.now().Sub(began),
 		Probe: permit.Probe(), Propensity: 1,

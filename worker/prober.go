@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -108,13 +109,30 @@ func (p *prober) probe(ctx context.Context, c jobs.Circuit) {
 	}
 	p.let()
 	for sleepUntil(ctx, p.timing.Probe) == nil && !p.over(c) {
-		if attempt := p.router.Probe(ctx, c.Target); attempt != nil { // there is none while a request is the probe
+		if attempt := p.call(ctx, c.Target); attempt != nil { // there is none while a request is the probe
 			p.keep(attempt)
 		}
 	}
 	if !c.Local && !p.moved(c) { // what moved on is told with its new generation, and that frees the probe
 		p.free(context.WithoutCancel(ctx), c)
 	}
+}
+
+// call makes a minimal call. There is no River here that would catch a panic of
+// it, and it must not end the worker: the next one would do the same, and end,
+// too.
+func (p *prober) call(ctx context.Context, target string) (attempt *jobs.Attempt) {
+	began := p.now()
+	defer func() {
+		if recover() == nil {
+			return
+		}
+		p.log.Error().Str("target", target).Bytes("stack", debug.Stack()).Msg("a probe ended in a panic")
+		attempt = &jobs.Attempt{
+			At: began, Target: target, Class: jobs.Lost, Message: "the call ended in a panic", Latency: p.now().Sub(began), Probe: true, Propensity: 1,
+		}
+	}()
+	return p.router.Probe(ctx, target)
 }
 
 func (p *prober) take(ctx context.Context, c jobs.Circuit) bool {

@@ -27,6 +27,7 @@ type Store interface {
 type Fleet struct {
 	Peers  Peers
 	Probes Probes
+	Fence  Fence
 	Lead   Lead
 	Care   Care
 	Books  Books
@@ -51,6 +52,13 @@ type Probes interface {
 	TakeProbe(ctx context.Context, worker, target string, generation uint64) (bool, error)
 	// FreeProbe gives back a probe that told nothing.
 	FreeProbe(ctx context.Context, worker, target string) error
+}
+
+// A Fence keeps those who were declared dead from what is others' by now.
+type Fence interface {
+	// Fence makes sure that a worker was not declared dead, nor will be before the
+	// transaction ends.
+	Fence(ctx context.Context, tx pgx.Tx, worker string) error
 }
 
 // Lead makes one worker the supervisor, and gives it the jobs of the dead.

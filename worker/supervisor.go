@@ -15,8 +15,9 @@ const (
 	// keepEvery is how often the slow duties of a supervisor are done.
 	keepEvery = time.Minute
 	// expireBack is how far back a new supervisor looks for deadlines that passed
-	// while nobody supervised, and expireOverlap how far each round does: a
-	// producer's transaction may commit a moment after the deadline it sets.
+	// while nobody supervised, and expireOverlap how far each round does, beyond
+	// the last one that was done: a producer's transaction may commit a moment
+	// after the deadline it sets.
 	expireBack    = 24 * time.Hour
 	expireOverlap = time.Minute
 )
@@ -42,7 +43,7 @@ type supervisor struct {
 	orphans orphans
 	holding map[string]time.Time // by route: since when it holds
 	kept    time.Time
-	expired bool // the look far back was done
+	expired time.Time // up to when all deadlines were seen to; zero: the look far back was not done
 }
 
 // queues is River's part of a pause.
@@ -119,7 +120,7 @@ func (s *supervisor) begin(held jobs.Lead, leads bool) {
 	if leads {
 		s.log.Info().Str("worker", s.name).Int64("epoch", held.Epoch).Msg("this worker supervises the fleet")
 	}
-	s.held, s.leads, s.expired, s.kept = held, leads, false, time.Time{}
+	s.held, s.leads, s.expired, s.kept = held, leads, time.Time{}, time.Time{}
 	s.deaths, s.orphans = deaths{}, orphans{}
 	clear(s.holding)
 }
@@ -195,9 +196,9 @@ func (s *supervisor) resume(ctx context.Context, route string) error {
 
 // expire ends requests whose deadline passed.
 func (s *supervisor) expire(ctx context.Context) error {
-	from := expireOverlap
-	if !s.expired {
-		from = expireBack
+	now, from := s.now(), expireBack
+	if !s.expired.IsZero() {
+		from = min(now.Sub(s.expired)+expireOverlap, expireBack)
 	}
 	n, err := s.fleet.Care.Expire(ctx, s.held, from, 0)
 	if err != nil {
@@ -207,7 +208,7 @@ func (s *supervisor) expire(ctx context.Context) error {
 		s.log.Info().Int("requests", n).Msg("deadlines passed: requests ended as expired")
 		s.Wake() // perhaps there are more
 	} else {
-		s.expired = true
+		s.expired = now
 	}
 	return nil
 }

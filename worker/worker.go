@@ -178,15 +178,11 @@ func (w *Worker) Waiting(route string) int { return w.room.Waiting(route) }
 // fleet declared the worker dead, or if a job does not end: then the process must
 // end, for jobs of this worker are still in its hands.
 func (w *Worker) Run(ctx context.Context) error {
-	lasting, stopParts := context.WithCancel(context.WithoutCancel(ctx)) // outlives the last job
-	defer stopParts()
 	if err := w.heart.Begin(ctx); err != nil {
 		return err
 	}
 	w.gathered = w.newGathered(ctx)
-	parts := runAll(lasting, w.gathered.loads.Run, w.gathered.begins.Run, w.gathered.commits.Run,
-		w.room.Run, w.circuits.Run, w.heart.Run, w.prober.Run, w.supervisor.Run)
-	defer parts.Wait()
+	stopParts := w.runParts(ctx)
 	defer stopParts()
 	for ctx.Err() == nil {
 		if err := w.shift(ctx); err != nil {
@@ -195,9 +191,25 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.egress.AwaitBack(ctx)
 	}
 	stopParts()
-	parts.Wait()
 	w.leave()
 	return nil
+}
+
+// runParts runs all that goes on beside the jobs and outlives the last of them.
+// Its stop waits, and ends the probes first: a minimal call that is cut off is
+// still to be written down.
+func (w *Worker) runParts(ctx context.Context) (stop func()) {
+	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
+	probing, endProbes := context.WithCancel(lasting)
+	parts := runAll(lasting, w.gathered.loads.Run, w.gathered.begins.Run, w.gathered.commits.Run,
+		w.room.Run, w.circuits.Run, w.heart.Run, w.supervisor.Run)
+	probes := runAll(probing, w.prober.Run)
+	return func() {
+		endProbes()
+		probes.Wait()
+		end()
+		parts.Wait()
+	}
 }
 
 func runAll(ctx context.Context, parts ...func(context.Context)) *sync.WaitGroup {

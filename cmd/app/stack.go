@@ -44,8 +44,12 @@ type StackConfig struct {
 	StopTimeout time.Duration // of the worker; zero: its default
 	HoldBudget  time.Duration // of the worker; zero: its default
 	Timing      worker.Timing
+	Name        string // of this start of the worker, unique in the fleet; empty: of host, process and time
 	Log         zerolog.Logger
 	Now         func() time.Time // nil: time.Now
+	// Provider stands between the router and what makes the calls; nil: nothing
+	// does.
+	Provider func(routing.Provider) routing.Provider
 }
 
 // A Stack is one worker process: store, router, provider, worker, relay. Make
@@ -72,8 +76,12 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		return nil, err
 	}
 	s.drills = provider.NewDrills(s.provider, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), config.Now)
+	called := routing.Provider(s.drills)
+	if config.Provider != nil {
+		called = config.Provider(called)
+	}
 	s.Router = routing.New(routing.Config{
-		Routes: config.Routes, Provider: s.drills, Seed: rand.Uint64(), Fleet: true, Now: config.Now,
+		Routes: config.Routes, Provider: called, Seed: rand.Uint64(), Fleet: true, Now: config.Now,
 		OnChange: func(c jobs.Circuit) { s.Worker.CircuitChanged(c) },
 	})
 	relay, err := publish.New(publish.Config{Outbox: s.Store, Conn: config.Conn, Log: config.Log})
@@ -87,8 +95,8 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	}
 	s.Worker, err = worker.New(worker.Config{
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Concurrency: config.Concurrency,
-		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store},
-		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: workerName(),
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Fence: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store},
+		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: cmp.Or(config.Name, workerName()),
 		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Now: config.Now,
 	})
 	return s, err

@@ -1,0 +1,205 @@
+package integration
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tidegate/integration/fixture"
+	"tidegate/routing/simulator"
+)
+
+// A wire is a worker's own way to Postgres. It can be cut as a network is: what
+// is said stays in it and arrives when it is mended. Safe for concurrent use.
+type wire struct {
+	listener net.Listener
+	config   *pgx.ConnConfig
+	running  sync.WaitGroup
+
+	mu    sync.Mutex
+	whole chan struct{} // closed while it is
+	deaf  bool          // what Postgres answers is lost
+	conns map[net.Conn]bool
+}
+
+func newWire(t *testing.T, config *pgx.ConnConfig) *wire {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	w := &wire{listener: listener, config: config, whole: make(chan struct{}), conns: map[net.Conn]bool{}}
+	close(w.whole)
+	w.running.Go(w.accept)
+	t.Cleanup(func() {
+		listener.Close()
+		w.Mend()
+		w.Break()
+		w.running.Wait()
+	})
+	return w
+}
+
+// URL is the database, by this wire.
+func (w *wire) URL() string {
+	at := url.URL{Scheme: "postgres", User: url.UserPassword(w.config.User, w.config.Password), Host: w.listener.Addr().String(), Path: "/" + w.config.Database}
+	return at.String() + "?sslmode=disable"
+}
+
+func (w *wire) accept() {
+	for {
+		client, err := w.listener.Accept()
+		if err != nil {
+			return // the test is over
+		}
+		network, address := pgconn.NetworkAddress(w.config.Host, w.config.Port)
+		server, err := net.Dial(network, address)
+		if err != nil {
+			client.Close()
+			continue
+		}
+		w.keep(client, server)
+		w.running.Go(func() { w.carry(client, server, false) })
+		w.running.Go(func() { w.carry(server, client, true) })
+	}
+}
+
+func (w *wire) keep(conns ...net.Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, conn := range conns {
+		w.conns[conn] = true
+	}
+}
+
+// carry carries what one end says to the other, until one hangs up.
+func (w *wire) carry(from, to net.Conn, answers bool) {
+	defer to.Close()
+	defer from.Close()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		w.mu.Lock()
+		whole, lost := w.whole, w.deaf && answers
+		w.mu.Unlock()
+		<-whole
+		if lost || n > 0 && !carried(to, buffer[:n]) || err != nil {
+			return
+		}
+	}
+}
+
+func carried(to net.Conn, said []byte) bool {
+	_, err := to.Write(said)
+	return err == nil
+}
+
+// Cut lets nothing through until Mend, and hangs nobody up.
+func (w *wire) Cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.whole = make(chan struct{})
+}
+
+// Mend lets all through, also what was said meanwhile.
+func (w *wire) Mend() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-w.whole:
+	default:
+		close(w.whole)
+	}
+}
+
+// Deafen has every answer of Postgres lost, with its connection.
+func (w *wire) Deafen(deaf bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deaf = deaf
+}
+
+// Break hangs up on all.
+func (w *wire) Break() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for conn := range w.conns {
+		conn.Close()
+	}
+	clear(w.conns)
+}
+
+// workerIsCutOff from Postgres, and nothing else, with calls in flight and jobs
+// that wait; another has its jobs when it returns. What it has to say then is an
+// answer that nobody else has given yet, and no more.
+func workerIsCutOff(cut, mend func(*hand, *wire)) func(*testing.T, program) {
+	return func(t *testing.T, p program) {
+		f := newFleet(t, p, staging{})
+		w := newWire(t, f.Pool.Config().ConnConfig)
+		f.door.Shut()
+		lost := f.hireAt(w.URL())
+		batch := f.enqueue(inHand, nil)
+		fixture.Await(t, soon, "it calls", func() bool { return f.door.Inside() == atOnce })
+		const held = "SELECT count(*) FROM tidegate.river_job WHERE state = 'running' AND attempted_by[cardinality(attempted_by)] = $1"
+		fixture.Await(t, soon, "it has jobs that wait", func() bool { return f.count(held, lost.name) == inHand })
+		cut(lost, w)
+		f.door.Open() // it hears its answers, and cannot store them
+		fixture.Await(t, soon, "it has answers", func() bool { return f.sim.Calls("*").Outcomes[simulator.OK] == atOnce })
+		f.door.Shut()
+
+		other := f.hire()
+		f.awaitDead(lost)
+		fixture.Await(t, soon, "another has its jobs", func() bool { return f.count(held, other.name) == inHand && f.door.Inside() == atOnce })
+		before := f.jobRows()
+		mend(lost, w)
+		if code := lost.end(); code != 1 || !strings.Contains(lost.errors.String(), "declared dead") {
+			t.Errorf("it ended with %d", code)
+		}
+		if diff := gocmp.Diff(before, f.jobRows()); diff != "" {
+			t.Errorf("it touched what is another's (-before +after):\n%s", diff)
+		}
+		f.door.Open()
+		f.oneEach(f.settle(batch))
+		if n := f.sim.Seen("*").AnsweredTwice; n > atOnce {
+			t.Errorf("%d requests were answered twice", n)
+		}
+		if n := f.count("SELECT count(*) FROM tidegate.attempts"); n != f.sim.Calls("*").Total {
+			t.Errorf("%d calls were made, and %d are written down", f.sim.Calls("*").Total, n)
+		}
+	}
+}
+
+// jobRows is what stands in River's table, a line for each job.
+func (f *fleet) jobRows() (lines []string) {
+	f.Helper()
+	rows, err := f.Pool.Query(f.Context(), "SELECT id, state::text, attempt, queue, attempted_by, metadata::text FROM tidegate.river_job ORDER BY id")
+	check(f.T, err)
+	var id, attempt int
+	var state, queue, metadata string
+	var by []string
+	_, err = pgx.ForEachRow(rows, []any{&id, &state, &attempt, &queue, &by, &metadata}, func() error {
+		lines = append(lines, fmt.Sprintf("%d %s %d %s %v %s", id, state, attempt, queue, by, metadata))
+		return nil
+	})
+	check(f.T, err)
+	return lines
+}
+
+func cutWire(_ *hand, w *wire)  { w.Cut() }
+func mendWire(_ *hand, w *wire) { w.Mend() }
+
+// cutAndStop tells the worker to stop just when it is cut off: its jobs that wait
+// are on their way back to their queue, and arrive late.
+func cutAndStop(h *hand, w *wire) {
+	w.Cut()
+	h.signal(syscall.SIGTERM)
+}
+
+func freeze(h *hand, _ *wire) { h.signal(syscall.SIGSTOP) }
+func thaw(h *hand, _ *wire)   { h.signal(syscall.SIGCONT) }
