@@ -73,6 +73,7 @@ type paceLaw struct {
 	cutAt   time.Duration // of the latest cut
 	good    float64       // calls a second that are accepted, of seconds that prove it; zero: not measured
 	lately  float64       // calls a second that were accepted lately, whatever that proves
+	proven  float64       // the same, of seconds in which the rate or the provider was the bound, and not what there was to do
 	best    float64       // the highest of lately
 
 	second  time.Duration // when the one under way began
@@ -124,19 +125,24 @@ func (l *paceLaw) catchUp(at time.Duration) {
 	}
 	l.step()
 	l.second += over * time.Second
-	l.lately *= math.Pow(latelyKept, float64(over-1)) // in the others there was nothing
+	idle := math.Pow(latelyKept, float64(over-1)) // in the others there was nothing
+	l.lately *= idle
+	l.proven *= idle
 }
 
 // step ends the second under way.
 func (l *paceLaw) step() {
 	accepted := float64(max(0, l.sent-l.refused))
 	l.lately += (1 - latelyKept) * (accepted - l.lately)
-	l.best = max(l.best, l.lately)
 	asked := float64(l.sent)
 	if l.pressed {
 		asked++
 	}
 	used := asked >= usedFrom*l.rate
+	if l.proven *= latelyKept; used || l.refused > 0 {
+		l.proven = l.lately
+	}
+	l.best = max(l.best, l.lately)
 	switch {
 	case l.good == 0:
 		l.good = accepted

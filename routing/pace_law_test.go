@@ -75,13 +75,37 @@ func TestPaceGrowsOnlyWithDemand(t *testing.T) {
 		p.ends(p.takes(20), jobs.OK)
 	}
 	p.rates(50)
-	if accepted, _ := p.report(); math.Abs(accepted-20) > 1 {
-		t.Errorf("20 calls a second are reported as %v", accepted)
+	if accepted, _ := p.report(); accepted > 0.001 {
+		t.Errorf("20 calls a second, which are all that there were, are reported as %v", accepted)
+	}
+	for range 200 {
+		for ok := true; ok; {
+			if ok, _, _ = p.take(0); ok {
+				p.done(paceEnd{class: jobs.OK})
+			}
+		}
+		p.clock.pass(time.Second / 10)
+	}
+	if accepted, _ := p.report(); accepted < 40 {
+		t.Errorf("all that may be called is reported as %v", accepted)
 	}
 	p.clock.pass(10 * time.Minute)
 	if accepted, _ := p.report(); accepted > 0.001 {
 		t.Errorf("no call for long is reported as %v", accepted)
 	}
+}
+
+// What a worker did while its first calls were out says nothing of the target:
+// there were no more places.
+func TestPaceOfFirstCallsIsNoHistory(t *testing.T) {
+	t.Parallel()
+	p := newPaced(t, perMinute(1000))
+	for range 10 {
+		p.follow(alone(0))
+		p.clock.pass(time.Second)
+		p.takes(1)
+	}
+	p.rates(500)
 }
 
 func TestPaceCutsByA429(t *testing.T) {
