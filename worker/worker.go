@@ -96,6 +96,7 @@ type Worker struct {
 	room       *room
 	circuits   *circuits
 	heart      *heart
+	claims     *claims
 	prober     *prober
 	supervisor *supervisor
 	egress     *egress
@@ -112,7 +113,7 @@ func New(config Config) (*Worker, error) {
 	if len(config.Queues) == 0 {
 		return nil, fmt.Errorf("a worker needs at least one route")
 	}
-	w := &Worker{config: config, circuits: newCircuits(&config), stuck: make(chan error, 1)}
+	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), stuck: make(chan error, 1)}
 	w.heart = newHeart(&config, func() jobs.Beat { return config.Router.Beat(w.room.InHand()) }, w.heard)
 	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
 	w.prober = newProber(&config, w.room.Changed, w.keep)
@@ -185,7 +186,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	w.gathered = w.newGathered(ctx)
 	parts := runAll(lasting, w.gathered.loads.Run, w.gathered.begins.Run, w.gathered.commits.Run,
-		w.room.Run, w.circuits.Run, w.heart.Run, w.prober.Run, w.supervisor.Run)
+		w.room.Run, w.circuits.Run, w.heart.Run, w.claims.Run, w.prober.Run, w.supervisor.Run)
 	defer parts.Wait()
 	defer stopParts()
 	for ctx.Err() == nil {
@@ -301,6 +302,7 @@ func (w *Worker) newCompletion(stopping context.Context) *completion {
 	return &completion{
 		room:     w.room,
 		heart:    w.heart,
+		claims:   w.claims,
 		gathered: w.gathered,
 		stopping: stopping,
 		stuck:    w.callStuck,
