@@ -42,6 +42,7 @@ func TestFleet(t *testing.T) {
 		"a worker is cut off from Postgres":       workerIsCutOff(cutWire, mendWire),
 		"a worker is cut off while it stops":      workerIsCutOff(cutAndStop, mendWire),
 		"a worker is frozen":                      workerIsCutOff(freeze, thaw),
+		"jobs are lost on their way to a worker":  jobsAreLost,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

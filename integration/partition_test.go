@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/url"
@@ -26,7 +27,7 @@ type wire struct {
 
 	mu    sync.Mutex
 	whole chan struct{} // closed while it is
-	deaf  bool          // what Postgres answers is lost
+	lose  []byte        // the next answer of Postgres that holds this is lost; nil: none is
 	conns map[net.Conn]bool
 }
 
@@ -85,14 +86,30 @@ func (w *wire) carry(from, to net.Conn, answers bool) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
-		w.mu.Lock()
-		whole, lost := w.whole, w.deaf && answers
-		w.mu.Unlock()
-		<-whole
+		lost := answers && w.loses(buffer[:n])
+		w.await()
 		if lost || n > 0 && !carried(to, buffer[:n]) || err != nil {
 			return
 		}
 	}
+}
+
+func (w *wire) loses(said []byte) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lose == nil || !bytes.Contains(said, w.lose) {
+		return false
+	}
+	w.lose = nil
+	return true
+}
+
+// await waits until the wire is whole.
+func (w *wire) await() {
+	w.mu.Lock()
+	whole := w.whole
+	w.mu.Unlock()
+	<-whole
 }
 
 func carried(to net.Conn, said []byte) bool {
@@ -118,11 +135,18 @@ func (w *wire) Mend() {
 	}
 }
 
-// Deafen has every answer of Postgres lost, with its connection.
-func (w *wire) Deafen(deaf bool) {
+// Lose has the next answer of Postgres that holds a text lost, with its connection.
+func (w *wire) Lose(text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.deaf = deaf
+	w.lose = []byte(text)
+}
+
+// Lost tells whether it was.
+func (w *wire) Lost() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lose == nil
 }
 
 // Break hangs up on all.
@@ -203,3 +227,19 @@ func cutAndStop(h *hand, w *wire) {
 
 func freeze(h *hand, _ *wire) { h.signal(syscall.SIGSTOP) }
 func thaw(h *hand, _ *wire)   { h.signal(syscall.SIGCONT) }
+
+// jobsAreLost: the connection breaks when a worker has taken jobs and has not yet
+// heard which. It does not know that they are its own, and yet they are answered.
+func jobsAreLost(t *testing.T, p program) {
+	f := newFleet(t, p, staging{})
+	w := newWire(t, f.Pool.Config().ConnConfig)
+	deaf := f.hireAt(w.URL())
+	w.Lose("completion") // the kind of every job
+	batch := f.enqueue(40, nil)
+	fixture.Await(t, soon, "it has taken jobs", w.Lost)
+	f.answered(batch, 0)
+	deaf.mustLive()
+	if f.dead() != 0 {
+		t.Error("it was declared dead")
+	}
+}
