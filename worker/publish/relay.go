@@ -17,6 +17,7 @@ import (
 const (
 	atOnce        = 500
 	ackWait       = 5 * time.Second
+	roundTime     = 15 * time.Second // that a round may take: a connection that was forgotten on its way says nothing
 	defaultPoll   = time.Second
 	defaultLinger = 40 * time.Millisecond
 )
@@ -101,7 +102,9 @@ func pause(ctx context.Context, wait time.Duration) {
 // worth a word: the last one follows.
 func (r *Relay) drain(ctx context.Context) {
 	for r.config.Conn.IsConnected() && ctx.Err() == nil {
-		taken, err := r.round(ctx)
+		try, cancel := context.WithTimeout(ctx, roundTime)
+		taken, err := r.round(try)
+		cancel()
 		switch {
 		case errors.Is(ctx.Err(), context.Canceled):
 			return
