@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -26,21 +27,22 @@ type wire struct {
 	running  sync.WaitGroup
 
 	mu    sync.Mutex
-	whole chan struct{} // closed while it is
-	lose  []byte        // the next answer of Postgres that holds this is lost; nil: none is
-	conns map[net.Conn]bool
+	whole chan struct{}     // closed while it is
+	lose  []byte            // the next answer of Postgres that holds this is lost; nil: none is
+	conns map[net.Conn]bool // those that were stalled are true
+	over  chan struct{}     // closed with the test
 }
 
 func newWire(t *testing.T, config *pgx.ConnConfig) *wire {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	w := &wire{listener: listener, config: config, whole: make(chan struct{}), conns: map[net.Conn]bool{}}
+	w := &wire{listener: listener, config: config, whole: make(chan struct{}), conns: map[net.Conn]bool{}, over: make(chan struct{})}
 	close(w.whole)
 	w.running.Go(w.accept)
 	t.Cleanup(func() {
 		listener.Close()
-		w.Mend()
+		close(w.over)
 		w.Break()
 		w.running.Wait()
 	})
@@ -75,7 +77,7 @@ func (w *wire) keep(conns ...net.Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, conn := range conns {
-		w.conns[conn] = true
+		w.conns[conn] = false
 	}
 }
 
@@ -87,7 +89,7 @@ func (w *wire) carry(from, to net.Conn, answers bool) {
 	for {
 		n, err := from.Read(buffer)
 		lost := answers && w.loses(buffer[:n])
-		w.await()
+		w.await(from)
 		if lost || n > 0 && !carried(to, buffer[:n]) || err != nil {
 			return
 		}
@@ -104,12 +106,18 @@ func (w *wire) loses(said []byte) bool {
 	return true
 }
 
-// await waits until the wire is whole.
-func (w *wire) await() {
+// await waits until the wire is whole for a connection.
+func (w *wire) await(conn net.Conn) {
 	w.mu.Lock()
 	whole := w.whole
+	if w.conns[conn] {
+		whole = nil
+	}
 	w.mu.Unlock()
-	<-whole
+	select {
+	case <-whole:
+	case <-w.over:
+	}
 }
 
 func carried(to net.Conn, said []byte) bool {
@@ -124,15 +132,21 @@ func (w *wire) Cut() {
 	w.whole = make(chan struct{})
 }
 
+// Stall lets nothing through any more on the connections that there are, and hangs
+// nobody up: as when a router forgets them. New ones are made.
+func (w *wire) Stall() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for conn := range w.conns {
+		w.conns[conn] = true
+	}
+}
+
 // Mend lets all through, also what was said meanwhile.
 func (w *wire) Mend() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	select {
-	case <-w.whole:
-	default:
-		close(w.whole)
-	}
+	close(w.whole)
 }
 
 // Lose has the next answer of Postgres that holds a text lost, with its connection.
@@ -239,6 +253,22 @@ func jobsAreLost(t *testing.T, p program) {
 	fixture.Await(t, soon, "it has taken jobs", w.Lost)
 	f.answered(batch, 0)
 	deaf.mustLive()
+	if f.dead() != 0 {
+		t.Error("it was declared dead")
+	}
+}
+
+// connectionsAreForgotten on their way, and nobody says so: what was asked on them
+// is asked again on others.
+func connectionsAreForgotten(t *testing.T, p program) {
+	f := newFleet(t, p, staging{latency: 100 * time.Millisecond})
+	w := newWire(t, f.Pool.Config().ConnConfig)
+	worker := f.hireAt(w.URL())
+	batch := f.enqueue(100, nil)
+	f.awaitResults(30)
+	w.Stall()
+	f.answered(batch, 0)
+	worker.mustLive()
 	if f.dead() != 0 {
 		t.Error("it was declared dead")
 	}
