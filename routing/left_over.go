@@ -74,13 +74,15 @@ func (t *try) shut() shut {
 	return s
 }
 
-// failures counts how often targets failed the request in earlier tries.
+// failures counts how often the request failed in earlier tries, at the target
+// that failed it most: a chain of many is no reason to wait longer.
 func failures(history jobs.Trace) int {
-	n := 0
+	most, at := 0, map[string]int{}
 	for _, step := range history {
-		if step.Attempt != nil && step.Attempt.Class.Trips() {
-			n++
+		if a := step.Attempt; a != nil && a.Class.Trips() {
+			at[a.Target]++
+			most = max(most, at[a.Target])
 		}
 	}
-	return n
+	return most
 }

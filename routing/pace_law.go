@@ -20,6 +20,7 @@ const (
 	floorGood = 0.10 // of the last good rate, for what is accepted
 	leastRate = 0.1  // calls a second, where nothing is known
 	firstRate = 1.0  // calls a second, after the first 429 where nothing is known
+	rampLeast = 4.0  // calls a second, where a ramp begins at least: what a target gets at once of which nothing is known
 
 	quickTrip  = 10 * time.Second // after a ramp began: it began too high
 	usedFrom   = 0.75             // of the rate: a second that used less proves nothing
@@ -98,7 +99,7 @@ func (l *paceLaw) begin(at time.Duration) {
 	if l.goal = l.known(); l.goal == 0 {
 		l.goal = math.Inf(1)
 	}
-	if l.rate = l.start * min(l.goal, l.limit); l.atFloor {
+	if l.rate = min(l.limit, max(rampLeast, l.start*min(l.goal, l.limit))); l.atFloor {
 		l.rate = 0
 	}
 	l.rate = max(l.rate, l.floor())

@@ -177,18 +177,25 @@ func TestPaceKeepsConcurrency(t *testing.T) {
 	}
 }
 
-// After a probe: half of what is known to be good, ×1.5 each second up to it or to
-// the limit, ×1.25 beyond, never over the limit.
-// A target of which nothing is known is begun with anew after each outage.
-// A worker that starts hears what is known before its first calls.
-// A second in which the rate was not used proves nothing.
-// A second with a 429 in it is none to grow in, and one without demand says
-// nothing of what is accepted.
-// One call in a second is no measure of a target that took a thousand.
-// Only a 429 cuts: whatever else goes wrong is the circuit's business.
-// However long it is refused, the rate stays at a floor, and comes back from
-// there.
-// A 429 before anything is known must not end all calls.
+// Where there was next to no demand, what is known is no measure of the target: a
+// ramp that began with it would take half a minute longer than one where nothing
+// is known.
+func TestPaceOfAQuietDay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		limits jobs.Limits
+		want   float64
+	}{"no limit": {jobs.Limits{}, 4}, "a limit": {jobs.Limits{RequestsPerMinute: 120}, 2}} {
+		p := newPaced(t, c.limits)
+		p.follow(alone(0.3)) // of the failures of an outage that the fleet started in, say
+		p.tripped()
+		p.recovered()
+		if got := p.snapshot().Rate; got != c.want {
+			t.Errorf("%s: the ramp begins at %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 func TestPacePausesForRetryAfter(t *testing.T) {
 	t.Parallel()
 	p := newPaced(t, perMinute(100))

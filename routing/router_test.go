@@ -80,11 +80,21 @@ func TestRouteHoldsWhenAllCircuitsAreOpen(t *testing.T) {
 
 func TestRouteWaitsLongerFromTryToTry(t *testing.T) {
 	t.Parallel()
-	s := chainOf(t, &jobs.Target{Name: "a", Circuit: jobs.Thresholds{FailuresInARow: 100, Window: 1000}}).down("a")
-	for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
-		s.tries().waits(want * time.Second).because("OVERLOAD").passes(want * time.Second)
+	loose := jobs.Thresholds{FailuresInARow: 100, Window: 1000}
+	for _, names := range [][]string{{"a"}, {"a", "b", "c"}} { // however many fail it in one try
+		targets := make([]*jobs.Target, len(names))
+		for i, name := range names {
+			targets[i] = &jobs.Target{Name: name, Circuit: loose}
+		}
+		s := chainOf(t, targets...)
+		for _, name := range names {
+			s.down(name)
+		}
+		for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+			s.tries().waits(want * time.Second).because("OVERLOAD").passes(want * time.Second)
+		}
+		s.up("a").tries().to("a")
 	}
-	s.up("a").tries().to("a")
 }
 
 func TestRouteRefusesWhatItDoesNotKnow(t *testing.T) {

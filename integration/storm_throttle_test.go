@@ -1,0 +1,111 @@
+package integration
+
+import (
+	"testing"
+	"time"
+
+	"tidegate/cmd/app"
+	"tidegate/integration/fixture"
+	"tidegate/jobs"
+	"tidegate/routing/simulator"
+)
+
+// TestThrottleOfAFleet: every call of two workers meets a 429, which says when to
+// come back or does not. No circuit opens, few calls are wasted, and the backlog
+// drains when it is over.
+func TestThrottleOfAFleet(t *testing.T) {
+	t.Parallel()
+	const lasts = 4 * time.Second
+	for name, story := range map[string]struct {
+		wait time.Duration
+		most int // 429s, of both workers
+	}{
+		// Both have a few calls out when it begins, and then one or two a second.
+		"with Retry-After": {time.Second, 2 * (atOnce + 4*2)},
+		"without":          {0, 2 * (2*atOnce + 4*2)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStorm(t, staging{config: oneTarget})
+			s.crews(2, nil)
+			batch := s.enqueue(5*inHand, nil)
+			s.awaitResults(inHand)
+			s.down("*", simulator.Fault{Mode: simulator.RateLimit, RetryAfter: story.wait, For: lasts})
+			s.drained(batch)
+			if n := s.calls(jobs.Rate); n == 0 || n > story.most {
+				t.Errorf("%d calls met a 429 in %s, at most %d", n, lasts, story.most)
+			}
+			s.neverOpened()
+		})
+	}
+}
+
+// neverOpened checks that no circuit was ever anything but closed.
+func (s *storm) neverOpened() {
+	s.Helper()
+	if n := s.count("SELECT count(*) FROM tidegate.circuits WHERE generation > 0 OR state <> 'closed'"); n != 0 {
+		s.Errorf("%d circuits have opened", n)
+	}
+	if n := len(s.told("tidegate.v1.circuits." + cheap + ".open")); n != 0 {
+		s.Errorf("%d events say that one did", n)
+	}
+}
+
+// TestHardLimitOfAProvider: it takes so many calls a second and says so with a
+// 429, and nothing else. Two workers find out, and keep near it.
+func TestHardLimitOfAProvider(t *testing.T) {
+	t.Parallel()
+	const perSecond, requests = 20, 160
+	for _, form := range []simulator.RetryForm{simulator.RetryNone, simulator.RetryMilliseconds} {
+		t.Run(string(form), func(t *testing.T) {
+			t.Parallel()
+			s := newStorm(t, staging{config: oneTarget})
+			check(t, s.sim.SetCapacity("cheap", simulator.Capacity{PerSecond: perSecond, RetryAfter: form}))
+			s.crews(2, nil)
+			began := time.Now()
+			batch := s.awaitBatch(s.enqueue(requests, nil))
+			took := time.Since(began)
+			s.drained(batch)
+			s.neverOpened()
+			if share := float64(s.calls(jobs.Rate)) / requests; share > 0.25 {
+				t.Errorf("%.2f 429s for each answer", share)
+			}
+			if best := requests / perSecond * time.Second; took > 3*best {
+				t.Errorf("it took %s, where %s would do", took, best)
+			}
+			t.Logf("%d 429s, %s", s.calls(jobs.Rate), took)
+		})
+	}
+}
+
+// TestConfiguredLimitIsTheFleets: a limit a minute is what two workers call
+// together, whatever the time that one looks at, but for half a second that may
+// be saved up.
+func TestConfiguredLimitIsTheFleets(t *testing.T) {
+	t.Parallel()
+	const perSecond = 20
+	s := newStorm(t, staging{config: func(c *app.Config) {
+		oneTarget(c)
+		c.Targets[0].Limits.RequestsPerMinute = 60 * perSecond
+	}})
+	s.crews(2, nil)
+	fixture.Await(t, soon, "both know of each other", func() bool { return s.count("SELECT count(*) FROM tidegate.workers WHERE beats > 5") == 2 })
+	began := time.Now()
+	batch := s.enqueue(150, nil)
+	s.drained(batch)
+	calls := s.tape.since(began, time.Now())
+	// Half a second saved up; and when a share moves from one to the other, what
+	// both have saved up by then.
+	const burst = perSecond/2 + 2
+	for i := range calls {
+		for j := i + 1; j < len(calls); j++ {
+			span := calls[j].began.Sub(calls[i].began)
+			if n, most := j-i+1, burst+int(perSecond*span.Seconds())+1; n > most {
+				t.Fatalf("%d calls within %s, at most %d", n, span, most)
+			}
+		}
+	}
+	if took, best := calls[len(calls)-1].began.Sub(began), 150/perSecond*time.Second; took > 2*best {
+		t.Errorf("it took %s, where %s would do", took, best)
+	}
+}
