@@ -137,8 +137,12 @@ func TestStopAtOnce(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	for _, args := range [][]string{
-		{"dev", "--listen", "127.0.0.1:0", "--nats-port", "0"}, {"demo"}, {"demo", "--documents", "testdata"}, {"doctor", "--database-url", s.URL},
-		{"status", "--database-url", s.URL}, {"migrate", "--database-url", s.URL},
+		{"dev", "--listen", "127.0.0.1:0", "--nats-port", "0"},
+		{"demo"},
+		{"demo", "--documents", "testdata"},
+		{"doctor", "--database-url", s.URL},
+		{"status", "--database-url", s.URL},
+		{"migrate", "--database-url", s.URL},
 	} {
 		if got := tidegateUntil(ctx, t, args...); got.code != 1 || got.errors != "tidegate: stopped before it was done\n" || got.out != "" {
 			t.Errorf("%v: %+v", args, got)
@@ -160,8 +164,17 @@ func TestWhatCannotBeSaidIsNoSuccess(t *testing.T) {
 	batch := s.enqueue(1, nil)
 	file := write(t, "in.jsonl", openaiLine(0))
 	for _, args := range [][]string{
-		{"enqueue", file}, {"enqueue", file, "--json"}, {"enqueue", file, "--dry-run"}, {"status"}, {"status", "--json"}, {"cancel", batch.ID},
-		{"migrate"}, {"doctor"}, {"init", "-"}, {"--help"}, {"--version"},
+		{"enqueue", file},
+		{"enqueue", file, "--json"},
+		{"enqueue", file, "--dry-run"},
+		{"status"},
+		{"status", "--json"},
+		{"cancel", batch.ID},
+		{"migrate"},
+		{"doctor"},
+		{"init", "-"},
+		{"--help"},
+		{"--version"},
 	} {
 		var errors strings.Builder
 		code := app.Execute(t.Context(), append(args, "--data", t.TempDir(), "--database-url", s.URL, "--nats-url", s.NATSURL), fullDisk{}, &errors)

@@ -42,6 +42,9 @@ func TestFleet(t *testing.T) {
 		"a worker is cut off from Postgres":       workerIsCutOff(cutWire, mendWire),
 		"a worker is cut off while it stops":      workerIsCutOff(cutAndStop, mendWire),
 		"a worker is frozen":                      workerIsCutOff(freeze, thaw),
+		"jobs are lost on their way to a worker":  jobsAreLost,
+		"connections to Postgres are forgotten":   connectionsAreForgotten,
+		"the whole fleet is killed in an outage":  fleetIsKilledInAnOutage,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -91,8 +91,7 @@ func workerIsKilled(t *testing.T, p program) {
 	f.hire()
 	batch := f.enqueue(300, nil)
 	f.awaitResults(50)
-	const calls = "SELECT count(*) FROM tidegate.calls WHERE worker = $1"
-	fixture.Await(t, soon, "the worker calls", func() bool { return f.count(calls, dies.name) == atOnce })
+	fixture.Await(t, soon, "the worker calls", func() bool { return f.underWay(dies) == atOnce })
 	killed := time.Now()
 	dies.kill()
 	const held = "SELECT count(*) FROM tidegate.river_job WHERE state = 'running' AND attempted_by[cardinality(attempted_by)] = $1"
@@ -109,6 +108,13 @@ func workerIsKilled(t *testing.T, p program) {
 	if f.calls(jobs.Lost) == 0 {
 		t.Error("no call was written down as lost")
 	}
+}
+
+// underWay counts the calls that a worker began and has not written down.
+func (f *fleet) underWay(h *hand) int {
+	f.Helper()
+	return f.count(`SELECT count(*) FROM tidegate.calls c WHERE c.worker = $1
+		AND NOT EXISTS (SELECT FROM tidegate.attempts a WHERE a.request_id = c.request_id AND a.at = c.at)`, h.name)
 }
 
 // requestKills: one request kills whoever calls for it. After two deaths it runs
@@ -158,10 +164,8 @@ func (f *fleet) killForPoison(request string, death int) (lost int) {
 	if dies == nil {
 		f.Fatal("nobody has written down that it calls for the request")
 	}
-	const held = `SELECT count(*) FROM tidegate.calls c WHERE c.worker = $1
-		AND NOT EXISTS (SELECT FROM tidegate.attempts a WHERE a.request_id = c.request_id AND a.at = c.at)`
 	dies.kill()
-	lost = f.count(held, dies.name)
+	lost = f.underWay(dies)
 	if alone := death >= 2; alone && lost != 1 {
 		f.Errorf("death %d: %d calls were under way beside what is suspected", death+1, lost-1)
 	}
@@ -216,6 +220,31 @@ func fleetIsKilled(t *testing.T, p program) {
 	if f.dead() != len(old) {
 		t.Errorf("%d workers are known to be dead", f.dead())
 	}
+}
+
+// fleetIsKilledInAnOutage: all workers die while the route is paused. Who comes
+// after them calls nobody but to probe, and resumes the route.
+func fleetIsKilledInAnOutage(t *testing.T, p program) {
+	f := newFleet(t, p, staging{})
+	old := []*hand{f.hire(), f.hire()}
+	batch := f.enqueue(60, nil)
+	f.awaitResults(10)
+	f.down("*", simulator.Fault{Mode: simulator.Unavailable})
+	f.awaitPaused()
+	for _, h := range old {
+		h.kill()
+	}
+	const calls = "SELECT count(*) FROM tidegate.attempts WHERE NOT probe AND class <> 'LOST'"
+	before, probes := f.count(calls), f.count("SELECT count(*) FROM tidegate.attempts WHERE probe")
+	f.hire()
+	fixture.Await(t, soon, "the old ones are missed, and the new one probes", func() bool {
+		return f.dead() == len(old) && f.count("SELECT count(*) FROM tidegate.attempts WHERE probe") > probes+1
+	})
+	if n := f.count(calls) - before; n != 0 || !f.paused() {
+		t.Errorf("in an outage, the new worker made %d calls that were no probes", n)
+	}
+	f.back()
+	f.answered(batch, len(old)*atOnce)
 }
 
 // devIsKilled: dev is killed with jobs in hand, and Postgres dies with it. Within

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -25,21 +27,22 @@ type wire struct {
 	running  sync.WaitGroup
 
 	mu    sync.Mutex
-	whole chan struct{} // closed while it is
-	deaf  bool          // what Postgres answers is lost
-	conns map[net.Conn]bool
+	whole chan struct{}     // closed while it is
+	lose  []byte            // the next answer of Postgres that holds this is lost; nil: none is
+	conns map[net.Conn]bool // those that were stalled are true
+	over  chan struct{}     // closed with the test
 }
 
 func newWire(t *testing.T, config *pgx.ConnConfig) *wire {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(t, err)
-	w := &wire{listener: listener, config: config, whole: make(chan struct{}), conns: map[net.Conn]bool{}}
+	w := &wire{listener: listener, config: config, whole: make(chan struct{}), conns: map[net.Conn]bool{}, over: make(chan struct{})}
 	close(w.whole)
 	w.running.Go(w.accept)
 	t.Cleanup(func() {
 		listener.Close()
-		w.Mend()
+		close(w.over)
 		w.Break()
 		w.running.Wait()
 	})
@@ -74,7 +77,7 @@ func (w *wire) keep(conns ...net.Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, conn := range conns {
-		w.conns[conn] = true
+		w.conns[conn] = false
 	}
 }
 
@@ -85,13 +88,35 @@ func (w *wire) carry(from, to net.Conn, answers bool) {
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
-		w.mu.Lock()
-		whole, lost := w.whole, w.deaf && answers
-		w.mu.Unlock()
-		<-whole
+		lost := answers && w.loses(buffer[:n])
+		w.await(from)
 		if lost || n > 0 && !carried(to, buffer[:n]) || err != nil {
 			return
 		}
+	}
+}
+
+func (w *wire) loses(said []byte) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.lose == nil || !bytes.Contains(said, w.lose) {
+		return false
+	}
+	w.lose = nil
+	return true
+}
+
+// await waits until the wire is whole for a connection.
+func (w *wire) await(conn net.Conn) {
+	w.mu.Lock()
+	whole := w.whole
+	if w.conns[conn] {
+		whole = nil
+	}
+	w.mu.Unlock()
+	select {
+	case <-whole:
+	case <-w.over:
 	}
 }
 
@@ -107,22 +132,35 @@ func (w *wire) Cut() {
 	w.whole = make(chan struct{})
 }
 
+// Stall lets nothing through any more on the connections that there are, and hangs
+// nobody up: as when a router forgets them. New ones are made.
+func (w *wire) Stall() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for conn := range w.conns {
+		w.conns[conn] = true
+	}
+}
+
 // Mend lets all through, also what was said meanwhile.
 func (w *wire) Mend() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	select {
-	case <-w.whole:
-	default:
-		close(w.whole)
-	}
+	close(w.whole)
 }
 
-// Deafen has every answer of Postgres lost, with its connection.
-func (w *wire) Deafen(deaf bool) {
+// Lose has the next answer of Postgres that holds a text lost, with its connection.
+func (w *wire) Lose(text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.deaf = deaf
+	w.lose = []byte(text)
+}
+
+// Lost tells whether it was.
+func (w *wire) Lost() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lose == nil
 }
 
 // Break hangs up on all.
@@ -203,3 +241,35 @@ func cutAndStop(h *hand, w *wire) {
 
 func freeze(h *hand, _ *wire) { h.signal(syscall.SIGSTOP) }
 func thaw(h *hand, _ *wire)   { h.signal(syscall.SIGCONT) }
+
+// jobsAreLost: the connection breaks when a worker has taken jobs and has not yet
+// heard which. It does not know that they are its own, and yet they are answered.
+func jobsAreLost(t *testing.T, p program) {
+	f := newFleet(t, p, staging{})
+	w := newWire(t, f.Pool.Config().ConnConfig)
+	deaf := f.hireAt(w.URL())
+	w.Lose("completion") // the kind of every job
+	batch := f.enqueue(40, nil)
+	fixture.Await(t, soon, "it has taken jobs", w.Lost)
+	f.answered(batch, 0)
+	deaf.mustLive()
+	if f.dead() != 0 {
+		t.Error("it was declared dead")
+	}
+}
+
+// connectionsAreForgotten on their way, and nobody says so: what was asked on them
+// is asked again on others.
+func connectionsAreForgotten(t *testing.T, p program) {
+	f := newFleet(t, p, staging{latency: 100 * time.Millisecond})
+	w := newWire(t, f.Pool.Config().ConnConfig)
+	worker := f.hireAt(w.URL())
+	batch := f.enqueue(100, nil)
+	f.awaitResults(30)
+	w.Stall()
+	f.answered(batch, 0)
+	worker.mustLive()
+	if f.dead() != 0 {
+		t.Error("it was declared dead")
+	}
+}

@@ -29,8 +29,8 @@ type drainScene struct {
 	limited  float64 // the share of 429s that is too much; zero: 0.04
 }
 
-// none is a last good rate that is not known.
-const none = 1e-9
+// unheardOf is a last good rate that is not known.
+const unheardOf = 1e-9
 
 // drainSlots is how many jobs are in one worker at once.
 const drainSlots = 400
@@ -293,7 +293,13 @@ func (w *drainWorker) ended(permit Permit, paced bool, end paceEnd) {
 		if end.retryAfter >= pauseBelow {
 			w.circuit.Cool(w.now.Add(end.retryAfter), "429")
 		}
-		permit.Done(Neutral, "")
+		if !permit.Probe() {
+			permit.Done(Neutral, "")
+			break
+		}
+		w.circuit.Cool(w.now.Add(time.Second), "429")
+		permit.Done(Success, "")
+		w.turned()
 	default:
 		w.failed++
 		w.backlog++
@@ -333,7 +339,7 @@ func (w *drainWorker) beat() {
 	}
 	w.drained.lastGood = max(w.drained.lastGood, sum, said.Announced)
 	said.LastGood, said.Share = w.drained.lastGood, sharesOf(demand)[w.name]
-	if said.LastGood <= none {
+	if said.LastGood <= unheardOf {
 		said.LastGood = 0
 	}
 	w.pace.follow(said)

@@ -166,7 +166,9 @@ func (p *pace) refused(latency, retryAfter time.Duration) {
 		p.requests.empty()
 		p.rerate()
 	}
-	p.places.refuse()
+	if p.law.paced() {
+		p.places.refuse()
+	}
 	if p.inARow++; retryAfter <= 0 && p.inARow >= stormFrom && !p.clock.paused() {
 		p.storm = min(max(2*p.storm, stormLeast), stormMost)
 		retryAfter = p.storm

@@ -29,19 +29,21 @@ func (p *pace) follow(said paceShare) {
 	p.law.lastGood = p.lastGood * p.share.now
 	p.relimit()
 	if !p.places.proven {
+		p.law.best = 0          // what was done so far, with a few places, proves nothing
 		p.law.begin(p.clock.at) // with what is known now
 	}
 	p.rerate()
 }
 
 // report says what to tell the fleet, in calls a second: those that the target
-// accepted lately, which were answered or failed but not refused with a 429, and
-// what the provider announced of late; zero: nothing.
+// accepted of late, while it was asked for all that it takes or that it may be
+// asked for (a rate of demand says nothing of a target), and what the provider
+// announced of late; zero: nothing.
 func (p *pace) report() (accepted, announced float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.advance()
-	return p.law.lately, p.limits.heard(p.clock.seen)
+	return p.law.proven, p.limits.heard(p.clock.seen)
 }
 
 // A paceSnapshot is what people are shown of a pace.

@@ -102,14 +102,14 @@ func (t *try) call(ctx context.Context, p *place, began time.Time) *jobs.Answer 
 	if err == nil {
 		attempt.FirstByte, attempt.Usage, attempt.Cost = answer.FirstByte, answer.Usage, target.Price.Cost(answer.Usage)
 		answer.Target = target.Name
-		end = paceEnd{class: jobs.OK, usage: answer.Usage, allowance: answer.Allowance}
+		end = paceEnd{class: jobs.OK, usage: answer.Usage, latency: attempt.Latency, allowance: answer.Allowance}
 		permit.Done(Success, "")
 	} else {
 		answer, t.last = nil, err
 		attempt.Class, attempt.Status, attempt.Code, attempt.Message = err.Class, err.Status, err.Code, err.Message
 		attempt.Usage, attempt.Cost = err.Usage, target.Price.Cost(err.Usage)
 		attempt.Blamed = t.blames(target, err)
-		end = paceEnd{class: err.Class, usage: err.Usage, retryAfter: err.RetryAfter, allowance: err.Allowance}
+		end = paceEnd{class: err.Class, usage: err.Usage, latency: attempt.Latency, retryAfter: err.RetryAfter, allowance: err.Allowance}
 		t.report(target, permit, err, attempt.Blamed)
 	}
 	t.trace = append(t.trace, jobs.Step{Attempt: &attempt})

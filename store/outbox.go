@@ -39,7 +39,7 @@ const dropOutbox = `/* tidegate: drop outbox */ DELETE FROM tidegate.outbox WHER
 
 // relaySilence leaves time for the events to be sent: a relay waits a few seconds
 // for acknowledgements.
-const relaySilence = 30 * time.Second
+const relaySilence = 15 * time.Second
 
 // Relay hands up to limit events that owe a message to send, oldest first, and
 // forgets those that send says were acknowledged (one answer for each event, in

@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -118,22 +116,6 @@ func (s *Store) Begin(ctx context.Context, worker string, calls []jobs.Begun) (e
 		return nil, fmt.Errorf("beginning %d calls as %s: %w", len(calls), worker, jobs.ErrDead)
 	}
 	return idTexts(done), nil
-}
-
-const fence = `/* tidegate: fence */
-SELECT set_config('idle_in_transaction_session_timeout', $2, true) FROM tidegate.workers WHERE id = $1 AND dead_at IS NULL FOR KEY SHARE`
-
-// Fence makes sure, in a transaction, that a worker was not declared dead, and
-// that it is not before the transaction ends: a rescue waits for that. It returns
-// ErrDead if the worker was, or has not beaten yet. As with all transactions that
-// hold up others, Postgres ends it when it hears nothing of us for a while.
-func (s *Store) Fence(ctx context.Context, tx pgx.Tx, worker string) error {
-	var set string
-	err := tx.QueryRow(ctx, fence, worker, strconv.FormatInt(silence.Milliseconds(), 10)).Scan(&set)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("acting as %s: %w", worker, jobs.ErrDead)
-	}
-	return err
 }
 
 const (

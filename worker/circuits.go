@@ -82,7 +82,9 @@ func (c *circuits) save(ctx context.Context) {
 	if len(changed) == 0 {
 		return
 	}
-	err := c.peers.ShareCircuits(ctx, c.name, changed)
+	try, cancel := context.WithTimeout(ctx, tryMin)
+	defer cancel()
+	err := c.peers.ShareCircuits(try, c.name, changed)
 	if err == nil {
 		return
 	}

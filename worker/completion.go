@@ -30,8 +30,9 @@ const parkAfter = 30 * time.Second
 // A completion works the jobs of every route.
 type completion struct {
 	river.WorkerDefaults[jobs.CompletionArgs]
-	room  *room
-	heart *heart
+	room   *room
+	heart  *heart
+	claims *claims
 	*gathered
 	stopping  context.Context // ends when the worker stops
 	answering atomic.Int64    // those who went to call and have not committed what came of it
@@ -48,6 +49,7 @@ func (c *completion) Timeout(*river.Job[jobs.CompletionArgs]) time.Duration { re
 // Work sees one request through: load, wait for a pass, route, and finish or wait
 // again.
 func (c *completion) Work(ctx context.Context, job *river.Job[jobs.CompletionArgs]) (err error) {
+	c.claims.Take(job.ID)
 	run, err := c.load(ctx, job)
 	if run == nil {
 		return err

@@ -16,17 +16,16 @@ import (
 // it writes may be under way for long: by then the job may be another's.
 type fencedDriver struct {
 	riverdriver.Driver[pgx.Tx]
-	fence func(context.Context, pgx.Tx) error
+	claims *claims
+	heart  *heart
 }
 
-func newFencedDriver(driver riverdriver.Driver[pgx.Tx], config *Config, heart *heart) fencedDriver {
-	return fencedDriver{Driver: driver, fence: func(ctx context.Context, tx pgx.Tx) error {
-		err := config.Fleet.Fence.Fence(ctx, tx, config.Name)
-		if errors.Is(err, jobs.ErrDead) {
-			heart.Die()
-		}
-		return err
-	}}
+func (d fencedDriver) fence(ctx context.Context, tx riverdriver.ExecutorTx) error {
+	err := d.claims.store.Fence(ctx, d.UnwrapTx(tx), d.claims.name)
+	if errors.Is(err, jobs.ErrDead) {
+		d.heart.Die()
+	}
+	return err
 }
 
 // GetExecutor is for River.
@@ -46,12 +45,16 @@ func (e fencedExecutor) JobSetStateIfRunningMany(ctx context.Context, params *ri
 		return nil, err
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // does nothing after a commit
-	if err := e.driver.fence(ctx, e.driver.UnwrapTx(tx)); err != nil {
+	if err := e.driver.fence(ctx, tx); err != nil {
 		return nil, err
 	}
 	rows, err := tx.JobSetStateIfRunningMany(ctx, params)
 	if err != nil {
 		return nil, err
 	}
-	return rows, tx.Commit(ctx)
+	if err := tx.Commit(ctx); err != nil {
+		return nil, err
+	}
+	e.driver.claims.Drop(params.ID)
+	return rows, nil
 }

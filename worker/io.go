@@ -32,6 +32,12 @@ type committed struct {
 const (
 	retryMin = 100 * time.Millisecond
 	retryMax = 2 * time.Second
+
+	// tryMin is how long Postgres may take to answer before it is asked again on
+	// another connection, doubling up to tryMax: one that was forgotten on its way
+	// would hold up every job of the worker for a quarter of an hour.
+	tryMin = 5 * time.Second
+	tryMax = time.Minute
 )
 
 // patient repeats what fails while Postgres is away: a job that failed for that
@@ -44,8 +50,10 @@ type patient struct {
 // until repeats act until it succeeds, or the worker stops and giveUp says that
 // nothing is lost by it.
 func (p patient) until(ctx context.Context, doing string, giveUp bool, act func(context.Context) error) error {
-	for wait := retryMin; ; wait = min(2*wait, retryMax) {
-		err := act(ctx)
+	for wait, limit := retryMin, tryMin; ; wait, limit = min(2*wait, retryMax), min(2*limit, tryMax) {
+		try, cancel := context.WithTimeout(ctx, limit)
+		err := act(try)
+		cancel()
 		if err == nil || ctx.Err() != nil || errors.Is(err, jobs.ErrDead) {
 			return err
 		}

@@ -27,7 +27,7 @@ type Store interface {
 type Fleet struct {
 	Peers  Peers
 	Probes Probes
-	Fence  Fence
+	Claims Claims
 	Lead   Lead
 	Care   Care
 	Books  Books
@@ -54,11 +54,15 @@ type Probes interface {
 	FreeProbe(ctx context.Context, worker, target string) error
 }
 
-// A Fence keeps those who were declared dead from what is others' by now.
-type Fence interface {
-	// Fence makes sure that a worker was not declared dead, nor will be before the
-	// transaction ends.
+// Claims is which of River's jobs a worker has, as the database says.
+type Claims interface {
+	// Fence makes sure that a worker was not declared dead, and is not before the
+	// transaction ends: until then its jobs are no other's.
 	Fence(ctx context.Context, tx pgx.Tx, worker string) error
+	// Claimed lists the jobs that a worker has had for longer than that.
+	Claimed(ctx context.Context, worker string, longer time.Duration) ([]int64, error)
+	// Unclaim gives jobs of a worker back to their queues, and returns how many.
+	Unclaim(ctx context.Context, worker string, ids []int64) (int, error)
 }
 
 // Lead makes one worker the supervisor, and gives it the jobs of the dead.

@@ -96,6 +96,7 @@ type Worker struct {
 	room       *room
 	circuits   *circuits
 	heart      *heart
+	claims     *claims
 	prober     *prober
 	supervisor *supervisor
 	egress     *egress
@@ -112,7 +113,7 @@ func New(config Config) (*Worker, error) {
 	if len(config.Queues) == 0 {
 		return nil, fmt.Errorf("a worker needs at least one route")
 	}
-	w := &Worker{config: config, circuits: newCircuits(&config), stuck: make(chan error, 1)}
+	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), stuck: make(chan error, 1)}
 	w.heart = newHeart(&config, func() jobs.Beat { return config.Router.Beat(w.room.InHand()) }, w.heard)
 	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
 	w.prober = newProber(&config, w.room.Changed, w.keep)
@@ -202,7 +203,7 @@ func (w *Worker) runParts(ctx context.Context) (stop func()) {
 	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
 	probing, endProbes := context.WithCancel(lasting)
 	parts := runAll(lasting, w.gathered.loads.Run, w.gathered.begins.Run, w.gathered.commits.Run,
-		w.room.Run, w.circuits.Run, w.heart.Run, w.supervisor.Run)
+		w.room.Run, w.circuits.Run, w.heart.Run, w.claims.Run, w.supervisor.Run)
 	probes := runAll(probing, w.prober.Run)
 	return func() {
 		endProbes()
@@ -313,6 +314,7 @@ func (w *Worker) newCompletion(stopping context.Context) *completion {
 	return &completion{
 		room:     w.room,
 		heart:    w.heart,
+		claims:   w.claims,
 		gathered: w.gathered,
 		stopping: stopping,
 		stuck:    w.callStuck,

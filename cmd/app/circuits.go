@@ -204,7 +204,7 @@ func (o *options) printCircuits(w io.Writer, circuits []jobs.Circuit) error {
 	fmt.Fprintln(table, "TARGET\tREGION\tSTATE\tSINCE\tCOOLDOWN\tPROBER\tGENERATION\tWHY")
 	for _, c := range views {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", c.Target, cmp.Or(c.Region, "-"), c.State, age(now, c.Since),
-			left(now, c.CooldownUntil), cmp.Or(c.Prober, "-"), c.Generation, cmp.Or(c.Reason, "-"))
+			left(now, c.CooldownUntil), cmp.Or(c.Prober, "-"), c.Generation, cmp.Or(oneLine(c.Reason), "-"))
 	}
 	return table.Flush()
 }

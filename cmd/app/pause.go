@@ -130,7 +130,7 @@ func (v *pausedView) write(w io.Writer) error {
 		return err
 	}
 	for _, p := range v.Pauses {
-		fmt.Fprintf(w, "%s is paused by %s, since %s: %s\n", v.Route, ownerName(p.Owner), p.Since.Local().Format("15:04:05"), p.Reason)
+		fmt.Fprintf(w, "%s is paused by %s, since %s: %s\n", v.Route, ownerName(p.Owner), p.Since.Local().Format("15:04:05"), oneLine(p.Reason))
 	}
 	_, err := fmt.Fprintf(w, "`tidegate resume %s` ends it.\n", v.Route)
 	return err

@@ -62,7 +62,7 @@ func (p *progress) Set(done int) {
 
 // Say writes a line that stays, above the bar.
 func (p *progress) Say(format string, args ...any) {
-	line := fmt.Sprintf(format+"\n", args...)
+	line := visible(fmt.Sprintf(format, args...)) + "\n"
 	if p.bars != nil {
 		_, _ = p.bars.Write([]byte(line))
 		return

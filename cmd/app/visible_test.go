@@ -58,6 +58,13 @@ func TestTextForPeopleIsHarmless(t *testing.T) {
 	if err := writeStatus(&out, failing); err != nil {
 		t.Fatal(err)
 	}
+	if err := (&options{}).printCircuits(&out, failing.Circuits); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&pausedView{Paused: true, Pauses: []pauseView{{Reason: evil}}}).write(&out); err != nil {
+		t.Fatal(err)
+	}
+	newProgress(&out, "nothing", 0).Say("%s", evil)
 	(&examination{findings: []finding{{About: "a", Level: levelWrong, Found: evil}}}).write(&out)
 	d := &demo{out: &out}
 	if err := d.conclude(t.Context(), &demoReport{read: []jobs.ResultEvent{event}}); err != nil {

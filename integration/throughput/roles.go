@@ -57,6 +57,9 @@ func routeOf(base string) jobs.Route {
 	return jobs.Route{Name: "bench", Goal: "ordered", Chain: []*jobs.Target{{
 		Name: "bench", Provider: "bench", Dialect: "openai", BaseURL: base, Model: "sim", Key: "sk-bench-0123456789",
 		Price: jobs.Price{Input: 100_000, CachedInput: 50_000, Output: 400_000}, Timeouts: jobs.DefaultTimeouts,
+		// Far more than can be reached: so that the pace, which begins carefully with
+		// a target of which nothing is known, does not keep most of the calls waiting.
+		Limits: jobs.Limits{RequestsPerMinute: 6_000_000},
 	}}}
 }
 

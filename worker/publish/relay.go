@@ -18,6 +18,7 @@ import (
 const (
 	atOnce        = 500
 	ackWait       = 5 * time.Second
+	roundTime     = 15 * time.Second // that a round may take: a connection that was forgotten on its way says nothing
 	defaultPoll   = time.Second
 	defaultLinger = 40 * time.Millisecond
 )
@@ -109,7 +110,9 @@ func (r *Relay) drain(ctx context.Context) {
 	failed := false
 	for last, more := int64(0), true; more && r.config.Conn.IsConnected() && ctx.Err() == nil; more = last > 0 {
 		var err error
-		last, err = r.round(ctx, last)
+		try, cancel := context.WithTimeout(ctx, roundTime)
+		last, err = r.round(try, last)
+		cancel()
 		if err == nil || failed || errors.Is(ctx.Err(), context.Canceled) {
 			continue
 		}
