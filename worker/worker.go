@@ -240,7 +240,7 @@ func (w *Worker) shift(ctx context.Context) error {
 		err = jobs.ErrDead
 	case err = <-w.stuck:
 	case <-w.late(working, client.Stopped()):
-		err = errors.New("jobs did not end when the worker was told to stop; others get them once the fleet misses it")
+		return errors.New("jobs did not end when the worker was told to stop; others get them once the fleet misses it")
 	}
 	stop()
 	w.finishAnswers(completion)
