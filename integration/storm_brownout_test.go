@@ -117,7 +117,7 @@ func TestProviderThatHangs(t *testing.T) {
 			}
 			before := s.probes()
 			s.awaitProbes(before + 2)
-			s.apart(s.tape.since(began, time.Now()), soonestAgain, latestAgain)
+			s.apart(s.since(began, time.Now()), soonestAgain, latestAgain)
 			story.end(s)
 			s.oneEach(s.settle(batch))
 			s.awaitClosed(cheap, crews...)

@@ -43,7 +43,7 @@ func TestClocksAreApart(t *testing.T) {
 			s.down("*", simulator.Fault{Mode: simulator.Unavailable, RetryAfter: asked})
 			asks := time.Now()
 			s.awaitProbes(s.probes() + 3)
-			calls := s.tape.since(asks, time.Now())
+			calls := s.since(asks, time.Now())
 			s.apart(calls[1:], asked-100*time.Millisecond, asked*11/10+latest) // the first may have met what was before
 			s.awaitResults(mortal)
 			s.onTime(mortal, deadline)

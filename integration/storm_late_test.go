@@ -63,10 +63,10 @@ func TestAnswerThatIsLate(t *testing.T) {
 	s.down("*", simulator.Fault{Mode: simulator.Unavailable, Delay: 500 * time.Millisecond})
 	s.awaitAllShut(cheap, crews...)
 	before := s.results()
-	fixture.Await(t, soon, "a probe is out", func() bool { return s.tape.now() == 1 })
+	fixture.Await(t, soon, "a probe is out", func() bool { return s.underWay() == 1 })
 	close(let)
 	s.awaitResults(before + 2)
-	if s.tape.now() != 1 {
+	if s.underWay() != 1 {
 		t.Error("the answers came after the probe's: the story is another one")
 	}
 	probes := s.probes()

@@ -108,7 +108,7 @@ func TestPersonResumesInAnOutage(t *testing.T) {
 	fixture.Await(t, soon, "it is paused again for its circuits alone", func() bool { return s.paused() && slices.Equal(s.owners(), []string{"circuit"}) })
 	before := s.probes()
 	s.awaitProbes(before + 2)
-	s.apart(s.tape.since(began, time.Now()), soonestAgain, latestAgain)
+	s.apart(s.since(began, time.Now()), soonestAgain, latestAgain)
 	s.back()
 	s.drained(batch)
 	if s.paused() || len(s.owners()) > 0 {

@@ -47,7 +47,7 @@ func TestOneProbeInTheFleet(t *testing.T) {
 		t.Errorf("%d circuits, and it is %+v", n, s.shared(cheap))
 	}
 	ended := time.Now()
-	calls := s.tape.since(began, ended)
+	calls := s.since(began, ended)
 	s.apart(calls, soonestAgain, latestAgain)
 	if lasted := ended.Sub(began); len(calls) < 4 || len(calls) > int(lasted/soonestAgain)+1 {
 		t.Errorf("%d probes in %s", len(calls), lasted)
@@ -72,7 +72,7 @@ func TestProbesOfALongOutage(t *testing.T) {
 	crews := s.crews(3, nil)
 	batch := s.enqueue(3*inHand, nil)
 	s.awaitProbes(3)
-	calls := s.tape.since(now, time.Now())
+	calls := s.since(now, time.Now())
 	s.apart(calls, 2700*time.Millisecond, 3500*time.Millisecond+latest)
 	if len(calls) != 3 || s.calls(jobs.Overload) != 3 {
 		t.Errorf("%d calls reached the provider, %d were written down, for 3 probes", len(calls), s.calls(jobs.Overload))
@@ -110,8 +110,8 @@ func TestOutageOutlivesEveryWorker(t *testing.T) {
 	began, before := time.Now(), s.probes()
 	next := s.crews(1, nil)[0]
 	s.awaitProbes(before + 2)
-	s.apart(s.tape.since(began, time.Now()), soonestAgain, latestAgain)
-	if n := len(s.tape.since(began, time.Now())); n != s.probes()-before {
+	s.apart(s.since(began, time.Now()), soonestAgain, latestAgain)
+	if n := len(s.since(began, time.Now())); n != s.probes()-before {
 		t.Errorf("%d calls reached the provider, for %d probes", n, s.probes()-before)
 	}
 	if got := s.shared(cheap); !got.DownSince.Equal(left.DownSince) && got.DownSince.Sub(left.DownSince).Abs() > time.Second {

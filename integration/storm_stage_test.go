@@ -96,7 +96,7 @@ func (s *storm) awaitAllShut(target string, crews ...*crew) time.Time {
 	fixture.Await(s.T, soon, "every worker knows that the circuit is open", func() bool {
 		return !slices.ContainsFunc(crews, func(c *crew) bool { return c.circuit(target).State == jobs.CircuitClosed })
 	})
-	fixture.Await(s.T, soon, "nobody is called", func() bool { return s.tape.now() == 0 })
+	fixture.Await(s.T, soon, "nobody is called", func() bool { return s.underWay() == 0 })
 	return time.Now()
 }
 
@@ -202,8 +202,8 @@ func (t *tape) end(n, status int) {
 	t.out--
 }
 
-// now counts the calls that go on.
-func (t *tape) now() int {
+// underWay counts the calls that go on.
+func (t *tape) underWay() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.out

@@ -93,7 +93,7 @@ func TestConfiguredLimitIsTheFleets(t *testing.T) {
 	began := time.Now()
 	batch := s.enqueue(150, nil)
 	s.drained(batch)
-	calls := s.tape.since(began, time.Now())
+	calls := s.since(began, time.Now())
 	// Half a second saved up; and when a share moves from one to the other, what
 	// both have saved up by then.
 	const burst = perSecond/2 + 2

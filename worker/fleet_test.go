@@ -12,7 +12,7 @@ import (
 	"tidegate/jobs"
 )
 
-var errAway = errors.New("Postgres is away")
+var errAway = errors.New("no connection")
 
 // A village is a fleet's tables in memory, of which a test says what is in them,
 // and remembers what was done to them.

@@ -34,9 +34,9 @@ func (v *village) beating(t *testing.T) (h *heart, told func() int, stop func())
 	}, func() { cancel(); run.Wait() }
 }
 
-// after lets time pass, and everything happen that it brings.
+// after lets a bubble's time pass, and everything happen that it brings.
 func after(d time.Duration) {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 }
 

@@ -44,7 +44,7 @@ func newProbing(t *testing.T, circuit jobs.Circuit) *probing {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var run sync.WaitGroup
-	run.Go(func() { p.prober.Run(ctx) })
+	run.Go(func() { p.Run(ctx) })
 	p.stop = func() { cancel(); run.Wait() }
 	return p
 }
