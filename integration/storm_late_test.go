@@ -51,25 +51,28 @@ func (l *lateness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestAnswerThatIsLate(t *testing.T) {
 	t.Parallel()
 	s := newStorm(t, staging{config: oneTarget})
-	let := make(chan struct{})
+	let, door := make(chan struct{}), newDoor()
+	door.providers = s.sim
 	ways := [2]*lateness{}
 	for i := range ways {
-		ways[i] = &lateness{kept: make(chan struct{}), let: let, behind: s.before(s.sim)}
+		ways[i] = &lateness{kept: make(chan struct{}), let: let, behind: s.before(door)}
 	}
 	crews := s.crews(2, func(i int, c *app.StackConfig) { s.through(c, "", serve(t, ways[i])) })
-	batch := s.enqueue(15*inHand, nil)
+	batch := s.enqueue(10*inHand, nil)
 	fixture.Await(t, soon, "each worker waits for an answer", func() bool { return over(ways[0].kept) && over(ways[1].kept) })
 	s.awaitResults(4)
-	s.down("*", simulator.Fault{Mode: simulator.Unavailable, Delay: 500 * time.Millisecond})
+	s.down("*", simulator.Fault{Mode: simulator.Unavailable})
 	s.awaitAllShut(cheap, crews...)
-	before := s.results()
+	before, probes := s.results(), s.probes()
+	door.Shut()
 	fixture.Await(t, soon, "a probe is out", func() bool { return s.underWay() == 1 })
 	close(let)
 	s.awaitResults(before + 2)
+	s.rounds(2) // each worker has heard of whatever there was to hear
 	if s.underWay() != 1 {
-		t.Error("the answers came after the probe's: the story is another one")
+		t.Errorf("%d calls are under way, not the probe", s.underWay())
 	}
-	probes := s.probes()
+	door.Open()
 	s.awaitProbes(probes + 2)
 	for _, c := range crews {
 		if now := c.circuit(cheap); now.State == jobs.CircuitClosed {
