@@ -35,8 +35,6 @@ type room struct {
 	out      int               // all of them
 	alone    bool              // one of them runs alone
 	draining bool              // the next one is to run alone: nobody is let go until all are done
-	free     []int             // places that have been used and are free
-	places   int               // that have been used
 }
 
 func newRoom(router Router, most int, lives func() error, now func() time.Time) *room {
@@ -54,12 +52,10 @@ type guest struct {
 	alone   bool // nobody else is called beside it
 }
 
-// A leave is what a guest goes with: a pass and a place for its call, or, without
-// a pass, what becomes of it instead.
+// A leave is what a guest goes with: a pass, or what becomes of it instead.
 type leave struct {
 	pass    jobs.Pass
 	outcome jobs.Outcome
-	slot    int
 }
 
 // Arrive gives a place in the order. A job keeps its ticket from wait to wait.
@@ -144,22 +140,21 @@ func (r *room) turnBack(w *waiter) {
 	}
 	if w.leave.pass != nil {
 		w.leave.pass.Release()
-		r.done(w.guest, w.leave.slot)
+		r.done(w.guest)
 	}
 }
 
 // Done says that the call of a guest who went with a pass has ended.
-func (r *room) Done(g guest, slot int) {
+func (r *room) Done(g guest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.done(g, slot)
+	r.done(g)
 }
 
 // done requires mu.
-func (r *room) done(g guest, slot int) {
+func (r *room) done(g guest) {
 	r.calls[g.request.Route]--
 	r.out--
-	r.free = append(r.free, slot)
 	if g.alone {
 		r.alone = false
 	}
@@ -261,23 +256,11 @@ func (r *room) let(q *queue) (again time.Duration, ok bool) {
 	heap.Pop(q)
 	w.leave = leave{pass: pass, outcome: outcome}
 	if pass != nil {
-		w.leave.slot = r.place()
 		r.calls[w.request.Route]++
 		r.out++
 	}
 	close(w.let)
 	return 0, true
-}
-
-// place requires mu.
-func (r *room) place() int {
-	if last := len(r.free) - 1; last >= 0 {
-		slot := r.free[last]
-		r.free = r.free[:last]
-		return slot
-	}
-	r.places++
-	return r.places - 1
 }
 
 // until is how long it is to a time; zero is none that is known.

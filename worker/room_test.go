@@ -121,7 +121,7 @@ func (l *lobby) done() {
 	first := l.leaves[0]
 	l.leaves = l.leaves[1:]
 	l.mu.Unlock()
-	l.Done(first.guest, first.slot)
+	l.Done(first.guest)
 	synctest.Wait()
 }
 
@@ -253,14 +253,8 @@ func TestRoomBoundsTheCallsOfARoute(t *testing.T) {
 			l.enter(t.Context(), i+1)
 		}
 		l.expect(t, "three at once", 1, 2, 3)
-		if l.leaves[0].slot != 0 || l.leaves[2].slot != 2 {
-			t.Errorf("the places are %+v", l.leaves)
-		}
 		l.done()
 		l.expect(t, "one is done", 1, 2, 3, 4)
-		if slot := l.leaves[2].slot; slot != 0 {
-			t.Errorf("the fourth has the place %d, not the one that was free", slot)
-		}
 		l.done()
 		l.expect(t, "all have gone", 1, 2, 3, 4, 5)
 		if l.gate.asked != 5 {
@@ -291,8 +285,8 @@ func TestRoomTakesBackWhatWasNotWanted(t *testing.T) {
 		l.letGo()
 		l.mu.Unlock()
 		l.turnBack(w)
-		if l.gate.released != 1 || l.out != 0 || len(l.free) != 1 {
-			t.Errorf("%d released, %d out, free places %v", l.gate.released, l.out, l.free)
+		if l.gate.released != 1 || l.out != 0 {
+			t.Errorf("%d released, %d out", l.gate.released, l.out)
 		}
 	})
 }

@@ -315,6 +315,7 @@ func (w *Worker) newCompletion(stopping context.Context) *completion {
 		room:     w.room,
 		heart:    w.heart,
 		claims:   w.claims,
+		slots:    &slots{},
 		gathered: w.gathered,
 		stopping: stopping,
 		stuck:    w.callStuck,
