@@ -238,7 +238,7 @@ func (s *supervisor) keep(ctx context.Context, fleet *jobs.Fleet) error {
 func (s *supervisor) saveAndForget(ctx context.Context, fleet *jobs.Fleet) error {
 	due := s.now().Sub(s.kept) >= keepEvery
 	for target, rate := range ratesOf(fleet) {
-		if !due && rate <= fleet.LastGood[target] {
+		if !due && float64(float32(rate)) <= fleet.LastGood[target] { // it is kept in so many digits
 			continue
 		}
 		if err := s.fleet.Books.SavePace(ctx, s.held, target, rate); err != nil {

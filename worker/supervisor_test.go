@@ -184,3 +184,18 @@ func TestExpireLooksBackInSlices(t *testing.T) {
 		}
 	})
 }
+
+// A rate is kept in fewer digits than it is measured in.
+func TestPaceIsSavedOnce(t *testing.T) {
+	inRealm(t, 1, func(t *testing.T, r *realm) {
+		r.mu.Lock()
+		r.peers = []jobs.Peer{{Beat: jobs.Beat{Worker: "A", Accepted: map[string]float64{"cheap": 1.3}}}}
+		r.mu.Unlock()
+		pass(30 * time.Second)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.saved > 2 {
+			t.Errorf("it was saved %d times in half a minute", r.saved)
+		}
+	})
+}
