@@ -22,7 +22,8 @@ type Pass interface {
 // have been billed.
 type Begun struct {
 	// Slot is one of the places for calls that a worker has: a call that begins
-	// takes over the place of one that has ended. It counts from zero.
+	// takes over the place of one that is written down as an attempt. It counts
+	// from zero.
 	Slot int
 	// RequestID is empty for a call that was not made after all: its place is free
 	// again.

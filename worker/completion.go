@@ -30,9 +30,11 @@ const parkAfter = 30 * time.Second
 // A completion works the jobs of every route.
 type completion struct {
 	river.WorkerDefaults[jobs.CompletionArgs]
-	room   *room
-	heart  *heart
-	claims *claims
+	room       *room
+	heart      *heart
+	claims     *claims
+	slots      *slots
+	quarantine *quarantine
 	*gathered
 	stopping  context.Context // ends when the worker stops
 	answering atomic.Int64    // those who went to call and have not committed what came of it
@@ -78,6 +80,7 @@ type run struct {
 	began    time.Time
 	rest     time.Time  // before which it waits on its own account
 	history  jobs.Trace // attempts of earlier tries, already committed
+	slots    []int      // of the calls of this try
 }
 
 func (r *run) guest() guest {
@@ -105,7 +108,11 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	case got.Ended:
 		return nil, nil
 	}
-	r := &run{request: got.Request, alone: job.Queue == jobs.QuarantineQueue, began: c.now(), deadline: got.Request.Deadline}
+	alone := job.Queue == jobs.QuarantineQueue
+	if alone && !c.quarantine.Lets(got.Request.Route) {
+		return nil, c.snooze(ctx, quarantineRest)
+	}
+	r := &run{request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline}
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
 	}
@@ -133,6 +140,7 @@ func (c *completion) await(ctx context.Context, r *run) (left leave, err error) 
 func (c *completion) answer(ctx context.Context, r *run, left leave) error {
 	c.answering.Add(1)
 	defer c.answering.Add(-1)
+	defer c.vacate(r) // by then its calls are written down
 	outcome := left.outcome
 	if left.pass != nil {
 		var err error
@@ -149,13 +157,13 @@ func (c *completion) answer(ctx context.Context, r *run, left leave) error {
 // call has the request routed. A call that its worker may not begin is none: the
 // calls that were made before it are kept.
 func (c *completion) call(ctx context.Context, r *run, left leave) (jobs.Outcome, error) {
-	defer c.room.Done(r.guest(), left.slot)
+	defer c.room.Done(r.guest())
 	guard := guard{after: c.slack, stuck: c.stuck}
 	defer guard.Stop()
 	var refusal error
 	outcome := left.pass.Route(ctx, func(ctx context.Context, call jobs.Begun) error {
 		guard.Stop()
-		call.Slot = left.slot
+		call.Slot = c.place(r, call)
 		if refusal = c.begin(ctx, r, call); refusal == nil {
 			guard.Watch(call)
 		}
@@ -170,6 +178,19 @@ func (c *completion) call(ctx context.Context, r *run, left leave) (jobs.Outcome
 		}
 	}
 	return jobs.Outcome{}, refusal
+}
+
+// place is where a call is written down. One that was never made had the last.
+func (c *completion) place(r *run, call jobs.Begun) int {
+	if call.RequestID != "" {
+		r.slots = append(r.slots, c.slots.Take())
+	}
+	return r.slots[len(r.slots)-1]
+}
+
+func (c *completion) vacate(r *run) {
+	c.slots.Give(r.slots)
+	r.slots = r.slots[:0]
 }
 
 // begin writes down that a call begins, if it still should: the worker may have

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/store"
 )
@@ -81,4 +82,33 @@ func TestPostgresIsCutOff(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A slowCommit is a store that writes no result down until it is let.
+type slowCommit struct {
+	*store.Store
+	let chan struct{}
+}
+
+func (s *slowCommit) Commit(ctx context.Context, entries []jobs.Entry) ([]string, []*jobs.EntryError, error) {
+	<-s.let
+	return s.Store.Commit(ctx, entries)
+}
+
+// A call that has ended and is not yet written down is still known, when the next
+// one has begun: its worker may die now.
+func TestCallIsKnownUntilItIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.config.Concurrency = 1
+	c := &slowCommit{store.New(s.config.Pool), make(chan struct{})}
+	s.config.Store = c
+	requests := s.enqueue(2)
+	s.start()
+	fixture.Await(t, soon, "both have been called", func() bool { return s.script.called() == len(requests) })
+	if n := s.number("SELECT count(DISTINCT request_id) FROM tidegate.calls"); n != len(requests) {
+		t.Errorf("of %d calls that ended, %d are known", len(requests), n)
+	}
+	close(c.let)
+	s.awaitJobs(len(requests), "completed", 1)
 }

@@ -35,8 +35,6 @@ type room struct {
 	out      int               // all of them
 	alone    bool              // one of them runs alone
 	draining bool              // the next one is to run alone: nobody is let go until all are done
-	free     []int             // places that have been used and are free
-	places   int               // that have been used
 }
 
 func newRoom(router Router, most int, lives func() error, now func() time.Time) *room {
@@ -54,12 +52,11 @@ type guest struct {
 	alone   bool // nobody else is called beside it
 }
 
-// A leave is what a guest goes with: a pass and a place for its call, or, without
-// a pass, what becomes of it instead.
+// A leave is what a guest goes with: a pass, or what becomes of it instead.
 type leave struct {
 	pass    jobs.Pass
 	outcome jobs.Outcome
-	slot    int
+	panics  any // the router's panic over this guest, which ends its job and no other's; nil: none
 }
 
 // Arrive gives a place in the order. A job keeps its ticket from wait to wait.
@@ -98,27 +95,35 @@ func (r *room) InHand() map[string]int {
 }
 
 // Wait returns when the guest may go, or with the cause why ctx ended first. Who
-// goes with a pass must be Done.
+// goes with a pass must be Done. If the router panics over the guest, so does
+// Wait.
 func (r *room) Wait(ctx context.Context, g guest) (leave, error) {
 	w := &waiter{guest: g, let: make(chan struct{})}
-	r.mu.Lock()
-	q := r.queue(g)
-	heap.Push(q, w)
-	if q.Len() == 1 { // it need not wait for anybody before it
-		r.letGo()
-	}
-	waits := w.at >= 0
-	r.mu.Unlock()
-	if waits {
+	if waits := r.enter(w); waits {
 		r.Changed() // so that somebody looks again in time
 	}
 	select {
 	case <-w.let:
+		if w.leave.panics != nil {
+			panic(w.leave.panics) // for River to catch, as it would where there is no room
+		}
 		return w.leave, nil
 	case <-ctx.Done():
 		r.turnBack(w)
 		return leave{}, context.Cause(ctx)
 	}
+}
+
+// enter has a guest wait, and tells whether it still does.
+func (r *room) enter(w *waiter) (waits bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	q := r.queue(w.guest)
+	heap.Push(q, w)
+	if q.Len() == 1 { // it need not wait for anybody before it
+		r.letGo()
+	}
+	return w.at >= 0
 }
 
 // queue requires mu.
@@ -144,22 +149,21 @@ func (r *room) turnBack(w *waiter) {
 	}
 	if w.leave.pass != nil {
 		w.leave.pass.Release()
-		r.done(w.guest, w.leave.slot)
+		r.done(w.guest)
 	}
 }
 
 // Done says that the call of a guest who went with a pass has ended.
-func (r *room) Done(g guest, slot int) {
+func (r *room) Done(g guest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.done(g, slot)
+	r.done(g)
 }
 
 // done requires mu.
-func (r *room) done(g guest, slot int) {
+func (r *room) done(g guest) {
 	r.calls[g.request.Route]--
 	r.out--
-	r.free = append(r.free, slot)
 	if g.alone {
 		r.alone = false
 	}
@@ -196,11 +200,14 @@ func (r *room) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		r.mu.Lock()
-		next := r.letGo()
-		r.mu.Unlock()
-		timer.Reset(next)
+		timer.Reset(r.look())
 	}
+}
+
+func (r *room) look() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.letGo()
 }
 
 // letGo lets go who may, and says when to look again. It requires mu.
@@ -254,14 +261,13 @@ func (r *room) letAlone(q *queue) time.Duration {
 // let lets the first of a queue go, if it may. It requires mu.
 func (r *room) let(q *queue) (again time.Duration, ok bool) {
 	w := (*q)[0]
-	pass, outcome := r.router.Admit(w.request, w.history)
-	if pass == nil && outcome.Verdict == jobs.Blocked && outcome.Held {
-		return r.until(outcome.Until), false
+	left := r.admit(w.guest)
+	if left.pass == nil && left.outcome.Verdict == jobs.Blocked && left.outcome.Held {
+		return r.until(left.outcome.Until), false
 	}
 	heap.Pop(q)
-	w.leave = leave{pass: pass, outcome: outcome}
-	if pass != nil {
-		w.leave.slot = r.place()
+	w.leave = left
+	if left.pass != nil {
 		r.calls[w.request.Route]++
 		r.out++
 	}
@@ -269,15 +275,16 @@ func (r *room) let(q *queue) (again time.Duration, ok bool) {
 	return 0, true
 }
 
-// place requires mu.
-func (r *room) place() int {
-	if last := len(r.free) - 1; last >= 0 {
-		slot := r.free[last]
-		r.free = r.free[:last]
-		return slot
-	}
-	r.places++
-	return r.places - 1
+// admit asks the router. It may be asked on behalf of anybody who waits: its panic
+// is that one's.
+func (r *room) admit(g guest) (left leave) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			left = leave{panics: cause}
+		}
+	}()
+	left.pass, left.outcome = r.router.Admit(g.request, g.history)
+	return left
 }
 
 // until is how long it is to a time; zero is none that is known.

@@ -22,11 +22,15 @@ type gate struct {
 	asked    int
 	released int
 	outcome  jobs.Outcome // instead of a pass, unless it is zero
+	panics   string       // over the request of this id
 }
 
-func (g *gate) Admit(*jobs.Request, jobs.Trace) (jobs.Pass, jobs.Outcome) {
+func (g *gate) Admit(request *jobs.Request, _ jobs.Trace) (jobs.Pass, jobs.Outcome) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.panics != "" && g.panics == request.ID {
+		panic("the router is broken")
+	}
 	g.asked++
 	switch {
 	case !g.again.IsZero() && time.Now().Before(g.again):
@@ -121,7 +125,7 @@ func (l *lobby) done() {
 	first := l.leaves[0]
 	l.leaves = l.leaves[1:]
 	l.mu.Unlock()
-	l.Done(first.guest, first.slot)
+	l.Done(first.guest)
 	synctest.Wait()
 }
 
@@ -253,14 +257,8 @@ func TestRoomBoundsTheCallsOfARoute(t *testing.T) {
 			l.enter(t.Context(), i+1)
 		}
 		l.expect(t, "three at once", 1, 2, 3)
-		if l.leaves[0].slot != 0 || l.leaves[2].slot != 2 {
-			t.Errorf("the places are %+v", l.leaves)
-		}
 		l.done()
 		l.expect(t, "one is done", 1, 2, 3, 4)
-		if slot := l.leaves[2].slot; slot != 0 {
-			t.Errorf("the fourth has the place %d, not the one that was free", slot)
-		}
 		l.done()
 		l.expect(t, "all have gone", 1, 2, 3, 4, 5)
 		if l.gate.asked != 5 {
@@ -291,8 +289,8 @@ func TestRoomTakesBackWhatWasNotWanted(t *testing.T) {
 		l.letGo()
 		l.mu.Unlock()
 		l.turnBack(w)
-		if l.gate.released != 1 || l.out != 0 || len(l.free) != 1 {
-			t.Errorf("%d released, %d out, free places %v", l.gate.released, l.out, l.free)
+		if l.gate.released != 1 || l.out != 0 {
+			t.Errorf("%d released, %d out", l.gate.released, l.out)
 		}
 	})
 }
@@ -367,6 +365,34 @@ func TestRoomWithNobodyAsksNobody(t *testing.T) {
 		defer l.gate.mu.Unlock()
 		if l.gate.asked != 0 {
 			t.Errorf("the gate was asked %d times", l.gate.asked)
+		}
+	})
+}
+
+// A router that panics over a request ends that one's job, whoever had it asked,
+// and nobody waits any longer for that.
+func TestRoomSurvivesAPanicOfTheRouter(t *testing.T) {
+	inRoom(t, func(t *testing.T, l *lobby) {
+		l.gate.panics = "bad"
+		caught := make(chan any, 2)
+		enterBad := func() {
+			l.inner.Go(func() {
+				defer func() { caught <- recover() }()
+				_, _ = l.Wait(t.Context(), guest{request: &jobs.Request{ID: "bad", Route: "r"}, ticket: 2})
+			})
+			synctest.Wait()
+		}
+		enterBad() // it asks itself
+		l.enter(t.Context(), 1)
+		enterBad() // behind another, so that the room asks
+		l.gate.set(1, time.Time{})
+		l.Changed()
+		l.expect(t, "with one that panics behind it", 1)
+		l.gate.set(1, time.Time{})
+		l.enter(t.Context(), 3)
+		l.expect(t, "after it", 1, 3)
+		if n := l.Waiting("r"); n != 0 || len(caught) != 2 || <-caught == nil || <-caught == nil {
+			t.Errorf("%d wait, and not both have panicked", n)
 		}
 	})
 }
