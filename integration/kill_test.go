@@ -179,10 +179,10 @@ func natsIsAway(t *testing.T, p program) {
 	f.awaitResults(10)
 	f.down("*", simulator.Fault{Mode: simulator.Unavailable})
 	f.awaitPaused()
-	f.stage.nats.Stop()
+	f.nats.Stop()
 	f.back()
 	batch = f.awaitBatch(batch)
-	f.stage.nats = fixture.RestartNATS(t, f.stage.nats)
+	f.nats = fixture.RestartNATS(t, f.nats)
 	fixture.Await(t, soon, "the test is connected again", f.Conn.IsConnected)
 	f.answered(batch, 0)
 }
