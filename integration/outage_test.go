@@ -123,9 +123,9 @@ func (s *stage) onlyProbes(class jobs.Class, lasted time.Duration) {
 		written += n
 	}
 	for _, target := range s.config.Targets {
-		failed, probed := s.inARow(target.Name, class), all[target.Name+" "+string(class)+" probe"]
+		failed, probed := all[target.Name+" "+string(class)], all[target.Name+" "+string(class)+" probe"]
 		if failed < tripsAt || failed > tripsAt+atOnce {
-			s.Errorf("%s met %d failures in a row: %d trip it, and %d more may be in flight", target.Name, failed, tripsAt, atOnce)
+			s.Errorf("%s met %d failures: %d trip it, and %d more may be in flight", target.Name, failed, tripsAt, atOnce)
 		}
 		if most := int(lasted/soonestWait) + 1; probed > most {
 			s.Errorf("%s was probed in vain %d times in %s, at most %d", target.Name, probed, lasted, most)
@@ -150,16 +150,6 @@ func (s *stage) onlyProbes(class jobs.Class, lasted time.Duration) {
 	if reached := s.sim.Calls("*").Total; reached > written {
 		s.Errorf("%d calls reached a provider, and %d were written down", reached, written)
 	}
-}
-
-// inARow is the longest run of failures at a target, in the order in which calls
-// ended. A call that began before the outage and was answered in it ends a run.
-func (s *stage) inARow(target string, class jobs.Class) int {
-	s.Helper()
-	const longest = `SELECT coalesce(max(failed), 0) FROM (SELECT count(*) AS failed FROM (
-		SELECT class, count(*) FILTER (WHERE class = 'OK') OVER (ORDER BY at + latency_us * interval '1 microsecond') AS answered
-		FROM tidegate.attempts WHERE target = $1 AND NOT probe) calls WHERE class = $2 GROUP BY answered) runs`
-	return s.count(longest, target, class)
 }
 
 // inOrder checks that those who waited untouched for the end of the outage were

@@ -111,7 +111,8 @@ func TestProviderThatHangs(t *testing.T) {
 				return !slices.ContainsFunc(crews, func(c *crew) bool { now := c.circuit(cheap); return now.State == jobs.CircuitClosed || now.Local })
 			})
 			began := s.awaitAllShut(cheap, crews...)
-			if got := s.shared(cheap); got.State == jobs.CircuitClosed || !strings.Contains(got.Reason, "TIMEOUT") {
+			fixture.Await(t, soon, "it is written down", func() bool { return s.shared(cheap).State != jobs.CircuitClosed })
+			if got := s.shared(cheap); !strings.Contains(got.Reason, "TIMEOUT") {
 				t.Errorf("the fleet's circuit is %+v", got)
 			}
 			before := s.probes()

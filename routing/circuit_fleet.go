@@ -20,7 +20,7 @@ func (c *Circuit) mayProbe() bool { return !c.fleet || c.local || c.granted }
 func (c *Circuit) adopt(said jobs.Circuit) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if said.Generation <= c.generation {
+	if !c.news(said) {
 		c.extend(said.CooldownUntil)
 		return false
 	}
@@ -41,6 +41,16 @@ func (c *Circuit) adopt(said jobs.Circuit) bool {
 	c.turned()
 	c.since, c.reason, c.inARow = said.Since, said.Reason, 0
 	return true
+}
+
+// news tells whether the fleet knows better. Two workers may move on to the same
+// generation, each in its own way: what was written down first stands, and is
+// right. It requires mu.
+func (c *Circuit) news(said jobs.Circuit) bool {
+	if said.Generation == c.generation && !c.local {
+		return c.breaker.IsClosed() != (said.State == jobs.CircuitClosed)
+	}
+	return said.Generation > c.generation
 }
 
 // adoptClosed requires mu. The others' good news does not mend what this host
@@ -77,5 +87,6 @@ func (c *Circuit) share() {
 		return
 	}
 	c.local = false
+	c.breaker.Open() // a probe of ours that is out says nothing any more, and must not keep the fleet's from going
 	c.changed(c.reason)
 }

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -87,4 +88,62 @@ func TestWhatOnlyThisHostSawStaysHere(t *testing.T) {
 	if s := c.Snapshot(); s.Local || s.Generation != 3 || s.State != jobs.CircuitOpen {
 		t.Errorf("shared: %+v", s)
 	}
+}
+
+// A probe of one host that is still out when others see the same must not keep
+// the fleet's from going, for ever.
+func TestSharedCircuitIsProbedAnew(t *testing.T) {
+	t.Parallel()
+	c, clock := inFleet()
+	failures5(t, c, false)
+	clock.pass(time.Minute)
+	late := acquire(t, c) // its dial takes long
+	c.share()
+	if !c.grant(1) {
+		t.Fatal("the probe was not granted")
+	}
+	probe := acquire(t, c)
+	late.end(Failure, ending{reason: "dead"})
+	probe.Done(Success, "")
+	if s := c.Snapshot(); s.State != jobs.CircuitClosed || s.Generation != 2 {
+		t.Errorf("after the fleet's probe %+v", s)
+	}
+}
+
+// Of two words of one generation that which was written down is right.
+func TestEqualGenerationsAreReconciled(t *testing.T) {
+	t.Parallel()
+	c, clock := inFleet()
+	failures5(t, c, true) // generation 1, here
+	if !c.adopt(jobs.Circuit{State: jobs.CircuitClosed, Generation: 1}) {
+		t.Error("the fleet's closed was not followed")
+	}
+	if c.adopt(jobs.Circuit{State: jobs.CircuitClosed, Generation: 1}) {
+		t.Error("followed twice")
+	}
+	if !c.adopt(jobs.Circuit{State: jobs.CircuitOpen, Generation: 1, CooldownUntil: clock.now().Add(time.Minute)}) {
+		t.Error("the fleet's open was not followed")
+	}
+	if c.adopt(jobs.Circuit{State: jobs.CircuitHalfOpen, Generation: 1}) {
+		t.Error("a probe that is out is no other state")
+	}
+	if s := c.Snapshot(); s.State != jobs.CircuitOpen || s.Generation != 1 {
+		t.Errorf("it is %+v", s)
+	}
+}
+
+// A minimal call that is refused for the account opens its own circuit once.
+func TestProbeOpensItsOwnCircuitOnce(t *testing.T) {
+	t.Parallel()
+	s := chainOf(t, accounts()[:2]...)
+	opened(t, s.targets["a"].circuit)
+	s.passes(time.Minute).fails("a", jobs.Quota, 1)
+	before := s.targets["a"].circuit.Snapshot().Generation
+	if attempt := s.router.Probe(t.Context(), "a"); attempt == nil || attempt.Class != jobs.Quota {
+		t.Fatalf("the probe was %+v", attempt)
+	}
+	if got := s.targets["a"].circuit.Snapshot(); got.Generation != before+1 || strings.Contains(got.Reason, "(at a)") {
+		t.Errorf("it is %+v, and was of generation %d", got, before)
+	}
+	s.circuit("same-key", jobs.CircuitOpen)
 }

@@ -14,6 +14,9 @@ const (
 	// circuits stay closed, or those that fit it are shut and others are not.
 	againMin = time.Second
 	againMax = 30 * time.Second
+	// againSoon is the wait for a target that came free while others were looked
+	// at: so that nobody runs in circles, should that not be so.
+	againSoon = 50 * time.Millisecond
 )
 
 // stopped is the outcome of a request whose caller has gone.
@@ -39,7 +42,7 @@ func (t *try) leftOver() jobs.Outcome {
 			outcome.Until = now.Add(againMin)
 		}
 	case t.last == nil: // one came free after we had passed it
-		outcome.Reason = "a target of the chain has just come free"
+		outcome.Until, outcome.Reason = now.Add(againSoon), "a target of the chain has just come free"
 	default:
 		outcome.Until = now.Add(min(againMin<<min(failures(t.history), 5), againMax))
 		outcome.Reason = "no target that may be called now answered; the last one said: " + t.last.Error()

@@ -163,7 +163,7 @@ func (t *try) trip(target *target, permit *Permit, err *jobs.Error) {
 		return
 	}
 	for _, other := range t.router.targets {
-		if other != target && target.shares(other, err.Scope()) {
+		if other.circuit != target.circuit && target.shares(other, err.Scope()) { // a probe's target is a copy
 			other.circuit.follow(tripped, fmt.Sprintf("%s (at %s)", err.Gist(), target.Name))
 		}
 	}

@@ -218,6 +218,7 @@ func TestOneOfManyTakesTheProbe(t *testing.T) {
 	var taken atomic.Int32
 	var parts sync.WaitGroup
 	for i := range 50 {
+		w.beat(fmt.Sprint("worker-", i))
 		parts.Go(func() {
 			if w.take(fmt.Sprint("worker-", i), 1) {
 				taken.Add(1)
@@ -233,6 +234,7 @@ func TestOneOfManyTakesTheProbe(t *testing.T) {
 func TestWhoMayProbe(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.beat("one", "two", "three", "four", "five")
 	w.save("one", open(1, "down", time.Hour))
 	expect(t, "while it cools down", w.take("one", 1), false)
 	w.exec("UPDATE tidegate.circuits SET cooldown_until = now()")
@@ -262,7 +264,13 @@ func TestWhoMayProbe(t *testing.T) {
 	expect(t, "before it dies", w.take("three", 3), true)
 	w.kill("three")
 	expect(t, "of a dead prober", w.take("four", 3), true)
+	if err := w.Leave(t.Context(), "four"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "one that has left", w.take("four", 3), false)
+	w.exec("UPDATE tidegate.circuits SET prober = 'four'") // it was taken just while it left
+	expect(t, "of a prober that has left", w.take("five", 3), true)
 	w.save("five", closed(4))
 	expect(t, "prober of a closed circuit", w.circuit().Prober, "")
-	expect(t, "of a closed circuit", w.take("four", 4), false)
+	expect(t, "of a closed circuit", w.take("five", 4), false)
 }

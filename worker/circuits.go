@@ -21,9 +21,16 @@ type circuits struct {
 	log   zerolog.Logger
 	wake  chan struct{}
 
-	mu    sync.Mutex
-	known map[string]jobs.Circuit
-	dirty map[string]bool
+	mu     sync.Mutex
+	known  map[string]jobs.Circuit
+	dirty  map[string]bool
+	untold []turn // that are not in the log yet
+}
+
+// A turn is a circuit that went from one state to another.
+type turn struct {
+	from jobs.CircuitState
+	jobs.Circuit
 }
 
 func newCircuits(config *Config) *circuits {
@@ -42,11 +49,10 @@ func (c *circuits) changed(circuit jobs.Circuit) {
 	c.mu.Lock()
 	before := c.known[circuit.Target].State
 	c.known[circuit.Target], c.dirty[circuit.Target] = circuit, true
-	c.mu.Unlock()
 	if before != "" && before != circuit.State {
-		c.log.Warn().Str("target", circuit.Target).Str("from", string(before)).Str("to", string(circuit.State)).
-			Str("reason", circuit.Reason).Time("cooldown_until", circuit.CooldownUntil).Msg("circuit changed")
+		c.untold = append(c.untold, turn{before, circuit})
 	}
+	c.mu.Unlock()
 	select {
 	case c.wake <- struct{}{}:
 	default:
@@ -78,7 +84,10 @@ func (c *circuits) save(ctx context.Context) {
 		changed = append(changed, c.known[target])
 	}
 	clear(c.dirty)
+	turns := c.untold
+	c.untold = nil
 	c.mu.Unlock()
+	c.tell(turns)
 	if len(changed) == 0 {
 		return
 	}
@@ -101,5 +110,14 @@ func (c *circuits) save(ctx context.Context) {
 	select {
 	case c.wake <- struct{}{}:
 	default:
+	}
+}
+
+// tell writes turns into the log: from here, and not from where they happen, with
+// a circuit locked, since whoever reads the log may be slow.
+func (c *circuits) tell(turns []turn) {
+	for _, t := range turns {
+		c.log.Warn().Str("target", t.Target).Str("from", string(t.from)).Str("to", string(t.State)).
+			Str("reason", t.Reason).Time("cooldown_until", t.CooldownUntil).Msg("circuit changed")
 	}
 }

@@ -30,10 +30,11 @@ const parkAfter = 30 * time.Second
 // A completion works the jobs of every route.
 type completion struct {
 	river.WorkerDefaults[jobs.CompletionArgs]
-	room   *room
-	heart  *heart
-	claims *claims
-	slots  *slots
+	room       *room
+	heart      *heart
+	claims     *claims
+	slots      *slots
+	quarantine *quarantine
 	*gathered
 	stopping  context.Context // ends when the worker stops
 	answering atomic.Int64    // those who went to call and have not committed what came of it
@@ -107,7 +108,11 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	case got.Ended:
 		return nil, nil
 	}
-	r := &run{request: got.Request, alone: job.Queue == jobs.QuarantineQueue, began: c.now(), deadline: got.Request.Deadline}
+	alone := job.Queue == jobs.QuarantineQueue
+	if alone && !c.quarantine.Lets(got.Request.Route) {
+		return nil, c.snooze(ctx, quarantineRest)
+	}
+	r := &run{request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline}
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
 	}

@@ -62,7 +62,11 @@ func (d *deaths) see(now time.Time, period, dead time.Duration, beats map[string
 // bury gives the jobs of the dead to others.
 func (s *supervisor) bury(ctx context.Context, fleet *jobs.Fleet) error {
 	if now := s.now(); now.Sub(s.orphans.at) >= orphansEvery {
-		found, err := s.fleet.Lead.Orphans(ctx)
+		var found []string
+		err := s.briefly(ctx, func(ctx context.Context) (err error) {
+			found, err = s.fleet.Lead.Orphans(ctx)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -78,6 +82,9 @@ func (s *supervisor) bury(ctx context.Context, fleet *jobs.Fleet) error {
 		}
 	}
 	for _, worker := range s.deaths.see(s.now(), s.timing.Read, s.timing.Dead, beats) {
+		if err := s.renew(ctx); err != nil || !s.leads {
+			return err
+		}
 		if err := s.rescue(ctx, worker); err != nil {
 			return err
 		}
@@ -85,8 +92,13 @@ func (s *supervisor) bury(ctx context.Context, fleet *jobs.Fleet) error {
 	return nil
 }
 
+// rescue may take as long as the lease lasts, whatever is left of it: until its
+// transaction ends nobody else takes the lead, and one that was cut off for its
+// length would be as long the next time.
 func (s *supervisor) rescue(ctx context.Context, worker string) error {
-	done, err := s.fleet.Lead.Rescue(ctx, s.held, worker, s.limits)
+	try, cancel := context.WithTimeout(ctx, s.timing.Lease)
+	defer cancel()
+	done, err := s.fleet.Lead.Rescue(try, s.held, worker, s.limits)
 	if err != nil {
 		return err
 	}

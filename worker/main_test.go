@@ -31,6 +31,7 @@ type script struct {
 	holds   bool
 	circuit jobs.Circuit // of the one target, cheap; zero: closed
 	route   func(ctx context.Context, request *jobs.Request, history jobs.Trace) jobs.Outcome
+	probe   func(ctx context.Context) *jobs.Attempt // nil: there is none
 }
 
 func (s *script) Admit(request *jobs.Request, history jobs.Trace) (jobs.Pass, jobs.Outcome) {
@@ -83,9 +84,15 @@ func (s *script) Circuits() []jobs.Circuit {
 	return []jobs.Circuit{s.circuit}
 }
 
-func (s *script) Follow(*jobs.Fleet, string) []jobs.Circuit   { return nil }
-func (s *script) Grant(string, uint64) bool                   { return true }
-func (s *script) Probe(context.Context, string) *jobs.Attempt { return nil }
+func (s *script) Follow(*jobs.Fleet, string) []jobs.Circuit { return nil }
+func (s *script) Grant(string, uint64) bool                 { return true }
+
+func (s *script) Probe(ctx context.Context, _ string) *jobs.Attempt {
+	if s.probe == nil {
+		return nil
+	}
+	return s.probe(ctx)
+}
 
 func (s *script) called() int {
 	s.mu.Lock()

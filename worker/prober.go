@@ -108,7 +108,7 @@ func (p *prober) probe(ctx context.Context, c jobs.Circuit) {
 		return
 	}
 	p.let()
-	for sleepUntil(ctx, p.timing.Probe) == nil && !p.over(c) {
+	for sleepUntil(ctx, p.nextLook(c)) == nil && !p.moved(c) { // through a cooldown that begins meanwhile: the probe may be out
 		if attempt := p.call(ctx, c.Target); attempt != nil { // there is none while a request is the probe
 			p.keep(attempt)
 		}
@@ -116,6 +116,13 @@ func (p *prober) probe(ctx context.Context, c jobs.Circuit) {
 	if !c.Local && !p.moved(c) { // what moved on is told with its new generation, and that frees the probe
 		p.free(context.WithoutCancel(ctx), c)
 	}
+}
+
+// nextLook is how long it is until a circuit is worth a look whose probe this
+// worker has.
+func (p *prober) nextLook(c jobs.Circuit) time.Duration {
+	cools := p.find(c.Target).CooldownUntil.Sub(p.now())
+	return max(p.timing.Probe, min(cools, p.timing.Dead))
 }
 
 // call makes a minimal call. There is no River here that would catch a panic of

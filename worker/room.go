@@ -56,6 +56,7 @@ type guest struct {
 type leave struct {
 	pass    jobs.Pass
 	outcome jobs.Outcome
+	panics  any // the router's panic over this guest, which ends its job and no other's; nil: none
 }
 
 // Arrive gives a place in the order. A job keeps its ticket from wait to wait.
@@ -94,27 +95,35 @@ func (r *room) InHand() map[string]int {
 }
 
 // Wait returns when the guest may go, or with the cause why ctx ended first. Who
-// goes with a pass must be Done.
+// goes with a pass must be Done. If the router panics over the guest, so does
+// Wait.
 func (r *room) Wait(ctx context.Context, g guest) (leave, error) {
 	w := &waiter{guest: g, let: make(chan struct{})}
-	r.mu.Lock()
-	q := r.queue(g)
-	heap.Push(q, w)
-	if q.Len() == 1 { // it need not wait for anybody before it
-		r.letGo()
-	}
-	waits := w.at >= 0
-	r.mu.Unlock()
-	if waits {
+	if waits := r.enter(w); waits {
 		r.Changed() // so that somebody looks again in time
 	}
 	select {
 	case <-w.let:
+		if w.leave.panics != nil {
+			panic(w.leave.panics) // for River to catch, as it would where there is no room
+		}
 		return w.leave, nil
 	case <-ctx.Done():
 		r.turnBack(w)
 		return leave{}, context.Cause(ctx)
 	}
+}
+
+// enter has a guest wait, and tells whether it still does.
+func (r *room) enter(w *waiter) (waits bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	q := r.queue(w.guest)
+	heap.Push(q, w)
+	if q.Len() == 1 { // it need not wait for anybody before it
+		r.letGo()
+	}
+	return w.at >= 0
 }
 
 // queue requires mu.
@@ -191,11 +200,14 @@ func (r *room) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		r.mu.Lock()
-		next := r.letGo()
-		r.mu.Unlock()
-		timer.Reset(next)
+		timer.Reset(r.look())
 	}
+}
+
+func (r *room) look() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.letGo()
 }
 
 // letGo lets go who may, and says when to look again. It requires mu.
@@ -249,18 +261,30 @@ func (r *room) letAlone(q *queue) time.Duration {
 // let lets the first of a queue go, if it may. It requires mu.
 func (r *room) let(q *queue) (again time.Duration, ok bool) {
 	w := (*q)[0]
-	pass, outcome := r.router.Admit(w.request, w.history)
-	if pass == nil && outcome.Verdict == jobs.Blocked && outcome.Held {
-		return r.until(outcome.Until), false
+	left := r.admit(w.guest)
+	if left.pass == nil && left.outcome.Verdict == jobs.Blocked && left.outcome.Held {
+		return r.until(left.outcome.Until), false
 	}
 	heap.Pop(q)
-	w.leave = leave{pass: pass, outcome: outcome}
-	if pass != nil {
+	w.leave = left
+	if left.pass != nil {
 		r.calls[w.request.Route]++
 		r.out++
 	}
 	close(w.let)
 	return 0, true
+}
+
+// admit asks the router. It may be asked on behalf of anybody who waits: its panic
+// is that one's.
+func (r *room) admit(g guest) (left leave) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			left = leave{panics: cause}
+		}
+	}()
+	left.pass, left.outcome = r.router.Admit(g.request, g.history)
+	return left
 }
 
 // until is how long it is to a time; zero is none that is known.

@@ -22,11 +22,15 @@ type gate struct {
 	asked    int
 	released int
 	outcome  jobs.Outcome // instead of a pass, unless it is zero
+	panics   string       // over the request of this id
 }
 
-func (g *gate) Admit(*jobs.Request, jobs.Trace) (jobs.Pass, jobs.Outcome) {
+func (g *gate) Admit(request *jobs.Request, _ jobs.Trace) (jobs.Pass, jobs.Outcome) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.panics != "" && g.panics == request.ID {
+		panic("the router is broken")
+	}
 	g.asked++
 	switch {
 	case !g.again.IsZero() && time.Now().Before(g.again):
@@ -361,6 +365,34 @@ func TestRoomWithNobodyAsksNobody(t *testing.T) {
 		defer l.gate.mu.Unlock()
 		if l.gate.asked != 0 {
 			t.Errorf("the gate was asked %d times", l.gate.asked)
+		}
+	})
+}
+
+// A router that panics over a request ends that one's job, whoever had it asked,
+// and nobody waits any longer for that.
+func TestRoomSurvivesAPanicOfTheRouter(t *testing.T) {
+	inRoom(t, func(t *testing.T, l *lobby) {
+		l.gate.panics = "bad"
+		caught := make(chan any, 2)
+		enterBad := func() {
+			l.inner.Go(func() {
+				defer func() { caught <- recover() }()
+				_, _ = l.Wait(t.Context(), guest{request: &jobs.Request{ID: "bad", Route: "r"}, ticket: 2})
+			})
+			synctest.Wait()
+		}
+		enterBad() // it asks itself
+		l.enter(t.Context(), 1)
+		enterBad() // behind another, so that the room asks
+		l.gate.set(1, time.Time{})
+		l.Changed()
+		l.expect(t, "with one that panics behind it", 1)
+		l.gate.set(1, time.Time{})
+		l.enter(t.Context(), 3)
+		l.expect(t, "after it", 1, 3)
+		if n := l.Waiting("r"); n != 0 || len(caught) != 2 || <-caught == nil || <-caught == nil {
+			t.Errorf("%d wait, and not both have panicked", n)
 		}
 	})
 }

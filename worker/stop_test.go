@@ -122,6 +122,31 @@ func TestStopTimeoutPasses(t *testing.T) {
 	}
 }
 
+// A minimal call that is cut off by a stop is written down, and the stop does not
+// wait for what has ended before it.
+func TestStopWhileItProbes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.config.Timing.Lease = time.Hour // as long as it would wait to be written down
+	s.script.circuit = jobs.Circuit{Target: "cheap", State: jobs.CircuitOpen, Generation: 1, Since: time.Now()}
+	s.script.hold(true)
+	in := make(chan struct{})
+	s.script.probe = func(ctx context.Context) *jobs.Attempt {
+		close(in)
+		<-ctx.Done()
+		return &jobs.Attempt{At: time.Now(), Target: "cheap", Class: jobs.Lost, Probe: true, Propensity: 1}
+	}
+	_, stop := s.start()
+	<-in
+	stop()
+	if made := s.attempts(jobs.NoRequest); len(made) != 1 || made[0].Class != jobs.Lost || !made[0].Probe {
+		t.Errorf("the call is kept as %+v", made)
+	}
+	if n := s.number("SELECT count(*) FROM tidegate.circuits WHERE prober IS NOT NULL"); n != 0 {
+		t.Error("the probe was not given back")
+	}
+}
+
 // A host that alone cannot reach its targets leaves the jobs to others, and comes
 // back by itself.
 func TestHostThatIsCutOffGivesItsJobsBack(t *testing.T) {

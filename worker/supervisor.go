@@ -14,18 +14,20 @@ import (
 const (
 	// keepEvery is how often the slow duties of a supervisor are done.
 	keepEvery = time.Minute
-	// expireBack is how far back a new supervisor looks for deadlines that passed
-	// while nobody supervised, and expireOverlap how far each round does, beyond
-	// the last one that was done: a producer's transaction may commit a moment
-	// after the deadline it sets.
-	expireBack    = 24 * time.Hour
-	expireOverlap = time.Minute
+	// dutyShare is the part of the lease that one duty may take, and after which
+	// the lead is renewed before the next one: neither duties that are slow
+	// together nor one alone lets it lapse.
+	dutyShare = 4
 )
 
 // A supervisor is the one worker that acts for the whole fleet: it gives the jobs
 // of the dead to others, pauses the queues of routes that hold and resumes them,
 // and ends requests whose deadline passed. Every worker has one; only that which
 // has the lease acts, and each action looks once more whether it still has.
+//
+//	lead ──> read the fleet ──> bury ──> pauses ──> expire ──> keep
+//	  a duty that is slow is cut off, and does the rest in the next rounds:
+//	  none keeps the others waiting for longer than its share of the lease
 type supervisor struct {
 	name   string
 	fleet  Fleet
@@ -37,13 +39,14 @@ type supervisor struct {
 	now    func() time.Time
 	wake   chan struct{}
 
-	held    jobs.Lead
+	held    jobs.Lead // the last one
 	leads   bool
+	renewed time.Time
 	deaths  deaths
 	orphans orphans
 	holding map[string]time.Time // by route: since when it holds
 	kept    time.Time
-	expired time.Time // up to when all deadlines were seen to; zero: the look far back was not done
+	expired expired
 }
 
 // queues is River's part of a pause.
@@ -80,9 +83,7 @@ func (s *supervisor) Run(ctx context.Context) {
 			s.resign(context.WithoutCancel(ctx))
 			return
 		}
-		try, cancel := context.WithTimeout(ctx, s.timing.Lease)
-		err := s.round(try)
-		cancel()
+		err := s.round(ctx)
 		if err != nil && ctx.Err() == nil && well {
 			s.log.Warn().Err(err).Msg("the supervisor could not do its round; it is repeated")
 		}
@@ -92,37 +93,67 @@ func (s *supervisor) Run(ctx context.Context) {
 
 // round is all that a supervisor does, if this worker is the one.
 func (s *supervisor) round(ctx context.Context) error {
-	held, leads, err := s.fleet.Lead.Lead(ctx, s.name, s.timing.Lease)
+	if err := s.lead(ctx); err != nil || !s.leads {
+		return err
+	}
+	var fleet jobs.Fleet
+	err := s.briefly(ctx, func(ctx context.Context) (err error) {
+		fleet, err = s.fleet.Peers.Fleet(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if leads != s.leads || held != s.held {
-		s.begin(held, leads)
+	var failed error
+	for _, duty := range []func(context.Context, *jobs.Fleet) error{s.bury, s.pauses, s.expire, s.keep} {
+		if err := s.renew(ctx); err != nil || !s.leads {
+			return errors.Join(failed, err)
+		}
+		err := duty(ctx, &fleet)
+		if errors.Is(err, jobs.ErrDeposed) {
+			s.leads = false
+			return failed
+		}
+		failed = errors.Join(failed, err)
 	}
-	if !leads {
-		return nil
-	}
-	fleet, err := s.fleet.Peers.Fleet(ctx)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(s.pauses(ctx, &fleet), s.bury(ctx, &fleet), s.expire(ctx), s.keep(ctx, &fleet))
-	if errors.Is(err, jobs.ErrDeposed) {
-		s.begin(jobs.Lead{}, false)
-		return nil
-	}
-	return err
+	return failed
 }
 
-// begin forgets what was seen under another lead: a supervisor counts from its
-// own first round.
-func (s *supervisor) begin(held jobs.Lead, leads bool) {
-	if leads {
-		s.log.Info().Str("worker", s.name).Int64("epoch", held.Epoch).Msg("this worker supervises the fleet")
+// briefly has something done in no more than its share of the lease.
+func (s *supervisor) briefly(ctx context.Context, do func(context.Context) error) error {
+	try, cancel := context.WithTimeout(ctx, s.timing.Lease/dutyShare)
+	defer cancel()
+	return do(try)
+}
+
+// renew renews the lead if a part of it has gone by.
+func (s *supervisor) renew(ctx context.Context) error {
+	if s.now().Sub(s.renewed) < s.timing.Lease/dutyShare {
+		return nil
 	}
-	s.held, s.leads, s.expired, s.kept = held, leads, time.Time{}, time.Time{}
-	s.deaths, s.orphans = deaths{}, orphans{}
-	clear(s.holding)
+	return s.lead(ctx)
+}
+
+// lead takes the lead, or renews it. A supervisor counts from its own first round,
+// and forgets what it saw before another one led: an epoch that is still the same
+// says that nobody did, also when the lease had lapsed.
+func (s *supervisor) lead(ctx context.Context) error {
+	try, cancel := context.WithTimeout(ctx, s.timing.Lease/2)
+	defer cancel()
+	asked := s.now()
+	held, leads, err := s.fleet.Lead.Lead(try, s.name, s.timing.Lease)
+	if err != nil {
+		return err
+	}
+	if s.leads = leads; !leads {
+		return nil
+	}
+	if s.renewed = asked; held != s.held {
+		s.log.Info().Str("worker", s.name).Int64("epoch", held.Epoch).Msg("this worker supervises the fleet")
+		s.held, s.kept, s.deaths, s.orphans, s.expired = held, time.Time{}, deaths{}, orphans{}, expired{}
+		clear(s.holding)
+	}
+	return nil
 }
 
 func (s *supervisor) resign(ctx context.Context) {
@@ -139,6 +170,10 @@ func (s *supervisor) resign(ctx context.Context) {
 // pauses pauses the queues of routes that have held for a while, and resumes
 // those that flow again.
 func (s *supervisor) pauses(ctx context.Context, fleet *jobs.Fleet) error {
+	return s.briefly(ctx, func(ctx context.Context) error { return s.pauseAndResume(ctx, fleet) })
+}
+
+func (s *supervisor) pauseAndResume(ctx context.Context, fleet *jobs.Fleet) error {
 	paused := map[string]bool{}
 	for _, p := range fleet.Pauses {
 		paused[p.Route] = paused[p.Route] || p.Owner == jobs.OwnerCircuit
@@ -194,31 +229,16 @@ func (s *supervisor) resume(ctx context.Context, route string) error {
 	return nil
 }
 
-// expire ends requests whose deadline passed.
-func (s *supervisor) expire(ctx context.Context) error {
-	now, from := s.now(), expireBack
-	if !s.expired.IsZero() {
-		from = min(now.Sub(s.expired)+expireOverlap, expireBack)
-	}
-	n, err := s.fleet.Care.Expire(ctx, s.held, from, 0)
-	if err != nil {
-		return err
-	}
-	if n > 0 {
-		s.log.Info().Int("requests", n).Msg("deadlines passed: requests ended as expired")
-		s.Wake() // perhaps there are more
-	} else {
-		s.expired = now
-	}
-	return nil
-}
-
 // keep writes down what targets are known to take, and forgets the dead of
 // yesterday.
 func (s *supervisor) keep(ctx context.Context, fleet *jobs.Fleet) error {
+	return s.briefly(ctx, func(ctx context.Context) error { return s.saveAndForget(ctx, fleet) })
+}
+
+func (s *supervisor) saveAndForget(ctx context.Context, fleet *jobs.Fleet) error {
 	due := s.now().Sub(s.kept) >= keepEvery
 	for target, rate := range ratesOf(fleet) {
-		if !due && rate <= fleet.LastGood[target] {
+		if !due && float64(float32(rate)) <= fleet.LastGood[target] { // it is kept in so many digits
 			continue
 		}
 		if err := s.fleet.Books.SavePace(ctx, s.held, target, rate); err != nil {

@@ -97,6 +97,7 @@ type Worker struct {
 	circuits   *circuits
 	heart      *heart
 	claims     *claims
+	quarantine *quarantine
 	prober     *prober
 	supervisor *supervisor
 	egress     *egress
@@ -113,7 +114,7 @@ func New(config Config) (*Worker, error) {
 	if len(config.Queues) == 0 {
 		return nil, fmt.Errorf("a worker needs at least one route")
 	}
-	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), stuck: make(chan error, 1)}
+	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), stuck: make(chan error, 1)}
 	w.heart = newHeart(&config, func() jobs.Beat { return config.Router.Beat(w.room.InHand()) }, w.heard)
 	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
 	w.prober = newProber(&config, w.room.Changed, w.keep)
@@ -166,6 +167,7 @@ func (w *Worker) Wake() {
 func (w *Worker) heard(fleet jobs.Fleet) {
 	w.config.Drills(fleet.Drills)
 	w.egress.Look(&fleet)
+	w.quarantine.Look(&fleet)
 	w.room.Changed()
 	w.prober.Wake()
 }
@@ -312,16 +314,17 @@ func (w *Worker) keep(attempt *jobs.Attempt) {
 
 func (w *Worker) newCompletion(stopping context.Context) *completion {
 	return &completion{
-		room:     w.room,
-		heart:    w.heart,
-		claims:   w.claims,
-		slots:    &slots{},
-		gathered: w.gathered,
-		stopping: stopping,
-		stuck:    w.callStuck,
-		slack:    w.config.Timing.Stuck,
-		log:      w.config.Log,
-		now:      w.config.Now,
+		room:       w.room,
+		heart:      w.heart,
+		claims:     w.claims,
+		slots:      &slots{},
+		quarantine: w.quarantine,
+		gathered:   w.gathered,
+		stopping:   stopping,
+		stuck:      w.callStuck,
+		slack:      w.config.Timing.Stuck,
+		log:        w.config.Log,
+		now:        w.config.Now,
 	}
 }
 

@@ -210,7 +210,7 @@ func (d *drill) on(fleet jobs.Fleet) (jobs.Drill, bool) {
 func (d *drill) run(ctx context.Context, progress func(int)) error {
 	d.began = time.Now()
 	planned := jobs.Drill{Target: d.flags.target, Mode: jobs.DrillMode(d.flags.mode), Rate: d.flags.rate, Until: d.began.Add(d.flags.lasts)}
-	if err := d.store.StartDrill(ctx, planned); err != nil {
+	if err := d.start(ctx, planned); err != nil {
 		return err
 	}
 	d.watch.say("%s fails now: mode %s, %g%% of its calls, for %s", planned.Target, planned.Mode, 100*planned.Rate, d.flags.lasts)
@@ -237,6 +237,17 @@ func (d *drill) run(ctx context.Context, progress func(int)) error {
 	defer stop()
 	d.follow(waiting, func(jobs.Fleet) (bool, error) { return d.isDrained(waiting) })
 	return nil
+}
+
+// start begins the drill. An interrupt does not reach into it: else nobody would
+// know whether there is a drill to end.
+func (d *drill) start(ctx context.Context, planned jobs.Drill) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	defer cancel()
+	return d.store.StartDrill(whole, planned)
 }
 
 // isDrained tells whether the target is called again, and of the jobs that were
