@@ -35,7 +35,8 @@ const (
 	asSupervisor = `/* tidegate: act as supervisor */ SELECT set_config('tidegate.supervisor', 'on', true)`
 
 	// River makes the row when a worker first serves the queue, and drops it when
-	// none has for a while.
+	// none has for a while. One that is made while somebody pauses the route begins
+	// paused, by a trigger.
 	addQueue = `/* tidegate: add queue */
 INSERT INTO tidegate.river_queue (name, metadata, created_at, updated_at) VALUES ($1, '{}', now(), now()) ON CONFLICT (name) DO NOTHING`
 

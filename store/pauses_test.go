@@ -133,8 +133,13 @@ func TestPausesAreCountedByOwner(t *testing.T) {
 		"a reason after River's pause":           {[]string{"serve", "river pause", "pause"}, nil, "[" + lunch + "] true"},
 		"River serves the queue":                 {[]string{"trip", "serve", "serve"}, []string{"trip"}, "[" + circuit + "] true"},
 		"... and books nothing for it":           {[]string{"serve", "serve"}, nil, free},
-		"River forgot the queue":                 {[]string{"trip", "lose the queue", "trip"}, []string{"trip", "trip"}, "[" + circuit + "] true"},
-		"River forgot the queue, and it is over": {[]string{"trip", "lose the queue", "mend"}, []string{"trip"}, free},
+		"River forgot the queue":                 {[]string{"trip", "lose the queue", "trip"}, []string{"trip"}, "[" + circuit + "] true"},
+		"River forgot the queue, and it is over": {[]string{"trip", "lose the queue", "mend"}, []string{"trip", "mend"}, free},
+		"... and makes it anew":                  {[]string{"trip", "lose the queue", "serve", "serve"}, []string{"trip"}, "[" + circuit + "] true"},
+		"... and it is over after that":          {[]string{"trip", "lose the queue", "serve", "mend"}, []string{"trip", "mend"}, free},
+		"River forgot a person's pause":          {[]string{"pause", "lose the queue", "serve"}, nil, "[" + lunch + "] true"},
+		"... which that one ends":                {[]string{"pause", "lose the queue", "resume", "serve"}, nil, free},
+		"... and there is an outage in it":       {[]string{"pause", "lose the queue", "trip", "mend"}, nil, "[" + lunch + "] true"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,9 +19,27 @@ ON CONFLICT (name) DO UPDATE SET goal = excluded.goal, deadline = excluded.deadl
 // SaveRoutes tells producers which routes there are. Routes that are not named
 // stay, since another worker may serve them.
 func (s *Store) SaveRoutes(ctx context.Context, routes []jobs.Route) error {
+	return s.sendRoutes(ctx, saveRoute, routes)
+}
+
+const keepRoute = `/* tidegate: keep route */
+UPDATE tidegate.routes SET goal = $2, deadline = $3, models = $4, chain = $5, updated_at = now()
+WHERE name = $1 AND (goal, deadline, models, chain) IS DISTINCT FROM ($2::text, $3::interval, $4::text[], $5::text[])`
+
+// KeepRoutes says again what SaveRoutes did, so that of workers with different
+// configurations those that live have the last word. A route that was retired
+// since stays so.
+func (s *Store) KeepRoutes(ctx context.Context, routes []jobs.Route) error {
+	return s.sendRoutes(ctx, keepRoute, routes)
+}
+
+// sendRoutes sends them in the order of their names: their rows are locked until
+// the last one is written, and two workers must not wait for each other.
+func (s *Store) sendRoutes(ctx context.Context, statement string, routes []jobs.Route) error {
+	byName := func(a, b jobs.Route) int { return strings.Compare(a.Name, b.Name) }
 	var batch pgx.Batch
-	for _, r := range routes {
-		batch.Queue(saveRoute, r.Name, r.Goal, orNull(r.Deadline), append([]string{}, r.Models...), chainNames(r.Chain))
+	for _, r := range slices.SortedFunc(slices.Values(routes), byName) {
+		batch.Queue(statement, r.Name, r.Goal, orNull(r.Deadline), append([]string{}, r.Models...), chainNames(r.Chain))
 	}
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("saving %d routes: %w", len(routes), err)
@@ -43,7 +63,8 @@ SELECT count(*) FROM tidegate.river_job WHERE queue = $1 AND finalized_at IS NUL
 // RetireRoute takes a route away from producers, who learn it within half a
 // minute. Requests that were accepted stay, and a worker that serves the route
 // works them; waiting is how many there are. A worker or a migration whose
-// configuration has the route announces it again when it starts. It returns
+// configuration has the route announces it again when it starts, and only then. It
+// returns
 // ErrNotFound if there is no such route.
 func (s *Store) RetireRoute(ctx context.Context, name string) (waiting int, err error) {
 	err = s.within(ctx, silence, func(tx pgx.Tx) error {

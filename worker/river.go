@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -59,12 +60,10 @@ func newRiver(config *Config, completion *completion) (*river.Client[pgx.Tx], er
 	return client, nil
 }
 
-// startTries is how often a start of River is tried: a connection may break just
-// then.
-const startTries = 5
-
+// startRiver has River take jobs. Postgres may be away just then: it tries until
+// it does, as a worker does in all else. There is no client if ctx ends first.
 func startRiver(ctx context.Context, config *Config, completion *completion) (*river.Client[pgx.Tx], error) {
-	for try := 1; ; try++ {
+	for wait := retryMin; ; wait = min(2*wait, retryMax) {
 		client, err := newRiver(config, completion)
 		if err != nil {
 			return nil, err
@@ -72,11 +71,15 @@ func startRiver(ctx context.Context, config *Config, completion *completion) (*r
 		if err = client.Start(ctx); err == nil {
 			return client, nil
 		}
-		err = fmt.Errorf("starting River: %w", err)
-		if try == startTries || sleepUntil(ctx, retryMin<<try) != nil {
-			return nil, err
+		if dead := completion.heart.Lives(); errors.Is(dead, jobs.ErrDead) {
+			return nil, dead
 		}
-		config.Log.Warn().Err(err).Msg("River did not start; it is repeated")
+		if wait == retryMin && ctx.Err() == nil {
+			config.Log.Warn().Err(err).Msg("River did not start, so this worker takes no jobs; it is repeated until it does")
+		}
+		if sleepUntil(ctx, wait) != nil {
+			return nil, nil
+		}
 	}
 }
 

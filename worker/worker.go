@@ -182,7 +182,11 @@ func (w *Worker) Waiting(route string) int { return w.room.Waiting(route) }
 // end, for jobs of this worker are still in its hands.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := w.heart.Begin(ctx); err != nil {
-		return err
+		if ctx.Err() == nil {
+			return err
+		}
+		w.leave() // its first beat may have arrived
+		return nil
 	}
 	w.gathered = w.newGathered(ctx)
 	stopParts := w.runParts(ctx)
@@ -230,7 +234,7 @@ func (w *Worker) shift(ctx context.Context) error {
 	defer stop()
 	completion := w.newCompletion(working)
 	client, err := startRiver(working, &w.config, completion)
-	if err != nil {
+	if err != nil || client == nil {
 		return err
 	}
 	lost := context.AfterFunc(w.egress.Lost(), stop)
