@@ -63,8 +63,9 @@ func (w *town) Complete(_ context.Context, target *jobs.Target, _ []byte) (*jobs
 	w.mu.Lock()
 	w.calls++
 	fails := p.class != jobs.OK && float64(w.calls%4) < 4*p.share
+	takes := time.Duration(50+37*(w.calls%11)) * time.Millisecond
 	w.mu.Unlock()
-	<-time.After(time.Duration(50+37*(w.calls%11)) * time.Millisecond)
+	<-time.After(takes)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if probe {
@@ -109,9 +110,9 @@ func (w *town) see(request *jobs.Request) {
 		if o.Verdict != jobs.Blocked {
 			return
 		}
-		wait := 200 * time.Millisecond // and then somebody looks again
-		if until := time.Until(o.Until); !o.Held && until > 0 {
-			wait = until
+		wait := time.Second // and then somebody looks again, when nobody knows when
+		if !o.Until.IsZero() {
+			wait = max(time.Until(o.Until), 10*time.Millisecond)
 		}
 		<-time.After(wait)
 	}
@@ -138,7 +139,7 @@ func TestCircuitGateAndPaceTogether(t *testing.T) {
 				longest += w.phases[len(w.phases)-1].lasts
 			}
 			w.router = New(Config{Routes: []jobs.Route{{Name: theRoute, Chain: chain}}, Provider: w, Seed: rapid.Uint64().Draw(rt, "seed")})
-			const callers = 60
+			const callers = 40
 			inParallel(callers, func() { w.see(&jobs.Request{Route: theRoute}) })
 			if w.wrong != "" {
 				rt.Fatal(w.wrong)
