@@ -62,9 +62,10 @@ func (w *town) Complete(_ context.Context, target *jobs.Target, _ []byte) (*jobs
 	p := w.phase()
 	w.mu.Lock()
 	w.calls++
-	fails := p.class != jobs.OK && float64(w.calls%4) < 4*p.share
+	n := w.calls
 	w.mu.Unlock()
-	<-time.After(time.Duration(50+37*(w.calls%11)) * time.Millisecond)
+	fails := p.class != jobs.OK && float64(n%4) < 4*p.share
+	<-time.After(time.Duration(50+37*(n%11)) * time.Millisecond)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if probe {
