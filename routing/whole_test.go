@@ -62,10 +62,10 @@ func (w *town) Complete(_ context.Context, target *jobs.Target, _ []byte) (*jobs
 	p := w.phase()
 	w.mu.Lock()
 	w.calls++
-	number := w.calls
+	n := w.calls
 	w.mu.Unlock()
-	fails := p.class != jobs.OK && float64(number%4) < 4*p.share
-	<-time.After(time.Duration(50+37*(number%11)) * time.Millisecond)
+	fails := p.class != jobs.OK && float64(n%4) < 4*p.share
+	<-time.After(time.Duration(50+37*(n%11)) * time.Millisecond)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if probe {
@@ -110,9 +110,9 @@ func (w *town) see(request *jobs.Request) {
 		if o.Verdict != jobs.Blocked {
 			return
 		}
-		wait := time.Second // and then somebody looks again, when nobody knows when
-		if !o.Until.IsZero() {
-			wait = max(time.Until(o.Until), 10*time.Millisecond)
+		wait := 200 * time.Millisecond // and then somebody looks again
+		if until := time.Until(o.Until); !o.Held && until > 0 {
+			wait = until
 		}
 		<-time.After(wait)
 	}
@@ -139,7 +139,7 @@ func TestCircuitGateAndPaceTogether(t *testing.T) {
 				longest += w.phases[len(w.phases)-1].lasts
 			}
 			w.router = New(Config{Routes: []jobs.Route{{Name: theRoute, Chain: chain}}, Provider: w, Seed: rapid.Uint64().Draw(rt, "seed")})
-			const callers = 40
+			const callers = 60
 			inParallel(callers, func() { w.see(&jobs.Request{Route: theRoute}) })
 			if w.wrong != "" {
 				rt.Fatal(w.wrong)
