@@ -10,26 +10,6 @@ import (
 	"tidegate/jobs"
 )
 
-const saveCircuit = `/* tidegate: save circuit */
-INSERT INTO tidegate.circuits (target, region, state, generation, reason, since, cooldown_until, down_since, worker)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (target) DO UPDATE SET region = excluded.region, state = excluded.state, generation = excluded.generation, reason = excluded.reason,
-	since = excluded.since, cooldown_until = excluded.cooldown_until, down_since = excluded.down_since, worker = excluded.worker, updated_at = now()`
-
-// SaveCircuits writes where the circuits of one worker stand, as it says: the
-// last word counts.
-func (s *Store) SaveCircuits(ctx context.Context, worker string, circuits []jobs.Circuit) error {
-	var batch pgx.Batch
-	for _, c := range circuits {
-		batch.Queue(saveCircuit, c.Target, c.Region, string(c.State), int64(c.Generation), c.Reason, c.Since,
-			orNullTime(c.CooldownUntil), orNullTime(c.DownSince), worker)
-	}
-	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
-		return fmt.Errorf("saving %d circuits: %w", len(circuits), err)
-	}
-	return nil
-}
-
 const givenCircuits = `WITH given AS (
 	SELECT target, region, state, generation, reason, now() + since AS since, now() + cooldown AS cooldown_until,
 		now() + down AS down_since, trip_wait, person

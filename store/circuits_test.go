@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"tidegate/jobs"
 	"tidegate/store"
 )
@@ -76,6 +79,26 @@ func expect(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%s: %v, not %v", what, got, want)
+	}
+}
+
+func TestCircuitsAreListedAsTheyWereShared(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := time.Now()
+	a := jobs.Circuit{
+		Target: "a", Region: "eu", State: jobs.CircuitOpen, Generation: 7, Reason: "5 failures in a row", Since: at, DownSince: at,
+		CooldownUntil: at.Add(time.Minute), TripWait: time.Minute,
+	}
+	b := jobs.Circuit{Target: "b", State: jobs.CircuitClosed, Generation: 1, Since: at}
+	w.save("one", b, jobs.Circuit{Target: "a", State: jobs.CircuitClosed, Since: at})
+	w.save("one", a)
+	got, err := w.Circuits(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]jobs.Circuit{a, b}, got, cmpopts.EquateApproxTime(soonEnough)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -11,9 +11,6 @@ import (
 	"tidegate/jobs"
 )
 
-// LeaseTime is how long a supervisor leads without a word from it.
-const LeaseTime = 6 * time.Second
-
 // Clock times are read when the row is locked: an action of the holder, which
 // locks it too, may have gone on for a while.
 const lead = `/* tidegate: lead */
@@ -26,9 +23,8 @@ WHERE l.holder = excluded.holder OR l.expires_at <= clock_timestamp()
 RETURNING epoch`
 
 // Lead takes the lead of the fleet for a worker, or renews it, for the given
-// time (LeaseTime, outside of tests). It returns false while another one leads,
-// and for a worker that was declared dead. It waits for an action of a holder
-// that is under way.
+// time. It returns false while another one leads, and for a worker that was
+// declared dead. It waits for an action of a holder that is under way.
 func (s *Store) Lead(ctx context.Context, worker string, lasts time.Duration) (jobs.Lead, bool, error) {
 	held := jobs.Lead{Worker: worker}
 	err := s.pool.QueryRow(ctx, lead, worker, lasts).Scan(&held.Epoch)

@@ -98,26 +98,6 @@ func scanLoaded(row pgx.CollectableRow) (jobs.Loaded, error) {
 	return l, err
 }
 
-const endedAmong = `/* tidegate: ended among */ SELECT request_id FROM tidegate.results WHERE request_id = ANY ($1)`
-
-// Ended lists those of ids that have their result: the look before a call is
-// made after a wait.
-func (s *Store) Ended(ctx context.Context, ids []string) ([]string, error) {
-	wanted, err := parseIDs(ids)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.pool.Query(ctx, endedAmong, wanted)
-	if err != nil {
-		return nil, fmt.Errorf("looking for results: %w", err)
-	}
-	ended, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-	if err != nil {
-		return nil, fmt.Errorf("looking for results: %w", err)
-	}
-	return idTexts(ended), nil
-}
-
 func idTexts(ids []uuid.UUID) []string {
 	out := make([]string, len(ids))
 	for i, id := range ids {

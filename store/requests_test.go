@@ -38,10 +38,6 @@ func TestLoadGivesWhatWasWritten(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("loaded (-want +got):\n%s", diff)
 	}
-	ended, err := w.Ended(t.Context(), []string{full.ID, over.ID, uuid.NewString()})
-	if err != nil || !slices.Equal(ended, []string{over.ID}) {
-		t.Errorf("ended are %v, %v", ended, err)
-	}
 	if _, err := w.Load(t.Context(), []string{"doc-7"}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("it says %v", err)
 	}
@@ -72,27 +68,6 @@ func TestRoutes(t *testing.T) {
 	}
 	if diff := cmp.Diff([]jobs.Route{labels, summaries}, got); diff != "" {
 		t.Errorf("routes (-want +got):\n%s", diff)
-	}
-}
-
-func TestCircuits(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	at := time.Now().Truncate(time.Microsecond)
-	a := jobs.Circuit{Target: "a", Region: "eu", State: jobs.CircuitOpen, Generation: 7, Reason: "5 failures in a row", Since: at, CooldownUntil: at.Add(time.Minute)}
-	b := jobs.Circuit{Target: "b", State: jobs.CircuitClosed, Generation: 1, Since: at}
-	if err := w.SaveCircuits(t.Context(), "worker-1", []jobs.Circuit{b, {Target: "a", State: jobs.CircuitClosed, Since: at}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.SaveCircuits(t.Context(), "worker-1", []jobs.Circuit{a}); err != nil {
-		t.Fatal(err)
-	}
-	got, err := w.Circuits(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]jobs.Circuit{a, b}, got); diff != "" {
-		t.Errorf("circuits (-want +got):\n%s", diff)
 	}
 }
 

@@ -45,9 +45,7 @@ func TestStatusOfAKnownState(t *testing.T) {
 	w.commit(answered(&requests[0]), answered(&requests[1]), ended(&requests[2], jobs.StateRefused))
 	failed := jobs.Attempt{At: time.Now(), Target: "cheap", Class: jobs.Timeout, Latency: time.Minute, Cost: 5}
 	w.commit(jobs.Entry{Request: &requests[3], Trace: jobs.Trace{{Attempt: &failed}}})
-	if err := w.SaveCircuits(t.Context(), "w", []jobs.Circuit{{Target: "cheap", State: jobs.CircuitClosed, Since: time.Now()}}); err != nil {
-		t.Fatal(err)
-	}
+	w.save("w", jobs.Circuit{Target: "cheap", State: jobs.CircuitClosed, Since: time.Now()})
 	got, err := w.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
