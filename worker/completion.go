@@ -143,6 +143,7 @@ func (c *completion) answer(ctx context.Context, r *run, left leave) error {
 	defer c.vacate(r) // by then its calls are written down
 	outcome := left.outcome
 	if left.pass != nil {
+		defer c.room.Settled(r.guest())
 		var err error
 		if outcome, err = c.call(ctx, r, left); err != nil {
 			return err

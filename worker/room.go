@@ -32,7 +32,7 @@ type room struct {
 	inHand   map[string]int    // by route: who is here, or was let go and is not done
 	waiting  map[string]*queue // by route; those of the quarantine have one of their own
 	calls    map[string]int    // by route: who was let go and is not done
-	out      int               // all of them
+	out      int               // all of them, until what came of each is written down
 	alone    bool              // one of them runs alone
 	draining bool              // the next one is to run alone: nobody is let go until all are done
 }
@@ -149,25 +149,38 @@ func (r *room) turnBack(w *waiter) {
 	}
 	if w.leave.pass != nil {
 		w.leave.pass.Release()
-		r.done(w.guest)
+		r.calls[w.request.Route]--
+		r.settled(w.guest)
+		r.Changed()
 	}
 }
 
-// Done says that the call of a guest who went with a pass has ended.
+// Done says that the call of a guest who went with a pass has ended: another one
+// may be called.
 func (r *room) Done(g guest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.done(g)
+	r.calls[g.request.Route]--
+	r.Changed()
 }
 
-// done requires mu.
-func (r *room) done(g guest) {
-	r.calls[g.request.Route]--
+// Settled says that what came of that call is written down: until then it would
+// be suspected, should the worker die.
+func (r *room) Settled(g guest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.settled(g)
+}
+
+// settled requires mu.
+func (r *room) settled(g guest) {
 	r.out--
 	if g.alone {
 		r.alone = false
 	}
-	r.Changed()
+	if r.draining || g.alone {
+		r.Changed()
+	}
 }
 
 // Waiting counts the jobs that wait for a route.

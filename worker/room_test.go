@@ -126,6 +126,7 @@ func (l *lobby) done() {
 	l.leaves = l.leaves[1:]
 	l.mu.Unlock()
 	l.Done(first.guest)
+	l.Settled(first.guest)
 	synctest.Wait()
 }
 
@@ -311,6 +312,19 @@ func TestRoomLetsSuspectsGoAlone(t *testing.T) {
 		l.expect(t, "suspects first", 1, 2, 4)
 		l.done()
 		l.expect(t, "and then the others", 1, 2, 4, 3)
+	})
+}
+
+// What came of the calls before it is written down before a suspect is called.
+func TestRoomLetsSuspectsWaitForWhatIsNotWritten(t *testing.T) {
+	inRoom(t, func(t *testing.T, l *lobby) {
+		l.gate.set(100, time.Time{})
+		l.enter(t.Context(), 1)
+		l.visit(t.Context(), 2, true)
+		l.Done(l.leaves[0].guest)
+		l.expect(t, "the call has ended", 1)
+		l.Settled(l.leaves[0].guest)
+		l.expect(t, "it is written down", 1, 2)
 	})
 }
 
