@@ -110,9 +110,9 @@ func (w *town) see(request *jobs.Request) {
 		if o.Verdict != jobs.Blocked {
 			return
 		}
-		wait := 200 * time.Millisecond // and then somebody looks again
-		if until := time.Until(o.Until); !o.Held && until > 0 {
-			wait = until
+		wait := time.Second // and then somebody looks again, when nobody knows when
+		if !o.Until.IsZero() {
+			wait = max(time.Until(o.Until), 10*time.Millisecond)
 		}
 		<-time.After(wait)
 	}
@@ -139,7 +139,7 @@ func TestCircuitGateAndPaceTogether(t *testing.T) {
 				longest += w.phases[len(w.phases)-1].lasts
 			}
 			w.router = New(Config{Routes: []jobs.Route{{Name: theRoute, Chain: chain}}, Provider: w, Seed: rapid.Uint64().Draw(rt, "seed")})
-			const callers = 60
+			const callers = 40
 			inParallel(callers, func() { w.see(&jobs.Request{Route: theRoute}) })
 			if w.wrong != "" {
 				rt.Fatal(w.wrong)
