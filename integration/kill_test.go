@@ -213,7 +213,7 @@ func fleetIsKilled(t *testing.T, p program) {
 		h.end()
 	}
 	f.hire()
-	f.answered(batch, len(old)*atOnce)
+	f.answered(batch, len(old)*inHand) // those that had their answer, and had not committed it, are lost, too
 	if f.dead() != len(old) {
 		t.Errorf("%d workers are known to be dead", f.dead())
 	}
@@ -241,7 +241,7 @@ func fleetIsKilledInAnOutage(t *testing.T, p program) {
 		t.Errorf("in an outage, the new worker made %d calls that were no probes", n)
 	}
 	f.back()
-	f.answered(batch, len(old)*atOnce)
+	f.answered(batch, len(old)*inHand) // those that had their answer, and had not committed it, are lost, too
 }
 
 // devIsKilled: dev is killed with jobs in hand, and Postgres dies with it. They are
