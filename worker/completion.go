@@ -140,9 +140,9 @@ func (c *completion) await(ctx context.Context, r *run) (left leave, err error) 
 func (c *completion) answer(ctx context.Context, r *run, left leave) error {
 	c.answering.Add(1)
 	defer c.answering.Add(-1)
-	defer c.vacate(r) // by then its calls are written down
 	outcome := left.outcome
 	if left.pass != nil {
+		defer c.kept(r)
 		var err error
 		if outcome, err = c.call(ctx, r, left); err != nil {
 			return err
@@ -188,9 +188,11 @@ func (c *completion) place(r *run, call jobs.Begun) int {
 	return r.slots[len(r.slots)-1]
 }
 
-func (c *completion) vacate(r *run) {
+// kept says that the calls of a try are written down.
+func (c *completion) kept(r *run) {
 	c.slots.Give(r.slots)
 	r.slots = r.slots[:0]
+	c.room.Kept()
 }
 
 // begin writes down that a call begins, if it still should: the worker may have

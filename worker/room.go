@@ -32,7 +32,7 @@ type room struct {
 	inHand   map[string]int    // by route: who is here, or was let go and is not done
 	waiting  map[string]*queue // by route; those of the quarantine have one of their own
 	calls    map[string]int    // by route: who was let go and is not done
-	out      int               // all of them
+	out      int               // who was let go, and what came of it is not written down
 	alone    bool              // one of them runs alone
 	draining bool              // the next one is to run alone: nobody is let go until all are done
 }
@@ -95,8 +95,8 @@ func (r *room) InHand() map[string]int {
 }
 
 // Wait returns when the guest may go, or with the cause why ctx ended first. Who
-// goes with a pass must be Done. If the router panics over the guest, so does
-// Wait.
+// goes with a pass must be Done, and then Kept. If the router panics over the
+// guest, so does Wait.
 func (r *room) Wait(ctx context.Context, g guest) (leave, error) {
 	w := &waiter{guest: g, let: make(chan struct{})}
 	if waits := r.enter(w); waits {
@@ -141,32 +141,42 @@ func (r *room) queue(g guest) *queue {
 // turnBack takes a guest out that does not want to go any more, perhaps just
 // when it was let go.
 func (r *room) turnBack(w *waiter) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if w.at >= 0 {
-		heap.Remove(r.queue(w.guest), w.at)
+	if r.remove(w) || w.leave.pass == nil {
 		return
 	}
-	if w.leave.pass != nil {
-		w.leave.pass.Release()
-		r.done(w.guest)
+	w.leave.pass.Release()
+	r.Done(w.guest)
+	r.Kept()
+}
+
+// remove takes a guest out, if it still waits.
+func (r *room) remove(w *waiter) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w.at < 0 {
+		return false
 	}
+	heap.Remove(r.queue(w.guest), w.at)
+	return true
 }
 
 // Done says that the call of a guest who went with a pass has ended.
 func (r *room) Done(g guest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.done(g)
-}
-
-// done requires mu.
-func (r *room) done(g guest) {
 	r.calls[g.request.Route]--
-	r.out--
 	if g.alone {
 		r.alone = false
 	}
+	r.Changed()
+}
+
+// Kept says that what came of such a call is written down. Then it cannot be lost
+// any more by what a guest does who goes alone.
+func (r *room) Kept() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.out--
 	r.Changed()
 }
 

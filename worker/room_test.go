@@ -126,6 +126,7 @@ func (l *lobby) done() {
 	l.leaves = l.leaves[1:]
 	l.mu.Unlock()
 	l.Done(first.guest)
+	l.Kept()
 	synctest.Wait()
 }
 
@@ -303,7 +304,12 @@ func TestRoomLetsSuspectsGoAlone(t *testing.T) {
 		l.visit(t.Context(), 2, true)
 		l.enter(t.Context(), 3)
 		l.expect(t, "one is out", 1)
-		l.done()
+		l.Done(l.leaves[0].guest)
+		l.leaves = l.leaves[1:]
+		synctest.Wait()
+		l.expect(t, "what came of it is not written down", 1)
+		l.Kept()
+		synctest.Wait()
 		l.expect(t, "the suspect runs alone", 1, 2)
 		l.visit(t.Context(), 4, true)
 		l.expect(t, "and so will the next", 1, 2)
