@@ -121,7 +121,7 @@ func postgresRestarts(signal syscall.Signal) func(*testing.T, program) {
 func workersAreReplaced(t *testing.T, p program) {
 	f := newFleet(t, p, staging{latency: 200 * time.Millisecond})
 	old := []*hand{f.hire(), f.hire(), f.hire()}
-	batch := f.enqueue(250, nil)
+	batch := f.enqueue(500, nil)
 	for i, h := range old {
 		f.awaitResults(20 + 30*i)
 		h.signal(syscall.SIGTERM)

@@ -6,6 +6,7 @@ import "fmt"
 type Loaded struct {
 	Request Request // without its body when Ended
 	Ended   bool    // there is a result already: nothing is left to do
+	History Trace   // calls that were made when its job was worked before; read only for one that was
 }
 
 // An Entry is what one try of a request adds to the books: the calls that were

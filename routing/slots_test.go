@@ -91,8 +91,8 @@ func TestSlotsBoundTheCallsAtOnce(t *testing.T) {
 		}
 		began := time.Now()
 		inParallel(70, func() { insist(t, s) })
-		if most.Load() != 7 || time.Since(began) > 3*time.Second { // it begins with four
-			t.Errorf("at most %d at once, done in %s; want 7 and 3s", most.Load(), time.Since(began))
+		if most.Load() != 7 || time.Since(began) > 4*time.Second { // it begins with four, and who asks just before a place is free asks again later
+			t.Errorf("at most %d at once, done in %s; want 7 and 2.5s to 4s", most.Load(), time.Since(began))
 		}
 		s.free("a")
 	})

@@ -62,10 +62,10 @@ func (w *town) Complete(_ context.Context, target *jobs.Target, _ []byte) (*jobs
 	p := w.phase()
 	w.mu.Lock()
 	w.calls++
-	number := w.calls
+	n := w.calls
 	w.mu.Unlock()
-	fails := p.class != jobs.OK && float64(number%4) < 4*p.share
-	<-time.After(time.Duration(50+37*(number%11)) * time.Millisecond)
+	fails := p.class != jobs.OK && float64(n%4) < 4*p.share
+	<-time.After(time.Duration(50+37*(n%11)) * time.Millisecond)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if probe {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"tidegate/jobs"
 )
 
@@ -118,43 +116,4 @@ func (s *Store) Republish(ctx context.Context, batchID, requestID string) (int, 
 		return 0, fmt.Errorf("republishing results: %w", err)
 	}
 	return int(done.RowsAffected()), nil
-}
-
-const traceOf = `/* tidegate: trace */
-SELECT at, target, class, status, code, message, latency_us, first_byte_us, input_tokens, cached_input_tokens, output_tokens, reasoning_tokens,
-	cost_micro_usd, probe, blamed, propensity
-FROM tidegate.attempts WHERE request_id = $1 ORDER BY at`
-
-// Attempts lists the calls that were made for a request, oldest first.
-func (s *Store) Attempts(ctx context.Context, requestID string) ([]jobs.Attempt, error) {
-	id, err := parseID(requestID)
-	if err != nil {
-		return nil, err
-	}
-	return s.attempts(ctx, id)
-}
-
-func (s *Store) attempts(ctx context.Context, id uuid.UUID) ([]jobs.Attempt, error) {
-	rows, err := s.pool.Query(ctx, traceOf, id)
-	if err != nil {
-		return nil, fmt.Errorf("reading the attempts of %s: %w", id, err)
-	}
-	defer rows.Close()
-	var made []jobs.Attempt
-	for rows.Next() {
-		var a jobs.Attempt
-		var status *int16
-		var code, message *string
-		var latency int64
-		var first *int64
-		var cost int64
-		if err := rows.Scan(&a.At, &a.Target, &a.Class, &status, &code, &message, &latency, &first, &a.Usage.Input, &a.Usage.CachedInput,
-			&a.Usage.Output, &a.Usage.Reasoning, &cost, &a.Probe, &a.Blamed, &a.Propensity); err != nil {
-			return nil, fmt.Errorf("reading an attempt of %s: %w", id, err)
-		}
-		a.Status, a.Code, a.Message, a.Cost = int(orZero(status)), orZero(code), orZero(message), jobs.MicroUSD(cost)
-		a.Latency, a.FirstByte = time.Duration(latency)*time.Microsecond, time.Duration(orZero(first))*time.Microsecond
-		made = append(made, a)
-	}
-	return made, rows.Err()
 }

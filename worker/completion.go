@@ -95,7 +95,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	if err != nil {
 		return nil, river.JobCancel(fmt.Errorf("the job names no request: %w", err))
 	}
-	got, err := c.loads.Do(ctx, parsed.String())
+	got, err := c.loads.Do(ctx, wanted{id: parsed.String(), again: len(job.AttemptedBy) > 1})
 	switch err = cmp.Or(err, got.err); {
 	case errors.Is(err, errStopping):
 		return nil, c.snooze(ctx, 0)
@@ -112,7 +112,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	if alone && !c.quarantine.Lets(got.Request.Route) {
 		return nil, c.snooze(ctx, quarantineRest)
 	}
-	r := &run{request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline}
+	r := &run{request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History}
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
 	}

@@ -206,9 +206,32 @@ func (b *breakers) Circuits() []jobs.Circuit {
 
 func (b *breakers) Follow(*jobs.Fleet, string) []jobs.Circuit { return nil }
 
-func (b *breakers) Grant(string, uint64) bool { return b.grant() }
+func (b *breakers) Grant(string, uint64) bool {
+	b.mu.Lock()
+	grant := b.grant
+	b.mu.Unlock()
+	return grant()
+}
 
-func (b *breakers) Probe(context.Context, string) *jobs.Attempt { return b.probe() }
+func (b *breakers) Probe(context.Context, string) *jobs.Attempt {
+	b.mu.Lock()
+	probe := b.probe
+	b.mu.Unlock()
+	return probe()
+}
+
+// onGrant says how a probe is granted, and onProbe how a minimal call goes.
+func (b *breakers) onGrant(grant func() bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.grant = grant
+}
+
+func (b *breakers) onProbe(probe func() *jobs.Attempt) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.probe = probe
+}
 
 // alone is a worker of a village with the usual timing.
 func (v *village) alone(router Circuits) *Config {

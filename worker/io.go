@@ -11,6 +11,13 @@ import (
 	"tidegate/jobs"
 )
 
+// wanted is a request to be loaded, with what was done for it if its job was in
+// somebody's hands before.
+type wanted struct {
+	id    string
+	again bool
+}
+
 type loaded struct {
 	jobs.Loaded
 	found bool
@@ -72,24 +79,47 @@ func (p patient) until(ctx context.Context, doing string, giveUp bool, act func(
 	}
 }
 
-func (p patient) load(store Store) func(context.Context, []string) []loaded {
-	return func(ctx context.Context, ids []string) []loaded {
-		var got []jobs.Loaded
+func (p patient) load(store Store) func(context.Context, []wanted) []loaded {
+	return func(ctx context.Context, all []wanted) []loaded {
+		var byID map[string]jobs.Loaded
 		err := p.until(ctx, "loading requests", true, func(ctx context.Context) (err error) {
-			got, err = store.Load(ctx, ids)
+			byID, err = loadAll(ctx, store, all)
 			return err
 		})
-		byID := make(map[string]jobs.Loaded, len(got))
-		for _, l := range got {
-			byID[l.Request.ID] = l
-		}
-		out := make([]loaded, len(ids))
-		for i, id := range ids {
-			l, found := byID[id]
+		out := make([]loaded, len(all))
+		for i, one := range all {
+			l, found := byID[one.id]
 			out[i] = loaded{Loaded: l, found: found, err: err}
 		}
 		return out
 	}
+}
+
+// loadAll loads requests, and the histories of those alone that can have one: it
+// is most of the cost, and most requests are new.
+func loadAll(ctx context.Context, store Store, all []wanted) (map[string]jobs.Loaded, error) {
+	ids, again := make([]string, len(all)), []string(nil)
+	for i, one := range all {
+		if ids[i] = one.id; one.again {
+			again = append(again, one.id)
+		}
+	}
+	got, err := store.Load(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var histories map[string]jobs.Trace
+	if len(again) > 0 {
+		if histories, err = store.Histories(ctx, again); err != nil {
+			return nil, err
+		}
+	}
+	byID := make(map[string]jobs.Loaded, len(got))
+	for _, l := range got {
+		l.History = histories[l.Request.ID]
+		byID[l.Request.ID] = l
+	}
+	return byID, nil
 }
 
 func (p patient) begin(store Store, worker string) func(context.Context, []jobs.Begun) []begun {

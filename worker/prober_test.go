@@ -29,10 +29,10 @@ func newProbing(t *testing.T, circuit jobs.Circuit) *probing {
 	t.Helper()
 	p := &probing{village: newVillage(), breakers: &breakers{grant: func() bool { return true }}}
 	p.set(circuit)
-	p.breakers.probe = func() *jobs.Attempt {
+	p.onProbe(func() *jobs.Attempt {
 		p.set(closedNow)
 		return &jobs.Attempt{Target: "a", Class: jobs.OK, Probe: true}
-	}
+	})
 	p.prober = newProber(p.alone(p.breakers), func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -47,6 +47,20 @@ func newProbing(t *testing.T, circuit jobs.Circuit) *probing {
 	run.Go(func() { p.Run(ctx) })
 	p.stop = func() { cancel(); run.Wait() }
 	return p
+}
+
+// asked is how often requests were asked for.
+func (p *probing) asked() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lets
+}
+
+// first is the first minimal call.
+func (p *probing) first() jobs.Attempt {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return *p.kept[0]
 }
 
 // classes are those of the minimal calls so far.
@@ -70,8 +84,8 @@ func TestProberProbesWhenItIsDue(t *testing.T) {
 		p.mustDo(t)
 		after(1100 * time.Millisecond)
 		p.mustDo(t, "ask")
-		if p.lets != 1 || p.classes() != nil {
-			t.Errorf("%d requests asked for, calls %v", p.lets, p.classes())
+		if p.asked() != 1 || p.classes() != nil {
+			t.Errorf("%d requests asked for, calls %v", p.asked(), p.classes())
 		}
 		after(250 * time.Millisecond)
 		if !slices.Equal(p.classes(), []jobs.Class{jobs.OK}) {
@@ -88,14 +102,14 @@ func TestProberLeavesItToARequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProbing(t, openFor(0))
 		defer p.stop()
-		p.breakers.probe = func() *jobs.Attempt { return nil }
+		p.onProbe(func() *jobs.Attempt { return nil })
 		after(time.Minute)
 		p.mustDo(t, "ask")
 		p.set(closedNow)
 		after(time.Minute)
 		p.mustDo(t)
-		if p.lets != 1 || p.classes() != nil {
-			t.Errorf("%d requests asked for, calls %v", p.lets, p.classes())
+		if p.asked() != 1 || p.classes() != nil {
+			t.Errorf("%d requests asked for, calls %v", p.asked(), p.classes())
 		}
 	})
 }
@@ -109,8 +123,8 @@ func TestProberWaitsForAnothersProbe(t *testing.T) {
 		defer p.stop()
 		p.change(func() { p.holder = "two" })
 		after(time.Minute)
-		if n := len(p.did()); n < 60 || n > 70 || p.lets != 0 {
-			t.Errorf("asked for %d times in a minute, %d requests let go", n, p.lets)
+		if n := len(p.did()); n < 60 || n > 70 || p.asked() != 0 {
+			t.Errorf("asked for %d times in a minute, %d requests let go", n, p.asked())
 		}
 		p.change(func() { p.holder = "" }) // it was given back
 		after(2 * time.Second)
@@ -126,10 +140,10 @@ func TestProberGivesBackWhatIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProbing(t, openFor(time.Second))
 		defer p.stop()
-		p.grant = func() bool {
+		p.onGrant(func() bool {
 			p.set(closedNow)
 			return false
-		}
+		})
 		after(10 * time.Second)
 		p.mustDo(t, "ask", "free")
 		if p.classes() != nil {
@@ -161,15 +175,15 @@ func TestProberSurvivesAPanic(t *testing.T) {
 		p := newProbing(t, openFor(0))
 		defer p.stop()
 		answers := p.breakers.probe
-		p.breakers.probe = func() *jobs.Attempt {
+		p.onProbe(func() *jobs.Attempt {
 			next := openFor(time.Second)
 			next.Generation = 2
 			p.set(next)
-			p.breakers.probe = answers
+			p.onProbe(answers)
 			panic("a bug")
-		}
+		})
 		after(time.Second)
-		if !slices.Equal(p.classes(), []jobs.Class{jobs.Lost}) || !p.kept[0].Probe || p.kept[0].Target != "a" {
+		if !slices.Equal(p.classes(), []jobs.Class{jobs.Lost}) || !p.first().Probe || p.first().Target != "a" {
 			t.Errorf("calls %v", p.classes())
 		}
 		after(2 * time.Second)
@@ -184,7 +198,7 @@ func TestProberStops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newProbing(t, openFor(0))
-		p.breakers.probe = func() *jobs.Attempt { return nil }
+		p.onProbe(func() *jobs.Attempt { return nil })
 		after(time.Second)
 		p.stop()
 		p.mustDo(t, "ask", "free")

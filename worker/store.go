@@ -14,6 +14,9 @@ import (
 type Store interface {
 	// Load reads requests, in any order; those that are not there are left out.
 	Load(ctx context.Context, ids []string) ([]jobs.Loaded, error)
+	// Histories reads the calls that were made for requests, oldest first, by
+	// request; those without any are left out.
+	Histories(ctx context.Context, ids []string) (map[string]jobs.Trace, error)
 	// Begin writes down calls that are about to be sent, and lists those of their
 	// requests that have their result: no call may be sent for these, and none at
 	// all after an error.

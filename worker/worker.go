@@ -292,7 +292,7 @@ func (w *Worker) leave() {
 
 // gathered are what many jobs have done at once.
 type gathered struct {
-	loads   *group[string, loaded]
+	loads   *group[wanted, loaded]
 	begins  *group[jobs.Begun, begun]
 	commits *group[jobs.Entry, committed]
 }

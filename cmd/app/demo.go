@@ -118,7 +118,7 @@ func (d *demo) start(ctx context.Context, f *demoFlags) error {
 	var group errgroup.Group
 	group.Go(func() (err error) {
 		d.backbone, err = StartBackbone(ctx, BackboneConfig{
-			Ephemeral: true, PostgresBin: f.pgBin, Conns: 2 * spareConns,
+			Ephemeral: true, PostgresBin: f.pgBin, Conns: spareConns + workerConns(1),
 			Say: func(line string) { fmt.Fprintln(d.out, line) },
 		})
 		return err

@@ -131,9 +131,10 @@ func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags)
 		return d, errors.New("$DATABASE_URL or the configuration names a database, but no targets are configured: simulated providers must not answer its jobs by accident; configure targets, unset it (dev then runs a private Postgres), or name it with --database-url if you mean it")
 	}
 	d.backbone, err = StartBackbone(ctx, BackboneConfig{
-		Dir: d.dir, PostgresURL: where.postgres, NATSURL: where.nats, PostgresBin: f.pgBin, NATSPort: f.natsPort, Conns: 2 * spareConns,
-		Say:  func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) },
-		Warn: func(line string) { d.log.Warn().Msg(line) },
+		Dir: d.dir, PostgresURL: where.postgres, NATSURL: where.nats, PostgresBin: f.pgBin, NATSPort: f.natsPort,
+		Conns: spareConns + workerConns(max(1, len(config.Routes))), // of the worker, and of all else in here
+		Say:   func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) },
+		Warn:  func(line string) { d.log.Warn().Msg(line) },
 	})
 	if err != nil {
 		return d, explainPort(err)

@@ -94,8 +94,8 @@ func (e *examination) checkServer(ctx context.Context, about string, pool *pgxpo
 	if replica {
 		e.wrong(about, "point tidegate at the primary", "it is a replica and takes no writes")
 	}
-	if connections < 2*spareConns {
-		e.warn(about, fmt.Sprintf("raise max_connections: a worker uses about %d", spareConns), "max_connections is %d", connections)
+	if uses := workerConns(len(e.config.Routes)); connections < 2*uses {
+		e.warn(about, fmt.Sprintf("raise max_connections: a worker uses up to %d", uses), "max_connections is %d", connections)
 	}
 	if skew := time.Since(now).Abs(); skew > skewAllowed {
 		e.warn(about, "synchronise the clocks (NTP): deadlines are compared across machines", "its clock differs from this machine's by %s", skew.Round(time.Millisecond))

@@ -9,8 +9,17 @@ import (
 	"tidegate/worker"
 )
 
-// spareConns is what River, loads, commits and the relay need of a pool.
-const spareConns = 12
+const (
+	// spareConns is what loads, commits, the relay and the fleet's business need of
+	// a pool, and routeConns what River does beside it for each route: it fetches
+	// jobs of one and writes the end of others. A heartbeat must never wait for
+	// them.
+	spareConns = 12
+	routeConns = 2
+)
+
+// workerConns is how many connections a worker of some routes may open.
+func workerConns(routes int) int { return spareConns + routeConns*routes }
 
 func newWorkCommand(o *options) *cobra.Command {
 	timing := &timingFlag{}
@@ -52,7 +61,7 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	if where.nats == "" {
 		return errors.New("no NATS is named: set `nats:` in the configuration, $NATS_URL or --nats-url")
 	}
-	pool, err := o.connect(ctx, spareConns)
+	pool, err := o.connect(ctx, workerConns(len(config.Routes)))
 	if err != nil {
 		return err
 	}

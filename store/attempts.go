@@ -1,0 +1,87 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+)
+
+const attemptFields = `a.at, a.target, a.class, a.status, a.code, a.message, a.latency_us, a.first_byte_us,
+	a.input_tokens, a.cached_input_tokens, a.output_tokens, a.reasoning_tokens, a.cost_micro_usd, a.probe, a.blamed, a.propensity`
+
+const traceOf = `/* tidegate: trace */ SELECT a.request_id, ` + attemptFields + ` FROM tidegate.attempts a WHERE a.request_id = $1 ORDER BY a.at`
+
+// Attempts lists the calls that were made for a request, oldest first.
+func (s *Store) Attempts(ctx context.Context, requestID string) ([]jobs.Attempt, error) {
+	id, err := parseID(requestID)
+	if err != nil {
+		return nil, err
+	}
+	var made []jobs.Attempt
+	err = s.eachAttempt(ctx, traceOf, id, func(_ uuid.UUID, a jobs.Attempt) { made = append(made, a) })
+	if err != nil {
+		return nil, fmt.Errorf("reading the attempts of %s: %w", id, err)
+	}
+	return made, nil
+}
+
+// The time that a request was accepted at, by its producer's clock, spares the
+// days before it. The planner must not think that it would rather read them all.
+const histories = `/* tidegate: histories */
+SELECT q.id, ` + attemptFields + `
+FROM unnest($1::uuid[]) AS wanted (id)
+JOIN tidegate.requests q ON q.id = wanted.id
+CROSS JOIN LATERAL (
+	SELECT * FROM tidegate.attempts t WHERE t.request_id = q.id AND t.at > q.created_at - interval '1 hour' ORDER BY t.at OFFSET 0
+) a
+ORDER BY q.id, a.at`
+
+// Histories reads what calls were made for requests, oldest first, by request.
+// Those without any are left out. It costs a few times what Load does.
+func (s *Store) Histories(ctx context.Context, ids []string) (map[string]jobs.Trace, error) {
+	wanted, err := parseIDs(ids)
+	if err != nil {
+		return nil, err
+	}
+	made := make(map[string]jobs.Trace)
+	err = s.eachAttempt(ctx, histories, wanted, func(id uuid.UUID, a jobs.Attempt) {
+		made[id.String()] = append(made[id.String()], jobs.Step{Attempt: &a})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the attempts of %d requests: %w", len(ids), err)
+	}
+	return made, nil
+}
+
+func (s *Store) eachAttempt(ctx context.Context, query string, arg any, take func(uuid.UUID, jobs.Attempt)) error {
+	rows, err := s.pool.Query(ctx, query, arg)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		id, attempt, err := scanAttempt(rows)
+		if err != nil {
+			return err
+		}
+		take(id, attempt)
+	}
+	return rows.Err()
+}
+
+func scanAttempt(row pgx.Row) (id uuid.UUID, a jobs.Attempt, err error) {
+	var status *int16
+	var code, message *string
+	var latency, cost int64
+	var first *int64
+	err = row.Scan(&id, &a.At, &a.Target, &a.Class, &status, &code, &message, &latency, &first, &a.Usage.Input, &a.Usage.CachedInput,
+		&a.Usage.Output, &a.Usage.Reasoning, &cost, &a.Probe, &a.Blamed, &a.Propensity)
+	a.Status, a.Code, a.Message, a.Cost = int(orZero(status)), orZero(code), orZero(message), jobs.MicroUSD(cost)
+	a.Latency, a.FirstByte = time.Duration(latency)*time.Microsecond, time.Duration(orZero(first))*time.Microsecond
+	return id, a, err
+}
