@@ -139,7 +139,7 @@ func TestPauseHoldsARouteUntilResumed(t *testing.T) {
 	if n := s.results(); n != 1 {
 		t.Errorf("%d results of a paused route", n-1)
 	}
-	if got := s.must("resume", summaries); got.out != "summaries is not paused.\n" {
+	if got := s.must("resume", summaries); got.out != "summaries is not paused any more.\n" {
 		t.Errorf("resumed, it says %q", got.out)
 	}
 	s.settle(batch)

@@ -71,8 +71,9 @@ func TestStopGivesJobsBack(t *testing.T) {
 	if seen := s.sim.Seen("fast"); seen.Repeated != 0 || seen.Distinct != called.Total {
 		t.Errorf("a healthy provider was asked twice: %+v", seen)
 	}
-	if seen := s.sim.Seen("*"); seen.AnsweredTwice != 0 || seen.Answered != called.Total+waiting.Total {
-		t.Errorf("bought twice: %+v", seen)
+	minimal := s.count("SELECT count(*) FROM tidegate.attempts WHERE request_id = $1 AND class = 'OK'", jobs.NoRequest) // calls that probed for no request
+	if seen := s.sim.Seen("*"); seen.AnsweredTwice != 0 || seen.Answered != called.Total+waiting.Total+minimal {
+		t.Errorf("bought twice, with %d minimal calls: %+v", minimal, seen)
 	}
 }
 

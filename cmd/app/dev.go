@@ -92,7 +92,11 @@ func (o *options) dev(cmd *cobra.Command, f *devFlags) error {
 	} else {
 		d.introduce(cmd.OutOrStdout(), time.Since(began))
 	}
+	told := context.AfterFunc(ctx, func() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Stopping: calls in flight get up to %s to end. Ctrl-C again ends at once.\n", d.config.Worker.ShutdownTimeout)
+	})
 	err = d.run(ctx)
+	told()
 	if !o.json {
 		fmt.Fprintln(cmd.OutOrStdout(), "Stopped. What was enqueued stays; `tidegate dev` goes on with it.")
 	}

@@ -126,7 +126,7 @@ func viewPauses(pauses []jobs.Pause, route string) []pauseView {
 
 func (v *pausedView) write(w io.Writer) error {
 	if !v.Paused {
-		_, err := fmt.Fprintf(w, "%s is not paused.\n", v.Route)
+		_, err := fmt.Fprintf(w, "%s is not paused any more.\n", v.Route)
 		return err
 	}
 	for _, p := range v.Pauses {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -88,6 +89,10 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 		return err
 	}
 	log.Info().Int("routes", len(routes)).Str("version", programVersion()).Msg("working")
+	told := context.AfterFunc(ctx, func() {
+		log.Info().Dur("at_most_ms", config.Worker.ShutdownTimeout).Msg("stopping: calls in flight get their time; a second signal ends at once")
+	})
+	defer told()
 	defer log.Info().Msg("stopped")
 	return stack.Run(ctx)
 }
