@@ -25,6 +25,8 @@ const (
 	loadAtMost   = 500
 	commitLinger = 3 * time.Millisecond
 	commitAtMost = 500
+	// leaveWithin is how long the last word of a worker may take.
+	leaveWithin = 10 * time.Second
 	// stopSlack is what a stop may take beyond the calls that are let end.
 	stopSlack = 10 * time.Second
 )
@@ -283,7 +285,7 @@ func (w *Worker) finishAnswers(c *completion) {
 
 // leave tells the fleet that this worker has ended in order.
 func (w *Worker) leave() {
-	ctx, cancel := context.WithTimeout(context.Background(), retryMax)
+	ctx, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
 	if err := w.config.Fleet.Peers.Leave(ctx, w.config.Name); err != nil {
 		w.config.Log.Warn().Err(err).Msg("the fleet was not told that this worker has ended; it is missed in a while, and nothing is lost")
