@@ -41,7 +41,7 @@ const (
 	retryMax = 2 * time.Second
 
 	// tryMin is how long Postgres may take to answer before it is asked again on
-	// another connection, doubling up to tryMax: one that was forgotten on its way
+	// another connection, doubling each time that was too short, up to tryMax: one that was forgotten on its way
 	// would hold up every job of the worker for a quarter of an hour.
 	tryMin = 5 * time.Second
 	tryMax = time.Minute
@@ -57,12 +57,16 @@ type patient struct {
 // until repeats act until it succeeds, or the worker stops and giveUp says that
 // nothing is lost by it.
 func (p patient) until(ctx context.Context, doing string, giveUp bool, act func(context.Context) error) error {
-	for wait, limit := retryMin, tryMin; ; wait, limit = min(2*wait, retryMax), min(2*limit, tryMax) {
+	limit := tryMin
+	for wait := retryMin; ; wait = min(2*wait, retryMax) {
 		try, cancel := context.WithTimeout(ctx, limit)
 		err := act(try)
 		cancel()
 		if err == nil || ctx.Err() != nil || errors.Is(err, jobs.ErrDead) {
 			return err
+		}
+		if errors.Is(try.Err(), context.DeadlineExceeded) { // what is refused at once says nothing of how long an answer takes
+			limit = min(2*limit, tryMax)
 		}
 		p.log.Warn().Err(err).Dur("again_in_ms", wait).Msg(doing + " failed; it is repeated, no attempt is lost")
 		var stop <-chan struct{}
