@@ -173,12 +173,20 @@ func (w *wire) Break() {
 	clear(w.conns)
 }
 
+// A cutting is how a worker is cut off, and comes back.
+type cutting struct {
+	cut, mend func(*hand, *wire)
+	timing    string        // of the workers; empty: the defaults
+	lasts     time.Duration // at least; and until it is missed
+}
+
 // workerIsCutOff from Postgres, and nothing else, with calls in flight and jobs
 // that wait; another has its jobs when it returns. What it has to say then is an
 // answer that nobody else has given yet, and no more.
-func workerIsCutOff(cut, mend func(*hand, *wire)) func(*testing.T, program) {
+func workerIsCutOff(story cutting) func(*testing.T, program) {
 	return func(t *testing.T, p program) {
 		f := newFleet(t, p, staging{})
+		f.timing = story.timing
 		w := newWire(t, f.Pool.Config().ConnConfig)
 		f.door.Shut()
 		lost := f.hireAt(w.URL())
@@ -186,7 +194,8 @@ func workerIsCutOff(cut, mend func(*hand, *wire)) func(*testing.T, program) {
 		fixture.Await(t, soon, "it calls", func() bool { return f.door.Inside() == atOnce })
 		const held = "SELECT count(*) FROM tidegate.river_job WHERE state = 'running' AND attempted_by[cardinality(attempted_by)] = $1"
 		fixture.Await(t, soon, "it has jobs that wait", func() bool { return f.count(held, lost.name) == inHand })
-		cut(lost, w)
+		returns := time.After(story.lasts)
+		story.cut(lost, w)
 		f.door.Open() // it hears its answers, and cannot store them
 		fixture.Await(t, soon, "it has answers", func() bool { return f.sim.Calls("*").Outcomes[simulator.OK] == atOnce })
 		f.door.Shut()
@@ -194,8 +203,9 @@ func workerIsCutOff(cut, mend func(*hand, *wire)) func(*testing.T, program) {
 		other := f.hire()
 		f.awaitDead(lost)
 		fixture.Await(t, soon, "another has its jobs", func() bool { return f.count(held, other.name) == inHand && f.door.Inside() == atOnce })
+		<-returns
 		before := f.jobRows()
-		mend(lost, w)
+		story.mend(lost, w)
 		if code := lost.end(); code != 1 || !strings.Contains(lost.errors.String(), "declared dead") {
 			t.Errorf("it ended with %d", code)
 		}
