@@ -16,6 +16,7 @@ var ErrDeposed = errors.New("another worker leads the fleet")
 // A Beat is what a worker says of itself every two seconds.
 type Beat struct {
 	Worker string // its name, unique to this start of it
+	Again  bool   // it has beaten before: if the fleet knows it no more, it was declared dead
 	// Demand is, for each target, how many of the requests in hand may go there.
 	Demand map[string]int
 	// Accepted is, for each target, how many calls a second it took from this

@@ -228,6 +228,10 @@ func TestForget(t *testing.T) {
 	}
 	expect(t, "workers", w.number("SELECT count(*) FROM tidegate.workers"), 2)
 	expect(t, "suspects", w.number("SELECT count(*) FROM tidegate.suspects"), 1)
+	if dead, err := w.Beat(t.Context(), jobs.Beat{Worker: "long-gone", Again: true}); !dead || err != nil {
+		t.Errorf("one that was forgotten beats again: it is told %t, %v", dead, err)
+	}
+	expect(t, "workers", w.number("SELECT count(*) FROM tidegate.workers"), 2)
 }
 
 func TestLeave(t *testing.T) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,11 +18,23 @@ ON CONFLICT (id) DO UPDATE SET beats = w.beats + 1, beat_at = now(),
 	demand = excluded.demand, accepted = excluded.accepted, announced = excluded.announced, unreached = excluded.unreached
 RETURNING dead_at IS NOT NULL`
 
+const beatAgain = `/* tidegate: beat again */
+UPDATE tidegate.workers SET beats = beats + 1, beat_at = now(), demand = $2, accepted = $3, announced = $4, unreached = $5
+WHERE id = $1 RETURNING dead_at IS NOT NULL`
+
 // Beat tells the fleet that a worker lives, and what it says of itself. It
 // returns true if the worker was declared dead: it stays so, however often it
-// beats.
+// beats, and also when the fleet has forgotten it since, as one that was frozen
+// for days.
 func (s *Store) Beat(ctx context.Context, b jobs.Beat) (dead bool, err error) {
-	err = s.pool.QueryRow(ctx, beat, b.Worker, orEmpty(b.Demand), orEmpty(b.Accepted), orEmpty(b.Announced), append([]string{}, b.Unreached...)).Scan(&dead)
+	statement := beat
+	if b.Again {
+		statement = beatAgain
+	}
+	err = s.pool.QueryRow(ctx, statement, b.Worker, orEmpty(b.Demand), orEmpty(b.Accepted), orEmpty(b.Announced), append([]string{}, b.Unreached...)).Scan(&dead)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return true, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("beating for worker %s: %w", b.Worker, err)
 	}

@@ -12,7 +12,10 @@ import (
 	"tidegate/jobs"
 )
 
-var errAway = errors.New("no connection")
+var (
+	errAway     = errors.New("no connection")
+	errNotAgain = errors.New("a worker says that it beats again when it does not, or the other way round")
+)
 
 // A village is a fleet's tables in memory, of which a test says what is in them,
 // and remembers what was done to them.
@@ -70,11 +73,14 @@ func (v *village) did() []string {
 	return done
 }
 
-func (v *village) Beat(ctx context.Context, _ jobs.Beat) (bool, error) {
+func (v *village) Beat(ctx context.Context, beat jobs.Beat) (bool, error) {
 	if err := v.call(ctx); err != nil {
 		return false, err
 	}
 	defer v.mu.Unlock()
+	if beat.Again != (v.beats > 0) {
+		return false, errNotAgain
+	}
 	v.beats++
 	return v.dead, nil
 }

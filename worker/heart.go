@@ -89,7 +89,7 @@ func (h *heart) every(ctx context.Context, period time.Duration, wake <-chan str
 // once is one beat.
 func (h *heart) once(ctx context.Context) error {
 	beat, sent := h.beat(), h.now()
-	beat.Worker = h.name
+	beat.Worker, beat.Again = h.name, h.beaten()
 	dead, err := h.peers.Beat(ctx, beat)
 	if err != nil {
 		return err
@@ -104,6 +104,13 @@ func (h *heart) once(ctx context.Context) error {
 	close(h.arrived)
 	h.arrived = make(chan struct{})
 	return nil
+}
+
+// beaten tells whether a beat has arrived before.
+func (h *heart) beaten() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.beatAt.IsZero()
 }
 
 // read takes in what the others say.
