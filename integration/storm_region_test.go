@@ -12,6 +12,7 @@ import (
 	"tidegate/cmd/app"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
+	"tidegate/routing/simulator"
 	"tidegate/worker/publish"
 )
 
@@ -122,6 +123,36 @@ func TestTwoHostsLoseARegion(t *testing.T) {
 			t.Errorf("the event of %s is %+v", name, got)
 		}
 	}
+}
+
+// TestHostWithoutAWayLetsOthersProbe: in an outage one of two hosts loses its way
+// to the providers. What it cannot see must not put off the probes of the other,
+// again and again.
+func TestHostWithoutAWayLetsOthersProbe(t *testing.T) {
+	t.Parallel()
+	lost := &line{}
+	s := newStorm(t, staging{config: oneTarget})
+	ways := []string{lost.serve(t, s.before(s.sim)), serve(t, s.before(s.sim))}
+	crews := s.crews(2, func(i int, c *app.StackConfig) {
+		c.HoldBudget = time.Second
+		s.through(c, "", ways[i])
+	})
+	batch := s.enqueue(100, nil)
+	s.awaitResults(inHand)
+	s.down("*", simulator.Fault{Mode: simulator.Unavailable})
+	s.awaitAllShut(cheap, crews...)
+	lost.cut(s.stage)
+	const vain = "SELECT count(*) FROM tidegate.attempts WHERE probe AND class <> 'OK' AND "
+	unreached, reached := s.count(vain+"status IS NULL"), 0
+	fixture.Await(t, soon, "many probes went out", func() bool {
+		unreached, reached = s.count(vain+"status IS NULL"), s.count(vain+"status = 503")
+		return unreached+reached >= 6
+	})
+	if unreached > 2 {
+		t.Errorf("%d of %d probes went out where nothing gets through", unreached, unreached+reached)
+	}
+	s.back()
+	s.drained(batch)
 }
 
 // lastCircuit waits for an event of a target's circuit, and returns the last.

@@ -33,6 +33,9 @@ type Circuit struct {
 	// Local tells that only this host saw the target fail, before a connection
 	// stood: its circuit is open here, and for nobody else.
 	Local bool
+	// Unreached tells that the last call from this host did not get through, so
+	// that another one does better to probe.
+	Unreached bool
 	// Person tells that a person opened or closed it: then its cooldown replaces
 	// an earlier one, also a longer one.
 	Person bool

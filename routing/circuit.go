@@ -36,6 +36,7 @@ type Circuit struct {
 	local      bool   // open for what only this host saw
 	granted    bool   // this process has the fleet's probe of this generation
 	person     bool   // a person made this generation
+	unreached  bool   // the last call from here did not get through
 	inARow     int
 	fresh      freshRow
 	probeOut   bool          // the half-open permit is taken

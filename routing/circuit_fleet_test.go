@@ -90,6 +90,22 @@ func TestWhatOnlyThisHostSawStaysHere(t *testing.T) {
 	}
 }
 
+// Whether this host gets through is what its last call met, also one of another
+// epoch.
+func TestUnreachedIsTheLastCall(t *testing.T) {
+	t.Parallel()
+	c, _ := inFleet()
+	late := acquire(t, c)
+	failures5(t, c, false)
+	if !c.Snapshot().Unreached {
+		t.Error("nothing got through, and it is not unreached")
+	}
+	late.end(Failure, ending{said: true, reason: "503"})
+	if c.Snapshot().Unreached {
+		t.Error("a call got through, and it is unreached")
+	}
+}
+
 // A probe of one host that is still out when others see the same must not keep
 // the fleet's from going, for ever.
 func TestSharedCircuitIsProbedAnew(t *testing.T) {

@@ -94,6 +94,9 @@ func (p *Permit) end(outcome Outcome, with ending) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p.done = true
+	if outcome != Neutral {
+		c.unreached = outcome == Failure && !with.said
+	}
 	if p.epoch != c.epoch {
 		return
 	}

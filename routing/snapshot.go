@@ -19,7 +19,7 @@ func (c *Circuit) snapshot() jobs.Circuit {
 	s := jobs.Circuit{
 		Target: c.target.Name, Region: c.target.Region, State: c.state(),
 		Generation: c.generation, Reason: c.reason, Since: c.since, DownSince: c.downSince,
-		TripWait: c.tripWait, Local: c.local, Person: c.person,
+		TripWait: c.tripWait, Local: c.local, Unreached: c.unreached, Person: c.person,
 	}
 	if until := c.cooldown.Load(); until > 0 {
 		s.CooldownUntil = time.Unix(0, until)

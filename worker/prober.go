@@ -98,6 +98,9 @@ func (p *prober) round(begin func(jobs.Circuit)) time.Duration {
 // probe sees to it that a circuit is probed, by whoever in the fleet, until it
 // has moved on.
 func (p *prober) probe(ctx context.Context, c jobs.Circuit) {
+	if c.Unreached && !c.Local && (sleepUntil(ctx, p.timing.Probe) != nil || p.over(c)) { // one who can reach it goes first
+		return
+	}
 	for wait := takeAgain; !c.Local && !p.take(ctx, c); wait = min(2*wait, p.timing.Read) {
 		if sleepUntil(ctx, wait) != nil || p.over(c) {
 			return

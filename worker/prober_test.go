@@ -168,6 +168,29 @@ func TestProberOfALocalCircuit(t *testing.T) {
 	})
 }
 
+// A worker that did not reach the target the last time lets others go first.
+func TestProberYields(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		unreached := openFor(time.Second)
+		unreached.Unreached = true
+		p := newProbing(t, unreached)
+		defer p.stop()
+		after(1200 * time.Millisecond)
+		p.mustDo(t)
+		after(100 * time.Millisecond)
+		p.mustDo(t, "ask") // nobody else did
+		after(time.Second)
+		unreached.Generation, unreached.CooldownUntil = 2, time.Now().Add(time.Second)
+		p.set(unreached)
+		p.Wake()
+		after(1200 * time.Millisecond)
+		p.set(closedNow) // another was faster
+		after(time.Second)
+		p.mustDo(t)
+	})
+}
+
 // A panic in a minimal call is a call of class LOST, and the prober goes on.
 func TestProberSurvivesAPanic(t *testing.T) {
 	t.Parallel()
