@@ -113,7 +113,8 @@ func TestWrongUseIsSaid(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, staging{})
 	s.prepare()
-	file := write(t, "in.jsonl", openaiLine(0))
+	file, nothing := write(t, "in.jsonl", openaiLine(0)), write(t, "nothing.jsonl")
+	nowhere := filepath.Join(t.TempDir(), "none", "out.jsonl")
 	const unknown = "01a20aa4-c8ca-75b5-a7d0-750cfcc3a7fe"
 	known := s.enqueue(3, nil)
 	usage := func(says ...string) func(args ...string) refusalCase {
@@ -140,6 +141,9 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"an id of nothing":     usage("empty", "variable")("results", ""),
 		"among others":         usage("empty", "variable")("cancel", unknown, ""),
 		"to watch":             usage("--batch", "empty")("watch", "--batch", ""),
+		"an empty folder":      usage("--data", "empty")("results", "--data", ""),
+		"how long it lasts":    usage("--for", "24h or 7d")("drill", "--target", "sim-cheap", "--for", "long"),
+		"how long it is open":  usage("--for", "24h or 7d")("circuits", "open", "sim-cheap", "--reason", "r", "--for", "1 week"),
 		"to retire":            usage("--retire", "empty")("migrate", "--retire", ""),
 		"a watch's name":       usage("--name", `"a b.c"`)("watch", "--name", "a b.c"),
 		"a goal":               usage("--goal", "ordered")("enqueue", file, "--goal", "nonsense"),
@@ -158,6 +162,9 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"cancel a request":     {[]string{"cancel", unknown}, 1, []string{unknown, "not found"}},
 		"cancel one of two":    {[]string{"cancel", known.ID, "batch_0", "--json"}, 1, []string{"batch_0", "not found", "nothing was cancelled"}},
 		"cancel nonsense":      {[]string{"cancel", "nonsense"}, 1, []string{"nonsense"}},
+		"cancel one twice":     {[]string{"cancel", "batch_0", "batch_0"}, 1, []string{"batch_0", "not found"}},
+		"a dry run of nothing": {[]string{"enqueue", nothing, "--dry-run"}, 1, []string{nothing, "no request in it"}},
+		"to no folder":         {[]string{"results", "-o", nowhere}, 1, []string{nowhere + ": no such file", "folder that is there"}},
 		"no stream":            {[]string{"watch"}, 1, []string{"no stream", "start a worker"}},
 		"no routes":            {[]string{"work"}, 1, []string{"no route", "tidegate init"}},
 	} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,8 +30,8 @@ cancelled.`,
 	}
 }
 
-func (o *options) cancel(cmd *cobra.Command, ids []string) error {
-	ctx := cmd.Context()
+func (o *options) cancel(cmd *cobra.Command, args []string) error {
+	ctx, ids := cmd.Context(), each(args)
 	pool, err := o.connect(ctx, 2)
 	if err != nil {
 		return err
@@ -42,6 +43,17 @@ func (o *options) cancel(cmd *cobra.Command, ids []string) error {
 	}
 	done, err := cancelAll(ctx, s, ids)
 	return errors.Join(o.reportCancelled(cmd.OutOrStdout(), ids, done), err)
+}
+
+// each is what was named, once each.
+func each(names []string) []string {
+	var once []string
+	for _, name := range names {
+		if !slices.Contains(once, name) {
+			once = append(once, name)
+		}
+	}
+	return once
 }
 
 // checkIDs looks for every batch and request before any of them is touched.

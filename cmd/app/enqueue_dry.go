@@ -47,6 +47,9 @@ func (o *options) dryRun(cmd *cobra.Command, args []string, f *enqueueFlags) err
 		return fmt.Errorf("%s: %w", source.name, err)
 	}
 	e.Skipped = source.skipped
+	if e.Requests == 0 {
+		return fmt.Errorf("%s: there is no request in it", source.name)
+	}
 	if o.json {
 		return printJSON(cmd.OutOrStdout(), e)
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -270,9 +271,18 @@ func createOutput(path string) (*output, error) {
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return nil, fmt.Errorf("writing results to %s: %w", path, err)
+		return nil, fmt.Errorf("writing results to %s: %w; name a file in a folder that is there and may be written to", path, cause(err))
 	}
 	return &output{file: file, target: path}, nil
+}
+
+// cause is what is wrong with a file, without the name that nobody gave it.
+func cause(err error) error {
+	var of *os.PathError
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 // finish closes the file and gives it its name, or takes it away if err says
