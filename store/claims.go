@@ -28,6 +28,19 @@ func (s *Store) Fence(ctx context.Context, tx pgx.Tx, worker string) error {
 	return err
 }
 
+const held = `/* tidegate: held */
+SELECT id FROM tidegate.river_job WHERE id = ANY ($2) AND state = 'running' AND attempted_by[cardinality(attempted_by)] = $1`
+
+// Held lists those of some of River's jobs that a worker has, in a transaction
+// with its Fence: so they are its own until the end of it.
+func (s *Store) Held(ctx context.Context, tx pgx.Tx, worker string, ids []int64) ([]int64, error) {
+	rows, err := tx.Query(ctx, held, worker, ids)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}
+
 // claimed reads the few rows that are running, by River's index on states.
 const claimed = `/* tidegate: claimed */
 SELECT id FROM tidegate.river_job

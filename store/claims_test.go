@@ -45,6 +45,28 @@ func TestFence(t *testing.T) {
 	}
 }
 
+// A job that another worker has by now is not held, and neither is one that waits.
+func TestHeld(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	requests := w.accept("batch_1", 3)
+	w.job(&requests[0], "summaries", 1, "one")
+	w.job(&requests[1], "summaries", 1, "one", "two")
+	w.job(&requests[2], "summaries", 1, "one")
+	w.exec("UPDATE tidegate.river_job SET state = 'available' WHERE id = (SELECT max(id) FROM tidegate.river_job)")
+	first := int64(w.number("SELECT min(id) FROM tidegate.river_job"))
+	err := pgx.BeginFunc(t.Context(), w.pool, func(tx pgx.Tx) error {
+		got, err := w.Held(t.Context(), tx, "one", []int64{first, first + 1, first + 2, first + 7})
+		if diff := cmp.Diff([]int64{first}, got); diff != "" {
+			t.Errorf("held (-want +got):\n%s", diff)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A worker gives back what it has, and nothing that is another's by now.
 func TestUnclaim(t *testing.T) {
 	t.Parallel()

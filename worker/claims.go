@@ -56,6 +56,19 @@ func (c *claims) Drop(ended []int64) {
 	}
 }
 
+// Again lists those of some jobs that River has handed over again, so that what
+// it wrote of the time before is there, whatever it heard of that.
+func (c *claims) Again(jobs []int64) (again []int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, job := range jobs {
+		if c.jobs[job] > 1 {
+			again = append(again, job)
+		}
+	}
+	return again
+}
+
 // Run looks for strays until ctx ends.
 func (c *claims) Run(ctx context.Context) {
 	for sleepUntil(ctx, straysEvery) == nil {

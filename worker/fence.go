@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river/riverdriver"
@@ -38,7 +39,9 @@ type fencedExecutor struct {
 	driver fencedDriver
 }
 
-// JobSetStateIfRunningMany is how River ends jobs, or gives them back.
+// JobSetStateIfRunningMany is how River ends jobs, or gives them back. When it
+// does not hear that this was written, it writes it again, and again: of those
+// jobs that others have by then, or this worker anew, nothing is written.
 func (e fencedExecutor) JobSetStateIfRunningMany(ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
 	tx, err := e.Begin(ctx)
 	if err != nil {
@@ -48,7 +51,11 @@ func (e fencedExecutor) JobSetStateIfRunningMany(ctx context.Context, params *ri
 	if err := e.driver.fence(ctx, tx); err != nil {
 		return nil, err
 	}
-	rows, err := tx.JobSetStateIfRunningMany(ctx, params)
+	ours, err := e.driver.ours(ctx, tx, params)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.JobSetStateIfRunningMany(ctx, ours)
 	if err != nil {
 		return nil, err
 	}
@@ -57,4 +64,34 @@ func (e fencedExecutor) JobSetStateIfRunningMany(ctx context.Context, params *ri
 	}
 	e.driver.claims.Drop(params.ID)
 	return rows, nil
+}
+
+// ours are the changes of those jobs that this worker has, and was not handed
+// again.
+func (d fencedDriver) ours(ctx context.Context, tx riverdriver.ExecutorTx, all *riverdriver.JobSetStateIfRunningManyParams) (*riverdriver.JobSetStateIfRunningManyParams, error) {
+	again := d.claims.Again(all.ID)
+	held, err := d.claims.store.Held(ctx, d.UnwrapTx(tx), d.claims.name, all.ID)
+	if err != nil || len(held) == len(all.ID) && len(again) == 0 {
+		return all, err
+	}
+	var at []int
+	for i, id := range all.ID {
+		if slices.Contains(held, id) && !slices.Contains(again, id) {
+			at = append(at, i)
+		}
+	}
+	return &riverdriver.JobSetStateIfRunningManyParams{
+		ID: pick(all.ID, at), Attempt: pick(all.Attempt, at), ErrData: pick(all.ErrData, at), FinalizedAt: pick(all.FinalizedAt, at),
+		MetadataDoMerge: pick(all.MetadataDoMerge, at), MetadataUpdates: pick(all.MetadataUpdates, at), Now: all.Now,
+		ScheduledAt: pick(all.ScheduledAt, at), Schema: all.Schema, State: pick(all.State, at),
+	}, nil
+}
+
+// pick is what stands at some places of a list.
+func pick[T any](all []T, at []int) []T {
+	picked := make([]T, len(at))
+	for i, place := range at {
+		picked[i] = all[place]
+	}
+	return picked
 }

@@ -62,6 +62,9 @@ type Claims interface {
 	// Fence makes sure that a worker was not declared dead, and is not before the
 	// transaction ends: until then its jobs are no other's.
 	Fence(ctx context.Context, tx pgx.Tx, worker string) error
+	// Held lists those of some jobs that a worker has, in a transaction with its
+	// Fence.
+	Held(ctx context.Context, tx pgx.Tx, worker string, ids []int64) ([]int64, error)
 	// Claimed lists the jobs that a worker has had for longer than that.
 	Claimed(ctx context.Context, worker string, longer time.Duration) ([]int64, error)
 	// Unclaim gives jobs of a worker back to their queues, and returns how many.
