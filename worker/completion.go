@@ -173,12 +173,28 @@ func (c *completion) call(ctx context.Context, r *run, left leave) (jobs.Outcome
 	if refusal == nil {
 		return outcome, nil
 	}
-	if len(outcome.Trace.Attempts()) > 0 {
-		if _, err := c.commit(jobs.Entry{Request: &r.request, Trace: outcome.Trace}); err != nil {
-			return jobs.Outcome{}, err
-		}
+	if err := c.keep(r, outcome.Trace); err != nil {
+		return jobs.Outcome{}, err
 	}
 	return jobs.Outcome{}, refusal
+}
+
+// keep writes down the calls of a try that answered nothing.
+func (c *completion) keep(r *run, trace jobs.Trace) error {
+	attempts := trace.Attempts()
+	if len(attempts) == 0 {
+		return nil
+	}
+	if _, err := c.commit(jobs.Entry{Request: &r.request, Trace: trace}); err != nil {
+		return err
+	}
+	for i := range attempts {
+		r.history = append(r.history, jobs.Step{Attempt: &attempts[i]})
+		if attempts[i].Probe { // it had its turn: the next probe is another's
+			r.ticket = c.room.Ticket()
+		}
+	}
+	return nil
 }
 
 // place is where a call is written down. One that was never made had the last.
@@ -246,17 +262,8 @@ func (c *completion) pause(ctx context.Context, r *run, wait func(context.Contex
 // block keeps the calls of a try that answered nothing, and has the request wait
 // on its own account if it was not the gate that held it.
 func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) error {
-	attempts := outcome.Trace.Attempts()
-	if len(attempts) > 0 {
-		if _, err := c.commit(jobs.Entry{Request: &r.request, Trace: outcome.Trace}); err != nil {
-			return err
-		}
-	}
-	for i := range attempts {
-		r.history = append(r.history, jobs.Step{Attempt: &attempts[i]})
-		if attempts[i].Probe { // it had its turn: the next probe is another's
-			r.ticket = c.room.Ticket()
-		}
+	if err := c.keep(r, outcome.Trace); err != nil {
+		return err
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

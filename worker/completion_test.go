@@ -182,6 +182,24 @@ func TestBlockedTriesAreKept(t *testing.T) {
 	}
 }
 
+// What was paid before the deadline passed, in the middle of a try, is counted in
+// the result.
+func TestDeadlinePassesBetweenTwoCalls(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	r := s.accept(jobs.Request{CustomID: "tight", Deadline: time.Now().Add(time.Second)})
+	s.script.failsOver = true
+	s.script.route = func(context.Context, *jobs.Request, jobs.Trace) jobs.Outcome {
+		time.Sleep(time.Until(r.Deadline))
+		return attempted(jobs.Blocked, jobs.Overload)
+	}
+	s.start()
+	s.awaitJobs(1, "completed", 1)
+	if got := s.result(r.ID); got.State != jobs.StateExpired || got.Attempts != 1 || got.Cost != 10 {
+		t.Errorf("it ended as %+v", got.Result)
+	}
+}
+
 func TestBadJobsAreCancelled(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

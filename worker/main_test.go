@@ -32,6 +32,8 @@ type script struct {
 	circuit jobs.Circuit // of the one target, cheap; zero: closed
 	route   func(ctx context.Context, request *jobs.Request, history jobs.Trace) jobs.Outcome
 	probe   func(ctx context.Context) *jobs.Attempt // nil: there is none
+	// failsOver has it begin another call, of which nothing comes.
+	failsOver bool
 }
 
 func (s *script) Admit(request *jobs.Request, history jobs.Trace) (jobs.Pass, jobs.Outcome) {
@@ -59,7 +61,13 @@ func (p *pass) Route(ctx context.Context, begin func(context.Context, jobs.Begun
 	p.script.calls++
 	route := p.script.route
 	p.script.mu.Unlock()
-	return route(ctx, p.request, p.history)
+	outcome := route(ctx, p.request, p.history)
+	if p.script.failsOver {
+		if err := begin(ctx, call); err != nil {
+			outcome.Verdict, outcome.Reason = jobs.Blocked, err.Error()
+		}
+	}
+	return outcome
 }
 
 func (s *script) within() time.Duration { return time.Hour }
