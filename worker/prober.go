@@ -25,6 +25,7 @@ type prober struct {
 	name   string
 	probes Probes
 	router Circuits
+	lives  func() error        // whether the fleet has heard of this worker lately
 	let    func()              // look who may be let go
 	keep   func(*jobs.Attempt) // write down a probe of no request
 	timing Timing
@@ -36,9 +37,9 @@ type prober struct {
 	busy map[string]bool // by target
 }
 
-func newProber(config *Config, let func(), keep func(*jobs.Attempt)) *prober {
+func newProber(config *Config, lives func() error, let func(), keep func(*jobs.Attempt)) *prober {
 	return &prober{
-		name: config.Name, probes: config.Fleet.Probes, router: config.Circuits, let: let, keep: keep, timing: config.Timing,
+		name: config.Name, probes: config.Fleet.Probes, router: config.Circuits, lives: lives, let: let, keep: keep, timing: config.Timing,
 		log: config.Log, now: config.Now, wake: make(chan struct{}, 1), busy: map[string]bool{},
 	}
 }
@@ -112,6 +113,9 @@ func (p *prober) probe(ctx context.Context, c jobs.Circuit) {
 	}
 	p.let()
 	for sleepUntil(ctx, p.nextLook(c)) == nil && !p.moved(c) { // through a cooldown that begins meanwhile: the probe may be out
+		if p.lives() != nil { // by now the probe may be another's
+			continue
+		}
 		if attempt := p.call(ctx, c.Target); attempt != nil { // there is none while a request is the probe
 			p.keep(attempt)
 		}

@@ -20,6 +20,7 @@ type probing struct {
 
 	mu   sync.Mutex
 	lets int // how often requests were asked for
+	life error
 	kept []*jobs.Attempt
 }
 
@@ -33,7 +34,7 @@ func newProbing(t *testing.T, circuit jobs.Circuit) *probing {
 		p.set(closedNow)
 		return &jobs.Attempt{Target: "a", Class: jobs.OK, Probe: true}
 	})
-	p.prober = newProber(p.alone(p.breakers), func() {
+	p.prober = newProber(p.alone(p.breakers), func() error { return p.alive() }, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.lets++
@@ -54,6 +55,12 @@ func (p *probing) asked() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.lets
+}
+
+func (p *probing) alive() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.life
 }
 
 // first is the first minimal call.
@@ -188,6 +195,31 @@ func TestProberYields(t *testing.T) {
 		p.set(closedNow) // another was faster
 		after(time.Second)
 		p.mustDo(t)
+	})
+}
+
+// A worker of which the fleet has not heard for a while makes no minimal call: it
+// may have been missed, and the probe may be another's.
+func TestProberOfAStaleWorker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newProbing(t, openFor(0))
+		defer p.stop()
+		stale := func(err error) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.life = err
+		}
+		stale(errStale)
+		after(time.Minute)
+		if p.classes() != nil {
+			t.Errorf("calls %v", p.classes())
+		}
+		stale(nil)
+		after(time.Second)
+		if !slices.Equal(p.classes(), []jobs.Class{jobs.OK}) {
+			t.Errorf("calls %v", p.classes())
+		}
 	})
 }
 

@@ -119,7 +119,7 @@ func New(config Config) (*Worker, error) {
 	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), stuck: make(chan error, 1)}
 	w.heart = newHeart(&config, func() jobs.Beat { return config.Router.Beat(w.room.InHand()) }, w.heard)
 	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
-	w.prober = newProber(&config, w.room.Changed, w.keep)
+	w.prober = newProber(&config, w.heart.Lives, w.room.Changed, w.keep)
 	w.egress = newEgress(&config)
 	queues, err := newRiverQueues(config.Pool)
 	if err != nil {
