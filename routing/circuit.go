@@ -26,7 +26,8 @@ type Circuit struct {
 	onChange func(jobs.Circuit) // called under mu: must not call back
 	onTurn   func(closed bool)  // the same, when it opened or closed, whoever made it; nil: nobody wants to know
 
-	cooldown atomic.Int64 // Unix nanoseconds before which no call goes out; grows, but for a person's word
+	began    time.Time    // this circuit
+	cooldown atomic.Int64 // nanoseconds since then before which no call goes out; grows, but for a person's word
 
 	mu         sync.Mutex
 	random     *rand.Rand
@@ -49,6 +50,7 @@ type Circuit struct {
 
 const (
 	never        = math.MaxInt64
+	noCooldown   = math.MinInt64 // of the circuit so far
 	roundingSlop = 1e-9 // 0.07 × 100 is a little more than 7
 )
 
@@ -58,9 +60,10 @@ func newCircuit(target *jobs.Target, config Config) *Circuit {
 	c := &Circuit{
 		target: target, limits: withDefaults(target.Circuit), fleet: config.Fleet, now: config.Now, onChange: config.OnChange,
 		random: rand.New(rand.NewPCG(config.Seed, hash(target.Name))),
-		since:  config.Now(), reason: "no call yet",
+		began:  config.Now(), since: config.Now(), reason: "no call yet",
 	}
 	failures := uint(max(1, math.Ceil(c.limits.FailureRate*float64(c.limits.Window)-roundingSlop)))
+	c.cooldown.Store(noCooldown)
 	c.breaker = circuitbreaker.NewBuilder[any]().
 		WithFailureThresholdRatio(failures, uint(c.limits.Window)).
 		WithSuccessThreshold(1).
@@ -134,11 +137,24 @@ func (c *Circuit) Cool(until time.Time, reason string) {
 
 // extend requires mu.
 func (c *Circuit) extend(until time.Time) bool {
-	if until.UnixNano() <= c.cooldown.Load() {
+	from := int64(until.Sub(c.began))
+	if from <= c.cooldown.Load() {
 		return false
 	}
-	c.cooldown.Store(until.UnixNano())
+	c.cooldown.Store(from)
 	return true
+}
+
+// cools tells whether a cooldown is on at a time. It needs no lock. It counts in
+// time that passes, whatever is done to the machine's clock.
+func (c *Circuit) cools(at time.Time) bool { return c.cooldown.Load() > int64(at.Sub(c.began)) }
+
+// cooledAt is the end of the cooldown; zero: there was none. It needs no lock.
+func (c *Circuit) cooledAt() time.Time {
+	if from := c.cooldown.Load(); from != noCooldown {
+		return c.began.Add(time.Duration(from))
+	}
+	return time.Time{}
 }
 
 // changed requires mu.

@@ -26,7 +26,7 @@ func (c *Circuit) adopt(said jobs.Circuit) bool {
 	}
 	c.generation, c.person = said.Generation, said.Person
 	if said.Person {
-		c.cooldown.Store(0)
+		c.cooldown.Store(noCooldown)
 	}
 	c.extend(said.CooldownUntil)
 	if said.State == jobs.CircuitClosed {

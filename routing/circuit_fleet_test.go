@@ -106,6 +106,17 @@ func TestUnreachedIsTheLastCall(t *testing.T) {
 	}
 }
 
+// A cooldown is some while from now, whatever is done to the machine's clock
+// meanwhile: its end has a monotonic reading, which Go writes as m=.
+func TestCooldownCountsInTimeThatPasses(t *testing.T) {
+	t.Parallel()
+	c := newCircuit(&jobs.Target{Name: "a"}, Config{Now: time.Now, Fleet: true})
+	c.Cool(time.Now().Add(time.Hour), "429")
+	if until := c.Snapshot().CooldownUntil; !strings.Contains(until.String(), " m=") {
+		t.Errorf("it ends at %s, by the clock on the wall", until)
+	}
+}
+
 // A probe of one host that is still out when others see the same must not keep
 // the fleet's from going, for ever.
 func TestSharedCircuitIsProbedAnew(t *testing.T) {

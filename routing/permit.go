@@ -36,12 +36,12 @@ func (p *Permit) Probe() bool { return p.probe }
 // A refusal costs well under a microsecond and no allocation.
 func (c *Circuit) Acquire() (Permit, bool) {
 	now := c.now()
-	if c.cooldown.Load() > now.UnixNano() {
+	if c.cools(now) {
 		return Permit{}, false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.cooldown.Load() > now.UnixNano() { // it may have begun while we waited
+	if c.cools(now) { // it may have begun while we waited
 		return Permit{}, false
 	}
 	if c.breaker.IsOpen() {
@@ -66,7 +66,7 @@ func (p *Permit) renew() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	if p.done || p.epoch != c.epoch || c.cooldown.Load() > now.UnixNano() {
+	if p.done || p.epoch != c.epoch || c.cools(now) {
 		return false
 	}
 	p.began = now
@@ -188,7 +188,7 @@ func (p *Permit) trip(retryAfter time.Duration, reason string) (tripped, bool) {
 		wait = max(wait, c.tripWait)
 	}
 	c.open(wait, true, reason)
-	return tripped{until: time.Unix(0, c.cooldown.Load()), wait: c.tripWait}, true
+	return tripped{until: c.cooledAt(), wait: c.tripWait}, true
 }
 
 // tripped is how long the refusal of an account or a key shuts its targets.

@@ -40,8 +40,8 @@ func (c *Circuit) readiness() (ready Readiness, until time.Time) {
 
 // ready requires mu.
 func (c *Circuit) ready() (ready Readiness, until time.Time) {
-	if cooldown := time.Unix(0, c.cooldown.Load()); cooldown.After(c.now()) {
-		return Shut, cooldown
+	if c.cools(c.now()) {
+		return Shut, c.cooledAt()
 	}
 	switch {
 	case c.breaker.IsClosed():

@@ -1,8 +1,6 @@
 package routing
 
 import (
-	"time"
-
 	"github.com/failsafe-go/failsafe-go/circuitbreaker"
 
 	"tidegate/jobs"
@@ -19,10 +17,7 @@ func (c *Circuit) snapshot() jobs.Circuit {
 	s := jobs.Circuit{
 		Target: c.target.Name, Region: c.target.Region, State: c.state(),
 		Generation: c.generation, Reason: c.reason, Since: c.since, DownSince: c.downSince,
-		TripWait: c.tripWait, Local: c.local, Unreached: c.unreached, Person: c.person,
-	}
-	if until := c.cooldown.Load(); until > 0 {
-		s.CooldownUntil = time.Unix(0, until)
+		TripWait: c.tripWait, Local: c.local, Unreached: c.unreached, Person: c.person, CooldownUntil: c.cooledAt(),
 	}
 	return s
 }

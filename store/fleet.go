@@ -53,7 +53,7 @@ func (s *Store) Fleet(ctx context.Context) (jobs.Fleet, error) {
 	if err != nil {
 		return jobs.Fleet{}, fmt.Errorf("reading the fleet: %w", err)
 	}
-	toMachineTime(&fleet)
+	toMachineTime(&fleet, s.now())
 	return fleet, nil
 }
 
@@ -109,12 +109,14 @@ func scanDrill(row pgx.CollectableRow) (jobs.Drill, error) {
 	return d, err
 }
 
-// toMachineTime turns the database's times into this machine's.
-func toMachineTime(fleet *jobs.Fleet) {
+// toMachineTime turns the database's times into this machine's: into some while
+// from now, which holds whatever is done to its clock later.
+func toMachineTime(fleet *jobs.Fleet, now time.Time) {
+	there := now.Add(fleet.Ahead)
 	turn := func(times ...*time.Time) {
 		for _, t := range times {
 			if !t.IsZero() {
-				*t = t.Add(-fleet.Ahead)
+				*t = now.Add(t.Sub(there))
 			}
 		}
 	}
