@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tidegate/integration/fixture"
+	"tidegate/jobs"
 	"tidegate/routing/simulator"
 )
 
@@ -220,6 +221,28 @@ func workerIsCutOff(story cutting) func(*testing.T, program) {
 		if n := f.count("SELECT count(*) FROM tidegate.attempts"); n != f.sim.Calls("*").Total {
 			t.Errorf("%d calls were made, and %d are written down", f.sim.Calls("*").Total, n)
 		}
+	}
+}
+
+// workerIsFrozenForAMoment, longer than its calls may take and not so long that it
+// is missed: the answers that came meanwhile are read, and none is bought twice.
+func workerIsFrozenForAMoment(t *testing.T, p program) {
+	f := newFleet(t, p, staging{latency: 500 * time.Millisecond, config: shortTimeouts})
+	f.timing = ""
+	worker := f.hire()
+	batch := f.enqueue(10*atOnce, nil)
+	f.awaitResults(atOnce)
+	for range 2 {
+		fixture.Await(t, soon, "it calls", func() bool { return f.door.Inside() == atOnce })
+		worker.signal(syscall.SIGSTOP)
+		time.Sleep(5 * time.Second)
+		worker.signal(syscall.SIGCONT)
+		before := f.results()
+		fixture.Await(t, soon, "it goes on", func() bool { return f.results() >= before+atOnce })
+	}
+	f.answered(batch, 0)
+	if n := f.calls(jobs.Timeout); n != 0 {
+		t.Errorf("%d calls are said to have taken too long", n)
 	}
 }
 

@@ -93,11 +93,28 @@ func (w *watch) arm(next phase, limit time.Duration, now time.Time) {
 	w.timer.Reset(w.until.Sub(now))
 }
 
-// expire ends the call, unless its phase moved on while the timer fired.
+const (
+	// asleep is how late a timer fires on a host that stood still, as when it was
+	// suspended, and not just on a busy one.
+	asleep = time.Second
+	// wakes is how long such a host takes to read what came meanwhile.
+	wakes = time.Second
+)
+
+// expire ends the call, unless its phase moved on while the timer fired. On a host
+// that stood still the answer may be there, and wait to be read: that time does
+// not count.
 func (w *watch) expire() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.phase == ended || time.Now().Before(w.until) {
+	now := time.Now()
+	if w.phase == ended || now.Before(w.until) {
+		return
+	}
+	if late := now.Sub(w.until); late >= asleep {
+		w.start = w.start.Add(late + wakes)
+		w.until = now.Add(wakes)
+		w.timer.Reset(wakes)
 		return
 	}
 	why := w.why
