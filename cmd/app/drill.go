@@ -215,15 +215,21 @@ func (d *drill) run(ctx context.Context, progress func(int)) error {
 		return err
 	}
 	d.watch.say("%s fails now: mode %s, %g%% of its calls, for %s", planned.Target, planned.Mode, 100*planned.Rate, d.flags.lasts)
+	lastSeen, elsewhere := d.began, false // it may be ended by somebody else
 	d.follow(ctx, func(fleet jobs.Fleet) (bool, error) {
 		progress(int(time.Since(d.began).Seconds()))
 		_, on := d.on(fleet)
+		if elsewhere = !on; on {
+			lastSeen = time.Now()
+		}
 		return !on, nil
 	})
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
 	_, err := d.store.EndDrill(last, planned.Target)
-	d.ended = time.Now()
+	if d.ended = time.Now(); elsewhere { // and its target's circuit may have closed before that was seen
+		d.ended = lastSeen
+	}
 	if planned.Until.Before(d.ended) { // it ended by itself, a moment before that was seen
 		d.ended = planned.Until
 	}
