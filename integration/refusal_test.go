@@ -272,11 +272,23 @@ func TestDevRefusesToStart(t *testing.T) {
 	}
 }
 
-// TestDoctorShowsNoPassword: what cannot be read may be a password.
-func TestDoctorShowsNoPassword(t *testing.T) {
+// TestDoctorSaysWhatIsWrongWithAURL: what cannot be read may be a password, and
+// nothing is there that could be started.
+func TestDoctorSaysWhatIsWrongWithAURL(t *testing.T) {
 	t.Parallel()
-	got := tidegate(t, "doctor", "--database-url", "postgres://me:canary@canary@127.0.0.1:1/x?sslmode=nope", "--nats-url", "nats://me:canary%ETcanary@127.0.0.1:4222")
-	if got.code != 1 || !strings.Contains(got.out, "must look like postgres://") || !strings.Contains(got.out, "must look like nats://") || strings.Contains(got.out+got.errors, "canary") {
-		t.Errorf("%+v", got)
+	for postgres, fault := range map[string]string{
+		"postgres://me:canary@canary@127.0.0.1:1/x?sslmode=nope": "sslmode must be",
+		"postgres://me:12/canary@127.0.0.1:1/x":                  "%2F",
+		"postgres://me:canary@127.0.0.1:port/x":                  "its port is not a number",
+	} {
+		got := tidegate(t, "doctor", "--database-url", postgres, "--nats-url", "nats://me:canary%ETcanary@127.0.0.1:4222")
+		for _, says := range []string{fault, "must look like postgres://", "--database-url, `postgres:`", "write %25", "must look like nats://", "--nats-url, `nats:`"} {
+			if !strings.Contains(got.out, says) {
+				t.Errorf("of %s it does not say %q", postgres, says)
+			}
+		}
+		if got.code != 1 || strings.Contains(got.out, "→ start it") || strings.Contains(got.out+got.errors, "canary") {
+			t.Errorf("%+v", got)
+		}
 	}
 }
