@@ -141,6 +141,8 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"among others":         usage("empty", "variable")("cancel", unknown, ""),
 		"to watch":             usage("--batch", "empty")("watch", "--batch", ""),
 		"to retire":            usage("--retire", "empty")("migrate", "--retire", ""),
+		"data of nothing":      usage("--data", "empty", "variable")("doctor", "--data", ""),
+		"a file of nothing":    usage("--config", "empty", "variable")("status", "--config", ""),
 		"a watch's name":       usage("--name", `"a b.c"`)("watch", "--name", "a b.c"),
 		"a goal":               usage("--goal", "ordered")("enqueue", file, "--goal", "nonsense"),
 		"a deadline":           usage("--deadline", "24h or 7d")("enqueue", file, "--deadline", "tomorrow"),
@@ -167,6 +169,19 @@ func TestWrongUseIsSaid(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() { s.checkOnly(3) })
+}
+
+// TestURLOfNothing: a variable that is not set must not lead to another database
+// than the one that was meant. In the environment, empty is as good as absent.
+func TestURLOfNothing(t *testing.T) {
+	t.Setenv("DATABASE_URL", "")
+	t.Setenv("NATS_URL", "")
+	for _, flag := range []string{"--database-url", "--nats-url", "--data", "--config"} {
+		for _, verb := range [][]string{{"status"}, {"watch"}, {"circuits", "close", "a"}, {"dev"}} {
+			refusalCase{append(verb, flag, ""), 2, []string{flag + ": is empty", "leave it out", "--help"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
+		}
+	}
+	refusalCase{[]string{"status"}, 1, []string{"no Postgres is named"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
 }
 
 // TestWrongConfigurationIsSaid: file, line, field and what was meant.

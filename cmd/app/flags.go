@@ -113,17 +113,16 @@ func chosen(changed func(name string) bool, names ...string) string {
 	return ""
 }
 
-// checkGiven refuses arguments and flags of the command itself that are there and
-// empty: mostly a shell's variable that is not set, and what it would have chosen
-// must not become everything.
+// checkGiven refuses arguments and flags that are there and empty: mostly a
+// shell's variable that is not set. What it would have chosen must not become
+// everything, nor a database that it would have named another one.
 func checkGiven(cmd *cobra.Command, args []string) error {
 	if slices.Contains(args, "") {
 		return usagef("an argument is empty: is a variable not set?")
 	}
 	var empty error
-	own := cmd.LocalNonPersistentFlags()
 	cmd.Flags().Visit(func(flag *pflag.Flag) {
-		if own.Lookup(flag.Name) != nil && flag.Value.Type() == "string" && flag.Value.String() == "" {
+		if flag.Value.Type() == "string" && flag.Value.String() == "" {
 			empty = usagef("--%s: is empty; leave it out, or is a variable not set?", flag.Name)
 		}
 	})
