@@ -287,6 +287,17 @@ func TestDevRefusesToStart(t *testing.T) {
 	}
 }
 
+// TestDevMakesNothingThatItMustNot: nothing in a folder that is somebody else's.
+func TestDevMakesNothingThatItMustNot(t *testing.T) {
+	t.Parallel()
+	run := func(args ...string) said { return tidegate(t, args...) }
+	project := filepath.Dir(write(t, "main.go", "package main"))
+	refusalCase{[]string{"dev", "--data", project, "--listen", "127.0.0.1:0", "--nats-port", "0"}, 1, []string{project, "not empty (main.go", "--data"}}.check(t, run)
+	if entries, err := os.ReadDir(project); err != nil || len(entries) != 1 {
+		t.Errorf("it left %v in a folder of others (%v)", entries, err)
+	}
+}
+
 // TestDoctorSaysWhatIsWrongWithAURL: what cannot be read may be a password, and
 // nothing is there that could be started.
 func TestDoctorSaysWhatIsWrongWithAURL(t *testing.T) {

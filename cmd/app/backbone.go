@@ -65,7 +65,7 @@ func StartBackbone(ctx context.Context, config BackboneConfig) (*Backbone, error
 func (b *Backbone) startPostgres(ctx context.Context, config BackboneConfig) error {
 	if b.URL == "" {
 		private, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{
-			Dir: below(config.Dir, "postgres"), BinDir: config.PostgresBin, Ephemeral: config.Ephemeral, Announce: config.Say,
+			Dir: below(config.Dir, devPostgres), BinDir: config.PostgresBin, Ephemeral: config.Ephemeral, Announce: config.Say,
 		})
 		if err != nil {
 			return err
@@ -85,7 +85,7 @@ func (b *Backbone) startPostgres(ctx context.Context, config BackboneConfig) err
 
 func (b *Backbone) startNATS(ctx context.Context, config BackboneConfig) error {
 	if b.NATSURL == "" {
-		server, err := embedded.StartNATS(ctx, embedded.NATSConfig{Dir: below(config.Dir, "nats"), Port: config.NATSPort, Log: config.Warn})
+		server, err := embedded.StartNATS(ctx, embedded.NATSConfig{Dir: below(config.Dir, devNATS), Port: config.NATSPort, Log: config.Warn})
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,7 @@ import (
 const (
 	oldestPostgres = 140000 // as server_version_num says it
 	skewAllowed    = 2 * time.Second
+	doctorProbe    = ".tidegate-doctor-" // a file that shows that the data folder can be written
 )
 
 func (e *examination) checkConfig(context.Context) {
@@ -266,7 +267,7 @@ func (e *examination) checkMachine(ctx context.Context) {
 	for _, err := os.Stat(parent); err != nil && parent != filepath.Dir(parent); _, err = os.Stat(parent) {
 		parent = filepath.Dir(parent)
 	}
-	probe, err := os.CreateTemp(parent, ".tidegate-doctor-*")
+	probe, err := os.CreateTemp(parent, doctorProbe+"*")
 	if err != nil {
 		e.warn(about, "choose another folder with --data", "the data folder %s cannot be written: %v", dir, err)
 		return
