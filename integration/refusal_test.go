@@ -287,10 +287,17 @@ func TestDevRefusesToStart(t *testing.T) {
 	}
 }
 
-// TestDevMakesNothingThatItMustNot: nothing in a folder that is somebody else's.
+// TestDevMakesNothingThatItMustNot: neither a database where there is no port for
+// NATS, nor anything in a folder that is somebody else's.
 func TestDevMakesNothingThatItMustNot(t *testing.T) {
 	t.Parallel()
+	port := fmt.Sprint(takenPort(t).Addr().(*net.TCPAddr).Port)
 	run := func(args ...string) said { return tidegate(t, args...) }
+	fresh := filepath.Join(t.TempDir(), "data")
+	refusalCase{[]string{"dev", "--data", fresh, "--listen", "127.0.0.1:0", "--nats-port", port}, 1, []string{port, "--nats-port"}}.check(t, run)
+	if _, err := os.Stat(filepath.Join(fresh, "postgres")); err == nil {
+		t.Error("the database is made, for nothing")
+	}
 	project := filepath.Dir(write(t, "main.go", "package main"))
 	refusalCase{[]string{"dev", "--data", project, "--listen", "127.0.0.1:0", "--nats-port", "0"}, 1, []string{project, "not empty (main.go", "--data"}}.check(t, run)
 	if entries, err := os.ReadDir(project); err != nil || len(entries) != 1 {

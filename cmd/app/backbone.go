@@ -46,6 +46,11 @@ func StartBackbone(ctx context.Context, config BackboneConfig) (*Backbone, error
 	if config.Say == nil {
 		config.Say = func(string) {}
 	}
+	if config.NATSURL == "" { // before anything is made
+		if err := embedded.CheckPort(ctx, config.NATSPort); err != nil {
+			return nil, fmt.Errorf("starting NATS: %w", err)
+		}
+	}
 	b := &Backbone{URL: config.PostgresURL, NATSURL: config.NATSURL}
 	var parts sync.WaitGroup
 	var postgresErr, natsErr error
