@@ -5,8 +5,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -243,7 +245,7 @@ func writeTo(stdout io.Writer, path string, results iter.Seq2[jobs.ResultEvent, 
 	}
 	n, err := writeAll(out.file, results, write)
 	if err := out.finish(err); err != nil {
-		return n, fmt.Errorf("writing results to %s: %w", path, err)
+		return n, cannotWrite(path, err)
 	}
 	return n, nil
 }
@@ -255,7 +257,8 @@ type output struct {
 }
 
 // createOutput begins to write to path, or says why that cannot be.
-func createOutput(path string) (*output, error) {
+func createOutput(given string) (*output, error) {
+	path := given
 	resolved, err := filepath.EvalSymlinks(path)
 	if info, linked := os.Lstat(path); err != nil && linked == nil && info.Mode()&os.ModeSymlink != 0 {
 		return nil, fmt.Errorf("writing results to %s: it is a symbolic link that leads nowhere; remove it, or make what it leads to", path)
@@ -270,9 +273,26 @@ func createOutput(path string) (*output, error) {
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return nil, fmt.Errorf("writing results to %s: %w", path, err)
+		return nil, cannotWrite(given, err)
 	}
 	return &output{file: file, target: path}, nil
+}
+
+// cannotWrite names the file that was asked for, not the hidden one that was to
+// become it.
+func cannotWrite(path string, err error) error {
+	var at *fs.PathError
+	var renamed *os.LinkError
+	switch {
+	case errors.As(err, &at):
+		err = at.Err
+	case errors.As(err, &renamed):
+		err = renamed.Err
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("writing results to %s: %w; make its folder first, or name another file", path, err)
+	}
+	return fmt.Errorf("writing results to %s: %w", path, err)
 }
 
 // finish closes the file and gives it its name, or takes it away if err says
@@ -307,11 +327,8 @@ func checkOutput(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := out.file.Close(); err != nil {
-		return fmt.Errorf("writing results to %s: %w", path, err)
-	}
-	if err := os.Remove(out.file.Name()); err != nil {
-		return fmt.Errorf("writing results to %s: %w", path, err)
+	if err := errors.Join(out.file.Close(), os.Remove(out.file.Name())); err != nil {
+		return cannotWrite(path, err)
 	}
 	return nil
 }
