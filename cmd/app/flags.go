@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -35,6 +36,30 @@ func (s *span) String() string {
 
 // Type names it in the help.
 func (*span) Type() string { return "duration" }
+
+// flagError says of a value that its flag does not take what it would take,
+// instead of which function of Go refused it.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return &usageError{err}
+	}
+	flag, value := invalid.GetFlag(), invalid.GetValue()
+	takes := map[string]string{
+		"bool":           "neither true nor false",
+		"float64":        "not a number, as in 0.5",
+		"int":            "not a whole number, as in 20",
+		"stringToString": "not key=value",
+	}[flag.Value.Type()]
+	switch {
+	case takes == "": // a type of ours, which says what it takes
+		return usagef("--%s: %w", flag.Name, invalid.Unwrap())
+	case errors.Is(err, strconv.ErrRange):
+		return usagef("--%s: %q is too large a number", flag.Name, value)
+	default:
+		return usagef("--%s: %q is %s", flag.Name, value, takes)
+	}
+}
 
 // checkCount refuses a count below zero. zero says what zero means.
 func checkCount(flag string, n int, zero string) error {

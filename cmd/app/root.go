@@ -91,7 +91,7 @@ Start here:
 
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error { return checkGiven(cmd, args) },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	o.register(root)
 	root.AddGroup(
 		&cobra.Group{ID: groupTry, Title: "Try it:"},
