@@ -159,7 +159,7 @@ func insertAll(ctx context.Context, pool *pgxpool.Pool, messages io.Writer, sour
 	case ctx.Err() != nil:
 		return batch, fmt.Errorf("%s: stopped; nothing was enqueued", source.name)
 	case errors.Is(err, queue.ErrEmpty):
-		return batch, fmt.Errorf("%s: there is no request in it", source.name)
+		return batch, source.empty()
 	default:
 		return batch, fmt.Errorf("%s: %w; nothing was enqueued", source.name, source.located(err))
 	}
