@@ -29,8 +29,8 @@ cancelled.`,
 	}
 }
 
-func (o *options) cancel(cmd *cobra.Command, ids []string) error {
-	ctx := cmd.Context()
+func (o *options) cancel(cmd *cobra.Command, args []string) error {
+	ctx, ids := cmd.Context(), once(args)
 	pool, err := o.connect(ctx, 2)
 	if err != nil {
 		return err
@@ -42,6 +42,19 @@ func (o *options) cancel(cmd *cobra.Command, ids []string) error {
 	}
 	done, err := cancelAll(ctx, s, ids)
 	return errors.Join(o.reportCancelled(cmd.OutOrStdout(), ids, done), err)
+}
+
+// once is the ids in their order, each one time.
+func once(ids []string) []string {
+	seen := make(map[string]bool, len(ids))
+	var different []string
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			different = append(different, id)
+		}
+	}
+	return different
 }
 
 // checkIDs looks for every batch and request before any of them is touched.
@@ -75,7 +88,7 @@ func cancelAll(ctx context.Context, s *store.Store, ids []string) (map[string]in
 			n = 1
 		}
 		if err == nil || n > 0 {
-			done[id] += n
+			done[id] = n
 		}
 		if err != nil {
 			return done, err
