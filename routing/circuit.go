@@ -57,7 +57,7 @@ func newCircuit(target *jobs.Target, config Config) *Circuit {
 	c := &Circuit{
 		target: target, limits: withDefaults(target.Circuit), fleet: config.Fleet, now: config.Now, onChange: config.OnChange,
 		random: rand.New(rand.NewPCG(config.Seed, hash(target.Name))),
-		since:  config.Now(), reason: "no call yet",
+		since:  config.Now(),
 	}
 	failures := uint(max(1, math.Ceil(c.limits.FailureRate*float64(c.limits.Window)-roundingSlop)))
 	c.breaker = circuitbreaker.NewBuilder[any]().

@@ -171,7 +171,7 @@ type circuitView struct {
 	DownSince     time.Time         `json:"down_since,omitzero"`
 	CooldownUntil time.Time         `json:"cooldown_until,omitzero"` // only one that goes on
 	Prober        string            `json:"prober,omitempty"`
-	Reason        string            `json:"reason"`
+	Reason        string            `json:"reason,omitempty"` // empty: it has not changed yet
 	Generation    uint64            `json:"generation"`
 	ByPerson      bool              `json:"by_person"`
 }
