@@ -12,14 +12,14 @@ type WorkerStatus struct {
 	Worker     string
 	StartedAt  time.Time
 	Silent     time.Duration // since its last beat
-	Dead       bool          // it was declared dead, within the last hour
+	Dead       bool          // it was declared dead, within the last five minutes: older ones are not listed
 	Supervises bool          // it leads the fleet
 }
 
 const workerStatus = `/* tidegate: worker status */
 SELECT w.id, w.started_at, now() - w.beat_at, w.dead_at IS NOT NULL, EXISTS (
 	SELECT FROM tidegate.leases l WHERE l.name = 'supervisor' AND l.holder = w.id AND l.expires_at > now())
-FROM tidegate.workers w WHERE w.dead_at IS NULL OR w.dead_at > now() - interval '1 hour' ORDER BY w.started_at, w.id`
+FROM tidegate.workers w WHERE w.dead_at IS NULL OR w.dead_at > now() - interval '5 minutes' ORDER BY w.started_at, w.id`
 
 func readWorkers(ctx context.Context, tx pgx.Tx, status *Status) error {
 	rows, err := tx.Query(ctx, workerStatus)
