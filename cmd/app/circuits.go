@@ -43,7 +43,7 @@ Failures open it again.`,
 }
 
 func newCircuitsOpenCommand(o *options) *cobra.Command {
-	var span time.Duration
+	var lasts time.Duration
 	var reason string
 	cmd := &cobra.Command{
 		Use:   "open TARGET",
@@ -58,18 +58,18 @@ it is probed; without --for it stays open until somebody closes it.`,
 			if reason == "" {
 				return usagef("--reason: say why, for those who wonder")
 			}
-			if cmd.Flags().Changed("for") && span <= 0 {
-				return usagef("--for: use a time like 10m or 24h, or leave it out: then it stays open until somebody closes it")
+			if cmd.Flags().Changed("for") && lasts <= 0 {
+				return usagef("--for: use a time like 10m, 24h or 7d, or leave it out: then it stays open until somebody closes it")
 			}
 			return checkReason(reason)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.onCircuits(cmd, args, func(ctx context.Context, s *store.Store) error {
-				return s.SetCircuit(ctx, args[0], jobs.CircuitOpen, span, reason)
+				return s.SetCircuit(ctx, args[0], jobs.CircuitOpen, lasts, reason)
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&span, "for", 0, "how long, as in 30m (default: until somebody closes it)")
+	spanVar(cmd.Flags(), &lasts, "for", 0, "how long, as in 30m or 7d (default: until somebody closes it)")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, as everybody sees it")
 	return cmd
 }

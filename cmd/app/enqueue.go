@@ -58,7 +58,7 @@ lines that say nothing.`,
 	flags.StringVar(&f.route, "route", "", "route of requests that name none (default: by model, else the only one)")
 	flags.StringVar(&f.goal, "goal", "", "optimization goal of requests that name none")
 	flags.StringVar(&f.tenant, "tenant", "", "tenant of all requests")
-	flags.Var((*span)(&f.deadline), "deadline", "deadline of requests that name none, from now, as in 6h or 7d (default: the route's)")
+	spanVar(flags, &f.deadline, "deadline", 0, "deadline of requests that name none, from now, as in 6h or 7d (default: the route's)")
 	flags.Float64Var(&f.maxCost, "max-cost-usd", 0, "most that one request may cost, of those that say nothing, in US dollars")
 	flags.StringToStringVar(&f.metadata, "metadata", nil, "key=value pairs to add to every request")
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out bad lines, and name them, instead of refusing all")

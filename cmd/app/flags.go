@@ -19,6 +19,12 @@ const maxPort = 65535
 // A span is a flag's time as people write one for background work: 90s, 24h, 7d.
 type span time.Duration
 
+// spanVar gives a command a flag of such a time, with what it is if nobody says.
+func spanVar(flags *pflag.FlagSet, into *time.Duration, name string, value time.Duration, usage string) {
+	*into = value
+	flags.Var((*span)(into), name, usage)
+}
+
 // Set reads it.
 func (s *span) Set(text string) error {
 	d, err := jobs.ParseDuration(text)

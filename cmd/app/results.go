@@ -56,7 +56,7 @@ that is known of a result, the same as its event.`,
 	flags.StringVar(&f.route, "route", "", "only of this route")
 	flags.StringVar(&f.tenant, "tenant", "", "only of this tenant")
 	flags.StringVar(&f.state, "state", "", "only in this state: answered, refused, expired, cancelled, poison")
-	flags.Var((*span)(&f.since), "since", "only those stored in this time until now, as in 10m or 7d")
+	spanVar(flags, &f.since, "since", 0, "only those stored in this time until now, as in 10m or 7d")
 	flags.IntVar(&f.limit, "limit", 0, "at most this many; 0: all")
 	flags.StringVarP(&f.output, "output", "o", "", "file to write to instead of the standard output")
 	flags.BoolVar(&f.republish, "republish", false, "send the events of a batch or request to NATS once more, under the ids that they have")
