@@ -413,7 +413,7 @@ func TestCancelEndsWhatWaits(t *testing.T) {
 	whole := s.enqueue(5, func(i int, r *jobs.Request) { r.Body = body(100 + i) })
 	var id string
 	check(t, s.Pool.QueryRow(t.Context(), "SELECT id::text FROM tidegate.requests WHERE batch_id = $1 AND custom_id = 'n-001'", single.ID).Scan(&id))
-	if got := s.must("cancel", whole.ID, id); !strings.Contains(got.out, whole.ID+": cancelled 5") || !strings.Contains(got.out, id+": cancelled 1") {
+	if got := s.must("cancel", whole.ID, id, whole.ID, id); got.out != whole.ID+": cancelled 5\n"+id+": cancelled 1\n" {
 		t.Error(got.out)
 	}
 	again := lastLine[struct {

@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -38,6 +39,31 @@ func TestListsAreListsInJSON(t *testing.T) {
 	for _, list := range []string{"routes", "targets", "batches"} {
 		if string(status[list]) != "[]" {
 			t.Errorf("%s is %s", list, status[list])
+		}
+	}
+}
+
+// TestACircuitThatNeverChangedHasNoReason: a program that looks for one must not
+// find prose that says that there is none.
+func TestACircuitThatNeverChangedHasNoReason(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.work(nil)
+	fixture.Await(t, soon, "the fleet knows the circuits", func() bool { return s.count("SELECT count(*) FROM tidegate.circuits") == 3 })
+	status := lastLine[struct{ Targets []map[string]any }](t, s.must("status", "--json").out)
+	for _, circuits := range [][]map[string]any{status.Targets, lastLine[[]map[string]any](t, s.must("circuits", "--json").out)} {
+		for _, c := range circuits {
+			if reason, said := c["reason"]; said || c["target"] == nil {
+				t.Errorf("%v has the reason %v", c["target"], reason)
+			}
+		}
+		if len(circuits) != 3 {
+			t.Errorf("%d circuits are known", len(circuits))
+		}
+	}
+	for _, verb := range []string{"status", "circuits"} {
+		if text := s.must(verb).out; !regexp.MustCompile(`(?m)^sim-cheap .* -$`).MatchString(text) {
+			t.Errorf("%s does not say that there is no reason:\n%s", verb, text)
 		}
 	}
 }

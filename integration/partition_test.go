@@ -234,8 +234,9 @@ func workerIsFrozenForAMoment(t *testing.T, p program) {
 	f.awaitResults(atOnce)
 	for range 2 {
 		fixture.Await(t, soon, "it calls", func() bool { return f.door.Inside() == atOnce })
+		thaws := time.After(5 * time.Second)
 		worker.signal(syscall.SIGSTOP)
-		time.Sleep(5 * time.Second)
+		<-thaws
 		worker.signal(syscall.SIGCONT)
 		before := f.results()
 		fixture.Await(t, soon, "it goes on", func() bool { return f.results() >= before+atOnce })

@@ -78,7 +78,7 @@ func TestBadLinesEnqueueNothing(t *testing.T) {
 		"a larger line":    {among(large(jobs.MaxLineBytes)), 1, []string{"line 6:", nothing}},
 		"an array":         {among(`[1]`), 1, []string{"line 6:", "jq -c", nothing}},
 		"no line":          {[]string{"enqueue", write(t, "in.jsonl", "", "")}, 1, []string{"in.jsonl", "no request"}},
-		"no file":          {[]string{"enqueue", "nowhere.jsonl"}, 1, []string{"nowhere.jsonl", "no such file"}},
+		"no file":          {[]string{"enqueue", "nowhere.jsonl"}, 1, []string{"no such file: nowhere.jsonl", "name one of JSONL", "--text"}},
 		"no document":      {[]string{"enqueue", "--text", t.TempDir(), "--prompt", "p"}, 1, []string{"no text file"}},
 		"no folder":        {[]string{"enqueue", "--text", "nowhere", "--prompt", "p"}, 1, []string{"nowhere", "no such file"}},
 		"two tenants":      {[]string{"enqueue", write(t, "in.jsonl", `{"tenant":"a","body":{"messages":[{}]}}`, "", `{"tenant":"b","body":{"messages":[{}]}}`)}, 1, []string{`line 3: tenant: is "b"`, nothing}},
@@ -127,7 +127,7 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"help of a verb":       usage(`"enqeue"`, `did you mean "enqueue"?`)("help", "enqeue"),
 		"a shell":              usage(`"bush"`, `did you mean "bash"?`)("completion", "bush"),
 		"a flag":               usage("--nonsense")("status", "--nonsense"),
-		"a flag's value":       usage("--limit")("results", "--limit", "many"),
+		"a flag's value":       usage(`--limit: "many" is not a whole number, as in 20`)("results", "--limit", "many"),
 		"an argument":          usage("takes no arguments", `"now"`)("status", "now"),
 		"two files":            usage("takes one file")("enqueue", file, file),
 		"no file":              usage("takes one file")("enqueue"),
@@ -145,6 +145,8 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"how long it lasts":    usage("--for", "24h or 7d")("drill", "--target", "sim-cheap", "--for", "long"),
 		"how long it is open":  usage("--for", "24h or 7d")("circuits", "open", "sim-cheap", "--reason", "r", "--for", "1 week"),
 		"to retire":            usage("--retire", "empty")("migrate", "--retire", ""),
+		"data of nothing":      usage("--data", "empty", "variable")("doctor", "--data", ""),
+		"a file of nothing":    usage("--config", "empty", "variable")("status", "--config", ""),
 		"a watch's name":       usage("--name", `"a b.c"`)("watch", "--name", "a b.c"),
 		"a goal":               usage("--goal", "ordered")("enqueue", file, "--goal", "nonsense"),
 		"a deadline":           usage("--deadline", "24h or 7d")("enqueue", file, "--deadline", "tomorrow"),
@@ -164,7 +166,7 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"cancel nonsense":      {[]string{"cancel", "nonsense"}, 1, []string{"nonsense"}},
 		"cancel one twice":     {[]string{"cancel", "batch_0", "batch_0"}, 1, []string{"batch_0", "not found"}},
 		"a dry run of nothing": {[]string{"enqueue", nothing, "--dry-run"}, 1, []string{nothing, "no request in it"}},
-		"to no folder":         {[]string{"results", "-o", nowhere}, 1, []string{nowhere + ": no such file", "folder that is there"}},
+		"to no folder":         {[]string{"results", "-o", nowhere}, 1, []string{nowhere + ": no such file", "make its folder first"}},
 		"no stream":            {[]string{"watch"}, 1, []string{"no stream", "start a worker"}},
 		"no routes":            {[]string{"work"}, 1, []string{"no route", "tidegate init"}},
 	} {
@@ -174,6 +176,19 @@ func TestWrongUseIsSaid(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() { s.checkOnly(3) })
+}
+
+// TestURLOfNothing: a variable that is not set must not lead to another database
+// than the one that was meant. In the environment, empty is as good as absent.
+func TestURLOfNothing(t *testing.T) {
+	t.Setenv("DATABASE_URL", "")
+	t.Setenv("NATS_URL", "")
+	for _, flag := range []string{"--database-url", "--nats-url", "--data", "--config"} {
+		for _, verb := range [][]string{{"status"}, {"watch"}, {"circuits", "close", "a"}, {"dev"}} {
+			refusalCase{append(verb, flag, ""), 2, []string{flag + ": is empty", "leave it out", "--help"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
+		}
+	}
+	refusalCase{[]string{"status"}, 1, []string{"no Postgres is named"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
 }
 
 // TestWrongConfigurationIsSaid: file, line, field and what was meant.
@@ -279,11 +294,41 @@ func TestDevRefusesToStart(t *testing.T) {
 	}
 }
 
-// TestDoctorShowsNoPassword: what cannot be read may be a password.
-func TestDoctorShowsNoPassword(t *testing.T) {
+// TestDevMakesNothingThatItMustNot: neither a database where there is no port for
+// NATS, nor anything in a folder that is somebody else's.
+func TestDevMakesNothingThatItMustNot(t *testing.T) {
 	t.Parallel()
-	got := tidegate(t, "doctor", "--database-url", "postgres://me:canary@canary@127.0.0.1:1/x?sslmode=nope", "--nats-url", "nats://me:canary%ETcanary@127.0.0.1:4222")
-	if got.code != 1 || !strings.Contains(got.out, "must look like postgres://") || !strings.Contains(got.out, "must look like nats://") || strings.Contains(got.out+got.errors, "canary") {
-		t.Errorf("%+v", got)
+	port := fmt.Sprint(takenPort(t).Addr().(*net.TCPAddr).Port)
+	run := func(args ...string) said { return tidegate(t, args...) }
+	fresh := filepath.Join(t.TempDir(), "data")
+	refusalCase{[]string{"dev", "--data", fresh, "--listen", "127.0.0.1:0", "--nats-port", port}, 1, []string{port, "--nats-port"}}.check(t, run)
+	if _, err := os.Stat(filepath.Join(fresh, "postgres")); err == nil {
+		t.Error("the database is made, for nothing")
+	}
+	project := filepath.Dir(write(t, "main.go", "package main"))
+	refusalCase{[]string{"dev", "--data", project, "--listen", "127.0.0.1:0", "--nats-port", "0"}, 1, []string{project, "not empty (main.go", "--data"}}.check(t, run)
+	if entries, err := os.ReadDir(project); err != nil || len(entries) != 1 {
+		t.Errorf("it left %v in a folder of others (%v)", entries, err)
+	}
+}
+
+// TestDoctorSaysWhatIsWrongWithAURL: what cannot be read may be a password, and
+// nothing is there that could be started.
+func TestDoctorSaysWhatIsWrongWithAURL(t *testing.T) {
+	t.Parallel()
+	for postgres, fault := range map[string]string{
+		"postgres://me:canary@canary@127.0.0.1:1/x?sslmode=nope": "sslmode must be",
+		"postgres://me:12/canary@127.0.0.1:1/x":                  "%2F",
+		"postgres://me:canary@127.0.0.1:port/x":                  "its port is not a number",
+	} {
+		got := tidegate(t, "doctor", "--database-url", postgres, "--nats-url", "nats://me:canary%ETcanary@127.0.0.1:4222")
+		for _, says := range []string{fault, "must look like postgres://", "--database-url, `postgres:`", "write %25", "must look like nats://", "--nats-url, `nats:`"} {
+			if !strings.Contains(got.out, says) {
+				t.Errorf("of %s it does not say %q", postgres, says)
+			}
+		}
+		if got.code != 1 || strings.Contains(got.out, "→ start it") || strings.Contains(got.out+got.errors, "canary") {
+			t.Errorf("%+v", got)
+		}
 	}
 }

@@ -20,7 +20,7 @@ type Circuit struct {
 	Region     string
 	State      CircuitState
 	Generation uint64    // grows with every change of state, in the whole fleet
-	Reason     string    // of the last change, as a person reads it
+	Reason     string    // of the last change, as a person reads it; empty: there was none
 	Since      time.Time // of the last change
 	// CooldownUntil is a time before which the target must not be called,
 	// whatever the state; zero: none is known.

@@ -51,7 +51,7 @@ type Circuit struct {
 const (
 	never        = math.MaxInt64
 	noCooldown   = math.MinInt64 // of the circuit so far
-	roundingSlop = 1e-9 // 0.07 × 100 is a little more than 7
+	roundingSlop = 1e-9          // 0.07 × 100 is a little more than 7
 )
 
 // newCircuit returns a closed circuit. Thresholds that are zero are the
@@ -60,7 +60,7 @@ func newCircuit(target *jobs.Target, config Config) *Circuit {
 	c := &Circuit{
 		target: target, limits: withDefaults(target.Circuit), fleet: config.Fleet, now: config.Now, onChange: config.OnChange,
 		random: rand.New(rand.NewPCG(config.Seed, hash(target.Name))),
-		began:  config.Now(), since: config.Now(), reason: "no call yet",
+		began:  config.Now(), since: config.Now(),
 	}
 	failures := uint(max(1, math.Ceil(c.limits.FailureRate*float64(c.limits.Window)-roundingSlop)))
 	c.cooldown.Store(noCooldown)

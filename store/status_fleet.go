@@ -12,7 +12,7 @@ type WorkerStatus struct {
 	Worker     string
 	StartedAt  time.Time
 	Silent     time.Duration // since its last beat
-	Dead       bool          // it was declared dead, within the last minutes
+	Dead       bool          // it was declared dead, within the last five minutes: older ones are not listed
 	Supervises bool          // it leads the fleet
 }
 

@@ -20,6 +20,10 @@ import (
 // ErrNotFound says that there is no such request or batch.
 var ErrNotFound = errors.New("not found")
 
+// ErrURL says that the URL of Postgres cannot be read: there is no server to
+// look for yet.
+var ErrURL = errors.New("reading the Postgres URL")
+
 // A Store reads and writes tidegate's tables.
 type Store struct {
 	pool *pgxpool.Pool
@@ -40,14 +44,14 @@ func (s *Store) OnClock(now func() time.Time) *Store {
 
 // Connect opens a pool on the server at a URL, of at most conns connections (zero: what pgx or the URL
 // says) and makes sure that a server answers within five seconds. Its errors
-// name the host and what to do, and never the password.
+// name the host and what to do, and never the password; ErrURL is one.
 func Connect(ctx context.Context, at string, conns int) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(at)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, unreadable(at, err)
 	}
 	if misplaced(at) {
-		return nil, errors.New("reading the Postgres URL: " + connectForm)
+		return nil, unreadable(at, nil)
 	}
 	if conns > 0 {
 		config.MaxConns = int32(min(conns, 1<<15))
@@ -77,13 +81,16 @@ const connectForm = "it must look like postgres://USER:PASSWORD@HOST:5432/DATABA
 
 // unreadable says what is wrong with a URL without a word of the URL: where a
 // stray character made a part of the password look like something else, nobody
-// can tell any more which part that is.
-func unreadable(err error) error {
-	text := "reading the Postgres URL: " + connectForm
-	if strings.Contains(err.Error(), "sslmode is invalid") { // the one reason that is often met in a URL of the right form
-		text += "; sslmode must be disable, allow, prefer, require, verify-ca or verify-full"
+// can tell any more which part that is. err is pgx's, and may be nil.
+func unreadable(at string, err error) error {
+	fault := jobs.URLFault(at, "postgres", "postgresql")
+	if err != nil && strings.Contains(err.Error(), "sslmode is invalid") { // the one reason that is often met in a URL of the right form
+		fault = "sslmode must be disable, allow, prefer, require, verify-ca or verify-full"
 	}
-	return errors.New(text)
+	if fault != "" {
+		return fmt.Errorf("%w: %s; %s", ErrURL, fault, connectForm)
+	}
+	return fmt.Errorf("%w: %s", ErrURL, connectForm)
 }
 
 // misplaced tells whether a URL has an @ where only a password that was not

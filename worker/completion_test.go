@@ -190,7 +190,7 @@ func TestDeadlinePassesBetweenTwoCalls(t *testing.T) {
 	r := s.accept(jobs.Request{CustomID: "tight", Deadline: time.Now().Add(time.Second)})
 	s.script.failsOver = true
 	s.script.route = func(context.Context, *jobs.Request, jobs.Trace) jobs.Outcome {
-		time.Sleep(time.Until(r.Deadline))
+		<-time.After(time.Until(r.Deadline))
 		return attempted(jobs.Blocked, jobs.Overload)
 	}
 	s.start()

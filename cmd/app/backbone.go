@@ -46,6 +46,11 @@ func StartBackbone(ctx context.Context, config BackboneConfig) (*Backbone, error
 	if config.Say == nil {
 		config.Say = func(string) {}
 	}
+	if config.NATSURL == "" { // before anything is made
+		if err := embedded.CheckPort(ctx, config.NATSPort); err != nil {
+			return nil, fmt.Errorf("starting NATS: %w", err)
+		}
+	}
 	b := &Backbone{URL: config.PostgresURL, NATSURL: config.NATSURL}
 	var parts sync.WaitGroup
 	var postgresErr, natsErr error
@@ -65,7 +70,7 @@ func StartBackbone(ctx context.Context, config BackboneConfig) (*Backbone, error
 func (b *Backbone) startPostgres(ctx context.Context, config BackboneConfig) error {
 	if b.URL == "" {
 		private, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{
-			Dir: below(config.Dir, "postgres"), BinDir: config.PostgresBin, Ephemeral: config.Ephemeral, Announce: config.Say,
+			Dir: below(config.Dir, devPostgres), BinDir: config.PostgresBin, Ephemeral: config.Ephemeral, Announce: config.Say,
 		})
 		if err != nil {
 			return err
@@ -85,7 +90,7 @@ func (b *Backbone) startPostgres(ctx context.Context, config BackboneConfig) err
 
 func (b *Backbone) startNATS(ctx context.Context, config BackboneConfig) error {
 	if b.NATSURL == "" {
-		server, err := embedded.StartNATS(ctx, embedded.NATSConfig{Dir: below(config.Dir, "nats"), Port: config.NATSPort, Log: config.Warn})
+		server, err := embedded.StartNATS(ctx, embedded.NATSConfig{Dir: below(config.Dir, devNATS), Port: config.NATSPort, Log: config.Warn})
 		if err != nil {
 			return err
 		}

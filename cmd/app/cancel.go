@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,7 +30,7 @@ cancelled.`,
 }
 
 func (o *options) cancel(cmd *cobra.Command, args []string) error {
-	ctx, ids := cmd.Context(), each(args)
+	ctx, ids := cmd.Context(), once(args)
 	pool, err := o.connect(ctx, 2)
 	if err != nil {
 		return err
@@ -45,15 +44,17 @@ func (o *options) cancel(cmd *cobra.Command, args []string) error {
 	return errors.Join(o.reportCancelled(cmd.OutOrStdout(), ids, done), err)
 }
 
-// each is what was named, once each.
-func each(names []string) []string {
-	var once []string
-	for _, name := range names {
-		if !slices.Contains(once, name) {
-			once = append(once, name)
+// once is the ids in their order, each one time.
+func once(ids []string) []string {
+	seen := make(map[string]bool, len(ids))
+	var different []string
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			different = append(different, id)
 		}
 	}
-	return once
+	return different
 }
 
 // checkIDs looks for every batch and request before any of them is touched.
@@ -87,7 +88,7 @@ func cancelAll(ctx context.Context, s *store.Store, ids []string) (map[string]in
 			n = 1
 		}
 		if err == nil || n > 0 {
-			done[id] += n
+			done[id] = n
 		}
 		if err != nil {
 			return done, err

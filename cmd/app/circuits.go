@@ -59,7 +59,7 @@ it is probed; without --for it stays open until somebody closes it.`,
 				return usagef("--reason: say why, for those who wonder")
 			}
 			if cmd.Flags().Changed("for") && lasts <= 0 {
-				return usagef("--for: use a time like 10m or 24h, or leave it out: then it stays open until somebody closes it")
+				return usagef("--for: use a time like 10m, 24h or 7d, or leave it out: then it stays open until somebody closes it")
 			}
 			return checkReason(reason)
 		},
@@ -69,7 +69,7 @@ it is probed; without --for it stays open until somebody closes it.`,
 			})
 		},
 	}
-	cmd.Flags().Var((*span)(&lasts), "for", "how long, as in 30m or 7d (default: until somebody closes it)")
+	spanVar(cmd.Flags(), &lasts, "for", 0, "how long, as in 30m or 7d (default: until somebody closes it)")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, as everybody sees it")
 	return cmd
 }
@@ -171,7 +171,7 @@ type circuitView struct {
 	DownSince     time.Time         `json:"down_since,omitzero"`
 	CooldownUntil time.Time         `json:"cooldown_until,omitzero"` // only one that goes on
 	Prober        string            `json:"prober,omitempty"`
-	Reason        string            `json:"reason"`
+	Reason        string            `json:"reason,omitempty"` // empty: it has not changed yet
 	Generation    uint64            `json:"generation"`
 	ByPerson      bool              `json:"by_person"`
 }

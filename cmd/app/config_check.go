@@ -45,12 +45,12 @@ func (r *configReader) checkAddresses(c *Config) {
 		r.problem("postgres", "is not a connection string, as in postgres://user@host:5432/name or host=… dbname=…")
 	}
 	for one := range strings.SplitSeq(c.NATS.Reveal(), ",") {
-		if one = strings.TrimSpace(one); strings.Contains(one, "://") && !hasScheme(one, "nats", "tls", "ws", "wss") {
+		if one = strings.TrimSpace(one); strings.Contains(one, "://") && !hasScheme(one, natsSchemes...) {
 			r.problem("nats", "is not a NATS URL, as in nats://host:4222")
 		}
 	}
-	if !isNATS(c.NATS.Reveal()) {
-		r.problem("nats", "cannot be read: it "+natsForm)
+	if fault := natsFault(c.NATS.Reveal()); fault != "" {
+		r.problem("nats", "cannot be read: %s", fault)
 	}
 }
 

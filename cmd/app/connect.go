@@ -72,8 +72,8 @@ func (o *options) loadConfig() (*Config, []Warning, error) {
 // dialNATS connects and stays connected: it tries again for ever, so that a
 // NATS that is away at the start is only away.
 func dialNATS(servers, name string, wait bool) (*nats.Conn, error) {
-	if !isNATS(servers) {
-		return nil, errors.New("reading the NATS URL: it " + natsForm)
+	if fault := natsFault(servers); fault != "" {
+		return nil, fmt.Errorf("%w: %s", errNATSURL, fault)
 	}
 	conn, err := nats.Connect(servers,
 		nats.Name(name),
@@ -88,20 +88,29 @@ func dialNATS(servers, name string, wait bool) (*nats.Conn, error) {
 	return conn, nil
 }
 
-const natsForm = "must look like nats://USER:PASSWORD@HOST:4222, with special characters of the password percent-encoded"
+// errNATSURL says that a URL of NATS cannot be read.
+var errNATSURL = errors.New("reading the NATS URL")
 
-// isNATS tells whether each of a list of URLs with commas can be read, and no
-// part of a password that was not encoded is where a host or a path should be.
-// The reason is not told: it would quote the URL.
-func isNATS(servers string) bool {
+const natsForm = "it must look like nats://USER:PASSWORD@HOST:4222, with special characters of the password percent-encoded"
+
+// natsFault says what keeps one of a list of URLs with commas from being read, or
+// puts a part of a password that was not encoded where a host or a path should be.
+// It does not quote the URL. Empty: nothing does.
+func natsFault(servers string) string {
 	for one := range strings.SplitSeq(servers, ",") {
 		if one = strings.TrimSpace(one); !strings.Contains(one, "://") {
 			one = "nats://" + one
 		}
-		parsed, err := url.Parse(one)
-		if err != nil || parsed.User == nil && strings.Contains(one, "@") {
-			return false
+		if parsed, err := url.Parse(one); err == nil && (parsed.User != nil || !strings.Contains(one, "@")) {
+			continue
 		}
+		if fault := jobs.URLFault(one, natsSchemes...); fault != "" {
+			return fault + "; " + natsForm
+		}
+		return natsForm
 	}
-	return true
+	return ""
 }
+
+// natsSchemes are those of NATS, the usual one first.
+var natsSchemes = []string{"nats", "tls", "ws", "wss"}

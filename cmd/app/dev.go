@@ -146,19 +146,6 @@ func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags)
 	return d, d.assemble(ctx)
 }
 
-// claim takes the data folder, so that of several that are started at once
-// exactly one goes on.
-func (d *dev) claim() (err error) {
-	d.release, err = embedded.Claim(d.dir)
-	if !errors.Is(err, embedded.ErrInUse) {
-		return err
-	}
-	if other, err := readListening(d.dir); err == nil {
-		return fmt.Errorf("a dev runs on %s already (pid %d, %s): use that one, stop it, or choose another folder with --data", d.dir, other.PID, other.HTTP)
-	}
-	return fmt.Errorf("another dev just starts or stops: %w with --data", err)
-}
-
 // explainPort names the flag of the port that is taken.
 func explainPort(err error) error {
 	if errors.Is(err, embedded.ErrPortInUse) {
@@ -207,7 +194,7 @@ func (d *dev) openLog(o *options, terminal io.Writer) error {
 	return nil
 }
 
-func (d *dev) logPath() string { return filepath.Join(d.dir, "tidegate.log") }
+func (d *dev) logPath() string { return filepath.Join(d.dir, devLog) }
 
 // run works until ctx ends, then stops the parts in order. It ends with an error
 // if the private Postgres does before.

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -24,13 +25,14 @@ import (
 const (
 	oldestPostgres = 140000 // as server_version_num says it
 	skewAllowed    = 2 * time.Second
+	doctorProbe    = ".tidegate-doctor-" // a file that shows that the data folder can be written
 )
 
 func (e *examination) checkConfig(context.Context) {
 	const about = "configuration"
 	config, warnings, err := e.options.loadConfig()
 	if err != nil {
-		e.wrong(about, "mend the file; `tidegate init -` prints one that is right", "%v", err)
+		e.wrong(about, e.configRemedy(), "%v", err)
 		for _, other := range []string{"postgres", "queues", "nats", "targets"} {
 			e.skip(other, "the configuration, which says where and what, cannot be read")
 		}
@@ -47,6 +49,15 @@ func (e *examination) checkConfig(context.Context) {
 	e.ok(about, "%s: %s, %s", config.File, counted(len(config.Targets), "target"), counted(len(config.Routes), "route"))
 }
 
+// configRemedy says where to mend a configuration: without a file, it is made of
+// two variables.
+func (e *examination) configRemedy() string {
+	if FindConfig(e.options.config, os.LookupEnv) == "" {
+		return "correct the variable: $DATABASE_URL for `postgres`, $NATS_URL for `nats`"
+	}
+	return "mend the file; `tidegate init -` prints one that is right"
+}
+
 func (e *examination) checkPostgres(ctx context.Context) {
 	const about = "postgres"
 	if e.config == nil {
@@ -59,8 +70,7 @@ func (e *examination) checkPostgres(ctx context.Context) {
 	}
 	pool, err := store.Connect(ctx, e.where.postgres, 2)
 	if err != nil {
-		e.wrong(about, "start it, and check host, port, user and password", "%v", err)
-		e.skip("queues", "Postgres does not answer")
+		e.noPostgres(about, err)
 		return
 	}
 	defer pool.Close()
@@ -77,6 +87,17 @@ func (e *examination) checkPostgres(ctx context.Context) {
 		e.ok(about, "%s, up to date", RedactURL(jobs.Secret(e.where.postgres)))
 		e.checkQueues(ctx, pool)
 	}
+}
+
+// noPostgres tells a URL that cannot be read from a server that is away.
+func (e *examination) noPostgres(about string, err error) {
+	if errors.Is(err, store.ErrURL) {
+		e.wrong(about, "correct it where it is named: --database-url, `postgres:` in the configuration, or $DATABASE_URL", "%v", err)
+		e.skip("queues", "the Postgres URL cannot be read")
+		return
+	}
+	e.wrong(about, "start it, and check host, port, user and password", "%v", err)
+	e.skip("queues", "Postgres does not answer")
 }
 
 func (e *examination) checkServer(ctx context.Context, about string, pool *pgxpool.Pool) {
@@ -147,6 +168,10 @@ func (e *examination) checkNATS(ctx context.Context) {
 		return
 	}
 	conn, err := dialNATS(e.where.nats, "tidegate doctor", true)
+	if errors.Is(err, errNATSURL) {
+		e.wrong(about, "correct it where it is named: --nats-url, `nats:` in the configuration, or $NATS_URL", "%v", err)
+		return
+	}
 	if err != nil {
 		e.wrong(about, "start it with JetStream (`nats-server -js`)", "%v", err)
 		return
@@ -242,7 +267,7 @@ func (e *examination) checkMachine(ctx context.Context) {
 	for _, err := os.Stat(parent); err != nil && parent != filepath.Dir(parent); _, err = os.Stat(parent) {
 		parent = filepath.Dir(parent)
 	}
-	probe, err := os.CreateTemp(parent, ".tidegate-doctor-*")
+	probe, err := os.CreateTemp(parent, doctorProbe+"*")
 	if err != nil {
 		e.warn(about, "choose another folder with --data", "the data folder %s cannot be written: %v", dir, err)
 		return

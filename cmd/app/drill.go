@@ -63,10 +63,9 @@ It fails if a job ended without a result or River burned an attempt meanwhile.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.target, "target", "", "the target whose calls fail")
 	flags.StringVar(&f.mode, "mode", string(jobs.Drill503), "how they fail: "+drillModes())
-	f.lasts, f.drain = defaultDrillFor, defaultDrainFor
-	flags.Var((*span)(&f.lasts), "for", "how long the outage lasts")
+	spanVar(flags, &f.lasts, "for", defaultDrillFor, "how long the outage lasts, as in 2m or 1d")
 	flags.Float64Var(&f.rate, "rate", 1, "share of the calls that fail, up to 1")
-	flags.Var((*span)(&f.drain), "drain", "how long to follow the backlog afterwards, at most; 0: report at once")
+	spanVar(flags, &f.drain, "drain", defaultDrainFor, "how long to follow the backlog afterwards, at most, as in 10m or 1d; 0: report at once")
 	flags.StringVar(&f.end, "end", "", "end the drill of this target")
 	return cmd
 }

@@ -18,7 +18,7 @@ func TestDrillWatchAddsUp(t *testing.T) {
 	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
 	var said []string
 	w := &drillWatch{target: "a", routes: map[string]*routeWatch{"r": {chain: []string{"a"}}, "s": {chain: []string{"a", "b"}}}}
-	closed := jobs.Circuit{Target: "a", State: jobs.CircuitClosed, Since: at(-100), Reason: "no call yet"}
+	closed := jobs.Circuit{Target: "a", State: jobs.CircuitClosed, Since: at(-100)}
 	open := jobs.Circuit{Target: "a", State: jobs.CircuitOpen, Since: at(1), DownSince: at(1), Reason: "503"}
 	half := open
 	half.State = jobs.CircuitHalfOpen

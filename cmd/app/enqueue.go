@@ -58,7 +58,7 @@ lines that say nothing.`,
 	flags.StringVar(&f.route, "route", "", "route of requests that name none (default: by model, else the only one)")
 	flags.StringVar(&f.goal, "goal", "", "optimization goal of requests that name none")
 	flags.StringVar(&f.tenant, "tenant", "", "tenant of all requests")
-	flags.Var((*span)(&f.deadline), "deadline", "deadline of requests that name none, from now, as in 6h or 7d (default: the route's)")
+	spanVar(flags, &f.deadline, "deadline", 0, "deadline of requests that name none, from now, as in 6h or 7d (default: the route's)")
 	flags.Float64Var(&f.maxCost, "max-cost-usd", 0, "most that one request may cost, of those that say nothing, in US dollars")
 	flags.StringToStringVar(&f.metadata, "metadata", nil, "key=value pairs to add to every request")
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out bad lines, and name them, instead of refusing all")
@@ -159,7 +159,7 @@ func insertAll(ctx context.Context, pool *pgxpool.Pool, messages io.Writer, sour
 	case ctx.Err() != nil:
 		return batch, fmt.Errorf("%s: stopped; nothing was enqueued", source.name)
 	case errors.Is(err, queue.ErrEmpty):
-		return batch, fmt.Errorf("%s: there is no request in it", source.name)
+		return batch, source.empty()
 	default:
 		return batch, fmt.Errorf("%s: %w; nothing was enqueued", source.name, source.located(err))
 	}

@@ -46,6 +46,9 @@ func (o *options) dryRun(cmd *cobra.Command, args []string, f *enqueueFlags) err
 	if err != nil {
 		return fmt.Errorf("%s: %w", source.name, err)
 	}
+	if e.Requests == 0 {
+		return source.empty()
+	}
 	e.Skipped = source.skipped
 	if e.Requests == 0 {
 		return fmt.Errorf("%s: there is no request in it", source.name)

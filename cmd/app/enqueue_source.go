@@ -39,6 +39,9 @@ func (s *source) located(err error) error {
 	}
 }
 
+// empty is the error of a source without a request.
+func (s *source) empty() error { return fmt.Errorf("%s: there is no request in it", s.name) }
+
 // open reads requests from what the arguments name.
 func (f *enqueueFlags) open(cmd *cobra.Command, args []string, routes []jobs.Route) (*source, error) {
 	s := &source{close: func() {}}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -17,6 +18,12 @@ const maxPort = 65535
 
 // A span is a flag's time as people write one for background work: 90s, 24h, 7d.
 type span time.Duration
+
+// spanVar gives a command a flag of such a time, with what it is if nobody says.
+func spanVar(flags *pflag.FlagSet, into *time.Duration, name string, value time.Duration, usage string) {
+	*into = value
+	flags.Var((*span)(into), name, usage)
+}
 
 // Set reads it.
 func (s *span) Set(text string) error {
@@ -35,6 +42,30 @@ func (s *span) String() string {
 
 // Type names it in the help.
 func (*span) Type() string { return "duration" }
+
+// flagError says of a value that its flag does not take what it would take,
+// instead of which function of Go refused it.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return &usageError{err}
+	}
+	flag, value := invalid.GetFlag(), invalid.GetValue()
+	takes := map[string]string{
+		"bool":           "neither true nor false",
+		"float64":        "not a number, as in 0.5",
+		"int":            "not a whole number, as in 20",
+		"stringToString": "not key=value",
+	}[flag.Value.Type()]
+	switch {
+	case takes == "": // a type of ours, which says what it takes
+		return usagef("--%s: %w", flag.Name, invalid.Unwrap())
+	case errors.Is(err, strconv.ErrRange):
+		return usagef("--%s: %q is too large a number", flag.Name, value)
+	default:
+		return usagef("--%s: %q is %s", flag.Name, value, takes)
+	}
+}
 
 // checkCount refuses a count below zero. zero says what zero means.
 func checkCount(flag string, n int, zero string) error {
@@ -113,8 +144,9 @@ func chosen(changed func(name string) bool, names ...string) string {
 	return ""
 }
 
-// checkGiven refuses arguments and flags that are there and empty: mostly a shell's variable that is not set, and what it would have chosen
-// must not become everything.
+// checkGiven refuses arguments and flags that are there and empty: mostly a
+// shell's variable that is not set. What it would have chosen must not become
+// everything, nor a database that it would have named another one.
 func checkGiven(cmd *cobra.Command, args []string) error {
 	if slices.Contains(args, "") {
 		return usagef("an argument is empty: is a variable not set?")

@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -12,6 +14,8 @@ import (
 func openInput(ctx context.Context, path string) (io.ReadCloser, error) {
 	info, err := os.Stat(path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("no such file: %s; name one of JSONL, - for the standard input, or a folder of texts with --text", path)
 	case err != nil:
 		return nil, err
 	case info.IsDir():

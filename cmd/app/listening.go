@@ -26,7 +26,7 @@ type listening struct {
 	Data      string `json:"data"`
 }
 
-func listeningPath(dir string) string { return filepath.Join(dir, "listening.json") }
+func listeningPath(dir string) string { return filepath.Join(dir, devListening) }
 
 func writeListening(dir string, l listening) error {
 	data, err := json.MarshalIndent(l, "", "  ")

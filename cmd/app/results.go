@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ that is known of a result, the same as its event.`,
 	flags.StringVar(&f.route, "route", "", "only of this route")
 	flags.StringVar(&f.tenant, "tenant", "", "only of this tenant")
 	flags.StringVar(&f.state, "state", "", "only in this state: answered, refused, expired, cancelled, poison")
-	flags.Var((*span)(&f.since), "since", "only those stored in this time until now, as in 10m or 7d")
+	spanVar(flags, &f.since, "since", 0, "only those stored in this time until now, as in 10m or 7d")
 	flags.IntVar(&f.limit, "limit", 0, "at most this many; 0: all")
 	flags.StringVarP(&f.output, "output", "o", "", "file to write to instead of the standard output")
 	flags.BoolVar(&f.republish, "republish", false, "send the events of a batch or request to NATS once more, under the ids that they have")
@@ -244,7 +245,7 @@ func writeTo(stdout io.Writer, path string, results iter.Seq2[jobs.ResultEvent, 
 	}
 	n, err := writeAll(out.file, results, write)
 	if err := out.finish(err); err != nil {
-		return n, fmt.Errorf("writing results to %s: %w", path, err)
+		return n, cannotWrite(path, err)
 	}
 	return n, nil
 }
@@ -256,7 +257,8 @@ type output struct {
 }
 
 // createOutput begins to write to path, or says why that cannot be.
-func createOutput(path string) (*output, error) {
+func createOutput(given string) (*output, error) {
+	path := given
 	resolved, err := filepath.EvalSymlinks(path)
 	if info, linked := os.Lstat(path); err != nil && linked == nil && info.Mode()&os.ModeSymlink != 0 {
 		return nil, fmt.Errorf("writing results to %s: it is a symbolic link that leads nowhere; remove it, or make what it leads to", path)
@@ -271,18 +273,26 @@ func createOutput(path string) (*output, error) {
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
-		return nil, fmt.Errorf("writing results to %s: %w; name a file in a folder that is there and may be written to", path, cause(err))
+		return nil, cannotWrite(given, err)
 	}
 	return &output{file: file, target: path}, nil
 }
 
-// cause is what is wrong with a file, without the name that nobody gave it.
-func cause(err error) error {
-	var of *os.PathError
-	if errors.As(err, &of) {
-		return of.Err
+// cannotWrite names the file that was asked for, not the hidden one that was to
+// become it.
+func cannotWrite(path string, err error) error {
+	var at *fs.PathError
+	var renamed *os.LinkError
+	switch {
+	case errors.As(err, &at):
+		err = at.Err
+	case errors.As(err, &renamed):
+		err = renamed.Err
 	}
-	return err
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("writing results to %s: %w; make its folder first, or name another file", path, err)
+	}
+	return fmt.Errorf("writing results to %s: %w", path, err)
 }
 
 // finish closes the file and gives it its name, or takes it away if err says
@@ -317,11 +327,8 @@ func checkOutput(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := out.file.Close(); err != nil {
-		return fmt.Errorf("writing results to %s: %w", path, err)
-	}
-	if err := os.Remove(out.file.Name()); err != nil {
-		return fmt.Errorf("writing results to %s: %w", path, err)
+	if err := errors.Join(out.file.Close(), os.Remove(out.file.Name())); err != nil {
+		return cannotWrite(path, err)
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,5 +66,22 @@ func TestOutputGoesThroughALink(t *testing.T) {
 	}
 	if text, err := os.ReadFile(whole); err != nil || string(text) != "results" {
 		t.Errorf("it leads to %q, %v", text, err)
+	}
+}
+
+func TestOutputThatCannotBeWrittenIsNamed(t *testing.T) {
+	t.Parallel()
+	nowhere := filepath.Join(t.TempDir(), "nowhere", "results.jsonl")
+	for _, err := range []error{checkOutput(nowhere), func() error { _, err := createOutput(nowhere); return err }()} {
+		if err == nil || !errors.Is(err, fs.ErrNotExist) {
+			t.Fatalf("it says %v", err)
+		}
+		if want := "writing results to " + nowhere + ": no such file or directory; make its folder first, or name another file"; err.Error() != want {
+			t.Errorf("it says %q; want %q", err, want)
+		}
+	}
+	renamed := &os.LinkError{Op: "rename", Old: "/d/.out.1", New: "/d/out", Err: syscall.EISDIR}
+	if got := cannotWrite("out", renamed).Error(); got != "writing results to out: is a directory" {
+		t.Errorf("it says %q", got)
 	}
 }

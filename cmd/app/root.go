@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"slices"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -18,9 +17,6 @@ const (
 	exitFailure = 1 // it was asked rightly and did not succeed
 	exitUsage   = 2 // it was asked wrongly: a flag, an argument
 )
-
-// version is set by the linker; otherwise the module's own is shown.
-var version string
 
 // Execute runs the program with args and returns its exit code. It stops what
 // it does, in order, when ctx ends.
@@ -91,7 +87,7 @@ Start here:
 
 		PersistentPreRunE: func(cmd *cobra.Command, args []string) error { return checkGiven(cmd, args) },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	o.register(root)
 	root.AddGroup(
 		&cobra.Group{ID: groupTry, Title: "Try it:"},
@@ -103,6 +99,7 @@ Start here:
 		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o),
 		newCircuitsCommand(o), newPauseCommand(o), newResumeCommand(o), newDrillCommand(o),
 		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newSimulateCommand(o),
+		newVersionCommand(o),
 	)
 	checkTopics(root)
 	return root
@@ -138,16 +135,6 @@ const (
 	groupUse = "use"
 	groupRun = "run"
 )
-
-func programVersion() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
-}
 
 // A usageError says that the program was called wrongly.
 type usageError struct{ err error }

@@ -79,7 +79,7 @@ type targetView struct {
 	Region        string            `json:"region,omitempty"`
 	Circuit       jobs.CircuitState `json:"circuit"`
 	Since         time.Time         `json:"since,omitzero"`
-	Reason        string            `json:"reason"`
+	Reason        string            `json:"reason,omitempty"` // of the circuit's last change; empty: there was none
 	CooldownUntil time.Time         `json:"cooldown_until,omitzero"`
 	Calls         int               `json:"calls_last_minute"`
 	Answered      int               `json:"answered_last_minute"`

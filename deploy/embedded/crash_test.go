@@ -149,6 +149,9 @@ func TestSweepTakesWhatWasAbandoned(t *testing.T) {
 func TestClaimIsOneProcessAtATime(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "data")
+	if WasClaimed(dir) {
+		t.Error("it was claimed before it was there")
+	}
 	release, err := Claim(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -157,6 +160,9 @@ func TestClaimIsOneProcessAtATime(t *testing.T) {
 		t.Errorf("a second claim: %v", err)
 	}
 	release()
+	if !WasClaimed(dir) {
+		t.Error("nobody remembers that it was claimed")
+	}
 	again, err := Claim(dir)
 	if err != nil {
 		t.Fatal(err)

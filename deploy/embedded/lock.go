@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -111,4 +112,15 @@ func Claim(dir string) (release func(), err error) {
 		return nil, err
 	}
 	return func() { unlock(lock) }, nil
+}
+
+// WasClaimed tells whether somebody has, or had, dir by Claim, or as the folder of
+// Postgres or NATS: their locks stay in it, also after a crash.
+func WasClaimed(dir string) bool {
+	for _, name := range []string{ownerLock, natsLock} {
+		if info, err := os.Lstat(filepath.Join(dir, name)); err == nil && info.Mode().IsRegular() {
+			return true
+		}
+	}
+	return false
 }

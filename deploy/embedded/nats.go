@@ -21,6 +21,9 @@ import (
 // ErrPortInUse is that another program listens where NATS should.
 var ErrPortInUse = errors.New("the port is in use")
 
+// loopback is what NATS listens on unless it is told.
+const loopback = "127.0.0.1"
+
 // NATSConfig says where NATS listens and keeps its streams.
 type NATSConfig struct {
 	// Dir keeps the streams of JetStream. Empty: a folder that goes with Stop.
@@ -56,7 +59,7 @@ const natsStartTimeout = 30 * time.Second
 // Stop it; it can then be started again on the same folder and port, and has its
 // streams.
 func StartNATS(ctx context.Context, cfg NATSConfig) (*NATS, error) {
-	cfg.Host = cmp.Or(cfg.Host, "127.0.0.1")
+	cfg.Host = cmp.Or(cfg.Host, loopback)
 	if cfg.Log == nil {
 		cfg.Log = func(string) {}
 	}
@@ -114,6 +117,13 @@ func startNATS(ctx context.Context, cfg NATSConfig, store *natsStore) (*NATS, er
 // program's: a listener that was just closed lives on for a moment in a process
 // that is being forked.
 const portGrace = 500 * time.Millisecond
+
+// CheckPort returns ErrPortInUse if another program listens on a loopback port that
+// NATS is to have: for those who want to know before they start anything else.
+// Zero or less is any free one, and never in use.
+func CheckPort(ctx context.Context, port int) error {
+	return checkPort(ctx, NATSConfig{Host: loopback, Port: port})
+}
 
 // checkPort asks whether somebody listens, before JetStream opens its files.
 func checkPort(ctx context.Context, cfg NATSConfig) error {
