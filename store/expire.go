@@ -27,12 +27,13 @@ const (
 	ORDER BY q.deadline DESC, q.id DESC LIMIT $4
 ), `
 	endDue = `given AS MATERIALIZED (
-	SELECT q.request_id, q.batch_id FROM due d
-	CROSS JOIN LATERAL (SELECT o.id AS request_id, o.batch_id FROM tidegate.requests o WHERE o.id = d.id OFFSET 0) q
+	SELECT q.request_id, q.batch_id, q.created_at FROM due d
+	CROSS JOIN LATERAL (SELECT o.id AS request_id, o.batch_id, o.created_at FROM tidegate.requests o WHERE o.id = d.id OFFSET 0) q
 	WHERE NOT EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = d.id OFFSET 0)
 ), stored AS (
-	INSERT INTO tidegate.results (request_id, id, state, status, code, message)
-	SELECT request_id, gen_random_uuid(), 'expired', 504, 'batch_expired', 'its deadline passed before a target could answer' FROM given ORDER BY request_id
+	INSERT INTO tidegate.results (request_id, id, state, status, code, message, attempts, cost_micro_usd)
+	SELECT g.request_id, gen_random_uuid(), 'expired', 504, 'batch_expired', 'its deadline passed before a target could answer', t.attempts, t.cost_micro_usd
+	FROM given g` + triedBefore + ` ORDER BY g.request_id
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state
 ), ` + countAndOwe + `

@@ -102,3 +102,36 @@ func TestExpireReadsNoTable(t *testing.T) {
 	const read = "SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE schemaname = 'tidegate' AND relname IN ('requests', 'results')"
 	expect(t, "rows of tables that were read", w.number(read), 0)
 }
+
+// What was called and paid for a request before it expired, or was cancelled, is
+// in its result, also when its calls were made on several days.
+func TestEndedRequestsCountTheirCalls(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held := w.lead("one")
+	requests := w.due("batch_1", make([]time.Duration, 5)...)
+	w.exec("SELECT tidegate.add_attempt_days(current_date - 10, current_date)")
+	w.exec("UPDATE tidegate.requests SET created_at = now() - interval '8 days'")
+	for i := range 4 {
+		for day := range i {
+			tried := jobs.Attempt{At: time.Now().AddDate(0, 0, -3*day), Target: "cheap", Class: jobs.Overload, Status: 503, Cost: 7}
+			w.commit(jobs.Entry{Request: &requests[i], Trace: jobs.Trace{{Attempt: &tried}}})
+		}
+	}
+	w.commit(answered(&requests[4]))
+	w.exec("UPDATE tidegate.requests SET deadline = NULL WHERE id = $1 OR id = $2", requests[2].ID, requests[3].ID)
+	w.expires(held, jobs.Sweep{Ago: time.Hour, AtMost: 10}, 3, 2)
+	if done, err := w.CancelRequest(t.Context(), requests[2].ID); !done || err != nil {
+		t.Errorf("cancelled %v, %v", done, err)
+	}
+	if n, err := w.CancelBatch(t.Context(), "batch_1"); n != 1 || err != nil {
+		t.Errorf("cancelled %d, %v", n, err)
+	}
+	for i, want := range []string{"expired 0 0", "expired 1 7", "cancelled 2 14", "cancelled 3 21", "answered 1 30"} {
+		var got string
+		const ended = "SELECT concat_ws(' ', state, attempts, cost_micro_usd) FROM tidegate.results WHERE request_id = $1"
+		if err := w.pool.QueryRow(t.Context(), ended, requests[i].ID).Scan(&got); err != nil || got != want {
+			t.Errorf("request %d is %q, want %q: %v", i, got, want, err)
+		}
+	}
+}
