@@ -85,3 +85,12 @@ func scanAttempt(row pgx.Row) (id uuid.UUID, a jobs.Attempt, err error) {
 	a.Latency, a.FirstByte = time.Duration(latency)*time.Microsecond, time.Duration(orZero(first))*time.Microsecond
 	return id, a, err
 }
+
+// triedBefore joins t to the rows of a given g, which must name request_id and
+// created_at: how many calls were made for each, and what they cost. Most have
+// none, and only the days since they were accepted are looked at, as in histories.
+const triedBefore = `
+	CROSS JOIN LATERAL (
+		SELECT least(count(*), 32767) AS attempts, coalesce(sum(a.cost_micro_usd), 0) AS cost_micro_usd
+		FROM tidegate.attempts a WHERE a.request_id = g.request_id AND a.at > g.created_at - interval '1 hour'
+	) t`

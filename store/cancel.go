@@ -12,22 +12,25 @@ import (
 const cancelAtOnce = 5000
 
 const storeCancelled = `stored AS (
-	INSERT INTO tidegate.results (request_id, id, state, status, code, message)
-	SELECT request_id, gen_random_uuid(), 'cancelled', 499, 'batch_cancelled', 'cancelled before it was answered' FROM given
+	INSERT INTO tidegate.results (request_id, id, state, status, code, message, attempts, cost_micro_usd)
+	SELECT g.request_id, gen_random_uuid(), 'cancelled', 499, 'batch_cancelled', 'cancelled before it was answered', t.attempts, t.cost_micro_usd
+	FROM given g` + triedBefore + ` ORDER BY g.request_id
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state
 ), ` + countAndOwe + `
 SELECT (SELECT count(*) FROM stored)`
 
 const cancelRequest = `/* tidegate: cancel request */
-WITH given AS (SELECT id AS request_id, batch_id FROM tidegate.requests WHERE id = $1), ` + storeCancelled
+WITH given AS (SELECT id AS request_id, batch_id, created_at FROM tidegate.requests WHERE id = $1), ` + storeCancelled
 
 const cancelSomeOfBatch = `/* tidegate: cancel some of a batch */
-WITH given AS (
-	SELECT q.id AS request_id, q.batch_id FROM tidegate.requests q
+WITH page AS MATERIALIZED (
+	SELECT q.id AS request_id, q.batch_id, q.created_at FROM tidegate.requests q
 	WHERE q.batch_id = $1 AND q.id > $2
 	ORDER BY q.id LIMIT $3
-), ` + storeCancelled + `, (SELECT request_id FROM given ORDER BY request_id DESC LIMIT 1)`
+), given AS MATERIALIZED (
+	SELECT * FROM page p WHERE NOT EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = p.request_id OFFSET 0)
+), ` + storeCancelled + `, (SELECT request_id FROM page ORDER BY request_id DESC LIMIT 1)`
 
 // CancelRequest ends a request that has no result yet as cancelled and tells
 // whether it did; a call that is under way is not stopped, its answer is not

@@ -2,42 +2,78 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"tidegate/jobs"
 )
 
-// ExpireAtOnce bounds how many requests one Expire ends. When it ended as many,
-// more may be left.
-const ExpireAtOnce = 5000
-
-const expire = `/* tidegate: expire */
-WITH given AS MATERIALIZED (
-	SELECT q.id AS request_id, q.batch_id FROM tidegate.requests q
-	WHERE q.deadline > now() - $1::interval AND q.deadline <= now() - $2::interval
-		AND NOT EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = q.id)
-	ORDER BY q.deadline LIMIT $3
+// A page of the index, and only then whether each of its requests has ended: a
+// query that looked for so many open ones would read all that ended before them.
+// OFFSET 0 has results and requests looked up one by one; the planner might read
+// all of either instead, when statistics are old.
+const (
+	earliestDue = `WITH due AS MATERIALIZED (
+	SELECT q.deadline, q.id FROM tidegate.requests q
+	WHERE (q.deadline, q.id) > (coalesce($2, now() - $1::interval), coalesce($3, '00000000-0000-0000-0000-000000000000'::uuid)) AND q.deadline <= now()
+	ORDER BY q.deadline, q.id LIMIT $4
+), `
+	latestDue = `WITH due AS MATERIALIZED (
+	SELECT q.deadline, q.id FROM tidegate.requests q
+	WHERE (q.deadline, q.id) < (coalesce($2, now()), coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)) AND q.deadline > now() - $1::interval
+	ORDER BY q.deadline DESC, q.id DESC LIMIT $4
+), `
+	endDue = `given AS MATERIALIZED (
+	SELECT q.request_id, q.batch_id, q.created_at FROM due d
+	CROSS JOIN LATERAL (SELECT o.id AS request_id, o.batch_id, o.created_at FROM tidegate.requests o WHERE o.id = d.id OFFSET 0) q
+	WHERE NOT EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = d.id OFFSET 0)
 ), stored AS (
-	INSERT INTO tidegate.results (request_id, id, state, status, code, message)
-	SELECT request_id, gen_random_uuid(), 'expired', 504, 'batch_expired', 'its deadline passed before a target could answer' FROM given ORDER BY request_id
+	INSERT INTO tidegate.results (request_id, id, state, status, code, message, attempts, cost_micro_usd)
+	SELECT g.request_id, gen_random_uuid(), 'expired', 504, 'batch_expired', 'its deadline passed before a target could answer', t.attempts, t.cost_micro_usd
+	FROM given g` + triedBefore + ` ORDER BY g.request_id
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state
 ), ` + countAndOwe + `
-SELECT count(*) FROM stored`
+SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM stored), l.deadline, l.id
+FROM (SELECT) one LEFT JOIN `
 
-// Expire ends requests without a result as expired whose deadline passed less
-// than from, and at least to, ago, by the database's clock; at most ExpireAtOnce
-// of them, earliest deadline first. It returns how many: if as many as that, it
-// is worth calling again at once. Their River jobs stay: a worker that gets one
-// finds the result. It returns ErrDeposed if held leads no more.
-func (s *Store) Expire(ctx context.Context, held jobs.Lead, from, to time.Duration) (n int, err error) {
+	expireEarliest = `/* tidegate: expire */ ` + earliestDue + endDue + `(SELECT deadline, id FROM due ORDER BY deadline DESC, id DESC LIMIT 1) l ON true`
+	expireLatest   = `/* tidegate: expire back */ ` + latestDue + endDue + `(SELECT deadline, id FROM due ORDER BY deadline, id LIMIT 1) l ON true`
+)
+
+// Expire ends requests without a result as expired whose deadline passed, by the
+// database's clock: those that it comes by in one sweep. Their River jobs stay: a
+// worker that gets one finds the result. It returns ErrDeposed if held leads no
+// more.
+func (s *Store) Expire(ctx context.Context, held jobs.Lead, sweep jobs.Sweep) (swept jobs.Swept, err error) {
+	query := expireEarliest
+	if sweep.Latest {
+		query = expireLatest
+	}
+	var behind *uuid.UUID
+	if sweep.Behind != (jobs.Due{}) {
+		id, err := parseID(sweep.Behind.RequestID)
+		if err != nil {
+			return jobs.Swept{}, fmt.Errorf("expiring requests behind one: %w", err)
+		}
+		behind = &id
+	}
 	err = s.asLead(ctx, held, "expiring requests", func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, expire, from, to, ExpireAtOnce).Scan(&n)
+		var deadline *time.Time
+		var last *uuid.UUID
+		if err := tx.QueryRow(ctx, query, sweep.Ago, orNullTime(sweep.Behind.Deadline), behind, sweep.AtMost).Scan(&swept.Seen, &swept.Ended, &deadline, &last); err != nil {
+			return err
+		}
+		if last != nil {
+			swept.Last = jobs.Due{Deadline: *deadline, RequestID: last.String()}
+		}
+		return nil
 	})
 	if err != nil {
-		return 0, err
+		return jobs.Swept{}, err
 	}
-	return n, nil
+	return swept, nil
 }

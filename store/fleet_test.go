@@ -151,7 +151,7 @@ func TestTheDeposedDoNothing(t *testing.T) {
 	_, pauseErr := w.Pause(t.Context(), old, "summaries", "down", noChange(t))
 	_, resumeErr := w.Resume(t.Context(), old, "summaries", noChange(t))
 	_, rescueErr := w.Rescue(t.Context(), old, "four", jobs.RescueLimits{})
-	_, expireErr := w.Expire(t.Context(), old, time.Hour, 0)
+	_, expireErr := w.Expire(t.Context(), old, jobs.Sweep{Ago: time.Hour, AtMost: 1})
 	for doing, err := range map[string]error{
 		"pause": pauseErr, "resume": resumeErr, "rescue": rescueErr, "expire": expireErr,
 		"forget": w.Forget(t.Context(), old), "pace": w.SavePace(t.Context(), old, "a", 1),

@@ -29,9 +29,7 @@ type village struct {
 	reads  int
 	lead   jobs.Lead // who leads; empty: whoever asks
 	done   []string  // in words
-	from   []time.Duration
-	expire int    // how many requests end at the next look
-	holder string // of the probe
+	holder string    // of the probe
 	rates  map[string]float64
 }
 
@@ -165,17 +163,15 @@ func (v *village) Resume(ctx context.Context, held jobs.Lead, route string, _ fu
 	return true, v.act(ctx, held, "resume "+route)
 }
 
-func (v *village) Expire(ctx context.Context, held jobs.Lead, from, _ time.Duration) (n int, err error) {
+func (v *village) Expire(ctx context.Context, held jobs.Lead, _ jobs.Sweep) (jobs.Swept, error) {
 	if err := v.call(ctx); err != nil {
-		return 0, err
+		return jobs.Swept{}, err
 	}
 	defer v.mu.Unlock()
 	if held != v.lead {
-		return 0, jobs.ErrDeposed
+		return jobs.Swept{}, jobs.ErrDeposed
 	}
-	v.from = append(v.from, from)
-	n, v.expire = v.expire, 0
-	return n, nil
+	return jobs.Swept{}, nil
 }
 
 func (v *village) SavePace(ctx context.Context, held jobs.Lead, target string, rate float64) error {

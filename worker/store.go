@@ -92,9 +92,8 @@ type Care interface {
 	// Resume ends such a pause; change is River's part of it, if nobody else
 	// pauses the route.
 	Resume(ctx context.Context, held jobs.Lead, route string, change func(context.Context, pgx.Tx) error) (changed bool, err error)
-	// Expire ends requests whose deadline passed less than from, and at least to,
-	// ago, and returns how many.
-	Expire(ctx context.Context, held jobs.Lead, from, to time.Duration) (int, error)
+	// Expire ends requests whose deadline passed, as far as one sweep comes by them.
+	Expire(ctx context.Context, held jobs.Lead, sweep jobs.Sweep) (jobs.Swept, error)
 }
 
 // Books is what a supervisor writes down and forgets.

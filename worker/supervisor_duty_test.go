@@ -24,7 +24,7 @@ type realm struct {
 	paces   map[string]float64
 	saved   int
 	buried  map[string]time.Time
-	expire  func(ctx context.Context, from, to time.Duration) (int, error)
+	expire  func(ctx context.Context, sweep jobs.Sweep) (jobs.Swept, error)
 }
 
 func (r *realm) Lead(_ context.Context, worker string, lasts time.Duration) (jobs.Lead, bool, error) {
@@ -71,15 +71,15 @@ func (r *realm) Resume(context.Context, jobs.Lead, string, func(context.Context,
 	return false, nil
 }
 
-func (r *realm) Expire(ctx context.Context, _ jobs.Lead, from, to time.Duration) (int, error) {
+func (r *realm) Expire(ctx context.Context, _ jobs.Lead, sweep jobs.Sweep) (jobs.Swept, error) {
 	r.mu.Lock()
 	expire := r.expire
 	r.mu.Unlock()
-	return expire(ctx, from, to)
+	return expire(ctx, sweep)
 }
 
 // looks says how a look for deadlines goes.
-func (r *realm) looks(look func(ctx context.Context, from, to time.Duration) (int, error)) {
+func (r *realm) looks(look func(ctx context.Context, sweep jobs.Sweep) (jobs.Swept, error)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.expire = look
@@ -101,7 +101,7 @@ func inRealm(t *testing.T, supervisors int, test func(t *testing.T, r *realm)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := &realm{buried: map[string]time.Time{}, peers: []jobs.Peer{{Beat: jobs.Beat{Worker: "ghost"}, Beats: 3}}}
-		r.expire = func(context.Context, time.Duration, time.Duration) (int, error) { return 0, nil }
+		r.expire = func(context.Context, jobs.Sweep) (jobs.Swept, error) { return jobs.Swept{}, nil }
 		ctx, cancel := context.WithCancel(t.Context())
 		var run sync.WaitGroup
 		for i := range supervisors {
@@ -118,9 +118,9 @@ func inRealm(t *testing.T, supervisors int, test func(t *testing.T, r *realm)) {
 }
 
 // slow is a look for deadlines that Postgres does not get done.
-func slow(ctx context.Context, _, _ time.Duration) (int, error) {
+func slow(ctx context.Context, _ jobs.Sweep) (jobs.Swept, error) {
 	<-ctx.Done()
-	return 0, ctx.Err()
+	return jobs.Swept{}, ctx.Err()
 }
 
 // A look for deadlines that never ends neither costs the lead nor keeps the dead
@@ -155,44 +155,6 @@ func TestLapsedLeaseForgetsNothing(t *testing.T) {
 		defer r.mu.Unlock()
 		if after := r.buried["ghost"].Sub(began); after < 10*time.Second || after > 13*time.Second {
 			t.Errorf("buried after %s", after)
-		}
-	})
-}
-
-// A new supervisor sees to the deadlines of a whole day, in looks that are as
-// short as Postgres needs them to be.
-func TestExpireLooksBackInSlices(t *testing.T) {
-	const most = 20 * time.Minute // that Postgres gets done in time
-	inRealm(t, 1, func(t *testing.T, r *realm) {
-		var mu sync.Mutex
-		var back time.Time // down to which all was looked through without a gap
-		late, cut := 0, 0
-		began := time.Now()
-		r.looks(func(ctx context.Context, from, to time.Duration) (int, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if from-to > most {
-				cut++
-				mu.Unlock()
-				defer mu.Lock()
-				return slow(ctx, from, to)
-			}
-			now := time.Now()
-			switch low, high := now.Add(-from), now.Add(-to); {
-			case to == 0:
-				late++
-			case back.IsZero() || !high.Before(back) && low.Before(back):
-				back = low
-			case high.Before(back):
-				t.Errorf("a gap between %s and %s", high, back)
-			}
-			return 0, nil
-		})
-		pass(10 * time.Minute)
-		mu.Lock()
-		defer mu.Unlock()
-		if deep := began.Sub(back); deep < expireBack || late < 300 || cut == 0 {
-			t.Errorf("it looked back %s, %d times at those of late, and %d looks were cut off", deep, late, cut)
 		}
 	})
 }

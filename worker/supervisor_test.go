@@ -109,34 +109,6 @@ func TestSupervisorThatIsDeposed(t *testing.T) {
 	})
 }
 
-// looked checks how far back it looked for deadlines.
-func (v *village) looked(t *testing.T, back time.Duration) {
-	t.Helper()
-	v.change(func() {
-		if len(v.from) == 0 || slices.Max(v.from) < back {
-			t.Errorf("it looked back %v, want %v", v.from, back)
-		}
-	})
-}
-
-// A new supervisor looks a day back for deadlines that passed, then a minute
-// further than to its last look that was done, however long ago that is.
-func TestSupervisorSeesEveryDeadline(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		v := newVillage()
-		v.expire = 3 // at the first look, so that another one follows at once
-		defer v.supervising(t)()
-		after(time.Minute)
-		v.looked(t, expireBack)
-		v.change(func() { v.away = true })
-		after(5 * time.Minute)
-		v.change(func() { v.away, v.from = false, nil })
-		after(10 * time.Second)
-		v.looked(t, expireOverlap+5*time.Minute)
-	})
-}
-
 // The highest rates that targets took are written down when they grow, and once a
 // minute; those of the dead are nobody's.
 func TestSupervisorKeepsRates(t *testing.T) {
