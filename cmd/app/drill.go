@@ -20,6 +20,9 @@ const (
 	// endWithin is how long a drill that is stopped may take to end.
 	endWithin       = 10 * time.Second
 	defaultDrillFor = 2 * time.Minute
+	// maxDrillFor bounds a drill whose command was killed: nobody else ends it
+	// before its time.
+	maxDrillFor     = 24 * time.Hour
 	defaultDrainFor = 10 * time.Minute
 )
 
@@ -38,8 +41,8 @@ func newDrillCommand(o *options) *cobra.Command {
 		Long: `drill makes the calls to a target fail in every worker for a while, as they would
 in an outage; no call leaves a worker for those that fail. It follows what
 happens until the backlog of the outage is drained, and then reports. Ctrl-C ends
-the drill at once, and so does --end in another shell; a drill whose command was
-killed ends when its time is over.
+the drill at once, and so do the end of its terminal and --end in another shell; a
+drill whose command was killed ends when its time is over.
 
 Modes: 503 (overloaded), 500, 429 (rate limit), hang (no answer until the
 target's own timeout), refused (no connection), quota (out of money, which is so
@@ -64,7 +67,7 @@ It fails if a job ended without a result or River burned an attempt meanwhile.`,
 	flags.StringVar(&f.target, "target", "", "the target whose calls fail")
 	flags.StringVar(&f.mode, "mode", string(jobs.Drill503), "how they fail: "+drillModes())
 	f.lasts, f.drain = defaultDrillFor, defaultDrainFor
-	flags.Var((*span)(&f.lasts), "for", "how long the outage lasts")
+	flags.Var((*span)(&f.lasts), "for", "how long the outage lasts, at most 24h")
 	flags.Float64Var(&f.rate, "rate", 1, "share of the calls that fail, up to 1")
 	flags.Var((*span)(&f.drain), "drain", "how long to follow the backlog afterwards, at most; 0: report at once")
 	flags.StringVar(&f.end, "end", "", "end the drill of this target")
@@ -93,6 +96,8 @@ func (f *drillFlags) check(changed func(string) bool) error {
 		return usagef("--mode: %q is not a mode; use one of %s", f.mode, drillModes())
 	case f.lasts <= 0:
 		return usagef("--for: use a time like 30s or 2m")
+	case f.lasts > maxDrillFor:
+		return usagef("--for: %s is more than 24h; use less: if its command is killed, a drill goes on until its time is over", f.lasts)
 	case !(f.rate > 0 && f.rate <= 1):
 		return usagef("--rate: %v is not a share of calls; use more than 0, and at most 1", f.rate)
 	}
