@@ -22,10 +22,16 @@ type shownCircuit struct {
 	ByPerson      bool      `json:"by_person"`
 }
 
+// A shownFleet is what `circuits --json` says.
+type shownFleet struct {
+	Circuits []shownCircuit `json:"circuits"`
+	Drills   []shownDrill   `json:"drills"`
+}
+
 func (s *stage) shownCircuits(args ...string) map[string]shownCircuit {
 	s.Helper()
 	shown := map[string]shownCircuit{}
-	for _, c := range lastLine[[]shownCircuit](s.T, s.must(append([]string{"circuits", "--json"}, args...)...).out) {
+	for _, c := range lastLine[shownFleet](s.T, s.must(append([]string{"circuits", "--json"}, args...)...).out).Circuits {
 		shown[c.Target] = c
 	}
 	return shown

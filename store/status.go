@@ -44,6 +44,7 @@ type Status struct {
 	Targets  []TargetStatus
 	Circuits []jobs.Circuit
 	Pauses   []jobs.Pause       // by route
+	Drills   []jobs.Drill       // those that are on, by target; their times are the database's
 	Workers  []WorkerStatus     // the oldest first
 	Batches  []jobs.Batch       // the newest
 	Results  map[jobs.State]int // stored in the last minute
@@ -59,7 +60,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	var status Status
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readTargets, readPauses, readWorkers, readResults, readOutbox} {
+		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox} {
 			if err := read(ctx, tx, &status); err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,6 +26,7 @@ func newCircuitsCommand(o *options) *cobra.Command {
 		Long: `circuits shows where the circuit of each target stands in the whole fleet: its
 state and since when, how long its cooldown still lasts, which worker probes it,
 and why. While a circuit is open nobody calls the target but one probe at a time.
+Drills that are on are shown below, each with the command that ends it.
 
 A person's word goes before what workers see: a circuit that was opened by hand
 is not probed before its time is over, and one that was closed is called at once.
@@ -128,22 +130,14 @@ func (o *options) onCircuits(cmd *cobra.Command, args []string, do func(context.
 	if err != nil {
 		return err
 	}
-	circuits := fleet.Circuits
 	if len(args) == 1 {
-		if circuits = ofTarget(circuits, args[0]); len(circuits) == 0 {
+		fleet.Circuits = slices.DeleteFunc(fleet.Circuits, func(c jobs.Circuit) bool { return c.Target != args[0] })
+		fleet.Drills = slices.DeleteFunc(fleet.Drills, func(d jobs.Drill) bool { return d.Target != args[0] })
+		if len(fleet.Circuits) == 0 && len(fleet.Drills) == 0 {
 			return unknownTarget(ctx, s, args[0])
 		}
 	}
-	return o.printCircuits(cmd.OutOrStdout(), circuits)
-}
-
-func ofTarget(circuits []jobs.Circuit, target string) []jobs.Circuit {
-	for _, c := range circuits {
-		if c.Target == target {
-			return []jobs.Circuit{c}
-		}
-	}
-	return nil
+	return o.printCircuits(cmd.OutOrStdout(), &fleet)
 }
 
 // unknownTarget names the targets that there are.
@@ -160,6 +154,12 @@ func unknownTarget(ctx context.Context, s *store.Store, target string) error {
 		return fmt.Errorf("no worker has spoken of a target %q, nor of any other: start one that has it in a chain", target)
 	}
 	return fmt.Errorf("no worker has spoken of a target %q; %s", target, didYouMean(target, names))
+}
+
+// A circuitsView is what JSON shows of circuits.
+type circuitsView struct {
+	Circuits []circuitView `json:"circuits"`
+	Drills   []drillView   `json:"drills"` // those that are on
 }
 
 // A circuitView is a circuit as JSON shows it.
@@ -190,22 +190,23 @@ func viewCircuits(circuits []jobs.Circuit, now time.Time) []circuitView {
 	return views
 }
 
-func (o *options) printCircuits(w io.Writer, circuits []jobs.Circuit) error {
+func (o *options) printCircuits(w io.Writer, fleet *jobs.Fleet) error {
 	now := time.Now()
-	views := viewCircuits(circuits, now)
+	view := circuitsView{Circuits: viewCircuits(fleet.Circuits, now), Drills: viewDrills(fleet.Drills, now)}
 	if o.json {
-		return printJSON(w, views)
-	}
-	if len(views) == 0 {
-		_, err := fmt.Fprintln(w, "No worker has spoken of a target yet.")
-		return err
+		return printJSON(w, view)
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "TARGET\tREGION\tSTATE\tSINCE\tCOOLDOWN\tPROBER\tGENERATION\tWHY")
-	for _, c := range views {
+	if len(view.Circuits) == 0 {
+		fmt.Fprintln(table, "No worker has spoken of a target yet.")
+	} else {
+		fmt.Fprintln(table, "TARGET\tREGION\tSTATE\tSINCE\tCOOLDOWN\tPROBER\tGENERATION\tWHY")
+	}
+	for _, c := range view.Circuits {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", c.Target, cmp.Or(c.Region, "-"), c.State, age(now, c.Since),
 			left(now, c.CooldownUntil), cmp.Or(c.Prober, "-"), c.Generation, cmp.Or(oneLine(c.Reason), "-"))
 	}
+	writeDrills(table, now, view.Drills)
 	return table.Flush()
 }
 
