@@ -63,6 +63,9 @@ it is probed; without --for it stays open until somebody closes it.`,
 			if cmd.Flags().Changed("for") && lasts <= 0 {
 				return usagef("--for: use a time like 10m or 24h, or leave it out: then it stays open until somebody closes it")
 			}
+			if lasts > jobs.LongestCooldown {
+				return usagef("--for: more than 365d is no time that anybody waits for; leave it out: then it stays open until somebody closes it")
+			}
 			return checkReason(reason)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -71,7 +74,7 @@ it is probed; without --for it stays open until somebody closes it.`,
 			})
 		},
 	}
-	cmd.Flags().Var((*span)(&lasts), "for", "how long, as in 30m or 7d (default: until somebody closes it)")
+	cmd.Flags().Var((*span)(&lasts), "for", "how long, as in 30m or 7d, at most 365d (default: until somebody closes it)")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, as everybody sees it")
 	return cmd
 }
@@ -169,7 +172,8 @@ type circuitView struct {
 	State         jobs.CircuitState `json:"state"`
 	Since         time.Time         `json:"since"`
 	DownSince     time.Time         `json:"down_since,omitzero"`
-	CooldownUntil time.Time         `json:"cooldown_until,omitzero"` // only one that goes on
+	CooldownUntil time.Time         `json:"cooldown_until,omitzero"` // only one that goes on and has an end
+	UntilClosed   bool              `json:"until_closed"`            // it stays open until somebody closes it
 	Prober        string            `json:"prober,omitempty"`
 	Reason        string            `json:"reason"`
 	Generation    uint64            `json:"generation"`
@@ -181,9 +185,9 @@ func viewCircuits(circuits []jobs.Circuit, now time.Time) []circuitView {
 	for i, c := range circuits {
 		views[i] = circuitView{
 			Target: c.Target, Region: c.Region, State: c.State, Since: c.Since, DownSince: c.DownSince,
-			Prober: c.Prober, Reason: c.Reason, Generation: c.Generation, ByPerson: c.Person,
+			UntilClosed: c.UntilClosed(now), Prober: c.Prober, Reason: c.Reason, Generation: c.Generation, ByPerson: c.Person,
 		}
-		if c.CooldownUntil.After(now) {
+		if c.CooldownUntil.After(now) && !views[i].UntilClosed {
 			views[i].CooldownUntil = c.CooldownUntil
 		}
 	}
@@ -204,23 +208,24 @@ func (o *options) printCircuits(w io.Writer, fleet *jobs.Fleet) error {
 	}
 	for _, c := range view.Circuits {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", c.Target, cmp.Or(c.Region, "-"), c.State, age(now, c.Since),
-			left(now, c.CooldownUntil), cmp.Or(c.Prober, "-"), c.Generation, cmp.Or(oneLine(c.Reason), "-"))
+			left(now, &c), cmp.Or(c.Prober, "-"), c.Generation, cmp.Or(oneLine(c.Reason), "-"))
 	}
 	writeDrills(table, now, view.Drills)
 	return table.Flush()
 }
 
-// aYear is more than anybody means by a time.
-const aYear = 365 * 24 * time.Hour
+// untilClosed is for how long a circuit is open that somebody opened for no given
+// time.
+const untilClosed = "until it is closed"
 
-// left is how long it is until t, as a person says it.
-func left(now, t time.Time) string {
-	switch wait := t.Sub(now); {
-	case t.IsZero():
+// left is how long a circuit still cools down, as a person says it.
+func left(now time.Time, c *circuitView) string {
+	switch {
+	case c.UntilClosed:
+		return untilClosed
+	case c.CooldownUntil.IsZero():
 		return "-"
-	case wait > aYear:
-		return "until it is closed"
 	default:
-		return wait.Round(time.Second).String()
+		return c.CooldownUntil.Sub(now).Round(time.Second).String()
 	}
 }

@@ -83,6 +83,7 @@ type targetView struct {
 	Since         time.Time         `json:"since,omitzero"`
 	Reason        string            `json:"reason"`
 	CooldownUntil time.Time         `json:"cooldown_until,omitzero"`
+	UntilClosed   bool              `json:"until_closed"` // it stays open until somebody closes it
 	Calls         int               `json:"calls_last_minute"`
 	Answered      int               `json:"answered_last_minute"`
 	MedianMS      int64             `json:"median_ms"`
@@ -114,10 +115,14 @@ func viewStatus(s store.Status) statusView {
 	}
 	for _, c := range s.Circuits {
 		t := did[c.Target]
-		view.Targets = append(view.Targets, targetView{
-			Target: c.Target, Region: c.Region, Circuit: c.State, Since: c.Since, Reason: c.Reason, CooldownUntil: c.CooldownUntil,
+		target := targetView{
+			Target: c.Target, Region: c.Region, Circuit: c.State, Since: c.Since, Reason: c.Reason, UntilClosed: c.UntilClosed(s.At),
 			Calls: t.Calls, Answered: t.Answered, MedianMS: t.Median.Milliseconds(), CostMicroUSD: t.Cost,
-		})
+		}
+		if !target.UntilClosed {
+			target.CooldownUntil = c.CooldownUntil
+		}
+		view.Targets = append(view.Targets, target)
 	}
 	return view
 }
@@ -175,6 +180,9 @@ func together(n int, noun, one, many string) string {
 
 // circuitState adds how long a cooldown still runs.
 func circuitState(now time.Time, t targetView) string {
+	if t.UntilClosed {
+		return fmt.Sprintf("%s, %s", t.Circuit, untilClosed)
+	}
 	if wait := t.CooldownUntil.Sub(now); wait > 0 {
 		return fmt.Sprintf("%s, %s left", t.Circuit, wait.Round(time.Second))
 	}

@@ -51,6 +51,9 @@ func viewRoute(s *store.Status, r *store.RouteStatus) routeView {
 
 // holdReason says why a route holds and what it waits for.
 func holdReason(h jobs.Holding, now time.Time) string {
+	if h.UntilClosed {
+		return "no target of its chain may be called until somebody closes a circuit: " + h.Reason
+	}
 	if h.Until.IsZero() {
 		return "no target of its chain may be called, a probe will tell: " + h.Reason
 	}
