@@ -65,9 +65,10 @@ func (c *Circuit) lost() time.Time {
 	return c.DownSince
 }
 
-// holds says why the target may not be called.
+// holds says why the target may not be called. A probe that is out is no other
+// reason than the one that it was sent for: what is said of a pause stays.
 func (c *Circuit) holds() string {
-	how := "is " + string(c.State)
+	how := "is " + string(CircuitOpen)
 	if c.State == CircuitClosed {
 		how = "cools down"
 	}
