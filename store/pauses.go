@@ -129,7 +129,8 @@ func changeIf(ctx context.Context, tx pgx.Tx, yes bool, change func(context.Cont
 // PauseByPerson pauses a route until a person resumes it. change is River's pause
 // of the queue, called in the same transaction, also when the queue is paused
 // already: it is how the pause becomes a person's. An empty reason says just
-// that. It returns ErrNotFound if there is no such route.
+// that. The quarantine is paused under the name of its queue. It returns
+// ErrNotFound if there is no such route.
 func (s *Store) PauseByPerson(ctx context.Context, route, reason string, change func(context.Context, pgx.Tx) error) error {
 	return s.byPerson(ctx, "pausing", route, reason, change)
 }
@@ -143,8 +144,10 @@ func (s *Store) ResumeByPerson(ctx context.Context, route string, change func(co
 }
 
 const (
-	knownRoute = `/* tidegate: known route */ SELECT EXISTS (SELECT FROM tidegate.routes WHERE name = $1)`
-	sayReason  = `/* tidegate: say reason */ SELECT set_config('tidegate.reason', $1, true)`
+	// The quarantine is no route, and has a queue as one.
+	knownRoute = `/* tidegate: known route */
+SELECT $1 = '` + jobs.QuarantineQueue + `' OR EXISTS (SELECT FROM tidegate.routes WHERE name = $1)`
+	sayReason = `/* tidegate: say reason */ SELECT set_config('tidegate.reason', $1, true)`
 )
 
 func (s *Store) byPerson(ctx context.Context, doing, route, reason string, change func(context.Context, pgx.Tx) error) error {
