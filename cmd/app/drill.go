@@ -164,6 +164,7 @@ type drill struct {
 	last    int64    // the last job that was enqueued before it ended
 	burned  int      // when it began
 	began   time.Time
+	seen    time.Time // last when it was on; it may have ended a moment after that
 	ended   time.Time
 	drained time.Time // zero: not seen
 }
@@ -223,6 +224,9 @@ func (d *drill) run(ctx context.Context, progress func(int)) error {
 	d.follow(ctx, func(fleet jobs.Fleet) (bool, error) {
 		progress(int(time.Since(d.began).Seconds()))
 		_, on := d.on(fleet)
+		if on {
+			d.seen = d.watch.seen
+		}
 		return !on, nil
 	})
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
