@@ -158,6 +158,7 @@ func TestDrillSaysWhatIsWrong(t *testing.T) {
 		"another target":     {[]string{"--target", target + "x"}, 1, `did you mean "` + target + `"?`},
 		"a mode of tomorrow": {[]string{"--target", target, "--mode", "flood"}, 2, "503, 500, 429, hang, refused, quota"},
 		"no time":            {[]string{"--target", target, "--for", "0s"}, 2, "--for"},
+		"more than a day":    {[]string{"--target", target, "--for", "1d1s"}, 2, "24h0m1s is more than 24h"},
 		"no share":           {[]string{"--target", target, "--rate", "0"}, 2, "--rate"},
 		"more than all":      {[]string{"--target", target, "--rate", "NaN"}, 2, "--rate"},
 		"time runs back":     {[]string{"--target", target, "--drain", "-1s"}, 2, "--drain"},

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/cmd/app"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 )
@@ -16,16 +17,23 @@ type shownCircuit struct {
 	State         string    `json:"state"`
 	Since         time.Time `json:"since"`
 	CooldownUntil time.Time `json:"cooldown_until"`
+	UntilClosed   bool      `json:"until_closed"`
 	Prober        string    `json:"prober"`
 	Reason        string    `json:"reason"`
 	Generation    int       `json:"generation"`
 	ByPerson      bool      `json:"by_person"`
 }
 
+// A shownFleet is what `circuits --json` says.
+type shownFleet struct {
+	Circuits []shownCircuit `json:"circuits"`
+	Drills   []shownDrill   `json:"drills"`
+}
+
 func (s *stage) shownCircuits(args ...string) map[string]shownCircuit {
 	s.Helper()
 	shown := map[string]shownCircuit{}
-	for _, c := range lastLine[[]shownCircuit](s.T, s.must(append([]string{"circuits", "--json"}, args...)...).out) {
+	for _, c := range lastLine[shownFleet](s.T, s.must(append([]string{"circuits", "--json"}, args...)...).out).Circuits {
 		shown[c.Target] = c
 	}
 	return shown
@@ -69,8 +77,40 @@ func TestCircuitsAreListedOpenedAndClosed(t *testing.T) {
 		time.Until(got.CooldownUntil) > 30*time.Minute || time.Until(got.CooldownUntil) < 29*time.Minute {
 		t.Errorf("opened, it is %+v", got)
 	}
-	if text := s.must("circuits", "open", "haiku", "--reason", "for good").out; !strings.Contains(text, "until it is closed") {
-		t.Errorf("opened for good, it says\n%s", text)
+}
+
+// A circuit that a person opened for no given time has no end that a clock knows,
+// wherever it is shown.
+func TestCircuitsStayOpenUntilTheyAreClosed(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{config: func(c *app.Config) { c.Routes[0].Chain = c.Routes[0].Chain[:1] }})
+	s.work(nil)
+	s.settle(s.enqueue(1, nil)) // the stream is there, and the route is worked
+	target := s.config.Targets[0].Name
+	text := s.must("circuits", "open", target, "--reason", "wrong answers").out
+	if !strings.Contains(text, "until it is closed") {
+		t.Errorf("circuits says\n%s", text)
+	}
+	if c := s.shownCircuits()[target]; c.State != "open" || !c.UntilClosed || !c.CooldownUntil.IsZero() {
+		t.Errorf("circuits is told %+v", c)
+	}
+	shown := lastLine[struct{ Targets []shownCircuit }](t, s.must("status", "--json").out).Targets
+	if len(shown) != 1 || !shown[0].UntilClosed || !shown[0].CooldownUntil.IsZero() {
+		t.Errorf("status is told %+v", shown)
+	}
+	text = s.must("status").out
+	for _, says := range []string{"open, until it is closed", "wrong answers"} {
+		if !strings.Contains(text, says) {
+			t.Errorf("status does not say %q:\n%s", says, text)
+		}
+	}
+	if strings.Contains(text, "h0m") || strings.Contains(text, "left") {
+		t.Errorf("status knows an end:\n%s", text)
+	}
+	fixture.Await(t, soon, "it is an event", func() bool { return len(s.told("tidegate.v1.circuits."+target+".open")) == 1 })
+	s.must("circuits", "close", target)
+	if c := s.shownCircuits()[target]; c.State != "closed" || c.UntilClosed {
+		t.Errorf("closed, it is %+v", c)
 	}
 }
 
@@ -92,6 +132,7 @@ func TestVerbsOfTheFleetSayWhatIsWrong(t *testing.T) {
 		"two targets":              {[]string{"circuits", "mini", "haiku"}, 2, "the name of a target"},
 		"no target":                {[]string{"circuits", "close"}, 2, "the name of one target"},
 		"no time":                  {[]string{"circuits", "open", "mini", "--for", "0s", "--reason", "r"}, 2, "--for"},
+		"too much time":            {[]string{"circuits", "open", "mini", "--for", "366d", "--reason", "r"}, 2, "leave it out"},
 		"a reason of many lines":   {[]string{"circuits", "open", "mini", "--reason", "a\nb"}, 2, "one line"},
 		"a reason without an end":  {[]string{"pause", summaries, "--reason", strings.Repeat("x", 201)}, 2, "more than 200"},
 		"a route that is near":     {[]string{"pause", "sumaries"}, 1, `"summaries"`},

@@ -97,6 +97,42 @@ func TestPersonsPauseOutlivesAnOutage(t *testing.T) {
 	}
 }
 
+// TestPauseSaysWhatIsTrue: while a route stays paused, what it waits for changes.
+// Its pause then says so, from the same time on, and is the same event; probes
+// change nothing of it.
+func TestPauseSaysWhatIsTrue(t *testing.T) {
+	t.Parallel()
+	s, crews, batch := pausedStory(t)
+	pause := func() (p jobs.Pause) {
+		pauses, err := s.store.Pauses(t.Context())
+		check(t, err)
+		if len(pauses) == 1 {
+			p = pauses[0]
+		}
+		return p
+	}
+	s.awaitProbes(s.probes() + 3)
+	before := pause()
+	if !strings.Contains(before.Reason, cheap+" is open: ") || !strings.Contains(before.Reason, "OVERLOAD: status 503") {
+		t.Errorf("it is paused for %q", before.Reason)
+	}
+	s.must("circuits", "open", cheap, "--reason", "the vendor maintains it")
+	fixture.Await(t, soon, "the pause has its new reason", func() bool { return pause().Reason == cheap+" is open: the vendor maintains it" })
+	if now := pause(); now.Since.Sub(before.Since).Abs() > time.Second {
+		t.Errorf("it is paused since %s, and was since %s", now.Since, before.Since)
+	}
+	if text := s.must("status").out; !strings.Contains(text, "by its circuits: "+cheap+" is open: the vendor maintains it") || strings.Contains(text, "status 503") {
+		t.Errorf("status says\n%s", text)
+	}
+	s.back()
+	s.must("circuits", "close", cheap)
+	s.awaitClosed(cheap, crews...)
+	s.drained(batch)
+	if n := len(s.told("tidegate.v1.routes.summaries.paused")); n != 1 {
+		t.Errorf("%d events of one pause", n)
+	}
+}
+
 // TestPersonResumesInAnOutage: it ends every pause. The circuits pause the route
 // again, nobody but probes is called meanwhile, and it drains by itself.
 func TestPersonResumesInAnOutage(t *testing.T) {

@@ -12,6 +12,10 @@ const (
 	CircuitHalfOpen CircuitState = "half-open" // one trial call is out
 )
 
+// LongestCooldown is the longest time for which anybody means a circuit to stay
+// open. A cooldown that lasts longer has no end but a person's word.
+const LongestCooldown = 365 * 24 * time.Hour
+
 // A Circuit is what there is to know of a target's circuit at one moment. Its
 // times are of this machine's clock, also when another worker set them: between
 // machines they travel as durations.
@@ -42,3 +46,8 @@ type Circuit struct {
 	// Prober is the worker that has the probe of an open circuit; empty: nobody.
 	Prober string
 }
+
+// UntilClosed tells whether the target is not called or probed again before
+// somebody closes its circuit: a person opened it for no given time. Its
+// CooldownUntil then means nothing to people.
+func (c *Circuit) UntilClosed(now time.Time) bool { return c.CooldownUntil.Sub(now) > LongestCooldown }

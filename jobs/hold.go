@@ -12,8 +12,11 @@ type Holding struct {
 	// Since is when the last of the targets was lost.
 	Since time.Time
 	// Until is when the first of them may be called or probed; zero: one may be
-	// probed already, or is, and only its answer will tell.
+	// probed already, or is, and only its answer will tell; or none will be.
 	Until time.Time
+	// UntilClosed tells that none of them will be called or probed before somebody
+	// closes its circuit.
+	UntilClosed bool
 	// Reason says of each target why it may not be called, as a person reads it.
 	Reason string
 }
@@ -29,7 +32,7 @@ func Hold(chain []string, circuits []Circuit, now time.Time) Holding {
 	}
 	h := Holding{Holds: len(chain) > 0}
 	var reasons []string
-	probing := false
+	probing, closing := false, len(chain) > 0
 	for _, target := range chain {
 		c, ok := known[target]
 		cools := c.CooldownUntil.After(now)
@@ -39,13 +42,14 @@ func Hold(chain []string, circuits []Circuit, now time.Time) Holding {
 		if lost := c.lost(); lost.After(h.Since) {
 			h.Since = lost
 		}
+		closing = closing && c.UntilClosed(now)
 		if cools && (h.Until.IsZero() || c.CooldownUntil.Before(h.Until)) {
 			h.Until = c.CooldownUntil
 		}
 		probing = probing || !cools
 		reasons = append(reasons, c.holds())
 	}
-	if probing {
+	if h.UntilClosed = closing; probing || closing {
 		h.Until = time.Time{}
 	}
 	h.Reason = strings.Join(reasons, "; ")
@@ -61,9 +65,10 @@ func (c *Circuit) lost() time.Time {
 	return c.DownSince
 }
 
-// holds says why the target may not be called.
+// holds says why the target may not be called. A probe that is out is no other
+// reason than the one that it was sent for: what is said of a pause stays.
 func (c *Circuit) holds() string {
-	how := "is " + string(c.State)
+	how := "is " + string(CircuitOpen)
 	if c.State == CircuitClosed {
 		how = "cools down"
 	}

@@ -20,6 +20,7 @@ func TestHold(t *testing.T) {
 	}
 	due := jobs.Circuit{Target: "c", State: jobs.CircuitOpen, Since: at(-time.Second), DownSince: at(-2 * time.Hour), CooldownUntil: now}
 	out := jobs.Circuit{Target: "c", State: jobs.CircuitHalfOpen, Since: at(-time.Second), DownSince: at(-2 * time.Hour), Reason: "TIMEOUT"}
+	shut := jobs.Circuit{Target: "d", State: jobs.CircuitOpen, Since: at(-time.Hour), DownSince: at(-time.Hour), CooldownUntil: at(99 * jobs.LongestCooldown), Reason: "lunch"}
 	for name, c := range map[string]struct {
 		chain    []string
 		circuits []jobs.Circuit
@@ -41,9 +42,12 @@ func TestHold(t *testing.T) {
 			[]jobs.Circuit{cools, open},
 			jobs.Holding{Holds: true, Since: at(-time.Minute), Until: at(2 * time.Second), Reason: "b is open: OVERLOAD 503; a cools down: RATE 429"},
 		},
-		"a probe is due":       {[]string{"c", "b"}, []jobs.Circuit{open, due}, jobs.Holding{Holds: true, Since: at(-time.Minute), Reason: "c is open; b is open: OVERLOAD 503"}},
-		"a probe is out":       {[]string{"c"}, []jobs.Circuit{out}, jobs.Holding{Holds: true, Since: at(-2 * time.Hour), Reason: "c is half-open: TIMEOUT"}},
-		"a target named twice": {[]string{"b", "b"}, []jobs.Circuit{open}, jobs.Holding{Holds: true, Since: at(-time.Minute), Until: at(5 * time.Second), Reason: "b is open: OVERLOAD 503; b is open: OVERLOAD 503"}},
+		"a probe is due":             {[]string{"c", "b"}, []jobs.Circuit{open, due}, jobs.Holding{Holds: true, Since: at(-time.Minute), Reason: "c is open; b is open: OVERLOAD 503"}},
+		"a probe is out":             {[]string{"c"}, []jobs.Circuit{out}, jobs.Holding{Holds: true, Since: at(-2 * time.Hour), Reason: "c is open: TIMEOUT"}},
+		"a person shut it":           {[]string{"d"}, []jobs.Circuit{shut}, jobs.Holding{Holds: true, Since: at(-time.Hour), UntilClosed: true, Reason: "d is open: lunch"}},
+		"... and not another":        {[]string{"d", "b"}, []jobs.Circuit{open, shut}, jobs.Holding{Holds: true, Since: at(-time.Minute), Until: at(5 * time.Second), Reason: "d is open: lunch; b is open: OVERLOAD 503"}},
+		"... of which one is probed": {[]string{"d", "c"}, []jobs.Circuit{out, shut}, jobs.Holding{Holds: true, Since: at(-time.Hour), Reason: "d is open: lunch; c is open: TIMEOUT"}},
+		"a target named twice":       {[]string{"b", "b"}, []jobs.Circuit{open}, jobs.Holding{Holds: true, Since: at(-time.Minute), Until: at(5 * time.Second), Reason: "b is open: OVERLOAD 503; b is open: OVERLOAD 503"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -135,11 +135,12 @@ UPDATE tidegate.circuits SET state = $2, generation = generation + 1, reason = $
 WHERE target = $1`
 
 // forGood is how long a circuit stays open that a person opened for no given
-// time: a hundred years.
-const forGood = 100 * 365 * 24 * time.Hour
+// time: a hundred years. See jobs.Circuit.UntilClosed.
+const forGood = 100 * jobs.LongestCooldown
 
-// SetCircuit is a person's word: it opens a circuit for d (zero: until a person
-// closes it), or closes it, with d of no matter, and then its cooldown ends, too.
+// SetCircuit is a person's word: it opens a circuit for d (zero, or more than
+// jobs.LongestCooldown: until a person closes it), or closes it, with d of no
+// matter, and then its cooldown ends, too.
 // It returns ErrNotFound for a target of which no worker has ever spoken.
 func (s *Store) SetCircuit(ctx context.Context, target string, state jobs.CircuitState, d time.Duration, reason string) error {
 	if state != jobs.CircuitOpen && state != jobs.CircuitClosed {
@@ -148,7 +149,7 @@ func (s *Store) SetCircuit(ctx context.Context, target string, state jobs.Circui
 	if d < 0 {
 		return fmt.Errorf("setting the circuit of %s: %s is below zero", target, d)
 	}
-	if d == 0 {
+	if d == 0 || d > jobs.LongestCooldown {
 		d = forGood
 	}
 	done, err := s.pool.Exec(ctx, setCircuit, target, string(state), d, reason)

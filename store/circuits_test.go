@@ -213,7 +213,15 @@ func TestAPersonsWord(t *testing.T) {
 	if until := time.Until(w.circuit().CooldownUntil); until < 99*365*24*time.Hour {
 		t.Errorf("for good is %s", until)
 	}
-	w.save("one", open(5, "no money", time.Second)) // it is still open in the next generation
+	if got = w.circuit(); !got.UntilClosed(time.Now()) {
+		t.Errorf("for good is %s", got.CooldownUntil)
+	}
+	w.set(jobs.CircuitOpen, jobs.LongestCooldown)
+	if got = w.circuit(); got.UntilClosed(time.Now()) {
+		t.Errorf("a year is %s", got.CooldownUntil)
+	}
+	w.set(jobs.CircuitOpen, 0)
+	w.save("one", open(7, "no money", time.Second)) // it is still open in the next generation
 	if until := time.Until(w.circuit().CooldownUntil); until < 99*365*24*time.Hour {
 		t.Errorf("a worker shortened it to %s", until)
 	}

@@ -46,6 +46,9 @@ INSERT INTO tidegate.river_queue (name, metadata, created_at, updated_at) VALUES
 	addPause = `/* tidegate: add pause */
 INSERT INTO tidegate.pauses (route, owner, reason) VALUES ($1, 'circuit', $2) ON CONFLICT (route, owner) DO NOTHING`
 
+	explainPause = `/* tidegate: explain pause */
+UPDATE tidegate.pauses SET reason = $2 WHERE route = $1 AND owner = 'circuit' AND reason <> $2`
+
 	dropPause = `/* tidegate: drop pause */ DELETE FROM tidegate.pauses WHERE route = $1 AND owner = 'circuit'`
 
 	stillPaused = `/* tidegate: still paused */ SELECT EXISTS (SELECT FROM tidegate.pauses WHERE route = $1)`
@@ -54,7 +57,8 @@ INSERT INTO tidegate.pauses (route, owner, reason) VALUES ($1, 'circuit', $2) ON
 // Pause pauses a route for its circuits. change is River's pause of the queue: it
 // is called, in the same transaction, unless the queue is paused already. Pause
 // tells whether it was called; it repairs a queue that lost its pause, and keeps
-// the first reason. It returns ErrDeposed if held leads no more.
+// the reason of a pause that is there: see Explain. It returns ErrDeposed if held
+// leads no more.
 func (s *Store) Pause(ctx context.Context, held jobs.Lead, route, reason string, change func(context.Context, pgx.Tx) error) (changed bool, err error) {
 	err = s.asLead(ctx, held, "pausing "+route, func(tx pgx.Tx) error {
 		paused, err := takeQueue(ctx, tx, route, asSupervisor)
@@ -68,6 +72,16 @@ func (s *Store) Pause(ctx context.Context, held jobs.Lead, route, reason string,
 		return changeIf(ctx, tx, changed, change)
 	})
 	return changed && err == nil, err
+}
+
+// Explain says why the pause of a route for its circuits goes on, if there is one.
+// It is the same pause: since when it is stays, and it is no event. It returns
+// ErrDeposed if held leads no more.
+func (s *Store) Explain(ctx context.Context, held jobs.Lead, route, reason string) error {
+	return s.asLead(ctx, held, "explaining the pause of "+route, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, explainPause, route, reason)
+		return err
+	})
 }
 
 // Resume ends the pause of a route for its circuits. change is River's resume of
@@ -115,7 +129,8 @@ func changeIf(ctx context.Context, tx pgx.Tx, yes bool, change func(context.Cont
 // PauseByPerson pauses a route until a person resumes it. change is River's pause
 // of the queue, called in the same transaction, also when the queue is paused
 // already: it is how the pause becomes a person's. An empty reason says just
-// that. It returns ErrNotFound if there is no such route.
+// that. The quarantine is paused under the name of its queue. It returns
+// ErrNotFound if there is no such route.
 func (s *Store) PauseByPerson(ctx context.Context, route, reason string, change func(context.Context, pgx.Tx) error) error {
 	return s.byPerson(ctx, "pausing", route, reason, change)
 }
@@ -129,8 +144,10 @@ func (s *Store) ResumeByPerson(ctx context.Context, route string, change func(co
 }
 
 const (
-	knownRoute = `/* tidegate: known route */ SELECT EXISTS (SELECT FROM tidegate.routes WHERE name = $1)`
-	sayReason  = `/* tidegate: say reason */ SELECT set_config('tidegate.reason', $1, true)`
+	// The quarantine is no route, and has a queue as one.
+	knownRoute = `/* tidegate: known route */
+SELECT $1 = '` + jobs.QuarantineQueue + `' OR EXISTS (SELECT FROM tidegate.routes WHERE name = $1)`
+	sayReason = `/* tidegate: say reason */ SELECT set_config('tidegate.reason', $1, true)`
 )
 
 func (s *Store) byPerson(ctx context.Context, doing, route, reason string, change func(context.Context, pgx.Tx) error) error {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
@@ -63,6 +64,8 @@ func (g *gated) do(act string) (changed bool) {
 	switch act {
 	case "trip":
 		changed, err = g.Pause(g.t.Context(), g.held, "summaries", "all are down", g.pauseTx)
+	case "explain":
+		err = g.Explain(g.t.Context(), g.held, "summaries", "another cause")
 	case "mend":
 		changed, err = g.Resume(g.t.Context(), g.held, "summaries", g.resumeTx)
 	case "pause":
@@ -115,6 +118,8 @@ func TestPausesAreCountedByOwner(t *testing.T) {
 		"circuits":                               {[]string{"trip"}, []string{"trip"}, "[" + circuit + "] true"},
 		"circuits twice":                         {[]string{"trip", "trip"}, []string{"trip"}, "[" + circuit + "] true"},
 		"circuits and back":                      {[]string{"trip", "mend"}, []string{"trip", "mend"}, free},
+		"another cause":                          {[]string{"trip", "pause", "explain"}, []string{"trip"}, "[circuit: another cause " + lunch + "] true"},
+		"another cause of nothing":               {[]string{"pause", "explain"}, nil, "[" + lunch + "] true"},
 		"nothing to resume":                      {[]string{"mend"}, nil, free},
 		"a person":                               {[]string{"pause"}, nil, "[" + lunch + "] true"},
 		"a person and back":                      {[]string{"pause", "resume"}, nil, free},
@@ -157,6 +162,26 @@ func TestPausesAreCountedByOwner(t *testing.T) {
 				t.Errorf("it stands at %s, not %s", got, c.want)
 			}
 		})
+	}
+}
+
+// A pause whose cause changes is the same pause.
+func TestExplainIsNoNewPause(t *testing.T) {
+	t.Parallel()
+	g := newGated(t)
+	g.do("trip")
+	g.exec("UPDATE tidegate.pauses SET since = now() - interval '1 hour'")
+	before := len(g.owed())
+	g.do("explain")
+	pauses, err := g.Pauses(t.Context())
+	if err != nil || len(pauses) != 1 || time.Since(pauses[0].Since) < 50*time.Minute || pauses[0].Reason != "another cause" {
+		t.Errorf("it is %+v, %v", pauses, err)
+	}
+	expect(t, "events", []int{before, len(g.owed())}, []int{1, 0})
+	other := g.held
+	other.Epoch++
+	if err := g.Explain(t.Context(), other, "summaries", "r"); !errors.Is(err, jobs.ErrDeposed) {
+		t.Errorf("to one who does not lead it says %v", err)
 	}
 }
 

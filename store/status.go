@@ -11,6 +11,8 @@ import (
 )
 
 // A RouteStatus is how a route stands: what waits, and whether anybody works it.
+// The quarantine is among them, under the name of its queue and without a chain,
+// while it is paused or has jobs.
 type RouteStatus struct {
 	Route     string
 	Chain     []string  // the names of its targets, in order
@@ -44,6 +46,7 @@ type Status struct {
 	Targets  []TargetStatus
 	Circuits []jobs.Circuit
 	Pauses   []jobs.Pause       // by route
+	Drills   []jobs.Drill       // those that are on, by target; their times are the database's
 	Workers  []WorkerStatus     // the oldest first
 	Batches  []jobs.Batch       // the newest
 	Results  map[jobs.State]int // stored in the last minute
@@ -59,7 +62,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	var status Status
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readTargets, readPauses, readWorkers, readResults, readOutbox} {
+		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox} {
 			if err := read(ctx, tx, &status); err != nil {
 				return err
 			}
@@ -92,6 +95,10 @@ WITH j AS (
 	SELECT j.queue, '{}', true FROM j JOIN tidegate.river_job first ON first.id = j.first
 	JOIN tidegate.requests r ON r.id = (first.args ->> 'r')::uuid AND r.route = j.queue
 	WHERE NOT EXISTS (SELECT FROM tidegate.routes WHERE name = j.queue)
+	UNION ALL
+	SELECT q.name, '{}', false FROM (VALUES ('` + jobs.QuarantineQueue + `')) q (name)
+	WHERE EXISTS (SELECT FROM j WHERE queue = q.name) OR EXISTS (SELECT FROM tidegate.pauses WHERE route = q.name)
+		OR EXISTS (SELECT FROM tidegate.river_queue WHERE name = q.name AND paused_at IS NOT NULL)
 )
 SELECT known.name, known.chain, coalesce(j.waiting, 0), coalesce(j.in_hand, 0), coalesce(j.discarded, 0), known.retired, q.paused_at, q.updated_at, j.oldest
 FROM known LEFT JOIN tidegate.river_queue q ON q.name = known.name LEFT JOIN j ON j.queue = known.name

@@ -42,3 +42,12 @@ func readPauses(ctx context.Context, tx pgx.Tx, status *Status) error {
 	status.Pauses, err = pgx.CollectRows(rows, scanPause)
 	return err
 }
+
+func readDrills(ctx context.Context, tx pgx.Tx, status *Status) error {
+	rows, err := tx.Query(ctx, listDrills)
+	if err != nil {
+		return err
+	}
+	status.Drills, err = pgx.CollectRows(rows, scanDrill)
+	return err
+}

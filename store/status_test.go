@@ -61,7 +61,7 @@ func TestStatusOfAKnownState(t *testing.T) {
 		Outbox:  3,
 	}
 	unsaid := cmp.Options{
-		cmpopts.IgnoreFields(store.Status{}, "At", "Behind", "Circuits", "Batches", "Pauses", "Workers"),
+		cmpopts.IgnoreFields(store.Status{}, "At", "Behind", "Circuits", "Batches", "Pauses", "Drills", "Workers"),
 		cmpopts.IgnoreFields(store.RouteStatus{}, "Chain", "Oldest", "PausedAt", "ServedAt"),
 	}
 	if diff := cmp.Diff(want, got, unsaid); diff != "" {
@@ -92,6 +92,11 @@ func TestStatusOfAFleet(t *testing.T) {
 	g.exec("UPDATE tidegate.workers SET dead_at = now() - interval '6 minutes' WHERE id = 'four'")
 	g.do("trip")
 	g.do("pause")
+	for target, lasts := range map[string]time.Duration{"a": time.Hour, "b": -time.Second} {
+		if err := g.StartDrill(t.Context(), jobs.Drill{Target: target, Mode: jobs.Drill503, Rate: 0.5, Until: time.Now().Add(lasts)}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	got, err := g.Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -106,6 +111,9 @@ func TestStatusOfAFleet(t *testing.T) {
 		pauses = append(pauses, fmt.Sprint(p.Route, " ", p.Owner, " ", p.Reason))
 	}
 	expect(t, "pauses", pauses, []string{"summaries circuit all are down", "summaries person lunch"})
+	if d := got.Drills; len(d) != 1 || d[0].Target != "a" || d[0].Mode != jobs.Drill503 || d[0].Rate != 0.5 || d[0].Until.Sub(d[0].Since).Round(time.Second) != time.Hour {
+		t.Errorf("drills %+v", d)
+	}
 }
 
 func TestStatusOfNothing(t *testing.T) {

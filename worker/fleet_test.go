@@ -159,6 +159,10 @@ func (v *village) Pause(ctx context.Context, held jobs.Lead, route, _ string, _ 
 	return true, v.act(ctx, held, "pause "+route)
 }
 
+func (v *village) Explain(ctx context.Context, held jobs.Lead, route, reason string) error {
+	return v.act(ctx, held, "explain "+route+": "+reason)
+}
+
 func (v *village) Resume(ctx context.Context, held jobs.Lead, route string, _ func(context.Context, pgx.Tx) error) (bool, error) {
 	return true, v.act(ctx, held, "resume "+route)
 }

@@ -89,6 +89,8 @@ type Lead interface {
 type Care interface {
 	// Pause pauses a route for its circuits; change is River's part of it.
 	Pause(ctx context.Context, held jobs.Lead, route, reason string, change func(context.Context, pgx.Tx) error) (changed bool, err error)
+	// Explain says why such a pause goes on, when that has changed.
+	Explain(ctx context.Context, held jobs.Lead, route, reason string) error
 	// Resume ends such a pause; change is River's part of it, if nobody else
 	// pauses the route.
 	Resume(ctx context.Context, held jobs.Lead, route string, change func(context.Context, pgx.Tx) error) (changed bool, err error)

@@ -167,32 +167,36 @@ func (s *supervisor) resign(ctx context.Context) {
 	}
 }
 
-// pauses pauses the queues of routes that have held for a while, and resumes
-// those that flow again.
+// pauses pauses the queues of routes that have held for a while, keeps the reasons
+// of those pauses right, and resumes what flows again.
 func (s *supervisor) pauses(ctx context.Context, fleet *jobs.Fleet) error {
 	return s.briefly(ctx, func(ctx context.Context) error { return s.pauseAndResume(ctx, fleet) })
 }
 
 func (s *supervisor) pauseAndResume(ctx context.Context, fleet *jobs.Fleet) error {
-	paused := map[string]bool{}
-	for _, p := range fleet.Pauses {
-		paused[p.Route] = paused[p.Route] || p.Owner == jobs.OwnerCircuit
+	paused := map[string]*jobs.Pause{} // by their circuits
+	for i, p := range fleet.Pauses {
+		if p.Owner == jobs.OwnerCircuit {
+			paused[p.Route] = &fleet.Pauses[i]
+		}
 	}
 	var failed error
 	for route, chain := range fleet.Chains {
 		hold := jobs.Hold(chain, fleet.Circuits, s.now())
 		switch {
-		case hold.Holds && !paused[route] && s.heldFor(route) >= s.timing.Hold:
+		case hold.Holds && paused[route] == nil && s.heldFor(route) >= s.timing.Hold:
 			failed = errors.Join(failed, s.pause(ctx, route, hold.Reason))
-		case !hold.Holds && paused[route]:
+		case hold.Holds && paused[route] != nil && paused[route].Reason != hold.Reason:
+			failed = errors.Join(failed, s.explain(ctx, route, hold.Reason))
+		case !hold.Holds && paused[route] != nil:
 			failed = errors.Join(failed, s.resume(ctx, route))
 		}
 		if !hold.Holds {
 			delete(s.holding, route)
 		}
 	}
-	for route, circuits := range paused { // it was retired meanwhile
-		if _, known := fleet.Chains[route]; circuits && !known {
+	for route := range paused { // it was retired meanwhile
+		if _, known := fleet.Chains[route]; !known {
 			failed = errors.Join(failed, s.resume(ctx, route))
 		}
 	}
@@ -216,6 +220,14 @@ func (s *supervisor) pause(ctx context.Context, route, reason string) error {
 	}
 	s.log.Warn().Str("route", route).Str("reason", reason).Bool("was_paused_already", !changed).Msg("route paused: no target of its chain may be called")
 	s.told()
+	return nil
+}
+
+func (s *supervisor) explain(ctx context.Context, route, reason string) error {
+	if err := s.fleet.Care.Explain(ctx, s.held, route, reason); err != nil {
+		return err
+	}
+	s.log.Info().Str("route", route).Str("reason", reason).Msg("route stays paused, for another reason")
 	return nil
 }
 

@@ -67,6 +67,8 @@ func (r *realm) Pause(context.Context, jobs.Lead, string, string, func(context.C
 	return false, nil
 }
 
+func (r *realm) Explain(context.Context, jobs.Lead, string, string) error { return nil }
+
 func (r *realm) Resume(context.Context, jobs.Lead, string, func(context.Context, pgx.Tx) error) (bool, error) {
 	return false, nil
 }

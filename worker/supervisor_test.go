@@ -57,6 +57,44 @@ func TestSupervisorPausesWhatHolds(t *testing.T) {
 	})
 }
 
+// A pause says why it goes on, and a probe that is out changes nothing of that.
+func TestSupervisorKeepsReasonsRight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVillage()
+		v.fleet.Chains = map[string][]string{"r": {"a"}}
+		stands := func(state jobs.CircuitState, reason string) {
+			v.change(func() {
+				v.fleet.Circuits = []jobs.Circuit{{Target: "a", State: state, Reason: reason, DownSince: time.Now()}}
+			})
+			after(3 * time.Second)
+		}
+		paused := func(reason string) {
+			v.change(func() {
+				v.fleet.Pauses = []jobs.Pause{{Route: "r", Owner: jobs.OwnerCircuit, Reason: reason}, {Route: "r", Owner: jobs.OwnerPerson, Reason: "lunch"}}
+			})
+		}
+		paused("a is open: 503")
+		defer v.supervising(t)()
+		stands(jobs.CircuitOpen, "503")
+		v.mustDo(t, "forget")
+		stands(jobs.CircuitHalfOpen, "503")
+		stands(jobs.CircuitOpen, "503")
+		v.mustDo(t)
+		v.change(func() {
+			v.fleet.Circuits = []jobs.Circuit{{Target: "a", State: jobs.CircuitHalfOpen, Reason: "maintenance"}}
+		})
+		after(time.Second)
+		v.mustDo(t, "explain r: a is open: maintenance")
+		paused("a is open: maintenance")
+		stands(jobs.CircuitHalfOpen, "maintenance")
+		v.mustDo(t)
+		paused("a is half-open: maintenance") // as earlier versions wrote it
+		after(time.Second)
+		v.mustDo(t, "explain r: a is open: maintenance")
+	})
+}
+
 // A gate that flows for a moment in between has not held for 5 s.
 func TestSupervisorCountsAHoldAnew(t *testing.T) {
 	t.Parallel()

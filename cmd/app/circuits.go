@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,6 +26,7 @@ func newCircuitsCommand(o *options) *cobra.Command {
 		Long: `circuits shows where the circuit of each target stands in the whole fleet: its
 state and since when, how long its cooldown still lasts, which worker probes it,
 and why. While a circuit is open nobody calls the target but one probe at a time.
+Drills that are on are shown below, each with the command that ends it.
 
 A person's word goes before what workers see: a circuit that was opened by hand
 is not probed before its time is over, and one that was closed is called at once.
@@ -61,6 +63,9 @@ it is probed; without --for it stays open until somebody closes it.`,
 			if cmd.Flags().Changed("for") && lasts <= 0 {
 				return usagef("--for: use a time like 10m, 24h or 7d, or leave it out: then it stays open until somebody closes it")
 			}
+			if lasts > jobs.LongestCooldown {
+				return usagef("--for: more than 365d is no time that anybody waits for; leave it out: then it stays open until somebody closes it")
+			}
 			return checkReason(reason)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -69,7 +74,7 @@ it is probed; without --for it stays open until somebody closes it.`,
 			})
 		},
 	}
-	spanVar(cmd.Flags(), &lasts, "for", 0, "how long, as in 30m or 7d (default: until somebody closes it)")
+	spanVar(cmd.Flags(), &lasts, "for", 0, "how long, as in 30m or 7d, at most 365d (default: until somebody closes it)")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, as everybody sees it")
 	return cmd
 }
@@ -128,22 +133,14 @@ func (o *options) onCircuits(cmd *cobra.Command, args []string, do func(context.
 	if err != nil {
 		return err
 	}
-	circuits := fleet.Circuits
 	if len(args) == 1 {
-		if circuits = ofTarget(circuits, args[0]); len(circuits) == 0 {
+		fleet.Circuits = slices.DeleteFunc(fleet.Circuits, func(c jobs.Circuit) bool { return c.Target != args[0] })
+		fleet.Drills = slices.DeleteFunc(fleet.Drills, func(d jobs.Drill) bool { return d.Target != args[0] })
+		if len(fleet.Circuits) == 0 && len(fleet.Drills) == 0 {
 			return unknownTarget(ctx, s, args[0])
 		}
 	}
-	return o.printCircuits(cmd.OutOrStdout(), circuits)
-}
-
-func ofTarget(circuits []jobs.Circuit, target string) []jobs.Circuit {
-	for _, c := range circuits {
-		if c.Target == target {
-			return []jobs.Circuit{c}
-		}
-	}
-	return nil
+	return o.printCircuits(cmd.OutOrStdout(), &fleet)
 }
 
 // unknownTarget names the targets that there are.
@@ -162,6 +159,12 @@ func unknownTarget(ctx context.Context, s *store.Store, target string) error {
 	return fmt.Errorf("no worker has spoken of a target %q; %s", target, didYouMean(target, names))
 }
 
+// A circuitsView is what JSON shows of circuits.
+type circuitsView struct {
+	Circuits []circuitView `json:"circuits"`
+	Drills   []drillView   `json:"drills"` // those that are on
+}
+
 // A circuitView is a circuit as JSON shows it.
 type circuitView struct {
 	Target        string            `json:"target"`
@@ -169,7 +172,8 @@ type circuitView struct {
 	State         jobs.CircuitState `json:"state"`
 	Since         time.Time         `json:"since"`
 	DownSince     time.Time         `json:"down_since,omitzero"`
-	CooldownUntil time.Time         `json:"cooldown_until,omitzero"` // only one that goes on
+	CooldownUntil time.Time         `json:"cooldown_until,omitzero"` // only one that goes on and has an end
+	UntilClosed   bool              `json:"until_closed"`            // it stays open until somebody closes it
 	Prober        string            `json:"prober,omitempty"`
 	Reason        string            `json:"reason,omitempty"` // empty: it has not changed yet
 	Generation    uint64            `json:"generation"`
@@ -181,45 +185,47 @@ func viewCircuits(circuits []jobs.Circuit, now time.Time) []circuitView {
 	for i, c := range circuits {
 		views[i] = circuitView{
 			Target: c.Target, Region: c.Region, State: c.State, Since: c.Since, DownSince: c.DownSince,
-			Prober: c.Prober, Reason: c.Reason, Generation: c.Generation, ByPerson: c.Person,
+			UntilClosed: c.UntilClosed(now), Prober: c.Prober, Reason: c.Reason, Generation: c.Generation, ByPerson: c.Person,
 		}
-		if c.CooldownUntil.After(now) {
+		if c.CooldownUntil.After(now) && !views[i].UntilClosed {
 			views[i].CooldownUntil = c.CooldownUntil
 		}
 	}
 	return views
 }
 
-func (o *options) printCircuits(w io.Writer, circuits []jobs.Circuit) error {
+func (o *options) printCircuits(w io.Writer, fleet *jobs.Fleet) error {
 	now := time.Now()
-	views := viewCircuits(circuits, now)
+	view := circuitsView{Circuits: viewCircuits(fleet.Circuits, now), Drills: viewDrills(fleet.Drills, now)}
 	if o.json {
-		return printJSON(w, views)
-	}
-	if len(views) == 0 {
-		_, err := fmt.Fprintln(w, "No worker has spoken of a target yet.")
-		return err
+		return printJSON(w, view)
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "TARGET\tREGION\tSTATE\tSINCE\tCOOLDOWN\tPROBER\tGENERATION\tWHY")
-	for _, c := range views {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", c.Target, cmp.Or(c.Region, "-"), c.State, age(now, c.Since),
-			left(now, c.CooldownUntil), cmp.Or(c.Prober, "-"), c.Generation, cmp.Or(oneLine(c.Reason), "-"))
+	if len(view.Circuits) == 0 {
+		fmt.Fprintln(table, "No worker has spoken of a target yet.")
+	} else {
+		fmt.Fprintln(table, "TARGET\tREGION\tSTATE\tSINCE\tCOOLDOWN\tPROBER\tGENERATION\tWHY")
 	}
+	for _, c := range view.Circuits {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", c.Target, cmp.Or(c.Region, "-"), c.State, age(now, c.Since),
+			left(now, &c), cmp.Or(c.Prober, "-"), c.Generation, cmp.Or(oneLine(c.Reason), "-"))
+	}
+	writeDrills(table, now, view.Drills)
 	return table.Flush()
 }
 
-// aYear is more than anybody means by a time.
-const aYear = 365 * 24 * time.Hour
+// untilClosed is for how long a circuit is open that somebody opened for no given
+// time.
+const untilClosed = "until it is closed"
 
-// left is how long it is until t, as a person says it.
-func left(now, t time.Time) string {
-	switch wait := t.Sub(now); {
-	case t.IsZero():
+// left is how long a circuit still cools down, as a person says it.
+func left(now time.Time, c *circuitView) string {
+	switch {
+	case c.UntilClosed:
+		return untilClosed
+	case c.CooldownUntil.IsZero():
 		return "-"
-	case wait > aYear:
-		return "until it is closed"
 	default:
-		return wait.Round(time.Second).String()
+		return c.CooldownUntil.Sub(now).Round(time.Second).String()
 	}
 }

@@ -132,7 +132,7 @@ func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
 		e.wrong(about, "", "%v", err)
 		return
 	}
-	served := map[string]bool{}
+	served := map[string]bool{jobs.QuarantineQueue: true} // by every worker
 	for _, route := range e.config.Routes {
 		served[route.Name] = true
 	}
@@ -144,7 +144,7 @@ func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
 		if route.Discarded > 0 {
 			e.warn(about, "look at them in river_job: they took their worker down each time", "%s: River gave up %s", route.Route, counted(route.Discarded, "job"))
 		}
-		if len(served) > 0 && !served[route.Route] && route.Waiting > 0 {
+		if len(e.config.Routes) > 0 && !served[route.Route] && route.Waiting > 0 {
 			e.warn(about, "start a worker whose configuration has this route", "%s: %s, and this configuration does not serve it", route.Route, waiting(route.Waiting))
 		}
 	}

@@ -20,6 +20,9 @@ const (
 	// endWithin is how long a drill that is stopped may take to end.
 	endWithin       = 10 * time.Second
 	defaultDrillFor = 2 * time.Minute
+	// maxDrillFor bounds a drill whose command was killed: nobody else ends it
+	// before its time.
+	maxDrillFor     = 24 * time.Hour
 	defaultDrainFor = 10 * time.Minute
 )
 
@@ -38,8 +41,8 @@ func newDrillCommand(o *options) *cobra.Command {
 		Long: `drill makes the calls to a target fail in every worker for a while, as they would
 in an outage; no call leaves a worker for those that fail. It follows what
 happens until the backlog of the outage is drained, and then reports. Ctrl-C ends
-the drill at once, and so does --end in another shell; a drill whose command was
-killed ends when its time is over.
+the drill at once, and so do the end of its terminal and --end in another shell; a
+drill whose command was killed ends when its time is over.
 
 Modes: 503 (overloaded), 500, 429 (rate limit), hang (no answer until the
 target's own timeout), refused (no connection), quota (out of money, which is so
@@ -63,7 +66,7 @@ It fails if a job ended without a result or River burned an attempt meanwhile.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.target, "target", "", "the target whose calls fail")
 	flags.StringVar(&f.mode, "mode", string(jobs.Drill503), "how they fail: "+drillModes())
-	spanVar(flags, &f.lasts, "for", defaultDrillFor, "how long the outage lasts, as in 2m or 1d")
+	spanVar(flags, &f.lasts, "for", defaultDrillFor, "how long the outage lasts, at most 24h")
 	flags.Float64Var(&f.rate, "rate", 1, "share of the calls that fail, up to 1")
 	spanVar(flags, &f.drain, "drain", defaultDrainFor, "how long to follow the backlog afterwards, at most, as in 10m or 1d; 0: report at once")
 	flags.StringVar(&f.end, "end", "", "end the drill of this target")
@@ -92,6 +95,8 @@ func (f *drillFlags) check(changed func(string) bool) error {
 		return usagef("--mode: %q is not a mode; use one of %s", f.mode, drillModes())
 	case f.lasts <= 0:
 		return usagef("--for: use a time like 30s or 2m")
+	case f.lasts > maxDrillFor:
+		return usagef("--for: %s is more than 24h; use less: if its command is killed, a drill goes on until its time is over", f.lasts)
 	case !(f.rate > 0 && f.rate <= 1):
 		return usagef("--rate: %v is not a share of calls; use more than 0, and at most 1", f.rate)
 	}
@@ -158,6 +163,7 @@ type drill struct {
 	last    int64    // the last job that was enqueued before it ended
 	burned  int      // when it began
 	began   time.Time
+	seen    time.Time // last when it was on; it may have ended a moment after that
 	ended   time.Time
 	drained time.Time // zero: not seen
 }
@@ -214,21 +220,18 @@ func (d *drill) run(ctx context.Context, progress func(int)) error {
 		return err
 	}
 	d.watch.say("%s fails now: mode %s, %g%% of its calls, for %s", planned.Target, planned.Mode, 100*planned.Rate, d.flags.lasts)
-	lastSeen, elsewhere := d.began, false // it may be ended by somebody else
 	d.follow(ctx, func(fleet jobs.Fleet) (bool, error) {
 		progress(int(time.Since(d.began).Seconds()))
 		_, on := d.on(fleet)
-		if elsewhere = !on; on {
-			lastSeen = time.Now()
+		if on {
+			d.seen = d.watch.seen
 		}
 		return !on, nil
 	})
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
 	defer cancel()
 	_, err := d.store.EndDrill(last, planned.Target)
-	if d.ended = time.Now(); elsewhere { // and its target's circuit may have closed before that was seen
-		d.ended = lastSeen
-	}
+	d.ended = time.Now()
 	if planned.Until.Before(d.ended) { // it ended by itself, a moment before that was seen
 		d.ended = planned.Until
 	}

@@ -57,17 +57,23 @@ func (d *drill) report(ctx context.Context) (*drillReport, error) {
 	r := &drillReport{
 		Target: d.flags.target, Mode: jobs.DrillMode(d.flags.mode), Rate: d.flags.rate, Began: d.began, Ended: d.ended,
 		Calls: counts.Calls, Probes: counts.Probes, Failed: counts.Failed, Answered: counts.Answered, Rerouted: counts.Rerouted,
-		Openings: d.watch.openings, OpenedAfterS: after(d.began, d.watch.opened), DrainedAfterS: after(d.ended, d.drained),
+		Openings: d.watch.openings, OpenedAfterS: after(d.began, d.watch.opened), NoticedAfterS: d.noticed(), DrainedAfterS: after(d.ended, d.drained),
 		AttemptsBurned: max(0, burned-d.burned), Lost: counts.Lost,
-	}
-	if !d.watch.open && d.watch.closed.After(d.ended) {
-		r.NoticedAfterS = after(d.ended, d.watch.closed)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.watch.routes)) {
 		route := d.watch.routes[name]
 		r.Routes = append(r.Routes, drilledRoute{Route: name, HeldS: seconds(route.held), Pauses: route.pauses, PausedS: seconds(route.still)})
 	}
 	return r, nil
+}
+
+// noticed is how long after the end the circuit closed, in seconds; nil: that was
+// not seen. A probe may go between the end and the look that saw it.
+func (d *drill) noticed() *float64 {
+	if d.watch.open || !d.watch.closed.After(d.seen) {
+		return nil
+	}
+	return after(d.ended, d.watch.closed)
 }
 
 // after is how long t came after from, in seconds; nil: it did not come.

@@ -73,6 +73,31 @@ func TestDrillWatchBeginsWithWhatIs(t *testing.T) {
 	}
 }
 
+func TestDrillNoticesItsEnd(t *testing.T) {
+	t.Parallel()
+	seen := time.Now()
+	at := func(d time.Duration) time.Time { return seen.Add(d) }
+	for name, c := range map[string]struct {
+		closed time.Time
+		open   bool
+		want   float64 // seconds; below zero: not seen
+	}{
+		"it never opened":               {time.Time{}, false, -1},
+		"it is open still":              {at(-time.Second), true, -1},
+		"it closed while the drill ran": {at(-time.Second), false, -1},
+		"before the end was seen":       {at(100 * time.Millisecond), false, 0},
+		"afterwards":                    {at(1250 * time.Millisecond), false, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &drill{seen: seen, ended: at(250 * time.Millisecond), watch: drillWatch{open: c.open, closed: c.closed}}
+			if got := d.noticed(); (got == nil) != (c.want < 0) || got != nil && *got != c.want {
+				t.Errorf("it was noticed after %v", got)
+			}
+		})
+	}
+}
+
 func TestDrillReportSaysWhatItDidNotSee(t *testing.T) {
 	t.Parallel()
 	second := 1.5

@@ -16,6 +16,11 @@ import (
 	"tidegate/store"
 )
 
+// aboutQuarantine is what pause and resume say of the one queue that is no
+// route's.
+const aboutQuarantine = `Requests that were under way when workers died run alone, in the queue
+` + jobs.QuarantineQueue + `: it is paused and resumed under this name as a route is.`
+
 func newPauseCommand(o *options) *cobra.Command {
 	var reason string
 	cmd := &cobra.Command{
@@ -25,10 +30,12 @@ func newPauseCommand(o *options) *cobra.Command {
 		Long: `pause pauses the queue of a route in the whole fleet: workers fetch nothing more
 from it. What they have in hand goes on, and producers enqueue as before. It is
 a person's pause: no worker undoes it, whatever the circuits do; resume does.
-Pausing in River's own UI is the same.`,
+Pausing in River's own UI is the same.
+
+` + aboutQuarantine,
 		Example: `  tidegate pause summaries
   tidegate pause summaries --reason "the prompt is wrong, wait for version 3"`,
-		Args:    arguments(1, 1, "the name of one route"),
+		Args:    arguments(1, 1, "the name of one route, or "+jobs.QuarantineQueue),
 		PreRunE: func(*cobra.Command, []string) error { return checkReason(reason) },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.onRoute(cmd, args[0], func(ctx context.Context, s *store.Store, q *queue.Queue) error {
@@ -46,9 +53,12 @@ func newResumeCommand(o *options) *cobra.Command {
 		GroupID: groupUse,
 		Short:   "Work a route again that was paused",
 		Long: `resume ends every pause of a route, a person's and the circuits'. While no target
-of its chain may be called, the supervisor pauses it again after some seconds.`,
-		Example: `  tidegate resume summaries`,
-		Args:    arguments(1, 1, "the name of one route"),
+of its chain may be called, the supervisor pauses it again after some seconds.
+
+` + aboutQuarantine,
+		Example: `  tidegate resume summaries
+  tidegate resume ` + jobs.QuarantineQueue + ` # after "pause all" in River's UI`,
+		Args: arguments(1, 1, "the name of one route, or "+jobs.QuarantineQueue),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.onRoute(cmd, args[0], func(ctx context.Context, s *store.Store, q *queue.Queue) error {
 				return s.ResumeByPerson(ctx, args[0], func(ctx context.Context, tx pgx.Tx) error { return q.ResumeTx(ctx, tx, args[0]) })
@@ -87,7 +97,7 @@ func (o *options) onRoute(cmd *cobra.Command, route string, do func(context.Cont
 	return view.write(cmd.OutOrStdout())
 }
 
-// unknownRoute names the routes that there are.
+// unknownRoute names the routes that there are, and the quarantine.
 func unknownRoute(ctx context.Context, pool *pgxpool.Pool, route string) error {
 	routes, err := store.Routes(ctx, pool)
 	if err != nil {
@@ -97,7 +107,7 @@ func unknownRoute(ctx context.Context, pool *pgxpool.Pool, route string) error {
 	for i, r := range routes {
 		names[i] = r.Name
 	}
-	return fmt.Errorf("there is no route %q; %s", route, didYouMean(route, names))
+	return fmt.Errorf("there is no route %q; %s", route, didYouMean(route, append(names, jobs.QuarantineQueue)))
 }
 
 // A pausedView is whether a route is paused, as JSON shows it.

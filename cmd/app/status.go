@@ -25,8 +25,9 @@ has in hand (called, or waiting at the gate there), and how it stands: it flows;
 it holds, while no target of its chain may be called; it is paused, by its
 circuits or by a person; unserved, when no worker works it; or retired, when producers may not name it any
 more. Then where each target's circuit stands and why, what was answered in the
-last minute and at what cost, which workers live and which of them supervises the
-fleet, the newest batches, and what is owed to NATS.`,
+last minute and at what cost, which drills are on and how to end them, which
+workers live and which of them supervises the fleet, the newest batches, and what
+is owed to NATS.`,
 		Example: `  tidegate status
   tidegate status --json | jq .routes`,
 		Args: noArguments,
@@ -53,6 +54,7 @@ type statusView struct {
 	At       time.Time           `json:"at"`
 	Routes   []routeView         `json:"routes"`
 	Targets  []targetView        `json:"targets"`
+	Drills   []drillView         `json:"drills"`
 	Workers  []workerView        `json:"workers"`
 	Results  map[jobs.State]int  `json:"results_last_minute"`
 	Batches  []publish.BatchBody `json:"batches"`
@@ -81,6 +83,7 @@ type targetView struct {
 	Since         time.Time         `json:"since,omitzero"`
 	Reason        string            `json:"reason,omitempty"` // of the circuit's last change; empty: there was none
 	CooldownUntil time.Time         `json:"cooldown_until,omitzero"`
+	UntilClosed   bool              `json:"until_closed"` // it stays open until somebody closes it
 	Calls         int               `json:"calls_last_minute"`
 	Answered      int               `json:"answered_last_minute"`
 	MedianMS      int64             `json:"median_ms"`
@@ -97,7 +100,7 @@ func batchBody(b jobs.Batch) publish.BatchBody {
 
 func viewStatus(s store.Status) statusView {
 	view := statusView{
-		At: s.At, Results: s.Results, Workers: viewWorkers(s.Workers), Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds(),
+		At: s.At, Results: s.Results, Drills: viewDrills(s.Drills, s.At), Workers: viewWorkers(s.Workers), Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds(),
 		Routes: []routeView{}, Targets: []targetView{}, Batches: []publish.BatchBody{}, // in JSON a list, also when it is empty
 	}
 	for i := range s.Routes {
@@ -112,10 +115,14 @@ func viewStatus(s store.Status) statusView {
 	}
 	for _, c := range s.Circuits {
 		t := did[c.Target]
-		view.Targets = append(view.Targets, targetView{
-			Target: c.Target, Region: c.Region, Circuit: c.State, Since: c.Since, Reason: c.Reason, CooldownUntil: c.CooldownUntil,
+		target := targetView{
+			Target: c.Target, Region: c.Region, Circuit: c.State, Since: c.Since, Reason: c.Reason, UntilClosed: c.UntilClosed(s.At),
 			Calls: t.Calls, Answered: t.Answered, MedianMS: t.Median.Milliseconds(), CostMicroUSD: t.Cost,
-		})
+		}
+		if !target.UntilClosed {
+			target.CooldownUntil = c.CooldownUntil
+		}
+		view.Targets = append(view.Targets, target)
 	}
 	return view
 }
@@ -132,6 +139,7 @@ func writeStatus(w io.Writer, s store.Status) error {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", t.Target, cmp.Or(t.Region, "-"), circuitState(s.At, t), age(s.At, t.Since), t.Calls, t.Answered,
 			time.Duration(t.MedianMS)*time.Millisecond, t.CostMicroUSD, why(s.At, t))
 	}
+	writeDrills(table, s.At, view.Drills)
 	writeWorkers(table, s.At, view.Workers)
 	if len(view.Batches) > 0 {
 		fmt.Fprintln(table, "\nBATCH\tSTATE\tANSWERED\tFAILED\tTOTAL\tAGE")
@@ -172,6 +180,9 @@ func together(n int, noun, one, many string) string {
 
 // circuitState adds how long a cooldown still runs.
 func circuitState(now time.Time, t targetView) string {
+	if t.UntilClosed {
+		return fmt.Sprintf("%s, %s", t.Circuit, untilClosed)
+	}
 	if wait := t.CooldownUntil.Sub(now); wait > 0 {
 		return fmt.Sprintf("%s, %s left", t.Circuit, wait.Round(time.Second))
 	}

@@ -42,6 +42,8 @@ func viewRoute(s *store.Status, r *store.RouteStatus) routeView {
 		view.State, view.Since, view.Why = stateUnserved, r.ServedAt, "no worker works it"
 	case held.Holds:
 		view.State, view.Since, view.Why = stateHolds, held.Since, holdReason(held, s.At)
+	case r.Route == jobs.QuarantineQueue:
+		view.Why = "requests that were under way when workers died run here alone"
 	}
 	if r.Discarded > 0 {
 		view.Why = fmt.Sprintf("%d given up by River; %s", r.Discarded, view.Why)
@@ -51,6 +53,9 @@ func viewRoute(s *store.Status, r *store.RouteStatus) routeView {
 
 // holdReason says why a route holds and what it waits for.
 func holdReason(h jobs.Holding, now time.Time) string {
+	if h.UntilClosed {
+		return "no target of its chain may be called until somebody closes a circuit: " + h.Reason
+	}
 	if h.Until.IsZero() {
 		return "no target of its chain may be called, a probe will tell: " + h.Reason
 	}

@@ -77,6 +77,7 @@ func TestViewRouteSaysHowItStands(t *testing.T) {
 		"all are shut":       {served, []jobs.Circuit{shut("a", time.Minute, 1), shut("b", time.Hour, 1)}, stateHolds, time.Minute},
 		"one cools down":     {served, []jobs.Circuit{shut("a", time.Minute, 1), cools}, stateHolds, time.Second},
 		"one is not known":   {served, []jobs.Circuit{shut("a", time.Minute, 1)}, stateFlows, 0},
+		"a person shut it":   {served, []jobs.Circuit{shut("a", time.Minute, 99*jobs.LongestCooldown), shut("b", time.Hour, 99*jobs.LongestCooldown)}, stateHolds, time.Minute},
 		"another route's":    {served, []jobs.Circuit{shut("x", time.Minute, 1)}, stateFlows, 0},
 		"paused":             {with(func(r *store.RouteStatus) { r.PausedAt = now.Add(-time.Hour) }), nil, statePaused, time.Hour},
 		"served no more":     {with(func(r *store.RouteStatus) { r.ServedAt = now.Add(-time.Hour) }), nil, stateUnserved, time.Hour},
@@ -92,6 +93,9 @@ func TestViewRouteSaysHowItStands(t *testing.T) {
 			}
 			if got.State != c.state || !got.Since.Equal(since) || got.Why == "" && c.state != stateFlows {
 				t.Errorf("it is %s since %s: %q; want %s since %s", got.State, got.Since, got.Why, c.state, since)
+			}
+			if said := strings.Contains(got.Why, "until somebody closes a circuit: "); said != (name == "a person shut it") {
+				t.Errorf("it waits for %q", got.Why)
 			}
 		})
 	}

@@ -58,7 +58,7 @@ func TestTextForPeopleIsHarmless(t *testing.T) {
 	if err := writeStatus(&out, failing); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&options{}).printCircuits(&out, failing.Circuits); err != nil {
+	if err := (&options{}).printCircuits(&out, &jobs.Fleet{Circuits: failing.Circuits}); err != nil {
 		t.Fatal(err)
 	}
 	if err := (&pausedView{Paused: true, Pauses: []pauseView{{Reason: evil}}}).write(&out); err != nil {

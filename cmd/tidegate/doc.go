@@ -1,4 +1,4 @@
 // Command tidegate answers batches of LLM prompts in the background, once
 // each, while providers throttle, slow down and die. What it can do is in
-// package app; here are only signals and the exit code.
+// package app; here is only the exit code.
 package main

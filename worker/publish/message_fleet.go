@@ -22,7 +22,8 @@ type CircuitBody struct {
 	Since         time.Time `json:"since"`
 	DownSince     time.Time `json:"down_since,omitzero"` // also of one that closed: when it had opened
 	CooldownUntil time.Time `json:"cooldown_until,omitzero"`
-	ByPerson      bool      `json:"by_person,omitempty"` // somebody opened or closed it
+	UntilClosed   bool      `json:"until_closed,omitempty"` // it stays open until somebody closes it: then it has no cooldown_until
+	ByPerson      bool      `json:"by_person,omitempty"`    // somebody opened or closed it
 }
 
 // A RouteBody is the data of a route's event: a pause of its queue that began or
@@ -52,10 +53,14 @@ func circuitMessage(e *jobs.CircuitEvent) (*nats.Msg, error) {
 	if err := jobs.CheckName(e.Target); err != nil {
 		return nil, fmt.Errorf("event of a circuit: target: %w", err)
 	}
-	data, err := json.Marshal(CircuitBody{
+	body := CircuitBody{
 		Target: e.Target, Region: e.Region, State: e.State, Generation: e.Generation, Reason: e.Reason, Since: e.Since,
-		DownSince: e.DownSince, CooldownUntil: e.CooldownUntil, ByPerson: e.Person,
-	})
+		DownSince: e.DownSince, CooldownUntil: e.CooldownUntil, UntilClosed: e.UntilClosed(e.Since), ByPerson: e.Person,
+	}
+	if body.UntilClosed {
+		body.CooldownUntil = time.Time{}
+	}
+	data, err := json.Marshal(body)
 	if err != nil {
 		return nil, fmt.Errorf("event of the circuit of %s: %w", e.Target, err)
 	}

@@ -233,6 +233,9 @@ func TestMessageOfACircuit(t *testing.T) {
 		"target": "cheap", "region": "eu", "state": "open", "generation": 7, "reason": "OVERLOAD: status 503", "since": "2026-03-04T05:06:07.089+01:00",
 		"down_since": "2026-03-04T05:06:07.089+01:00", "cooldown_until": "2026-03-04T05:07:07.089+01:00"
 	}`, msg.Data)
+	e.Circuit = jobs.Circuit{Target: "cheap", State: jobs.CircuitOpen, Generation: 7, Since: storedAt, Person: true, CooldownUntil: storedAt.Add(100 * jobs.LongestCooldown)}
+	msg = message(t, jobs.Event{Circuit: e})
+	same(t, `{"target": "cheap", "state": "open", "generation": 7, "since": "2026-03-04T05:06:07.089+01:00", "until_closed": true, "by_person": true}`, msg.Data)
 	e.Circuit = jobs.Circuit{Target: "cheap", State: jobs.CircuitClosed, Generation: 8, Since: storedAt, Person: true}
 	msg = message(t, jobs.Event{Circuit: e})
 	if want := "tidegate.v1.circuits.cheap.closed"; msg.Subject != want {

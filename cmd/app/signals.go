@@ -1,0 +1,47 @@
+package app
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// Until returns a context that ends when somebody stops the command that args
+// name: by Ctrl-C or SIGTERM, of which a second one ends the program at once. A
+// command in the foreground is stopped by the end of its terminal (SIGHUP), too,
+// unless it was started to outlive it, as with nohup. Call stop in the end.
+func Until(parent context.Context, args []string) (ctx context.Context, stop func()) {
+	ctx, release := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
+	stop = release
+	name := commandOf(args)
+	if name == "drill" { // what it says to a pipe that nobody reads must not end it with the drill still on
+		signal.Ignore(syscall.SIGPIPE)
+	}
+	if endsWithTerminal(name) && !signal.Ignored(syscall.SIGHUP) {
+		var forget func()
+		ctx, forget = signal.NotifyContext(ctx, syscall.SIGHUP) // caught until stop: a terminal that closes may say it twice
+		stop = func() { forget(); release() }
+	}
+	context.AfterFunc(ctx, release)
+	return ctx, stop
+}
+
+// endsWithTerminal tells whether SIGHUP stops a command in order. For those that
+// run in the background it is another word, as for other daemons.
+func endsWithTerminal(name string) bool {
+	return !slices.Contains([]string{"work", "serve", "dev"}, name)
+}
+
+// commandOf is the command that args name, without those above it; of wrong
+// arguments it is the program's.
+func commandOf(args []string) string {
+	command, _, err := New().Find(args)
+	if err != nil || command == nil {
+		return ""
+	}
+	_, name, _ := strings.Cut(command.CommandPath(), " ")
+	return name
+}
