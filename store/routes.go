@@ -17,7 +17,8 @@ INSERT INTO tidegate.routes (name, goal, deadline, models, chain) VALUES ($1, $2
 ON CONFLICT (name) DO UPDATE SET goal = excluded.goal, deadline = excluded.deadline, models = excluded.models, chain = excluded.chain, updated_at = now()`
 
 // SaveRoutes tells producers which routes there are. Routes that are not named
-// stay, since another worker may serve them.
+// stay, since another worker may serve them. What waits for a target of a chain
+// that changes goes back to its queue: it may find another one there.
 func (s *Store) SaveRoutes(ctx context.Context, routes []jobs.Route) error {
 	return s.sendRoutes(ctx, saveRoute, routes)
 }
@@ -39,6 +40,7 @@ func (s *Store) sendRoutes(ctx context.Context, statement string, routes []jobs.
 	byName := func(a, b jobs.Route) int { return strings.Compare(a.Name, b.Name) }
 	var batch pgx.Batch
 	for _, r := range slices.SortedFunc(slices.Values(routes), byName) {
+		batch.Queue(unparkRoute, r.Name, chainNames(r.Chain))
 		batch.Queue(statement, r.Name, r.Goal, orNull(r.Deadline), append([]string{}, r.Models...), chainNames(r.Chain))
 	}
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {

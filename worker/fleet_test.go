@@ -30,6 +30,7 @@ type village struct {
 	lead   jobs.Lead // who leads; empty: whoever asks
 	done   []string  // in words
 	holder string    // of the probe
+	parked int       // jobs that wait for a time
 	rates  map[string]float64
 }
 
@@ -184,6 +185,17 @@ func (v *village) SavePace(ctx context.Context, held jobs.Lead, target string, r
 	}
 	v.change(func() { v.rates[target] = rate })
 	return nil
+}
+
+func (v *village) Unpark(ctx context.Context, held jobs.Lead, target string) (int, error) {
+	if err := v.act(ctx, held, "unpark "+target); err != nil {
+		return 0, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n := min(v.parked, 2)
+	v.parked -= n
+	return n, nil
 }
 
 func (v *village) Forget(ctx context.Context, held jobs.Lead) error {

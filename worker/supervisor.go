@@ -45,6 +45,7 @@ type supervisor struct {
 	deaths  deaths
 	orphans orphans
 	holding map[string]time.Time // by route: since when it holds
+	words   map[string]word      // by target: what a person said lately
 	kept    time.Time
 	expired expired
 }
@@ -58,7 +59,7 @@ type queues interface {
 func newSupervisor(config *Config, queues queues, told func()) *supervisor {
 	return &supervisor{
 		name: config.Name, fleet: config.Fleet, queues: queues, told: told, timing: config.Timing, limits: config.Rescue,
-		log: config.Log, now: config.Now, wake: make(chan struct{}, 1), holding: map[string]time.Time{},
+		log: config.Log, now: config.Now, wake: make(chan struct{}, 1), holding: map[string]time.Time{}, words: map[string]word{},
 	}
 }
 
@@ -105,7 +106,7 @@ func (s *supervisor) round(ctx context.Context) error {
 		return err
 	}
 	var failed error
-	for _, duty := range []func(context.Context, *jobs.Fleet) error{s.bury, s.pauses, s.expire, s.keep} {
+	for _, duty := range []func(context.Context, *jobs.Fleet) error{s.bury, s.pauses, s.unpark, s.expire, s.keep} {
 		if err := s.renew(ctx); err != nil || !s.leads {
 			return errors.Join(failed, err)
 		}
@@ -152,6 +153,7 @@ func (s *supervisor) lead(ctx context.Context) error {
 		s.log.Info().Str("worker", s.name).Int64("epoch", held.Epoch).Msg("this worker supervises the fleet")
 		s.held, s.kept, s.deaths, s.orphans, s.expired = held, time.Time{}, deaths{}, orphans{}, expired{}
 		clear(s.holding)
+		clear(s.words)
 	}
 	return nil
 }
