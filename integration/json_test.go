@@ -51,7 +51,8 @@ func TestACircuitThatNeverChangedHasNoReason(t *testing.T) {
 	s.work(nil)
 	fixture.Await(t, soon, "the fleet knows the circuits", func() bool { return s.count("SELECT count(*) FROM tidegate.circuits") == 3 })
 	status := lastLine[struct{ Targets []map[string]any }](t, s.must("status", "--json").out)
-	for _, circuits := range [][]map[string]any{status.Targets, lastLine[[]map[string]any](t, s.must("circuits", "--json").out)} {
+	listed := lastLine[struct{ Circuits []map[string]any }](t, s.must("circuits", "--json").out)
+	for _, circuits := range [][]map[string]any{status.Targets, listed.Circuits} {
 		for _, c := range circuits {
 			if reason, said := c["reason"]; said || c["target"] == nil {
 				t.Errorf("%v has the reason %v", c["target"], reason)
