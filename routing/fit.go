@@ -17,7 +17,11 @@ type fit struct {
 	why       *jobs.Error // what the last of them said; nil: there is none
 	usage     jobs.Usage  // that is expected; zero unless it has a max_cost
 	dear      bool        // a target was passed over for max_cost
+	mute      []muteness  // targets whose dialect cannot say what is asked
 }
+
+// A muteness is why a target's dialect cannot say what a request asks for.
+type muteness struct{ target, why string }
 
 // newFit remembers what earlier tries have met.
 func newFit(chain []*target, request *jobs.Request, history jobs.Trace) fit {
@@ -56,7 +60,26 @@ func (t *try) unfit(target *target) string {
 	if target.ContextTokens > 0 && target.ContextTokens <= t.fit.window {
 		return fmt.Sprintf("the prompt did not fit %d tokens, and here is room for %d", t.fit.window, target.ContextTokens)
 	}
+	if why := t.mute(target); why != "" {
+		return why
+	}
 	return t.dear(target)
+}
+
+// mute says why a target's dialect cannot say what the request asks for; empty: it
+// can.
+func (t *try) mute(target *target) string {
+	for _, known := range t.fit.mute {
+		if known.target == target.Name {
+			return known.why
+		}
+	}
+	err := t.router.provider.Check(target.Target, t.request.Body)
+	if err == nil {
+		return ""
+	}
+	t.fit.mute = append(t.fit.mute, muteness{target.Name, "cannot be asked for " + err.Error()})
+	return t.fit.mute[len(t.fit.mute)-1].why
 }
 
 // dear says why a target is too dear for a request; empty: it is not.
@@ -83,6 +106,8 @@ func (t *try) hopeless() *jobs.Error {
 		return badRequest("max_cost_exceeded", "no target of the chain could answer within max_cost %s", t.request.MaxCost)
 	case t.fit.why != nil:
 		return t.fit.why
+	case len(t.fit.mute) > 0:
+		return badRequest("unsupported_field", "no target of the chain takes it: %s %s", t.fit.mute[0].target, t.fit.mute[0].why)
 	default:
 		return badRequest("empty_chain", "the route %q has no target", t.request.Route)
 	}

@@ -18,6 +18,20 @@ func windows(t *testing.T, tokens ...int) *story {
 	return chainOf(t, targets...)
 }
 
+// A target whose dialect cannot say what is asked is passed over without a call;
+// where none can, the request is refused with the field's name.
+func TestMuteTargetsArePassedOver(t *testing.T) {
+	t.Parallel()
+	s := windows(t, 0, 0)
+	s.provider.mute = map[string]string{"a": "seed: has nothing like it"}
+	s.tries().to("b").skips("a", "seed: has nothing like it").calls("a", 0).circuit("a", closed)
+	s.provider.mute["b"] = "seed: neither"
+	s.tries().refused(jobs.BadRequest).calls("b", 1)
+	if err := s.outcome.Err; err.Code != "unsupported_field" || !strings.Contains(err.Message, "seed: has nothing like it") {
+		t.Errorf("it says %v", err)
+	}
+}
+
 func TestContextMovesToLargerWindowsOnly(t *testing.T) {
 	t.Parallel()
 	t.Run("smaller and equal ones are skipped", func(t *testing.T) {

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -45,10 +46,20 @@ type script struct {
 	always map[string]*jobs.Error   // for those after
 	calls  map[string]int
 	usage  jobs.Usage
+	mute   map[string]string // by target: what it cannot say
 }
 
 func newScript() *script {
 	return &script{next: map[string][]*jobs.Error{}, always: map[string]*jobs.Error{}, calls: map[string]int{}}
+}
+
+func (s *script) Check(target *jobs.Target, _ []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if why := s.mute[target.Name]; why != "" {
+		return errors.New(why)
+	}
+	return nil
 }
 
 func (s *script) Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error) {

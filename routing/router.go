@@ -12,9 +12,12 @@ import (
 	"tidegate/jobs"
 )
 
-// A Provider makes one call. Exactly one of its results is nil. It is safe for
-// concurrent use.
+// A Provider makes calls. It is safe for concurrent use.
 type Provider interface {
+	// Check says, without a call, why a target's dialect cannot say what a body
+	// asks for; nil: it can. It names the field.
+	Check(target *jobs.Target, body []byte) error
+	// Complete makes one call. Exactly one of its results is nil.
 	Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error)
 }
 

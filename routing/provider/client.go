@@ -96,6 +96,17 @@ func (c *Client) Complete(ctx context.Context, target *jobs.Target, body []byte)
 	return answer, nil
 }
 
+// Check says why a target's dialect cannot say what a body asks for, and names the
+// field; nil: it can, or the dialect is not known. It makes no call.
+func (c *Client) Check(target *jobs.Target, body []byte) error {
+	speaks := dialects[target.Dialect]
+	if !speaks.translates {
+		return nil
+	}
+	_, err := speaks.encode(target, body)
+	return err
+}
+
 // Close closes the connections that are idle. Calls in flight go on.
 func (c *Client) Close() {
 	c.mu.RLock()

@@ -24,6 +24,9 @@ type dialect struct {
 	// encode makes the body that goes out from an OpenAI chat-completions
 	// object. An error means that this body can be sent to nobody.
 	encode func(*jobs.Target, []byte) ([]byte, error)
+	// translates tells that encode says the body in other words, and may find that
+	// there are none: then its error is a fieldError.
+	translates bool
 	// decode reads a 2xx: an answer, or a refusal when there is none in it. It
 	// fills Body, Model, ProviderID, FinishReason and Usage.
 	decode func(response) (*jobs.Answer, *refusal)
@@ -39,7 +42,9 @@ type dialect struct {
 // dialects is the registry. The conformance tests range over it, so a new row
 // is tested before its author writes a test.
 var dialects = map[string]dialect{
-	"openai": openAI,
+	"anthropic": anthropic,
+	"gemini":    gemini,
+	"openai":    openAI,
 }
 
 // Dialects lists the names of all dialects, sorted.

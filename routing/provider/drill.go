@@ -16,6 +16,7 @@ const DrillCode = "drill"
 
 // A Completer makes one call, as a Client does.
 type Completer interface {
+	Check(target *jobs.Target, body []byte) error
 	Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error)
 }
 
@@ -51,6 +52,9 @@ func (d *Drills) Set(drills []jobs.Drill) {
 	defer d.mu.Unlock()
 	d.on = on
 }
+
+// Check is what the calls are checked by: a drill changes nothing of it.
+func (d *Drills) Check(target *jobs.Target, body []byte) error { return d.next.Check(target, body) }
 
 // Complete makes the call, or fails as the provider would in the mode of the
 // target's drill.

@@ -161,6 +161,8 @@ func TestDrillWhoseCallerStops(t *testing.T) {
 // always answers.
 type always struct{ calls int }
 
+func (a *always) Check(*jobs.Target, []byte) error { return nil }
+
 func (a *always) Complete(context.Context, *jobs.Target, []byte) (*jobs.Answer, *jobs.Error) {
 	a.calls++
 	return &jobs.Answer{}, nil

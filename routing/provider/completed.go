@@ -1,0 +1,99 @@
+package provider
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"tidegate/jobs"
+)
+
+// completed is what a provider of another dialect answered, before it is a
+// chat-completion object.
+type completed struct {
+	id, model, finish string
+	date              string // of HTTP; empty, or none: not known
+	text              string
+	refused           string // the model's own words why it does not answer
+	calls             []toolCall
+	usage             jobs.Usage
+}
+
+// answer writes it as OpenAI does. One that says nothing is GARBLED, unless it was
+// cut off by its limit or a filter: then it was given, and billed.
+func (c *completed) answer(status int) (*jobs.Answer, *refusal) {
+	if c.text == "" && c.refused == "" && len(c.calls) == 0 && c.finish != "length" && c.finish != "content_filter" {
+		return nil, &refusal{status: status, class: jobs.Garbled, text: fmt.Sprintf("the answer says nothing; its finish_reason is %q", c.finish), usage: c.usage}
+	}
+	body, err := marshal(c.body())
+	if err != nil {
+		return nil, &refusal{status: status, class: jobs.Garbled, text: "the answer calls a tool with something that is no JSON", usage: c.usage}
+	}
+	return &jobs.Answer{Body: body, Model: c.model, ProviderID: c.id, FinishReason: c.finish, Usage: c.usage}, nil
+}
+
+func (c *completed) body() any {
+	message := map[string]any{"role": "assistant", "content": orNull(c.text), "refusal": orNull(c.refused)}
+	var calls []any
+	for _, call := range c.calls {
+		arguments := string(call.arguments)
+		if arguments == "" {
+			arguments = "{}"
+		}
+		calls = append(calls, map[string]any{"id": call.id, "type": "function", "function": map[string]string{"name": call.name, "arguments": arguments}})
+	}
+	if len(calls) > 0 {
+		message["tool_calls"] = calls
+	}
+	var created int64
+	if at, err := http.ParseTime(c.date); err == nil {
+		created = at.Unix()
+	}
+	return struct {
+		ID      string `json:"id"`
+		Object  string `json:"object"`
+		Created int64  `json:"created"`
+		Model   string `json:"model"`
+		Choices []any  `json:"choices"`
+		Usage   any    `json:"usage"`
+	}{
+		c.id, "chat.completion", created, c.model,
+		[]any{map[string]any{"index": 0, "message": message, "logprobs": nil, "finish_reason": c.finish}},
+		map[string]any{
+			"prompt_tokens": c.usage.Input, "completion_tokens": c.usage.Output, "total_tokens": c.usage.Input + c.usage.Output,
+			"prompt_tokens_details":     map[string]int{"cached_tokens": c.usage.CachedInput},
+			"completion_tokens_details": map[string]int{"reasoning_tokens": c.usage.Reasoning},
+		},
+	}
+}
+
+func orNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// marshal writes JSON with <, > and & as they are: they are tokens.
+func marshal(value any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// unsaid refuses the first field that is said and has no counterpart.
+func unsaid(dialect string, said map[string]bool) error {
+	for _, field := range slices.Sorted(maps.Keys(said)) {
+		if said[field] {
+			return wrong(field, "%s has nothing like it", dialect)
+		}
+	}
+	return nil
+}
