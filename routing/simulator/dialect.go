@@ -13,7 +13,9 @@ const defaultDialect = "openai"
 
 // dialects is the registry: one row and one file per wire format.
 var dialects = map[string]dialect{
-	"openai": openai,
+	"anthropic": anthropic,
+	"gemini":    gemini,
+	"openai":    openai,
 }
 
 func dialectNames() []string { return slices.Sorted(maps.Keys(dialects)) }
@@ -86,6 +88,7 @@ type refusal struct {
 	code    string // empty: null
 	param   string // empty: null
 	message string
+	wait    time.Duration // to stay away, where the body says so; zero: it does not
 }
 
 // An envelope is what the headers tell.

@@ -139,7 +139,7 @@ func openaiText(content any) string {
 }
 
 func openaiWrong(code, param, message string) *refusal {
-	return &refusal{BadRequest, http.StatusBadRequest, "invalid_request_error", code, param, message}
+	return &refusal{mode: BadRequest, status: http.StatusBadRequest, kind: "invalid_request_error", code: code, param: param, message: message}
 }
 
 func openaiNotJSON(err error) *refusal {

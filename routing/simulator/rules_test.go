@@ -245,15 +245,15 @@ func TestSameSeedSameBytes(t *testing.T) {
 func TestConfigurationIsChecked(t *testing.T) {
 	t.Parallel()
 	for says, config := range map[string]simulator.Config{
-		"providers: there are none": {},
-		"name:":                     {Providers: []simulator.Provider{{Name: "A b"}}},
-		"is taken":                  {Providers: []simulator.Provider{{Name: "a"}, {Name: "a"}}},
-		"use one of openai":         {Providers: []simulator.Provider{{Name: "a", Dialect: "french"}}},
-		"latency.p99:":              {Providers: []simulator.Provider{{Name: "a", Latency: simulator.Latency{Median: 2, P99: 1}}}},
-		"limits.burst:":             {Providers: []simulator.Provider{{Name: "a", Limits: simulator.Limits{Burst: -1}}}},
-		"cached_share:":             {Providers: []simulator.Provider{{Name: "a", CachedShare: 2}}},
-		"script[0].at:":             {Providers: []simulator.Provider{{Name: "a", Script: []simulator.Step{{At: -1}}}}},
-		"script[0].mode:":           {Providers: []simulator.Provider{{Name: "a", Script: []simulator.Step{{Fault: simulator.Fault{Mode: "x"}}}}}},
+		"providers: there are none":            {},
+		"name:":                                {Providers: []simulator.Provider{{Name: "A b"}}},
+		"is taken":                             {Providers: []simulator.Provider{{Name: "a"}, {Name: "a"}}},
+		"use one of anthropic, gemini, openai": {Providers: []simulator.Provider{{Name: "a", Dialect: "french"}}},
+		"latency.p99:":                         {Providers: []simulator.Provider{{Name: "a", Latency: simulator.Latency{Median: 2, P99: 1}}}},
+		"limits.burst:":                        {Providers: []simulator.Provider{{Name: "a", Limits: simulator.Limits{Burst: -1}}}},
+		"cached_share:":                        {Providers: []simulator.Provider{{Name: "a", CachedShare: 2}}},
+		"script[0].at:":                        {Providers: []simulator.Provider{{Name: "a", Script: []simulator.Step{{At: -1}}}}},
+		"script[0].mode:":                      {Providers: []simulator.Provider{{Name: "a", Script: []simulator.Step{{Fault: simulator.Fault{Mode: "x"}}}}}},
 	} {
 		if _, err := simulator.New(config); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("got %v, want %q", err, says)

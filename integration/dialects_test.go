@@ -1,0 +1,103 @@
+package integration
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"tidegate/jobs"
+	"tidegate/routing/provider"
+	"tidegate/routing/simulator"
+)
+
+// vendors are providers that speak each dialect, and the client that calls them.
+func vendors(t *testing.T) (*simulator.Server, func(dialect string) *jobs.Target) {
+	t.Helper()
+	var config simulator.Config
+	for _, dialect := range provider.Dialects() {
+		config.Providers = append(config.Providers, simulator.Provider{
+			Name: dialect, Dialect: dialect, Key: "the-key", Models: []string{"small"}, CachedShare: 0.5, ReasoningTokens: 7, ContextTokens: 20_000,
+		})
+	}
+	sim, err := simulator.New(config)
+	check(t, err)
+	base := serve(t, sim)
+	return sim, func(dialect string) *jobs.Target {
+		path := map[string]string{"gemini": "/v1beta"}[dialect]
+		if path == "" {
+			path = "/v1"
+		}
+		return &jobs.Target{
+			Name: dialect, Dialect: dialect, BaseURL: base + "/" + dialect + path, Key: "the-key", Model: "small", Timeouts: jobs.DefaultTimeouts,
+		}
+	}
+}
+
+// TestDialectsAnswerAlike: one request, said in each dialect, is answered with one
+// text, one usage, and a chat-completion object.
+func TestDialectsAnswerAlike(t *testing.T) {
+	t.Parallel()
+	_, at := vendors(t)
+	client := provider.New(provider.Config{})
+	t.Cleanup(client.Close)
+	const question = `{"messages":[{"role":"system","content":"Answer in one sentence."},{"role":"user","content":"Tides turn. Storms do not."}],"max_tokens":100}`
+	texts := map[string]bool{}
+	for _, dialect := range provider.Dialects() {
+		answer, err := client.Complete(t.Context(), at(dialect), []byte(question))
+		if err != nil {
+			t.Fatalf("%s: %v", dialect, err)
+		}
+		var object struct {
+			Object  string
+			Choices []struct {
+				Message      struct{ Role, Content string }
+				FinishReason string `json:"finish_reason"`
+			}
+			Usage struct {
+				Prompt int `json:"prompt_tokens"`
+				Output int `json:"completion_tokens"`
+				Total  int `json:"total_tokens"`
+			}
+		}
+		check(t, json.Unmarshal(answer.Body, &object))
+		u := answer.Usage
+		if object.Object != "chat.completion" || len(object.Choices) != 1 || object.Choices[0].FinishReason != "stop" || object.Choices[0].Message.Role != "assistant" ||
+			object.Usage.Prompt != u.Input || object.Usage.Output != u.Output || object.Usage.Total != u.Input+u.Output {
+			t.Errorf("%s: it answers %s", dialect, answer.Body)
+		}
+		if answer.Model != "small" || answer.ProviderID == "" || u.CachedInput != u.Input/2 || u.Reasoning != 7 || u.Output <= 7 {
+			t.Errorf("%s: it is %+v", dialect, answer)
+		}
+		texts[object.Choices[0].Message.Content] = true
+	}
+	if len(texts) != 1 {
+		t.Errorf("they say %v", texts)
+	}
+}
+
+// TestDialectsRefuseAlike: each kind of refusal has one class, in whatever words
+// it comes.
+func TestDialectsRefuseAlike(t *testing.T) {
+	t.Parallel()
+	sim, at := vendors(t)
+	client := provider.New(provider.Config{})
+	t.Cleanup(client.Close)
+	for mode, class := range map[simulator.Mode]jobs.Class{
+		simulator.RateLimit: jobs.Rate, simulator.ServerError: jobs.Transient, simulator.Overloaded: jobs.Overload,
+		simulator.Quota: jobs.Quota, simulator.Auth: jobs.Auth, simulator.BadRequest: jobs.BadRequest, simulator.NotFound: jobs.Auth,
+		simulator.Context: jobs.Context, simulator.Content: jobs.Content, simulator.Garbled: jobs.Garbled, simulator.Empty: jobs.Garbled,
+		simulator.Reset: jobs.Transient, simulator.Cut: jobs.Garbled,
+	} {
+		check(t, sim.Set("*", simulator.Fault{Mode: mode, RetryAfter: 7 * time.Second}))
+		for _, dialect := range provider.Dialects() {
+			answer, err := client.Complete(t.Context(), at(dialect), []byte(`{"messages":[{"role":"user","content":"Tides turn."}]}`))
+			if answer != nil || err.Class != class {
+				t.Errorf("%s, %s: %v, want %s", dialect, mode, err, class)
+				continue
+			}
+			if class == jobs.Rate && err.RetryAfter != 7*time.Second {
+				t.Errorf("%s asks to wait %s", dialect, err.RetryAfter)
+			}
+		}
+	}
+}
