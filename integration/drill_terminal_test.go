@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,6 +14,9 @@ import (
 // process's.
 func TestDrillAndItsTerminal(t *testing.T) {
 	t.Parallel()
+	heard := make(chan os.Signal, 1) // what ignores SIGHUP, as under nohup, has its children ignore it, too
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
 	p := buildProgram(t)
 	for name, test := range map[string]func(*testing.T, *stage, program){
 		"it ends with it":                      drillEndsWithItsTerminal,

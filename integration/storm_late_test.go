@@ -63,6 +63,8 @@ func TestAnswerThatIsLate(t *testing.T) {
 	s.awaitResults(4)
 	s.down("*", simulator.Fault{Mode: simulator.Unavailable})
 	s.awaitAllShut(cheap, crews...)
+	answered := s.sim.Calls("*").Outcomes[simulator.OK] - len(ways) // whose answers are kept
+	fixture.Await(t, soon, "what was answered is stored", func() bool { return s.results() == answered })
 	before, probes := s.results(), s.probes()
 	door.Shut()
 	fixture.Await(t, soon, "a probe is out", func() bool { return s.underWay() == 1 })

@@ -28,21 +28,48 @@ type claims struct {
 	store Claims
 	log   zerolog.Logger
 
-	mu   sync.Mutex
-	jobs map[int64]int // how often: River may hand a job over again before we know that it was written
+	mu     sync.Mutex
+	jobs   map[int64]claim
+	client int     // of River, by number: it may not start, or be started again
+	late   []int64 // jobs that were returned to a client that is no more
 
 	strays map[int64]bool // of the last look; Run's alone
 }
 
+// A claim is how a job stands that this worker has. River may hand one over again
+// before we know that what it wrote of the last time is there.
+type claim struct {
+	client int  // that handed it over
+	worked int  // now: how often it was handed over and has not been returned
+	ended  bool // it was returned, and that is not known to be written
+}
+
 func newClaims(config *Config) *claims {
-	return &claims{name: config.Name, store: config.Fleet.Claims, log: config.Log, jobs: map[int64]int{}}
+	return &claims{name: config.Name, store: config.Fleet.Claims, log: config.Log, jobs: map[int64]claim{}}
 }
 
 // Take says that River handed a job over.
 func (c *claims) Take(job int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.jobs[job]++
+	now := c.jobs[job]
+	now.worked++
+	now.client = c.client
+	c.jobs[job] = now
+}
+
+// Return says that River was given a job back, with what is to be written of it.
+func (c *claims) Return(job int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.jobs[job]
+	now.worked--
+	now.ended = true
+	c.jobs[job] = now
+	if now.client != c.client && now.worked <= 0 { // which writes nothing any more
+		delete(c.jobs, job)
+		c.late = append(c.late, job)
+	}
 }
 
 // Drop says that what River wrote of jobs is there.
@@ -50,23 +77,59 @@ func (c *claims) Drop(ended []int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, job := range ended {
-		if c.jobs[job]--; c.jobs[job] <= 0 {
+		now := c.jobs[job]
+		if now.ended = false; now.worked > 0 {
+			c.jobs[job] = now
+		} else {
 			delete(c.jobs, job)
 		}
 	}
 }
 
-// Again lists those of some jobs that River has handed over again, so that what
-// it wrote of the time before is there, whatever it heard of that.
+// Again lists those of some jobs that are worked here just now: River has handed
+// them over again, so what it wrote of the time before is there, whatever it heard
+// of that.
 func (c *claims) Again(jobs []int64) (again []int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, job := range jobs {
-		if c.jobs[job] > 1 {
+		if c.jobs[job].worked > 0 {
 			again = append(again, job)
 		}
 	}
 	return again
+}
+
+// Recover gives back the jobs that a River client has left which is no more: they
+// were returned to it, and what it had to write of them it never did, as when it
+// ended without a connection. A job that has its result ends when it is taken
+// again. What fails here is left to Run.
+func (c *claims) Recover(ctx context.Context) {
+	left := c.left()
+	if len(left) == 0 {
+		return
+	}
+	try, cancel := context.WithTimeout(ctx, straysEvery)
+	defer cancel()
+	n, err := c.store.Unclaim(try, c.name, left)
+	if err == nil && n > 0 {
+		c.log.Warn().Int("jobs", n).Msg("River ended before it had written what became of jobs: they go back to their queues")
+	}
+}
+
+// left takes out the jobs that nobody works, when the next client begins.
+func (c *claims) left() (ids []int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.client++
+	ids, c.late = c.late, nil
+	for id, now := range c.jobs {
+		if now.worked <= 0 {
+			ids = append(ids, id)
+			delete(c.jobs, id)
+		}
+	}
+	return ids
 }
 
 // Run looks for strays until ctx ends.
@@ -90,8 +153,8 @@ func (c *claims) look(ctx context.Context) error {
 	}
 	before := c.strays
 	c.strays = map[int64]bool{}
-	var back []int64
-	for _, job := range c.unknown(claimed) {
+	strays, back := c.unknown(claimed)
+	for _, job := range strays {
 		if before[job] {
 			back = append(back, job)
 		} else {
@@ -108,13 +171,21 @@ func (c *claims) look(ctx context.Context) error {
 	return err
 }
 
-func (c *claims) unknown(claimed []int64) (strays []int64) {
+// unknown lists those of some jobs of which nobody here knows, and those that came
+// late.
+func (c *claims) unknown(claimed []int64) (strays, late []int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, job := range c.late {
+		if _, known := c.jobs[job]; !known {
+			late = append(late, job)
+		}
+	}
+	c.late = nil
 	for _, job := range claimed {
-		if c.jobs[job] == 0 {
+		if _, known := c.jobs[job]; !known {
 			strays = append(strays, job)
 		}
 	}
-	return strays
+	return strays, late
 }

@@ -52,6 +52,7 @@ func (c *completion) Timeout(*river.Job[jobs.CompletionArgs]) time.Duration { re
 // again.
 func (c *completion) Work(ctx context.Context, job *river.Job[jobs.CompletionArgs]) (err error) {
 	c.claims.Take(job.ID)
+	defer c.claims.Return(job.ID)
 	run, err := c.load(ctx, job)
 	if run == nil {
 		return err
@@ -100,7 +101,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	case errors.Is(err, errStopping):
 		return nil, c.snooze(ctx, 0)
 	case ctx.Err() != nil:
-		return nil, c.over(ctx.Err())
+		return nil, c.interrupted()
 	case err != nil:
 		return nil, err
 	case !got.found:

@@ -56,8 +56,8 @@ func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
 		return c.snooze(ctx, 0)
 	case errors.As(err, &parked):
 		return c.snooze(ctx, parked.wait)
-	case ctx.Err() != nil: // River stops us: its own error gives the attempt back
-		return c.over(ctx.Err())
+	case ctx.Err() != nil:
+		return c.interrupted()
 	default:
 		return c.over(err)
 	}
@@ -67,10 +67,15 @@ func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
 // job is still ours: what River writes goes by the job's id alone.
 func (c *completion) snooze(ctx context.Context, wait time.Duration) error {
 	if c.heart.AwaitLife(ctx) != nil {
-		return c.over(ctx.Err())
+		return c.interrupted()
 	}
 	return c.over(river.JobSnooze(wait))
 }
+
+// interrupted gives a job back whose context River has ended. The context's own
+// error would burn the attempt where River ends for a reason of its own, as when
+// it could not start whole.
+func (c *completion) interrupted() error { return c.over(river.JobSnooze(0)) }
 
 // over ends a job, unless the worker was declared dead: then the job is another's
 // by now, and whatever was returned to River might be written to that one's run.

@@ -101,17 +101,26 @@ func (d *debt) open() (open int, longest time.Duration) {
 	return open, longest
 }
 
-// However many deadlines pass together, each request is looked at a few times:
+// looked is how many requests were looked at, and how many of them at once.
+func (d *debt) looked() (seen, most int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.seen, d.most
+}
+
+// However many deadlines pass together, each request is looked at a dozen times:
 // as its deadline passes, for those that are committed late, and looking back.
 func TestExpireMany(t *testing.T) {
 	inRealm(t, 1, func(t *testing.T, r *realm) {
 		d := &debt{}
 		r.looks(d.sweep)
 		pass(3 * time.Second)
-		d.due(20*expireMost, time.Now().Add(time.Second), 0)
-		pass(10 * time.Minute)
-		if open, longest := d.open(); open > 0 || longest > 5*time.Second || d.most > expireMost || d.seen > 8*len(d.owed) {
-			t.Errorf("%d are open, one waited %s; %d looks at %d requests, %d in one", open, longest, d.seen, len(d.owed), d.most)
+		const many = 6 * expireMost
+		d.due(many, time.Now().Add(time.Second), 0)
+		pass(3 * time.Minute)
+		open, longest := d.open()
+		if seen, most := d.looked(); open > 0 || longest > 5*time.Second || most > expireMost || seen > 15*many {
+			t.Errorf("%d are open, one waited %s; %d looks at %d requests, %d in one", open, longest, seen, many, most)
 		}
 	})
 }
@@ -181,11 +190,11 @@ func TestExpireWhatWasMissed(t *testing.T) {
 // committed late is found nevertheless.
 func TestExpireLateOnesAmongMany(t *testing.T) {
 	inRealm(t, 1, func(t *testing.T, r *realm) {
-		d := &debt{price: 50 * time.Microsecond}
+		d := &debt{price: 125 * time.Microsecond}
 		r.looks(d.sweep)
 		pass(3 * time.Second)
 		now := time.Now()
-		d.due(20*expireMost, now.Add(time.Second), 0)
+		d.due(8*expireMost, now.Add(time.Second), 0)
 		for i := range 60 {
 			d.due(1, now.Add(time.Duration(i)*time.Second), expireOverlap-time.Second)
 		}

@@ -64,6 +64,7 @@ func newRiver(config *Config, completion *completion) (*river.Client[pgx.Tx], er
 // it does, as a worker does in all else. There is no client if ctx ends first.
 func startRiver(ctx context.Context, config *Config, completion *completion) (*river.Client[pgx.Tx], error) {
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+		completion.claims.Recover(ctx) // of the client before this one
 		client, err := newRiver(config, completion)
 		if err != nil {
 			return nil, err
