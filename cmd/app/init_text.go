@@ -99,7 +99,8 @@ nats: ${NATS_URL}
 # listen: 127.0.0.1:8080
 
 # Targets: one model at one provider each. A target has a circuit, prices and
-# limits of its own. Any provider that speaks the OpenAI dialect can be added.
+# limits of its own. Any provider that speaks the OpenAI dialect can be added,
+# and Anthropic's and Gemini's own APIs.
 targets:
 `
 
@@ -112,7 +113,7 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
     # Where it runs, if the provider has several regions.
     # region: eu
 
-    # The wire format.
+    # The wire format: openai, anthropic or gemini.
     # dialect: openai
 
     # Where its API is, without /chat/completions.
