@@ -9,7 +9,7 @@ type Target struct {
 	Name     string // unique; what circuits, prices and statistics hang on
 	Provider string // the account at a vendor: keys and quota hang on it
 	Region   string // empty: the provider has one
-	Dialect  string // the wire format: "openai"
+	Dialect  string // the wire format: "openai", "anthropic" or "gemini"
 	BaseURL  string // as in "https://api.example.com/v1", no slash at the end
 	Key      Secret // empty: none is sent
 	Model    string // what the provider calls it

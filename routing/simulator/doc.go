@@ -2,7 +2,8 @@
 // HTTP, each dialect's own bodies and headers, and failures on schedule.
 //
 // One Server holds several named providers. A target of provider "cheap" has the
-// base URL http://HOST:PORT/cheap/v1, and any client of the vendor works with it.
+// base URL http://HOST:PORT/cheap/v1 (of Gemini, /v1beta), and any client of the
+// vendor works with it.
 // An answer is a true extractive summary of the document that was sent: the same
 // request gets the same words, the same usage and the same latency every time.
 //
