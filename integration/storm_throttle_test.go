@@ -67,7 +67,7 @@ func TestHardLimitOfAProvider(t *testing.T) {
 			took := time.Since(began)
 			s.drained(batch)
 			s.neverOpened()
-			if share := float64(s.calls(jobs.Rate)) / requests; share > 0.5 { // a fifth, of which most come in the first second; more on a busy machine
+			if share := float64(s.calls(jobs.Rate)) / requests; share > 0.25 {
 				t.Errorf("%.2f 429s for each answer", share)
 			}
 			if best := requests / perSecond * time.Second; took > 3*best {
