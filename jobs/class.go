@@ -33,29 +33,61 @@ const (
 	OnRequest Scope = "request" // this request, wherever it is sent
 )
 
+// A Rest is what a refusal does to those whom it reaches: whether they are left
+// alone, and until when.
+type Rest string
+
+// The rests.
+const (
+	// NoRest leaves everybody as they are.
+	NoRest Rest = "none"
+	// UntilHint leaves the circuit as it is: what the provider asks for is a
+	// matter of the pace below a few seconds, and a cooldown from there on.
+	UntilHint Rest = "until the hint"
+	// UntilProbed counts as a failure of the circuit, which opens by its thresholds;
+	// then the probes find out. A hint of the provider is a cooldown, too.
+	UntilProbed Rest = "until a probe succeeds"
+	// UntilReset opens every circuit of its scope at once: until the hint, else for a
+	// minute, doubling up to an hour, and no longer than to the reset where that is
+	// known. A person has to know.
+	UntilReset Rest = "until the reset"
+)
+
+// A Neighbour is which other target of the chain may be tried after a class.
+type Neighbour string
+
+// The neighbours.
+const (
+	AnyNeighbour Neighbour = "any"
+	// LargerWindow: those with a larger context window, or one that nobody knows.
+	LargerWindow Neighbour = "larger window"
+	// OtherPolicy: those that judge content by another policy, if the route says so;
+	// else nobody.
+	OtherPolicy Neighbour = "other policy"
+	Nobody      Neighbour = "nobody" // it would be refused everywhere
+)
+
 // meaning is what a class says about the target, the request and the next step.
 type meaning struct {
-	trips bool  // counts as a failure of the target's circuit
-	cools bool  // sets a cooldown, though the circuit stays as it is
-	opens bool  // opens the circuits of its scope at once
-	final bool  // no other target would do better: the request ends refused
 	scope Scope // how far it reaches
+	rest  Rest
+	next  Neighbour
 }
 
 var meanings = map[Class]meaning{
-	OK:         {scope: OnTarget},
-	Rate:       {scope: OnTarget, cools: true},
-	Quota:      {scope: OnAccount, opens: true},
-	DailyQuota: {scope: OnAccount, opens: true},
-	Overload:   {scope: OnTarget, trips: true},
-	Transient:  {scope: OnTarget, trips: true},
-	Timeout:    {scope: OnTarget, trips: true},
-	Auth:       {scope: OnKey, opens: true},
-	Context:    {scope: OnRequest},
-	Content:    {scope: OnRequest, final: true},
-	BadRequest: {scope: OnRequest, final: true},
-	Garbled:    {scope: OnTarget, trips: true},
-	Lost:       {scope: OnTarget},
+	OK:         {OnTarget, NoRest, Nobody},
+	Rate:       {OnTarget, UntilHint, AnyNeighbour},
+	Quota:      {OnAccount, UntilReset, AnyNeighbour},
+	DailyQuota: {OnAccount, UntilReset, AnyNeighbour},
+	Overload:   {OnTarget, UntilProbed, AnyNeighbour},
+	Transient:  {OnTarget, UntilProbed, AnyNeighbour},
+	Timeout:    {OnTarget, UntilProbed, AnyNeighbour},
+	Auth:       {OnKey, UntilReset, AnyNeighbour},
+	Context:    {OnRequest, NoRest, LargerWindow},
+	Content:    {OnRequest, NoRest, OtherPolicy},
+	BadRequest: {OnRequest, NoRest, Nobody},
+	Garbled:    {OnTarget, UntilProbed, AnyNeighbour},
+	Lost:       {OnTarget, NoRest, AnyNeighbour},
 }
 
 // Classes lists every class, answers first, in the order of this file.
@@ -63,21 +95,30 @@ func Classes() []Class {
 	return []Class{OK, Rate, Quota, DailyQuota, Overload, Transient, Timeout, Auth, Context, Content, BadRequest, Garbled, Lost}
 }
 
-// Trips tells whether the class counts as a failure of the target's circuit.
-// Rate never does: a breaker that trips on 429s never drains a backlog.
-func (c Class) Trips() bool { return meanings[c].trips }
-
-// Cools tells whether the class sets a cooldown and leaves the circuit alone.
-func (c Class) Cools() bool { return meanings[c].cools }
-
-// Opens tells whether the class opens every circuit of its scope at once.
-func (c Class) Opens() bool { return meanings[c].opens }
-
-// Final tells whether the request is refused for good, whoever would be asked.
-func (c Class) Final() bool { return meanings[c].final }
-
 // Scope tells how far the class reaches.
 func (c Class) Scope() Scope { return meanings[c].scope }
+
+// Rest tells what it does to those whom it reaches.
+func (c Class) Rest() Rest { return meanings[c].rest }
+
+// Next tells who may be tried after it.
+func (c Class) Next() Neighbour { return meanings[c].next }
+
+// Trips tells whether the class counts as a failure of the target's circuit.
+// Rate never does: a breaker that trips on 429s never drains a backlog.
+func (c Class) Trips() bool { return meanings[c].rest == UntilProbed }
+
+// Cools tells whether the class sets a cooldown and leaves the circuit alone.
+func (c Class) Cools() bool { return meanings[c].rest == UntilHint }
+
+// Opens tells whether the class opens every circuit of its scope at once.
+func (c Class) Opens() bool { return meanings[c].rest == UntilReset }
+
+// Final tells whether the request is refused for good, whoever would be asked. A
+// content filter is final where the route does not ask for another policy.
+func (c Class) Final() bool {
+	return c != OK && (meanings[c].next == Nobody || meanings[c].next == OtherPolicy)
+}
 
 // Answered tells whether the target did its part: an answer, or a refusal that
 // is the request's own fault. Either is a success for the circuit.

@@ -16,6 +16,9 @@ type Error struct {
 	// RetryAfter is how long the provider asked to be left alone; zero: it did
 	// not say.
 	RetryAfter time.Duration
+	// ResetsIn is when what is used up may be whole again, where that follows from
+	// the provider's rules; zero: not known.
+	ResetsIn time.Duration
 	// Said tells that the provider said so itself; otherwise only this host saw
 	// it (a dial, a TLS handshake, a name that does not resolve).
 	Said bool

@@ -1,6 +1,9 @@
 package jobs
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // A Target is one model at one provider: the unit that has a circuit, prices,
 // limits and statistics. It is built from the configuration and not changed
@@ -13,6 +16,8 @@ type Target struct {
 	BaseURL  string // as in "https://api.example.com/v1", no slash at the end
 	Key      Secret // empty: none is sent
 	Model    string // what the provider calls it
+	// Policy names by whose rules it refuses content; empty: by its provider's.
+	Policy string
 	// ContextTokens is the context window; zero: not known, so never a reason
 	// to skip the target.
 	ContextTokens int
@@ -82,5 +87,11 @@ type Route struct {
 	Chain    []*Target     // in order of preference
 	Goal     string        // the strategy of requests that name none
 	Deadline time.Duration // given to requests without one; zero: none
-	Models   []string      // which `model` of an incoming line means this route
+	// OtherPolicies sends a request whose content was refused on to a target with
+	// another policy. Otherwise it is refused at once.
+	OtherPolicies bool
+	Models        []string // which `model` of an incoming line means this route
 }
+
+// ContentPolicy names by whose rules the target refuses content.
+func (t *Target) ContentPolicy() string { return cmp.Or(t.Policy, t.Provider, t.Name) }

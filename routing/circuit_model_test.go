@@ -210,7 +210,7 @@ func (m *circuitMachine) Trip(t *rapid.T) {
 		return
 	}
 	hint := time.Duration(rapid.SampledFrom([]int{0, 0, 1, 600}).Draw(t, "hint")) * time.Second
-	_, first := p.trip(hint, "no money")
+	_, first := p.trip(noMoney(hint))
 	if first != (p.generation == m.model.generation) {
 		t.Fatalf("the first refusal: %v", first)
 	}

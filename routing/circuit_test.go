@@ -278,6 +278,11 @@ func TestCircuitIgnoresCallsFromBeforeItChanged(t *testing.T) {
 	}
 }
 
+// noMoney is a refusal of the account, with a hint.
+func noMoney(retryAfter time.Duration) *jobs.Error {
+	return &jobs.Error{Class: jobs.Quota, RetryAfter: retryAfter}
+}
+
 func TestCircuitIgnoresALateTrip(t *testing.T) {
 	t.Parallel()
 	c, clock := aCircuit(t)
@@ -285,11 +290,11 @@ func TestCircuitIgnoresALateTrip(t *testing.T) {
 	for i := range old {
 		old[i] = acquire(t, c)
 	}
-	if _, first := old[0].trip(0, "no money"); !first {
+	if _, first := old[0].trip(noMoney(0)); !first {
 		t.Fatal("the first refusal does not count")
 	}
 	for _, permit := range old[1:] { // one refusal, met by many
-		if _, first := permit.trip(0, "no money"); first {
+		if _, first := permit.trip(noMoney(0)); first {
 			t.Fatal("a refusal counts twice")
 		}
 	}
@@ -305,14 +310,14 @@ func TestCircuitDoublesTheWaitOfATrip(t *testing.T) {
 	t.Parallel()
 	c, clock := aCircuit(t)
 	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
-		acquire(t, c).trip(0, "no money")
+		acquire(t, c).trip(noMoney(0))
 		if got := left(c, clock); got != want*time.Minute {
 			t.Fatalf("the wait is %s, want %d minutes", got, want)
 		}
 		clock.pass(left(c, clock))
 	}
 	acquire(t, c).Done(Success, "")
-	acquire(t, c).trip(0, "no money")
+	acquire(t, c).trip(noMoney(0))
 	if got := left(c, clock); got != time.Minute {
 		t.Errorf("after a success the wait is %s, want 1m", got)
 	}
@@ -321,14 +326,31 @@ func TestCircuitDoublesTheWaitOfATrip(t *testing.T) {
 func TestCircuitTripsForAsLongAsTheProviderSaid(t *testing.T) {
 	t.Parallel()
 	c, clock := aCircuit(t)
-	acquire(t, c).trip(10*time.Hour, "the day's allowance")
+	acquire(t, c).trip(noMoney(10 * time.Hour))
 	if got := left(c, clock); got != 10*time.Hour {
 		t.Errorf("the wait is %s, want 10h", got)
 	}
 	clock.pass(10 * time.Hour)
-	acquire(t, c).trip(time.Second, "the day's allowance") // it was not so
+	acquire(t, c).trip(noMoney(time.Second)) // it was not so
 	if got := left(c, clock); got != time.Minute {
 		t.Errorf("the wait after a refused probe is %s, want 1m", got)
+	}
+}
+
+func TestCircuitTripsNoLongerThanUntilTheReset(t *testing.T) {
+	t.Parallel()
+	c, clock := aCircuit(t)
+	untilReset := func(in time.Duration) *jobs.Error { return &jobs.Error{Class: jobs.DailyQuota, ResetsIn: in} }
+	for _, want := range []time.Duration{1, 2, 4, 8} { // the reset is far off: it may be earlier than thought
+		acquire(t, c).trip(untilReset(time.Hour))
+		if got := left(c, clock); got != want*time.Minute {
+			t.Fatalf("the wait is %s, want %d minutes", got, want)
+		}
+		clock.pass(left(c, clock))
+	}
+	acquire(t, c).trip(untilReset(10 * time.Minute))
+	if got := left(c, clock); got != 10*time.Minute+resetGrace {
+		t.Errorf("the wait is %s, want just past the reset", got)
 	}
 }
 

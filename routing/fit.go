@@ -14,7 +14,8 @@ import (
 type fit struct {
 	refusedBy []string    // targets that its prompt did not fit
 	window    int         // the largest of their context windows, in tokens; zero: none is known
-	why       *jobs.Error // what the last of them said; nil: there is none
+	filtered  []string    // policies by which its content was refused
+	why       *jobs.Error // what the last of these said; nil: there is none
 	usage     jobs.Usage  // that is expected; zero unless it has a max_cost
 	dear      bool        // a target was passed over for max_cost
 	mute      []muteness  // targets whose dialect cannot say what is asked
@@ -28,13 +29,13 @@ func newFit(chain []*target, request *jobs.Request, history jobs.Trace) fit {
 	var f fit
 	for _, step := range history {
 		a := step.Attempt
-		if a == nil || a.Class != jobs.Context {
+		if a == nil {
 			continue
 		}
 		err := &jobs.Error{Class: a.Class, Status: a.Status, Code: a.Code, Message: a.Message}
 		for _, target := range chain {
 			if target.Name == a.Target {
-				f.tooLong(target, err)
+				f.met(target, err)
 			}
 		}
 	}
@@ -42,6 +43,17 @@ func newFit(chain []*target, request *jobs.Request, history jobs.Trace) fit {
 		f.usage = Expected(request)
 	}
 	return f
+}
+
+// met notes what a refusal says of where else the request may be sent.
+func (f *fit) met(target *target, err *jobs.Error) {
+	switch err.Class.Next() {
+	case jobs.LargerWindow:
+		f.tooLong(target, err)
+	case jobs.OtherPolicy:
+		f.filtered = append(f.filtered, target.ContentPolicy())
+		f.why = err
+	}
 }
 
 // tooLong notes that the prompt does not fit a target's context window. Only
@@ -59,6 +71,9 @@ func (t *try) unfit(target *target) string {
 	}
 	if target.ContextTokens > 0 && target.ContextTokens <= t.fit.window {
 		return fmt.Sprintf("the prompt did not fit %d tokens, and here is room for %d", t.fit.window, target.ContextTokens)
+	}
+	if policy := target.ContentPolicy(); slices.Contains(t.fit.filtered, policy) {
+		return fmt.Sprintf("the content policy of %s refused it before", policy)
 	}
 	if why := t.mute(target); why != "" {
 		return why
@@ -102,7 +117,7 @@ func (t *try) dear(target *target) string {
 // hopeless is why a request that fits no target of its chain is refused.
 func (t *try) hopeless() *jobs.Error {
 	switch {
-	case t.fit.dear && (t.last == nil || t.last.Class != jobs.Context):
+	case t.fit.dear && (t.last == nil || t.last.Class.Scope() != jobs.OnRequest):
 		return badRequest("max_cost_exceeded", "no target of the chain could answer within max_cost %s", t.request.MaxCost)
 	case t.fit.why != nil:
 		return t.fit.why

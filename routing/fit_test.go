@@ -72,6 +72,45 @@ func TestContextMovesToLargerWindowsOnly(t *testing.T) {
 	})
 }
 
+func TestContentIsTriedElsewhereWhereTheRouteSaysSo(t *testing.T) {
+	t.Parallel()
+	policies := func(t *testing.T, names ...string) *story {
+		targets := make([]*jobs.Target, len(names))
+		for i, name := range names {
+			targets[i] = &jobs.Target{Name: string(rune('a' + i)), Provider: "account", Policy: name}
+		}
+		s := chainOf(t, targets...)
+		s.router.routes[theRoute].OtherPolicies = true
+		return s
+	}
+	t.Run("refused at once where it does not", func(t *testing.T) {
+		t.Parallel()
+		chain(t, "a", "b").fails("a", jobs.Content, 1).tries().refused(jobs.Content).calls("b", 0).circuit("a", closed)
+	})
+	t.Run("by another policy, not the same one", func(t *testing.T) {
+		t.Parallel()
+		s := policies(t, "strict", "strict", "lenient").fails("a", jobs.Content, 1).tries().to("c")
+		s.skips("b", "the content policy of strict refused it before").calls("b", 0).circuit("a", closed)
+	})
+	t.Run("a provider is a policy where none is named", func(t *testing.T) {
+		t.Parallel()
+		policies(t, "", "").fails("a", jobs.Content, 1).tries().refused(jobs.Content).calls("b", 0)
+	})
+	t.Run("refused where every policy refuses", func(t *testing.T) {
+		t.Parallel()
+		policies(t, "one", "two").fails("a", jobs.Content, 1).fails("b", jobs.Content, 1).tries().refused(jobs.Content).calls("b", 1)
+	})
+	t.Run("remembered from try to try", func(t *testing.T) {
+		t.Parallel()
+		s := policies(t, "strict", "lenient").fails("a", jobs.Content, 1).down("b").tries().waits(time.Second)
+		s.passes(time.Second).tries().skips("a", "refused it before").calls("a", 1).up("b").passes(time.Minute).tries().to("b").calls("a", 1)
+	})
+	t.Run("a wrong request stays wrong", func(t *testing.T) {
+		t.Parallel()
+		policies(t, "strict", "lenient").fails("a", jobs.BadRequest, 1).tries().refused(jobs.BadRequest).calls("b", 0)
+	})
+}
+
 // priced is a chain of targets with these prices, in dollars per million tokens
 // of output.
 func priced(t *testing.T, dollars ...float64) *story {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+
+	"tidegate/jobs"
 )
 
 // An Outcome is what a finished call says of its target.
@@ -153,8 +155,9 @@ const (
 	probeWaitMin = time.Second
 	probeWaitMax = time.Minute
 	probeJitter  = 0.1
-	tripWaitMin  = time.Minute // after a refusal of the account or the key …
-	tripWaitMax  = time.Hour   // … doubling up to this
+	tripWaitMin  = time.Minute     // after a refusal of the account or the key …
+	tripWaitMax  = time.Hour       // … doubling up to this
+	resetGrace   = 5 * time.Second // after a reset that the rules of a provider tell of
 )
 
 // probeWait is how long a failed probe puts off the next one: a twentieth of
@@ -167,11 +170,12 @@ func (c *Circuit) probeWait() time.Duration {
 
 // trip reports that the provider refused the account or the key, and opens the
 // circuit at once, whatever its window says, for as long as the provider said,
-// else for a minute, doubling up to an hour. A probe that is refused doubles,
-// too: what the provider said last time was not so. It returns how long that is,
+// else for a minute, doubling up to an hour, and no longer than until a reset that
+// is known. A probe that is refused doubles, too: what the provider said last time
+// was not so. It returns how long that is,
 // and false if the call began before the circuit last changed: many calls in
 // flight meet one refusal.
-func (p *Permit) trip(retryAfter time.Duration, reason string) (tripped, bool) {
+func (p *Permit) trip(err *jobs.Error) (tripped, bool) {
 	c := p.circuit
 	if p.done || c == nil {
 		return tripped{}, false
@@ -182,12 +186,15 @@ func (p *Permit) trip(retryAfter time.Duration, reason string) (tripped, bool) {
 	if p.epoch != c.epoch {
 		return tripped{}, false
 	}
-	wait := retryAfter
-	if p.probe || retryAfter <= 0 {
+	wait := err.RetryAfter
+	if p.probe || wait <= 0 {
 		c.tripWait = min(max(2*c.tripWait, tripWaitMin), tripWaitMax)
 		wait = max(wait, c.tripWait)
 	}
-	c.open(wait, true, reason)
+	if err.ResetsIn > 0 {
+		wait = min(wait, err.ResetsIn+resetGrace)
+	}
+	c.open(wait, true, err.Gist())
 	return tripped{until: c.cooledAt(), wait: c.tripWait}, true
 }
 

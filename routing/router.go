@@ -111,7 +111,9 @@ func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.O
 		no := refused(badRequest("unknown_goal", "optimization_goal: %q is not known; there are: %s", goal, strings.Join(Goals(), ", ")), nil)
 		return nil, &no
 	}
-	return newTry(r, rank(strategy, route.chain), request, history), nil
+	made := newTry(r, rank(strategy, route.chain), request, history)
+	made.lenient = route.OtherPolicies
+	return made, nil
 }
 
 // rank orders the chain for a request.

@@ -29,6 +29,12 @@ type try struct {
 	fit     fit
 	tokens  int  // that a call is expected to use
 	picky   bool // a target was passed over that others may be sent to
+	lenient bool // other policies may be tried where content is refused
+}
+
+// ends tells whether nobody may be asked after a refusal.
+func (t *try) ends(class jobs.Class) bool {
+	return class.Final() && (!t.lenient || class.Next() != jobs.OtherPolicy)
 }
 
 func newTry(router *Router, ranked []*target, request *jobs.Request, history jobs.Trace) *try {
@@ -136,9 +142,7 @@ func (t *try) report(target *target, permit *Permit, err *jobs.Error, blamed boo
 	case class.Answered():
 		permit.Done(Success, "")
 	}
-	if class == jobs.Context {
-		t.fit.tooLong(target, err)
-	}
+	t.fit.met(target, err)
 }
 
 // cool is what a 429 means for a circuit: nothing, unless it asks for long. To a
@@ -158,7 +162,7 @@ func (t *try) cool(target *target, permit *Permit, err *jobs.Error) {
 
 // trip opens every circuit that the refusal of an account or a key reaches.
 func (t *try) trip(target *target, permit *Permit, err *jobs.Error) {
-	tripped, first := permit.trip(err.RetryAfter, err.Gist())
+	tripped, first := permit.trip(err)
 	if !first {
 		return
 	}

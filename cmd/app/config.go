@@ -45,6 +45,7 @@ type TargetConfig struct {
 	APIKey        jobs.Secret    `yaml:"api_key,omitempty"` // also what api_key_file held
 	APIKeyFile    string         `yaml:"api_key_file,omitempty"`
 	Model         string         `yaml:"model"`
+	ContentPolicy string         `yaml:"content_policy,omitempty"` // empty: the provider's
 	ContextTokens int            `yaml:"context_tokens,omitempty"`
 	Price         *PriceConfig   `yaml:"price,omitempty"` // nil: not known
 	Limits        LimitsConfig   `yaml:"limits,omitempty"`
@@ -85,12 +86,15 @@ type CircuitConfig struct {
 
 // RouteConfig is a named chain of targets.
 type RouteConfig struct {
-	Name     string        `yaml:"name"`
-	Chain    []string      `yaml:"chain"`
-	Goal     string        `yaml:"optimization_goal"`
-	WhenOpen string        `yaml:"when_open"`
-	Deadline time.Duration `yaml:"deadline,omitempty"` // zero: none
-	Models   []string      `yaml:"models,omitempty"`
+	Name     string   `yaml:"name"`
+	Chain    []string `yaml:"chain"`
+	Goal     string   `yaml:"optimization_goal"`
+	WhenOpen string   `yaml:"when_open"`
+	// WhenFiltered is what becomes of a request whose content a target refuses:
+	// "refuse", or "reroute" to one with another policy.
+	WhenFiltered string        `yaml:"when_filtered"`
+	Deadline     time.Duration `yaml:"deadline,omitempty"` // zero: none
+	Models       []string      `yaml:"models,omitempty"`
 }
 
 // WorkerConfig is how a worker process behaves.

@@ -21,7 +21,7 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 	}
 	routes := make([]jobs.Route, len(c.Routes))
 	for i, r := range c.Routes {
-		routes[i] = jobs.Route{Name: r.Name, Goal: r.Goal, Deadline: r.Deadline, Models: r.Models}
+		routes[i] = jobs.Route{Name: r.Name, Goal: r.Goal, Deadline: r.Deadline, OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models}
 		for _, name := range r.Chain {
 			routes[i].Chain = append(routes[i].Chain, named[name])
 		}
@@ -32,7 +32,7 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 func (t *TargetConfig) build() *jobs.Target {
 	target := &jobs.Target{
 		Name: t.Name, Provider: t.Provider, Region: t.Region, Dialect: t.Dialect,
-		BaseURL: t.BaseURL, Key: t.APIKey, Model: t.Model, ContextTokens: t.ContextTokens,
+		BaseURL: t.BaseURL, Key: t.APIKey, Model: t.Model, Policy: t.ContentPolicy, ContextTokens: t.ContextTokens,
 		Limits:  jobs.Limits(t.Limits),
 		Circuit: jobs.Thresholds(t.Circuit),
 		Timeouts: jobs.Timeouts{

@@ -13,6 +13,7 @@ const (
 	DefaultDialect         = "openai"
 	DefaultGoal            = "ordered"
 	DefaultWhenOpen        = "reroute"
+	DefaultWhenFiltered    = "refuse"
 	DefaultConcurrency     = 200
 	DefaultShutdownTimeout = 30 * time.Second
 	DefaultHoldBudget      = 2 * time.Minute
@@ -36,6 +37,7 @@ func (t *TargetConfig) setDefaults() {
 func (r *RouteConfig) setDefaults() {
 	r.Goal = DefaultGoal
 	r.WhenOpen = DefaultWhenOpen
+	r.WhenFiltered = DefaultWhenFiltered
 }
 
 func (w *WorkerConfig) setDefaults() {

@@ -7,6 +7,9 @@ import (
 	"tidegate/jobs"
 )
 
+// whenFiltered are the choices of when_filtered.
+var whenFiltered = []string{DefaultWhenFiltered, "reroute"}
+
 // checkRoutes notes what is wrong with the routes, and which targets none of them
 // calls.
 func (r *configReader) checkRoutes(c *Config, known Known) {
@@ -26,6 +29,9 @@ func (r *configReader) checkRoutes(c *Config, known Known) {
 		}
 		if route.WhenOpen != DefaultWhenOpen {
 			r.problem(at+".when_open", "unknown choice %s; there is only %s", r.shown(at+".when_open", route.WhenOpen), DefaultWhenOpen)
+		}
+		if !slices.Contains(whenFiltered, route.WhenFiltered) {
+			r.problem(at+".when_filtered", "unknown choice %s; %s", r.shown(at+".when_filtered", route.WhenFiltered), didYouMean(route.WhenFiltered, whenFiltered))
 		}
 		if route.Deadline < 0 {
 			r.problem(at+".deadline", "must not be below zero; leave it out for none")

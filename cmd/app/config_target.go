@@ -38,6 +38,9 @@ func (r *configReader) checkTarget(t *TargetConfig, at string, known Known) {
 	if !slices.Contains(known.Dialects, t.Dialect) {
 		r.problem(at+".dialect", "unknown dialect %s; %s", r.shown(at+".dialect", t.Dialect), didYouMean(t.Dialect, known.Dialects))
 	}
+	if t.ContentPolicy != "" {
+		r.name(at+".content_policy", t.ContentPolicy)
+	}
 	if t.ContextTokens < 0 {
 		r.problem(at+".context_tokens", "must not be below zero; leave it out if it is not known")
 	}

@@ -75,6 +75,7 @@ targets:
     base_url: https://api.example.com/v1/
     api_key: ${ACME_KEY}
     model: m-4.1
+    content_policy: strict
     context_tokens: 128_000
     price: {input: 0.27, cached_input: 0, output: 1.10}
     limits: {requests_per_minute: 600, tokens_per_minute: 90000, concurrency: 7}
@@ -91,6 +92,7 @@ routes:
     chain: [small, other]
     optimization_goal: cost
     when_open: reroute
+    when_filtered: reroute
     deadline: 7d
     models: [m-4.1, m]
   - name: labels
@@ -108,7 +110,7 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 	}
 	small := &jobs.Target{
 		Name: "small", Provider: "acme", Region: "eu-west-1", Dialect: "openai", BaseURL: "https://api.example.com/v1",
-		Key: "canary", Model: "m-4.1", ContextTokens: 128_000,
+		Key: "canary", Model: "m-4.1", Policy: "strict", ContextTokens: 128_000,
 		Price:    jobs.Price{Input: 270_000, CachedInput: 0, Output: 1_100_000},
 		Limits:   jobs.Limits{RequestsPerMinute: 600, TokensPerMinute: 90_000, Concurrency: 7},
 		Timeouts: jobs.Timeouts{Connect: time.Second, FirstByte: 20 * time.Second, Total: time.Minute},
@@ -125,7 +127,7 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 		t.Error(diff)
 	}
 	wantRoutes := []jobs.Route{
-		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Deadline: 7 * 24 * time.Hour, Models: []string{"m-4.1", "m"}},
+		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Deadline: 7 * 24 * time.Hour, OtherPolicies: true, Models: []string{"m-4.1", "m"}},
 		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered"},
 	}
 	if diff := cmp.Diff(wantRoutes, routes); diff != "" {
@@ -161,7 +163,7 @@ targets:
     model: m
 routes:
   - {name: one, chain: [bb, b, b], optimization_goal: speed, when_open: wait, models: [m]}
-  - {name: two, chain: [], deadline: 24, models: [m]}
+  - {name: two, chain: [], when_filtered: rerote, deadline: 24, models: [m]}
 worker: {concurrency: 0, hold_budget: -1m}
 strategies: {careful: {}}
 `, vars())
@@ -191,8 +193,9 @@ strategies: {careful: {}}
 		`21:36: routes[0].optimization_goal: unknown goal "speed"; there are ordered, cost`,
 		`21:62: routes[0].when_open: unknown choice "wait"; there is only reroute`,
 		`22:17: routes[1].chain: needs at least one target; there are GPT-4.1, b, b`,
-		`22:28: routes[1].deadline: "24" is not a duration: write it like 30s, 24h or 7d`,
-		`22:51: routes[1].models[0]: "m" is claimed by routes[0] already; a model means one route`,
+		`22:28: routes[1].when_filtered: unknown choice "rerote"; did you mean "reroute"?`,
+		`22:51: routes[1].deadline: "24" is not a duration: write it like 30s, 24h or 7d`,
+		`22:74: routes[1].models[0]: "m" is claimed by routes[0] already; a model means one route`,
 		`23:10: worker.concurrency: must be from 1 to 10000`,
 		`23:26: worker.hold_budget: must be longer than nothing, as in 2m0s`,
 		`24:1: strategies: unknown key; there are postgres, nats, listen, targets, routes, worker`,

@@ -128,6 +128,9 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
     # The model, as the provider calls it.
     model: %s
 
+    # By whose rules it refuses content, if not by its provider's: see when_filtered.
+    # content_policy: strict
+
     # The context window, in tokens. Longer requests pass this target by.
     context_tokens: %d
 
@@ -174,6 +177,10 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
 
     # What to do when the best target may not be called. reroute: call the next.
     # when_open: reroute
+
+    # What to do when a target refuses the content. With refuse the request ends,
+    # with reroute the next target that has another policy is asked.
+    # when_filtered: refuse
 
     # How long a request is worth answering that has no deadline of its own; left
     # out, for ever.

@@ -312,6 +312,9 @@ func explainAnthropic(got response) refusal {
 	if why.kind == "" && why.text == "" {
 		return explainOpenAI(got) // of a proxy, or one who is only compatible
 	}
+	if why.code == "enforced_spend_limit_reached" {
+		why.resetsIn = untilReset(got.header, newMonth)
+	}
 	return why
 }
 

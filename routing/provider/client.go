@@ -128,6 +128,7 @@ func (c *Client) refuse(end *endpoint, got exchanged, why refusal) *jobs.Error {
 		Code:              end.cleanID(cmp.Or(why.code, why.kind)),
 		Message:           end.clean(end.remedy(why, got)),
 		RetryAfter:        cmp.Or(why.wait, retryAfter(got.header, class, why.text, c.config.Now)),
+		ResetsIn:          why.resetsIn,
 		Said:              true,
 		ProviderRequestID: end.cleanID(got.header.Get(end.dialect.requestID)),
 		Usage:             why.usage,

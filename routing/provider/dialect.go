@@ -61,6 +61,9 @@ type refusal struct {
 	class jobs.Class
 	// wait is a hint inside the body, where the dialect has such a field; it
 	// goes before the headers.
-	wait  time.Duration
-	usage jobs.Usage // billed all the same
+	wait time.Duration
+	// resetsIn is when what is used up is whole again, where that follows from the
+	// provider's rules: see untilReset.
+	resetsIn time.Duration
+	usage    jobs.Usage // billed all the same
 }

@@ -378,7 +378,7 @@ func explainGemini(got response) refusal {
 		}
 	}
 	if strings.Contains(why.code, "PerDay") {
-		why.class = jobs.DailyQuota
+		why.class, why.resetsIn = jobs.DailyQuota, untilReset(got.header, newGeminiDay)
 	}
 	return why
 }
