@@ -58,9 +58,7 @@ func (c *completion) Work(ctx context.Context, job *river.Job[jobs.CompletionArg
 		return err
 	}
 	defer c.room.Depart(run.request.Route)
-	if job.Attempt >= job.MaxAttempts {
-		defer c.condemn(run, &err)
-	}
+	defer c.panicked(run, job.Attempt >= job.MaxAttempts, &err)
 	for {
 		left, err := c.await(ctx, run)
 		if err == nil {

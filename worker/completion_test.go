@@ -238,7 +238,8 @@ func TestJobInTheQueueOfAnotherRoute(t *testing.T) {
 func TestPanicCostsAnAttempt(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.config.Log = s.config.Log.Level(100) // River tells of it at length
+	var log bytes.Buffer
+	s.config.Log = zerolog.New(&log)
 	s.script.route = func(ctx context.Context, r *jobs.Request, h jobs.Trace) jobs.Outcome {
 		if s.script.called() == 1 {
 			panic("a prompt that nobody should read")
@@ -246,10 +247,19 @@ func TestPanicCostsAnAttempt(t *testing.T) {
 		return answer(ctx, r, h)
 	}
 	r := s.enqueue(1)[0]
-	s.start()
+	_, stop := s.start()
 	s.awaitJobs(1, "completed", 2)
 	if got := s.result(r.ID); got.State != jobs.StateAnswered {
 		t.Errorf("it ended as %+v", got.Result)
+	}
+	stop()
+	for _, says := range []string{"a job ended in a panic", `"panic":"string"`, "completion_test.go"} {
+		if !strings.Contains(log.String(), says) {
+			t.Errorf("the log does not say %s:\n%s", says, &log)
+		}
+	}
+	if n := s.number("SELECT count(*) FROM tidegate.river_job WHERE errors::text LIKE '%nobody should read%'"); n != 0 || strings.Contains(log.String(), "nobody should read") {
+		t.Errorf("the words of a panic are read, in %d rows:\n%s", n, &log)
 	}
 }
 

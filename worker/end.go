@@ -30,20 +30,6 @@ func (c *completion) finish(r *run, outcome jobs.Outcome) error {
 	return err
 }
 
-// condemn ends the request of a job that panics at its last attempt as poison:
-// River would give the job up, and the request would never have a result. It
-// must be deferred.
-func (c *completion) condemn(r *run, err *error) {
-	if recover() == nil { // the panic's own words may quote the prompt
-		return
-	}
-	result := poisoned(r)
-	stored, failed := c.commit(jobs.Entry{Request: &r.request, Result: &result})
-	if *err = failed; failed == nil {
-		c.logEnd(r, &result, stored)
-	}
-}
-
 // giveBack ends a job whose wait was cut short.
 func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
 	var parked *parked
