@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -226,11 +227,19 @@ func reach(ctx context.Context, base string) error {
 	if err != nil {
 		return fmt.Errorf("base_url cannot be read")
 	}
-	port := cmp.Or(parsed.Port(), map[string]string{"http": "80", "https": "443"}[parsed.Scheme])
+	what := parsed.Host
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: parsed})
+	if err != nil {
+		return fmt.Errorf("no proxy is used: %w", err)
+	}
+	if proxy != nil {
+		what, parsed = "the proxy "+proxy.Host, proxy
+	}
+	port := cmp.Or(parsed.Port(), map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[parsed.Scheme])
 	dialer := net.Dialer{Timeout: checkTimeout}
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(parsed.Hostname(), port))
 	if err != nil {
-		return fmt.Errorf("%s cannot be reached: %w", parsed.Host, err)
+		return fmt.Errorf("%s cannot be reached: %w", what, err)
 	}
 	return conn.Close()
 }

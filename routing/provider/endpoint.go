@@ -2,6 +2,7 @@ package provider
 
 import (
 	"cmp"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -81,13 +82,12 @@ func prepare(speaks dialect, target *jobs.Target, userAgent string) (*endpoint, 
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", userAgent)
-	end := &endpoint{dialect: speaks, template: request, secrets: secretsOf(trimmed.Key.Reveal(), user)}
 	if user != nil && trimmed.Key == "" {
 		password, _ := user.Password()
 		request.SetBasicAuth(user.Username(), password)
-		end.secrets = append(end.secrets, strings.TrimPrefix(request.Header.Get("Authorization"), "Basic "))
 	}
-	return end, nil
+	secrets := secretsOf(trimmed.Key.Reveal(), user, proxyUser(request))
+	return &endpoint{dialect: speaks, template: request, secrets: secrets}, nil
 }
 
 const (
@@ -97,16 +97,29 @@ const (
 	leastPassword = 4
 )
 
+// proxyUser is who we are to the proxy on the way, if there is one: it may say so
+// when it refuses a call.
+func proxyUser(request *http.Request) *url.Userinfo {
+	proxy, err := http.ProxyFromEnvironment(request)
+	if err != nil || proxy == nil {
+		return nil
+	}
+	return proxy.User
+}
+
 // secretsOf lists the texts to hide, the longest first, in the spellings in
-// which a provider or net/http may echo them.
-func secretsOf(key string, user *url.Userinfo) []string {
+// which a provider, a proxy or net/http may echo them.
+func secretsOf(key string, users ...*url.Userinfo) []string {
 	var words []string
 	if len(key) >= leastKey {
 		words = append(words, key)
 	}
-	if user != nil {
+	for _, user := range users {
+		if user == nil {
+			continue
+		}
 		password, _ := user.Password()
-		words = append(words, password, user.String())
+		words = append(words, password, user.String(), base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
 	}
 	var all []string
 	for _, word := range words {
