@@ -86,7 +86,8 @@ func TestDialectsRefuseAlike(t *testing.T) {
 		simulator.RateLimit: jobs.Rate, simulator.ServerError: jobs.Transient, simulator.Overloaded: jobs.Overload,
 		simulator.Quota: jobs.Quota, simulator.Auth: jobs.Auth, simulator.BadRequest: jobs.BadRequest, simulator.NotFound: jobs.Auth,
 		simulator.Context: jobs.Context, simulator.Content: jobs.Content, simulator.Garbled: jobs.Garbled, simulator.Empty: jobs.Garbled,
-		simulator.Reset: jobs.Transient, simulator.Cut: jobs.Garbled,
+		simulator.Reset: jobs.Transient, simulator.Cut: jobs.Garbled, simulator.SpendLimit: jobs.Quota, simulator.Unpaid: jobs.Quota,
+		simulator.Forbidden: jobs.Auth, simulator.TooLarge: jobs.Context, simulator.GaveUp: jobs.Timeout,
 	} {
 		check(t, sim.Set("*", simulator.Fault{Mode: mode, RetryAfter: 7 * time.Second}))
 		for _, dialect := range provider.Dialects() {
@@ -98,6 +99,32 @@ func TestDialectsRefuseAlike(t *testing.T) {
 			if class == jobs.Rate && err.RetryAfter != 7*time.Second {
 				t.Errorf("%s asks to wait %s", dialect, err.RetryAfter)
 			}
+		}
+	}
+}
+
+// TestQuotasAreAskedAgainAtTheirReset: where a vendor's rules tell when an allowance
+// is whole again, the refusal says so.
+func TestQuotasAreAskedAgainAtTheirReset(t *testing.T) {
+	t.Parallel()
+	sim, at := vendors(t)
+	client := provider.New(provider.Config{})
+	t.Cleanup(client.Close)
+	for _, test := range []struct {
+		dialect string
+		mode    simulator.Mode
+		class   jobs.Class
+		within  time.Duration // of the reset; zero: it is not known
+	}{
+		{"gemini", simulator.DailyQuota, jobs.DailyQuota, 16 * time.Hour},
+		{"anthropic", simulator.SpendLimit, jobs.Quota, 31 * 24 * time.Hour},
+		{"anthropic", simulator.Unpaid, jobs.Quota, 0},
+		{"openai", simulator.SpendLimit, jobs.Quota, 0},
+	} {
+		check(t, sim.Set("*", simulator.Fault{Mode: test.mode}))
+		_, err := client.Complete(t.Context(), at(test.dialect), []byte(`{"messages":[{"role":"user","content":"Tides turn."}]}`))
+		if err == nil || err.Class != test.class || (err.ResetsIn > 0) != (test.within > 0) || err.ResetsIn > test.within {
+			t.Errorf("%s, %s: %+v", test.dialect, test.mode, err)
 		}
 	}
 }

@@ -107,10 +107,16 @@ var anthropicRefusals = map[Mode]refusal{
 	Unavailable: {status: 503, kind: "api_error", message: "Service unavailable"},
 	Overloaded:  {status: 529, kind: "overloaded_error", message: "Overloaded"},
 	Quota:       {status: 400, kind: "invalid_request_error", message: "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits."},
+	DailyQuota:  {status: 400, kind: "invalid_request_error", message: "You have reached your specified API usage limits."},
+	SpendLimit:  {status: 429, kind: "rate_limit_error", code: "enforced_spend_limit_reached", message: "Your organization has reached its spend limit."},
+	Unpaid:      {status: 402, kind: "billing_error", message: "There is an issue with your billing or payment information."},
 	Auth:        {status: 401, kind: "authentication_error", message: "invalid x-api-key"},
+	Forbidden:   {status: 403, kind: "permission_error", message: "Your API key does not have permission to use the specified resource."},
 	BadRequest:  {status: 400, kind: "invalid_request_error", message: "The request was not understood."},
 	NotFound:    {status: 404, kind: "not_found_error", message: "model: %s"},
 	Context:     {status: 400, kind: "invalid_request_error", message: "prompt is too long"},
+	TooLarge:    {status: 413, kind: "request_too_large", message: "Request exceeds the maximum size"},
+	GaveUp:      {status: 504, kind: "timeout_error", message: "The request timed out while processing."},
 	Content:     {status: 400, kind: "invalid_request_error", message: "Output blocked by content filtering policy"},
 }
 

@@ -19,12 +19,18 @@ const (
 	Unavailable Mode = "unavailable"  // 503
 	Overloaded  Mode = "overloaded"   // 529
 	Quota       Mode = "quota"        // 429: the account is out of money
+	DailyQuota  Mode = "daily_quota"  // 429: the day's allowance is used up
+	SpendLimit  Mode = "spend_limit"  // 429: over a limit that the account has for its spending
+	Unpaid      Mode = "unpaid"       // 402: the account is out of money
 	Auth        Mode = "auth"         // 401
+	Forbidden   Mode = "forbidden"    // 403: the key may not do this
 	BadRequest  Mode = "bad_request"  // 400
 	NotFound    Mode = "not_found"    // 404: no such model
 	Context     Mode = "context"      // 400: longer than the model's window
+	TooLarge    Mode = "too_large"    // 413: more bytes than are taken
 	Content     Mode = "content"      // 400: refused by the content policy
 	Filtered    Mode = "filtered"     // 200, but the answer was taken away by the content filter
+	GaveUp      Mode = "gave_up"      // 504: there was no answer in time, by the provider's own clock
 	Hang        Mode = "hang"         // not a byte, until the client leaves or the server stops
 	Reset       Mode = "reset"        // the connection is closed before a byte
 	Cut         Mode = "cut"          // the connection is closed in the middle of the body
@@ -44,15 +50,16 @@ const DefaultDelay = 30 * time.Second
 // Modes lists every mode that a fault can have, in the order of this file.
 func Modes() []Mode {
 	return []Mode{
-		OK, RateLimit, ServerError, Unavailable, Overloaded, Quota, Auth, BadRequest, NotFound, Context,
-		Content, Filtered, Hang, Reset, Cut, Garbled, Empty, Slow, Drip,
+		OK, RateLimit, ServerError, Unavailable, Overloaded, Quota, DailyQuota, SpendLimit, Unpaid, Auth, Forbidden, BadRequest,
+		NotFound, Context, TooLarge, Content, Filtered, GaveUp, Hang, Reset, Cut, Garbled, Empty, Slow, Drip,
 	}
 }
 
 // refuses tells whether the mode is an error body with a status, and no answer.
 func (m Mode) refuses() bool {
 	switch m {
-	case RateLimit, ServerError, Unavailable, Overloaded, Quota, Auth, BadRequest, NotFound, Context, Content:
+	case RateLimit, ServerError, Unavailable, Overloaded, Quota, DailyQuota, SpendLimit, Unpaid, Auth, Forbidden, BadRequest,
+		NotFound, Context, TooLarge, Content, GaveUp:
 		return true
 	}
 	return false
@@ -63,8 +70,8 @@ func (m Mode) answers() bool { return m == OK || m == Slow || m == Drip }
 
 // byStatus lets people say a status where it means one mode only.
 var byStatus = map[string]Mode{
-	"200": OK, "400": BadRequest, "401": Auth, "404": NotFound, "429": RateLimit,
-	"500": ServerError, "503": Unavailable, "529": Overloaded,
+	"200": OK, "400": BadRequest, "401": Auth, "402": Unpaid, "403": Forbidden, "404": NotFound, "413": TooLarge,
+	"429": RateLimit, "500": ServerError, "503": Unavailable, "504": GaveUp, "529": Overloaded,
 }
 
 // ParseMode reads a mode by its name, or by its HTTP status where that is

@@ -115,10 +115,16 @@ var geminiRefusals = map[Mode]refusal{
 	Unavailable: {status: 503, kind: "UNAVAILABLE", message: "The model is overloaded. Please try again later."},
 	Overloaded:  {status: 503, kind: "UNAVAILABLE", message: "The model is overloaded. Please try again later."},
 	Quota:       {status: 429, kind: "RESOURCE_EXHAUSTED", message: "Your prepayment credits are depleted. Please manage your project and billing."},
+	DailyQuota:  {status: 429, kind: "RESOURCE_EXHAUSTED", code: "GenerateRequestsPerDayPerProjectPerModel-FreeTier", message: "You exceeded your current quota, please check your plan and billing details."},
+	SpendLimit:  {status: 429, kind: "RESOURCE_EXHAUSTED", message: "Your project has exceeded its monthly spend cap."},
+	Unpaid:      {status: 402, kind: "RESOURCE_EXHAUSTED", message: "Billing is disabled for this project."},
+	Forbidden:   {status: 403, kind: "PERMISSION_DENIED", code: "API_KEY_SERVICE_BLOCKED", message: "Requests to this API are blocked."},
 	Auth:        {status: 400, kind: "INVALID_ARGUMENT", code: "API_KEY_INVALID", message: "API key not valid. Please pass a valid API key."},
 	BadRequest:  {status: 400, kind: "INVALID_ARGUMENT", message: "The request was not understood."},
 	NotFound:    {status: 404, kind: "NOT_FOUND", message: "models/%s is not found for API version v1beta, or is not supported for generateContent."},
 	Context:     {status: 400, kind: "INVALID_ARGUMENT", message: "The input token count exceeds the maximum number of tokens allowed."},
+	TooLarge:    {status: 413, kind: "INVALID_ARGUMENT", message: "Request payload size exceeds the limit."},
+	GaveUp:      {status: 504, kind: "DEADLINE_EXCEEDED", message: "The service was unable to finish processing within the deadline."},
 	Content:     {status: 200, kind: "PROHIBITED_CONTENT"},
 }
 
@@ -152,7 +158,7 @@ func geminiBody(no refusal) []byte {
 	var details []map[string]any
 	switch {
 	case no.code == "":
-	case no.mode == RateLimit || no.mode == Quota:
+	case no.mode == RateLimit || no.mode == DailyQuota:
 		details = append(details, map[string]any{"@type": googleTypes + "QuotaFailure", "violations": []map[string]string{{"quotaId": no.code}}})
 	default:
 		details = append(details, map[string]any{"@type": googleTypes + "ErrorInfo", "reason": no.code, "domain": "googleapis.com"})

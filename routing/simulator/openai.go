@@ -158,10 +158,16 @@ var openaiRefusals = map[Mode]refusal{
 	Unavailable: {status: 503, kind: "service_unavailable_error", code: "server_is_overloaded", message: "The server is currently overloaded. Please try again later."},
 	Overloaded:  {status: 529, kind: "overloaded_error", code: "overloaded", message: "Overloaded."},
 	Quota:       {status: 429, kind: "insufficient_quota", code: "credit_balance_exhausted", message: "You exceeded your current quota, please check your plan and billing details."},
+	DailyQuota:  {status: 429, kind: "insufficient_quota", code: "organization_usage_limit_exceeded", message: "Your organization has reached its usage limit."},
+	SpendLimit:  {status: 429, kind: "insufficient_quota", code: "organization_spend_limit_exceeded", message: "Your organization has reached its spend limit."},
+	Unpaid:      {status: 402, kind: "insufficient_quota", code: "credit_balance_exhausted", message: "Insufficient balance."},
 	Auth:        {status: 401, kind: "invalid_request_error", code: "invalid_api_key", message: "Incorrect API key provided."},
+	Forbidden:   {status: 403, kind: "request_forbidden", code: "unsupported_country_region_territory", message: "Country, region, or territory not supported"},
 	BadRequest:  {status: 400, kind: "invalid_request_error", code: "invalid_value", message: "The request was not understood."},
 	NotFound:    {status: 404, kind: "invalid_request_error", code: "model_not_found", message: "The model `%s` does not exist or you do not have access to it."},
 	Context:     {status: 400, kind: "invalid_request_error", code: "context_length_exceeded", param: "messages", message: "This model's maximum context length is exceeded."},
+	TooLarge:    {status: 413, kind: "invalid_request_error", code: "request_too_large", message: "The request is too large."},
+	GaveUp:      {status: 504, kind: "server_error", message: "The model did not answer in time."},
 	Content:     {status: 400, kind: "invalid_request_error", code: "content_policy_violation", message: "The request was rejected by the content policy."},
 }
 
