@@ -16,6 +16,7 @@ func TestErrorScope(t *testing.T) {
 		{Error{Class: Auth, Status: 404}, OnTarget},
 		{Error{Class: Auth, Status: 410}, OnTarget},
 		{Error{Class: Auth, Status: 400}, OnTarget},
+		{Error{Class: Auth, Status: 429}, OnTarget},
 		{Error{Class: Quota, Status: 402}, OnAccount},
 		{Error{Class: Quota, Status: 404, Code: "model"}, OnAccount},
 		{Error{Class: Overload, Status: 503}, OnTarget},

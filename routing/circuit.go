@@ -40,6 +40,7 @@ type Circuit struct {
 	unreached  bool   // the last call from here did not get through
 	inARow     int
 	fresh      freshRow
+	drought    drought
 	probeOut   bool          // the half-open permit is taken
 	downSince  time.Time     // when the circuit left closed; zero: it is closed
 	tripWait   time.Duration // the last wait after a trip

@@ -116,11 +116,54 @@ func TestRateLimitedProbeClosesTheCircuitWithACooldown(t *testing.T) {
 func TestManyRateLimitsNeverOpenACircuit(t *testing.T) {
 	t.Parallel()
 	s := chain(t, "a")
-	for range 200 {
-		s.fails("a", jobs.Rate, 1).routes(1).held().circuit("a", jobs.CircuitClosed).cools("a", 0)
+	for i := range 200 {
+		s.fails("a", jobs.Rate, 1).routes(1).held().circuit("a", jobs.CircuitClosed)
+		if i < droughtFrom-1 {
+			s.cools("a", 0)
+		}
 		s.passes(s.rests("a") + time.Minute)
 	}
 	s.routes(1).to("a")
+}
+
+// A target that takes nothing at all for long has no pace that would be worth
+// waiting for: requests go on to the next target, and it is asked now and then.
+func TestDroughtIsACooldown(t *testing.T) {
+	t.Parallel()
+	s := chain(t, "a", "b")
+	s.provider.always["a"] = &jobs.Error{Class: jobs.Rate, Status: 429, Said: true}
+	until := func(verdict jobs.Verdict) *story { // it is called as fast as its pace lets it be
+		for s.routes(1).outcome.Verdict != verdict {
+			s.held().circuit("a", jobs.CircuitClosed).cools("a", 0).passes(s.rests("a") + 10*time.Millisecond)
+		}
+		return s
+	}
+	began := s.clock.now()
+	until(jobs.Answered).to("b").cools("a", droughtLeast).circuit("a", jobs.CircuitClosed)
+	if took := s.clock.now().Sub(began); took < droughtAfter || took > 90*time.Second || s.provider.calls["a"] < droughtFrom {
+		t.Errorf("it took %s and %d calls until the next target was asked", took, s.provider.calls["a"])
+	}
+	for _, want := range []time.Duration{10, 20, 40, 60, 60} {
+		s.passes(s.cooldown("a"))
+		until(jobs.Answered).to("b").cools("a", want*time.Second).circuit("a", jobs.CircuitClosed)
+	}
+	delete(s.provider.always, "a")
+	s.passes(s.cooldown("a"))
+	until(jobs.Answered).to("a")
+	s.fails("a", jobs.Rate, 1).passes(s.rests("a")).routes(1).held().cools("a", 0) // it is a matter of the pace again
+}
+
+// Refusals among which calls are taken are never a drought, however long.
+func TestThrottleIsNoDrought(t *testing.T) {
+	t.Parallel()
+	s := chain(t, "a", "b")
+	for i := range 300 {
+		if i%droughtFrom != 0 {
+			s.fails("a", jobs.Rate, 1)
+		}
+		s.routes(1).cools("a", 0).passes(s.rests("a") + time.Second)
+	}
+	s.calls("b", 0)
 }
 
 func TestRateLimitsNeitherCountNorResetFailures(t *testing.T) {

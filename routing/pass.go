@@ -62,7 +62,7 @@ func (t *try) after(ctx context.Context) *jobs.Outcome {
 		no = refused(poison(t.last, n), t.trace)
 	case ctx.Err() != nil:
 		no = t.stopped(ctx)
-	case t.last.Class.Cools() && t.last.RetryAfter < longWait: // a matter of the pace: not a reason to pay the next one
+	case t.limited: // a matter of the pace: not a reason to pay the next one
 		no = jobs.Outcome{Verdict: jobs.Blocked, Held: true, Err: t.last, Until: t.router.now(), Reason: "it is called as fast as it takes calls: " + t.last.Gist(), Trace: t.trace}
 	default:
 		return nil

@@ -119,7 +119,7 @@ func (p *Permit) end(outcome Outcome, with ending) {
 
 // succeed requires mu.
 func (c *Circuit) succeed(p *Permit, with ending) {
-	c.inARow, c.tripWait = 0, 0
+	c.inARow, c.tripWait, c.drought = 0, 0, drought{}
 	c.fresh.succeed(p.number)
 	c.breaker.RecordSuccess()
 	if p.probe {

@@ -29,6 +29,7 @@ type try struct {
 	fit     fit
 	tokens  int  // that a call is expected to use
 	picky   bool // a target was passed over that others may be sent to
+	limited bool // the last call met a 429 that is a matter of the pace alone
 	lenient bool // other policies may be tried where content is refused
 }
 
@@ -111,7 +112,7 @@ func (t *try) call(ctx context.Context, p *place, began time.Time) *jobs.Answer 
 		end = paceEnd{class: jobs.OK, usage: answer.Usage, latency: attempt.Latency, allowance: answer.Allowance}
 		permit.Done(Success, "")
 	} else {
-		answer, t.last = nil, err
+		answer, t.last, t.limited = nil, err, false
 		attempt.Class, attempt.Status, attempt.Code, attempt.Message = err.Class, err.Status, err.Code, err.Message
 		attempt.Usage, attempt.Cost = err.Usage, target.Price.Cost(err.Usage)
 		attempt.Blamed = t.blames(target, err)
@@ -145,14 +146,15 @@ func (t *try) report(target *target, permit *Permit, err *jobs.Error, blamed boo
 	t.fit.met(target, err)
 }
 
-// cool is what a 429 means for a circuit: nothing, unless it asks for long. To a
-// probe it is an answer, too.
+// cool is what a 429 means for a circuit: nothing, unless it asks for long, or there
+// was nothing else for long. To a probe it is an answer, too.
 func (t *try) cool(target *target, permit *Permit, err *jobs.Error) {
-	wait := err.RetryAfter
+	wait := target.circuit.limited(err.RetryAfter)
+	t.limited = wait == 0
 	if permit.Probe() {
-		wait = max(wait, probedWait)
+		wait = max(wait, err.RetryAfter, probedWait)
 	}
-	if permit.Probe() || wait >= longWait {
+	if wait > 0 {
 		target.circuit.Cool(t.router.now().Add(wait), err.Gist())
 	}
 	if permit.Probe() {

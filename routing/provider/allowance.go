@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,12 +23,18 @@ const (
 )
 
 // openAIAllowance reads the limits that stand beside every answer and refusal in
-// OpenAI's headers.
+// OpenAI's headers, or in Mistral's.
 func openAIAllowance(header http.Header) jobs.Allowance {
 	return jobs.Allowance{
-		RequestsPerMinute: perMinute(header, "Requests"),
-		TokensPerMinute:   perMinute(header, "Tokens"),
+		RequestsPerMinute: cmp.Or(perMinute(header, "Requests"), perMinute(header, "Req-Minute")),
+		TokensPerMinute:   cmp.Or(perMinute(header, "Tokens"), perMinute(header, "Tokens-Minute")),
 	}
+}
+
+// givesNothing tells whether a limit of zero is announced, as Mistral does beside
+// its 429s where the account's plan does not have the model: no wait will help.
+func givesNothing(header http.Header) bool {
+	return wholeNumber(header.Get("X-Ratelimit-Limit-Req-Minute")) == 0 || wholeNumber(header.Get("X-Ratelimit-Limit-Tokens-Minute")) == 0
 }
 
 // perMinute is one announced limit; zero when there is none, or none that could

@@ -36,6 +36,8 @@ func TestOpenAIAllowance(t *testing.T) {
 			"X-Ratelimit-Limit-Requests": "14400", "X-Ratelimit-Remaining-Requests": "14370", "X-Ratelimit-Reset-Requests": "2m59.56s",
 			"X-Ratelimit-Limit-Tokens": "18000", "X-Ratelimit-Remaining-Tokens": "17997", "X-Ratelimit-Reset-Tokens": "7.66ms",
 		}, jobs.Allowance{TokensPerMinute: 18000}},
+		{"Mistral's", h{"X-Ratelimit-Limit-Req-Minute": "720", "X-Ratelimit-Limit-Tokens-Minute": "5000000"}, jobs.Allowance{RequestsPerMinute: 720, TokensPerMinute: 5_000_000}},
+		{"Mistral's of nothing", h{"X-Ratelimit-Limit-Req-Minute": "0", "X-Ratelimit-Limit-Tokens-Minute": "0"}, jobs.Allowance{}},
 		{"a reset without what is left", h{"X-Ratelimit-Limit-Requests": "60", "X-Ratelimit-Reset-Requests": "24h"}, jobs.Allowance{RequestsPerMinute: 60}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

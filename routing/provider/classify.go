@@ -32,6 +32,8 @@ type span struct{ from, to int }
 //     neither end refused nor be sent again and again.
 //   - a 429 that says the request alone is over the limit per minute is
 //     CONTEXT: waiting will not help it, another target will.
+//   - a 429 beside a limit of zero is AUTH: the account's plan does not have the
+//     model, and no wait will help.
 //   - 413 is CONTEXT for the same reason.
 //   - a web page with a status that would be the request's fault is TRANSIENT:
 //     those are not the words of an API, and a request must not end by them.

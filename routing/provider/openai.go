@@ -235,6 +235,9 @@ func explainOpenAI(got response) refusal {
 			reason.Message = text
 		}
 	}
+	if got.status == http.StatusTooManyRequests && givesNothing(got.header) {
+		why.class = jobs.Auth
+	}
 	why.kind, why.code, why.text = string(reason.Type), string(reason.Code), string(reason.Message+reason.Text)
 	if status, err := strconv.Atoi(why.code); err == nil && got.status/100 == 2 && status >= 400 && status <= 599 {
 		why.status = status
