@@ -67,7 +67,7 @@ var openAIRules = []rule{
 
 	// content filter
 	{class: jobs.Content, status: span{400, 499}, words: contentWords},
-	{class: jobs.Content, status: span{400, 403}, texts: []string{"content exists risk", "content management policy"}},
+	{class: jobs.Content, status: span{400, 403}, texts: []string{"content exists risk", "content management policy", "your input was flagged"}},
 
 	// the key or the target may not do this
 	{class: jobs.Auth, status: span{400, 499}, words: targetWords},

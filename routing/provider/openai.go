@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"tidegate/jobs"
@@ -36,9 +37,10 @@ type completion struct {
 	id, model []byte
 	finish    []byte // of the first choice
 	choices   int
-	message   bool // the first choice has one
-	usable    bool // a choice says something
-	fault     bool // there is an error object
+	message   bool   // the first choice has one
+	usable    bool   // a choice says something
+	fault     bool   // there is an error object
+	inner     []byte // the error object of a choice
 	usage     jobs.Usage
 }
 
@@ -47,6 +49,9 @@ func decodeOpenAI(got response) (*jobs.Answer, *refusal) {
 	c := cursor{data: body}
 	var seen completion
 	seen.read(&c)
+	if gaveUp := !seen.usable || string(seen.finish) == "error"; seen.inner != nil && gaveUp && !seen.fault && c.ended() {
+		seen.fault, body = true, slices.Concat([]byte(`{"error":`), seen.inner, []byte("}"))
+	}
 	if seen.fault {
 		why := explainOpenAI(response{got.status, got.header, body})
 		why.usage = seen.usage
@@ -135,6 +140,11 @@ func (seen *completion) readChoice(c *cursor) {
 				seen.message = c.peek() == '{'
 			}
 			says = messageSays(c)
+		case "error":
+			from := c.at
+			if c.filled() {
+				seen.inner = c.data[from:c.at]
+			}
 		default:
 			c.skip()
 		}
