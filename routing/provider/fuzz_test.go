@@ -96,7 +96,7 @@ func checkUsage(t *testing.T, name string, u jobs.Usage) {
 func checkRefused(t *testing.T, name string, d dialect, got response, why refusal) {
 	t.Helper()
 	client := New(Config{Now: func() time.Time { return time.Unix(0, 0) }})
-	end := &endpoint{dialect: d, secrets: secretsOf(canary, nil)}
+	end := &endpoint{dialect: d, secrets: secretsOf([]string{canary}, nil)}
 	failed := client.refuse(end, exchanged{response: got}, why)
 	if !failed.Class.Valid() || failed.Class == jobs.OK || failed.Class == jobs.Lost {
 		t.Fatalf("%s: class %q of %+v", name, failed.Class, why)

@@ -207,7 +207,7 @@ func TestNoKeyInFailures(t *testing.T) {
 
 func TestClean(t *testing.T) {
 	t.Parallel()
-	end := &endpoint{secrets: secretsOf("0123456789abcdef", nil)}
+	end := &endpoint{secrets: secretsOf([]string{"0123456789abcdef"}, nil)}
 	for in, want := range map[string]string{
 		"Incorrect API key provided: sk-proj-abcd1234. See x": "Incorrect API key provided: [redacted] See x",
 		"Incorrect API key provided: sk-abc***xyz.":           "Incorrect API key provided: [redacted]",
@@ -233,7 +233,7 @@ func TestClean(t *testing.T) {
 func FuzzClean(f *testing.F) {
 	f.Add("sk-proj-0123 Bearer x")
 	f.Add("\xff 0123456789abcdef")
-	end := &endpoint{secrets: secretsOf("0123456789abcdef", nil)}
+	end := &endpoint{secrets: secretsOf([]string{"0123456789abcdef"}, nil)}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, got := range []string{end.clean(text), end.cleanID(text)} {
 			if !utf8.ValidString(got) || utf8.RuneCountInString(got) > maxMessage || strings.ContainsAny(got, "\x00\n\r") ||
