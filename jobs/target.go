@@ -12,12 +12,14 @@ type Target struct {
 	Name     string // unique; what circuits, prices and statistics hang on
 	Provider string // the account at a vendor: keys and quota hang on it
 	Region   string // empty: the provider has one
-	Dialect  string // the wire format: "openai", "anthropic" or "gemini"
+	Dialect  string // the wire format, as in "openai", "azure", "anthropic" or "gemini"
 	BaseURL  string // as in "https://api.example.com/v1", no slash at the end
 	Key      Secret // empty: none is sent
 	Model    string // what the provider calls it
 	// Policy names by whose rules it refuses content; empty: by its provider's.
 	Policy string
+	// Variant is how it is called otherwise than its dialect says.
+	Variant Variant
 	// ContextTokens is the context window; zero: not known, so never a reason
 	// to skip the target.
 	ContextTokens int
@@ -25,6 +27,22 @@ type Target struct {
 	Limits        Limits
 	Timeouts      Timeouts
 	Circuit       Thresholds
+}
+
+// A Variant is how a target is called otherwise than its dialect says; what is empty
+// is as the dialect has it.
+type Variant struct {
+	// Path stands in place of what the dialect adds to the base URL; {model} in it
+	// is the target's model.
+	Path string
+	// Query is added to the URL, encoded, as in "api-version=2024-10-21". It holds no
+	// secret: URLs are written down by everything that they pass.
+	Query string
+	// KeyHeader carries the key, as in "api-key"; KeyScheme is the word before it, as
+	// in "Bearer". An "Authorization" without a scheme has that one.
+	KeyHeader, KeyScheme string
+	// Headers are sent too, a line each, as in "OpenAI-Organization: org-1".
+	Headers Secret
 }
 
 // Limits are what a target may be asked at most. A zero is no limit.

@@ -51,6 +51,13 @@ type TargetConfig struct {
 	Limits        LimitsConfig   `yaml:"limits,omitempty"`
 	Timeouts      TimeoutsConfig `yaml:"timeouts"`
 	Circuit       CircuitConfig  `yaml:"circuit"`
+
+	// How it is called otherwise than its dialect says: see jobs.Variant.
+	Path       string                 `yaml:"path,omitempty"`
+	Query      map[string]string      `yaml:"query,omitempty"`
+	AuthHeader string                 `yaml:"auth_header,omitempty"`
+	AuthScheme string                 `yaml:"auth_scheme,omitempty"`
+	Headers    map[string]jobs.Secret `yaml:"headers,omitempty"`
 }
 
 // PriceConfig is in US dollars per million tokens.

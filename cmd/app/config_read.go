@@ -104,6 +104,8 @@ func (r *configReader) read(node ast.Node, into reflect.Value, field string) {
 		r.readMapping(node, into, field)
 	case reflect.Slice:
 		r.readList(node, into, field)
+	case reflect.Map:
+		r.readNamed(node, into, field)
 	default:
 		r.readScalar(node, into, field)
 	}
@@ -143,6 +145,23 @@ func (r *configReader) readList(node ast.Node, into reflect.Value, field string)
 			d.setDefaults()
 		}
 		r.read(item, element, path)
+	}
+}
+
+// readNamed fills in values under names that the file chooses.
+func (r *configReader) readNamed(node ast.Node, into reflect.Value, field string) {
+	entries, ok := r.entries(node, 0)
+	if !ok {
+		r.problem(field, "must be a mapping of names to values, not %s", kindOf(node))
+		return
+	}
+	into.Set(reflect.MakeMap(into.Type()))
+	for _, entry := range entries {
+		path := field + "." + entry.key
+		r.places[path] = entry.place
+		value := reflect.New(into.Type().Elem()).Elem()
+		r.read(entry.value, value, path)
+		into.SetMapIndex(reflect.ValueOf(entry.key), value)
 	}
 }
 

@@ -47,6 +47,7 @@ func (r *configReader) checkTarget(t *TargetConfig, at string, known Known) {
 	r.checkLimits(&t.Limits, at+".limits")
 	r.checkKey(t, at)
 	r.checkBase(t, at)
+	r.checkVariant(t, at)
 	r.checkPrice(t.Price, at+".price")
 	r.checkTimeouts(&t.Timeouts, at+".timeouts")
 	r.checkCircuit(&t.Circuit, at+".circuit")
@@ -58,19 +59,24 @@ func (r *configReader) checkBase(t *TargetConfig, at string) {
 		return
 	}
 	t.BaseURL = strings.TrimRight(t.BaseURL, "/")
-	base, wrong := parseBase(t.BaseURL)
+	base, wrong := parseBase(t.BaseURL, t.Path)
 	if wrong != "" {
 		r.problem(field, "%s", wrong)
 		return
 	}
-	if base.Scheme == "http" && t.APIKey != "" && !isLoopback(base.Hostname()) {
+	if base.Scheme != "http" || isLoopback(base.Hostname()) {
+		return
+	}
+	if t.APIKey != "" {
 		r.warn(field, "the key is sent unencrypted over http: use https")
+	} else if len(t.Headers) > 0 {
+		r.warn(field, "what headers hold is sent unencrypted over http: use https")
 	}
 }
 
 // parseBase reads a base URL without letting an error quote it, since it may
 // hold a password.
-func parseBase(text string) (*url.URL, string) {
+func parseBase(text, path string) (*url.URL, string) {
 	base, err := url.Parse(text)
 	switch {
 	case err != nil, base.Host == "", base.Scheme != "http" && base.Scheme != "https":
@@ -78,8 +84,8 @@ func parseBase(text string) (*url.URL, string) {
 	case base.User != nil:
 		return nil, "must not hold a user or a password; the key belongs into api_key"
 	case base.RawQuery != "" || base.Fragment != "" || base.ForceQuery:
-		return nil, "must end with its path; what follows ? or # is not sent"
-	case strings.HasSuffix(base.Path, "/chat/completions"):
+		return nil, "must end with its path; what follows ? belongs into query, and what follows # is not sent"
+	case path == "" && strings.HasSuffix(base.Path, "/chat/completions"):
 		return nil, "must end before /chat/completions, which is added"
 	}
 	return base, ""
@@ -111,13 +117,10 @@ func (r *configReader) checkKey(t *TargetConfig, at string) {
 
 // looksLikeKey tells a real key from a placeholder by its beginning or its
 // length.
-func looksLikeKey(text string) bool {
-	for _, start := range []string{"sk-", "gsk_", "xai-", "AIza", "key-"} {
-		if strings.HasPrefix(text, start) {
-			return true
-		}
-	}
-	return len(text) >= 20
+func looksLikeKey(text string) bool { return startsLikeKey(text) || len(text) >= 20 }
+
+func startsLikeKey(text string) bool {
+	return slices.ContainsFunc([]string{"sk-", "gsk_", "xai-", "AIza", "key-"}, func(start string) bool { return strings.HasPrefix(text, start) })
 }
 
 // readKey takes the key from its file. A relative path is looked for beside the

@@ -52,7 +52,7 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	t.Parallel()
 	env := environments["every key"]
 	commented := regexp.MustCompile(`(?m)^( *)# ([a-z_]+: .*)$`)
-	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models): .*$`)
+	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers): .*$`)
 	want, _ := parsed(t, initText(env), env)
 
 	body, worker, _ := strings.Cut(initText(env), "# worker:\n")

@@ -113,7 +113,7 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
     # Where it runs, if the provider has several regions.
     # region: eu
 
-    # The wire format: openai, anthropic or gemini.
+    # The wire format: openai, azure, anthropic or gemini.
     # dialect: openai
 
     # Where its API is, without /chat/completions.
@@ -130,6 +130,14 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
 
     # By whose rules it refuses content, if not by its provider's: see when_filtered.
     # content_policy: strict
+
+    # Where it is called otherwise than others of its dialect: another path after
+    # base_url, a query, an auth_header (and auth_scheme) for the key, and more headers.
+    # path: deployments/{model}/chat
+    # query: {api-version: "2024-10-21"}
+    # auth_header: Authorization
+    # auth_scheme: Bearer
+    # headers: {OpenAI-Organization: org-1}
 
     # The context window, in tokens. Longer requests pass this target by.
     context_tokens: %d

@@ -12,16 +12,16 @@ import (
 )
 
 // anthropic is the Messages API.
-var anthropic = dialect{
+var _ = register("anthropic", dialect{
 	path:      func(*jobs.Target) string { return "messages" },
 	headers:   anthropicHeaders,
 	requestID: "Request-Id",
 	encode:    encodeAnthropic, translates: true,
 	decode:    decodeAnthropic,
 	explain:   explainAnthropic,
-	classify:  func(why refusal) jobs.Class { return decide(anthropicRules, why) },
+	rules:     anthropicRules,
 	allowance: anthropicAllowance,
-}
+})
 
 const (
 	anthropicName    = "Anthropic"
@@ -247,12 +247,12 @@ type anthropicAnswer struct {
 	Content    []anthropicBlock `json:"content"`
 	StopReason string           `json:"stop_reason"`
 	Usage      struct {
-		Input   int `json:"input_tokens"`
-		Written int `json:"cache_creation_input_tokens"`
-		Cached  int `json:"cache_read_input_tokens"`
-		Output  int `json:"output_tokens"`
+		Input   count `json:"input_tokens"`
+		Written count `json:"cache_creation_input_tokens"`
+		Cached  count `json:"cache_read_input_tokens"`
+		Output  count `json:"output_tokens"`
 		Details struct {
-			Thinking int `json:"thinking_tokens"`
+			Thinking count `json:"thinking_tokens"`
 		} `json:"output_tokens_details"`
 	} `json:"usage"`
 }
@@ -279,7 +279,7 @@ func decodeAnthropic(got response) (*jobs.Answer, *refusal) {
 		said.finish = finish
 	}
 	u := a.Usage
-	said.usage = jobs.Usage{Input: u.Input + u.Written + u.Cached, CachedInput: u.Cached, Output: u.Output, Reasoning: u.Details.Thinking}
+	said.usage = usageOf(u.Input+u.Written+u.Cached, u.Cached, u.Output, u.Details.Thinking)
 	var text strings.Builder
 	for _, block := range a.Content {
 		switch block.Type {

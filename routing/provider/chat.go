@@ -23,7 +23,7 @@ type chat struct {
 	seed                *int64
 	n                   int // answers; at least one
 	effort              string
-	user                string // who asks, for the provider to find abuse
+	user, userField     string // who asks, for the provider to find abuse, and the member that says so
 	logprobs            bool
 	topLogprobs         int
 }
@@ -87,7 +87,7 @@ func readChat(body []byte) (*chat, error) {
 	err = f.takeAll(map[string]any{
 		"max_tokens": &c.maxTokens, "max_completion_tokens": &completion, "temperature": &c.temperature, "top_p": &c.topP,
 		"presence_penalty": &c.presence, "frequency_penalty": &c.frequency, "seed": &c.seed, "n": &c.n, "reasoning_effort": &c.effort,
-		"logprobs": &c.logprobs, "top_logprobs": &c.topLogprobs, "parallel_tool_calls": &c.parallel, "user": &c.user,
+		"logprobs": &c.logprobs, "top_logprobs": &c.topLogprobs, "parallel_tool_calls": &c.parallel,
 	})
 	if err != nil {
 		return nil, err
@@ -95,11 +95,12 @@ func readChat(body []byte) (*chat, error) {
 	if completion > 0 {
 		c.maxTokens = completion
 	}
-	var safety string
-	if found, err := f.take("safety_identifier", &safety); err != nil {
-		return nil, err
-	} else if found {
-		c.user = safety
+	for _, name := range []string{"user", "safety_identifier"} { // the newer name counts
+		if found, err := f.take(name, &c.user); err != nil {
+			return nil, err
+		} else if found {
+			c.userField = name
+		}
 	}
 	for _, read := range []func(*fields) error{c.readStop, c.readMessages, c.readTools, c.readChoice, c.readFormat, (*fields).rest} {
 		if err := read(f); err != nil {

@@ -29,7 +29,10 @@ type span struct{ from, to int }
 //     did not arrive.
 //   - 404, 405 and 410 are AUTH, "the key or the target may not do this": the
 //     model or the address of the target is wrong, not the request, which must
-//     neither end refused nor be sent again and again.
+//     neither end refused nor be sent again and again. So are the statuses that
+//     complain of how HTTP is spoken, and 451.
+//   - of all statuses 400 and 422 alone end a request; what no API has a meaning
+//     for is of something in between, and TRANSIENT.
 //   - a 429 that says the request alone is over the limit per minute is
 //     CONTEXT: waiting will not help it, another target will.
 //   - a 429 beside a limit of zero is AUTH: the account's plan does not have the
@@ -66,25 +69,26 @@ var openAIRules = []rule{
 
 	// content filter
 	{class: jobs.Content, status: span{400, 499}, words: contentWords},
-	{class: jobs.Content, status: span{400, 403}, texts: []string{"content exists risk", "content management policy"}},
+	{class: jobs.Content, status: span{400, 403}, texts: []string{"content exists risk", "content management policy", "your input was flagged"}},
 
 	// the key or the target may not do this
 	{class: jobs.Auth, status: span{400, 499}, words: targetWords},
 	{class: jobs.Auth, status: span{400, 422}, texts: []string{"model not exist", "invalid model", "is not a valid model"}},
 	{class: jobs.Auth, status: span{401, 401}},
-	{class: jobs.Auth, status: span{403, 405}},
-	{class: jobs.Auth, status: span{410, 410}},
+	{class: jobs.Auth, status: span{403, 406}},
+	{class: jobs.Auth, status: span{410, 418}}, // but for 413, above
+	{class: jobs.Auth, status: span{426, 428}},
+	{class: jobs.Auth, status: span{431, 431}},
+	{class: jobs.Auth, status: span{451, 451}},
 
 	// the way there, not the request
-	{class: jobs.Transient, status: span{407, 409}},
-	{class: jobs.Transient, status: span{421, 421}},
-	{class: jobs.Transient, status: span{423, 425}},
-	{class: jobs.Transient, status: span{499, 499}},
 	{class: jobs.Transient, status: span{300, 399}},
 	{class: jobs.Transient, status: span{400, 499}, page: true},
+	{class: jobs.Transient, status: span{401, 421}},
+	{class: jobs.Transient, status: span{423, 499}},
 
 	// the request itself
-	{class: jobs.BadRequest, status: span{400, 499}},
+	{class: jobs.BadRequest, status: span{400, 422}},
 
 	// an error inside a 2xx, which has nothing but its words
 	{class: jobs.Rate, words: []string{"rate_limit_exceeded", "rate_limit_error", "too_many_requests", "requests", "tokens"}},
@@ -116,16 +120,15 @@ var (
 	}
 )
 
-// decide walks down a table. A refusal that meets no row at all is TRANSIENT,
-// the class that harms nobody for good.
-func decide(rules []rule, why refusal) jobs.Class {
+// decide walks down a table, and tells whether any row fits.
+func decide(rules []rule, why refusal) (class jobs.Class, decided bool) {
 	code, kind, text := strings.ToLower(why.code), strings.ToLower(why.kind), strings.ToLower(why.text)
 	for _, row := range rules {
 		if row.fits(why, code, kind, text) {
-			return row.class
+			return row.class, true
 		}
 	}
-	return jobs.Transient
+	return "", false
 }
 
 func (r rule) fits(why refusal, code, kind, text string) bool {

@@ -90,6 +90,7 @@ func (c *Client) Complete(ctx context.Context, target *jobs.Target, body []byte)
 		return nil, c.refuse(end, got, *why)
 	}
 	answer.Target = target.Name
+	answer.Model = cmp.Or(answer.Model, target.Model)
 	answer.FirstByte = got.firstByte
 	answer.Allowance = end.dialect.allowance(got.header)
 	end.cleanAnswer(answer, got.header)
@@ -118,10 +119,7 @@ func (c *Client) Close() {
 
 // refuse makes the error of a refusal that the provider sent itself.
 func (c *Client) refuse(end *endpoint, got exchanged, why refusal) *jobs.Error {
-	class := why.class
-	if class == "" {
-		class = end.dialect.classify(why)
-	}
+	class := end.dialect.classify(why)
 	return &jobs.Error{
 		Class:             class,
 		Status:            got.status,

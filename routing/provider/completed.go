@@ -22,6 +22,22 @@ type completed struct {
 	usage             jobs.Usage
 }
 
+// A count is a number of tokens in a provider's JSON: whole, not negative, and at
+// most a billion. What is none is zero.
+type count int
+
+const mostTokens = 1_000_000_000
+
+func (n *count) UnmarshalJSON(data []byte) error {
+	c := cursor{data: data}
+	*n = count(c.count())
+	return nil
+}
+
+func usageOf(input, cached, output, reasoning count) jobs.Usage {
+	return jobs.Usage{Input: int(input), CachedInput: int(cached), Output: int(output), Reasoning: int(reasoning)}
+}
+
 // answer writes it as OpenAI does. One that says nothing is GARBLED, unless it was
 // cut off by its limit or a filter: then it was given, and billed.
 func (c *completed) answer(status int) (*jobs.Answer, *refusal) {

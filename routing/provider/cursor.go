@@ -125,7 +125,7 @@ func (c *cursor) count() int {
 		if digit < '0' || digit > '9' {
 			return 0
 		}
-		n = min(10*n+int(digit-'0'), 1_000_000_000)
+		n = min(10*n+int(digit-'0'), mostTokens)
 	}
 	return n
 }

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -32,19 +33,40 @@ type dialect struct {
 	decode func(response) (*jobs.Answer, *refusal)
 	// explain reads any other status.
 	explain func(response) refusal
-	// classify names the class of a refusal.
-	classify func(refusal) jobs.Class
+	// rules is the table that names the class of a refusal. It has a row for every
+	// status that is no 2xx: end it with openAIRules.
+	rules []rule
 	// allowance reads what the provider announces in its headers, beside an
 	// answer or a refusal; zero where it says nothing.
 	allowance func(http.Header) jobs.Allowance
 }
 
-// dialects is the registry. The conformance tests range over it, so a new row
-// is tested before its author writes a test.
-var dialects = map[string]dialect{
-	"anthropic": anthropic,
-	"gemini":    gemini,
-	"openai":    openAI,
+// dialects is the registry. It is filled while the package is initialised, by the
+// files of the dialects themselves, and only read afterwards. The conformance
+// tests range over it, so a new file is tested before its author writes a test.
+var dialects = map[string]dialect{}
+
+// register puts a dialect into the registry. The file of a dialect calls it once,
+// for a variable of the package, as in `var _ = register("acme", dialect{…})`. A
+// name that is taken, or that nobody can write into a configuration, panics.
+func register(name string, d dialect) dialect {
+	if _, taken := dialects[name]; taken || jobs.CheckName(name) != nil {
+		panic(fmt.Sprintf("dialect %q: its name is taken already, or cannot be one", name))
+	}
+	dialects[name] = d
+	return d
+}
+
+// classify names the class of a refusal. What meets no row at all is TRANSIENT,
+// the class that harms nobody for good.
+func (d dialect) classify(why refusal) jobs.Class {
+	if why.class != "" {
+		return why.class
+	}
+	if class, decided := decide(d.rules, why); decided {
+		return class
+	}
+	return jobs.Transient
 }
 
 // Dialects lists the names of all dialects, sorted.

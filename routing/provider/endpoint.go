@@ -19,6 +19,7 @@ import (
 type address struct {
 	dialect, baseURL, model string
 	key                     jobs.Secret
+	variant                 jobs.Variant
 	connect                 time.Duration
 }
 
@@ -34,7 +35,7 @@ type endpoint struct {
 // endpoint finds or prepares the endpoint of a target. Its errors name the
 // field of the configuration that is wrong.
 func (c *Client) endpoint(target *jobs.Target) (*endpoint, error) {
-	at := address{target.Dialect, target.BaseURL, target.Model, target.Key, target.Timeouts.Connect}
+	at := address{target.Dialect, target.BaseURL, target.Model, target.Key, target.Variant, target.Timeouts.Connect}
 	c.mu.RLock()
 	end := c.endpoints[at]
 	c.mu.RUnlock()
@@ -71,22 +72,31 @@ func prepare(speaks dialect, target *jobs.Target, userAgent string) (*endpoint, 
 
 	trimmed := *target
 	trimmed.Key = jobs.Secret(strings.TrimSpace(target.Key.Reveal()))
-	if strings.ContainsFunc(trimmed.Key.Reveal(), func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if strings.ContainsFunc(trimmed.Key.Reveal(), isControl) {
 		return nil, errors.New("api_key: holds a line break or another control character, which no header can carry")
 	}
-	full := base.JoinPath(speaks.path(&trimmed))
+	full, err := addressOf(speaks, &trimmed, base)
+	if err != nil {
+		return nil, err
+	}
+	header, own, err := headersOf(speaks, &trimmed)
+	if err != nil {
+		return nil, err
+	}
 	request := &http.Request{
-		Method: http.MethodPost, URL: full, Host: full.Host, Header: speaks.headers(&trimmed),
+		Method: http.MethodPost, URL: full, Host: full.Host, Header: header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", userAgent)
+	if request.Header.Get("User-Agent") == "" {
+		request.Header.Set("User-Agent", userAgent)
+	}
 	if user != nil && trimmed.Key == "" {
 		password, _ := user.Password()
 		request.SetBasicAuth(user.Username(), password)
 	}
-	secrets := secretsOf(trimmed.Key.Reveal(), user, proxyUser(request))
+	secrets := secretsOf(append(own, trimmed.Key.Reveal()), user, proxyUser(request))
 	return &endpoint{dialect: speaks, template: request, secrets: secrets}, nil
 }
 
@@ -109,11 +119,8 @@ func proxyUser(request *http.Request) *url.Userinfo {
 
 // secretsOf lists the texts to hide, the longest first, in the spellings in
 // which a provider, a proxy or net/http may echo them.
-func secretsOf(key string, users ...*url.Userinfo) []string {
-	var words []string
-	if len(key) >= leastKey {
-		words = append(words, key)
-	}
+func secretsOf(keys []string, users ...*url.Userinfo) []string {
+	words := slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return len(key) < leastKey })
 	for _, user := range users {
 		if user == nil {
 			continue

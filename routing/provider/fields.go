@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -116,7 +117,7 @@ func (f *fields) rest() error {
 		return nil
 	}
 	slices.Sort(names)
-	return wrong(f.path+names[0], "this dialect has nothing like it%s", others(names[1:]))
+	return wrong(f.path+cmp.Or(names[0], `""`), "this dialect has nothing like it%s", others(names[1:]))
 }
 
 func others(names []string) string {

@@ -13,16 +13,16 @@ import (
 )
 
 // gemini is the generateContent method of the Gemini API.
-var gemini = dialect{
+var _ = register("gemini", dialect{
 	path:      func(target *jobs.Target) string { return "models/" + target.Model + ":generateContent" },
 	headers:   geminiHeaders,
 	requestID: "X-Request-Id",
 	encode:    encodeGemini, translates: true,
 	decode:    decodeGemini,
 	explain:   explainGemini,
-	classify:  func(why refusal) jobs.Class { return decide(geminiRules, why) },
+	rules:     geminiRules,
 	allowance: func(http.Header) jobs.Allowance { return jobs.Allowance{} }, // it announces none
-}
+})
 
 const (
 	geminiName = "Gemini"
@@ -122,7 +122,7 @@ func encodeGemini(_ *jobs.Target, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	err = unsaid(geminiName, map[string]bool{
-		"n": c.n > 1, "logprobs": c.logprobs, "top_logprobs": c.topLogprobs > 0, "user": c.user != "",
+		"n": c.n > 1, "logprobs": c.logprobs, "top_logprobs": c.topLogprobs > 0, c.userField: c.user != "",
 		"parallel_tool_calls": c.parallel != nil && !*c.parallel,
 	})
 	if err != nil {
@@ -276,11 +276,11 @@ type geminiAnswer struct {
 		BlockReason string `json:"blockReason"`
 	} `json:"promptFeedback"`
 	UsageMetadata struct {
-		Prompt   int `json:"promptTokenCount"`
-		ToolUse  int `json:"toolUsePromptTokenCount"`
-		Cached   int `json:"cachedContentTokenCount"`
-		Answer   int `json:"candidatesTokenCount"`
-		Thoughts int `json:"thoughtsTokenCount"`
+		Prompt   count `json:"promptTokenCount"`
+		ToolUse  count `json:"toolUsePromptTokenCount"`
+		Cached   count `json:"cachedContentTokenCount"`
+		Answer   count `json:"candidatesTokenCount"`
+		Thoughts count `json:"thoughtsTokenCount"`
 	} `json:"usageMetadata"`
 	Error json.RawMessage `json:"error"`
 }
@@ -304,7 +304,7 @@ func decodeGemini(got response) (*jobs.Answer, *refusal) {
 		return nil, &why
 	}
 	u := a.UsageMetadata
-	usage := jobs.Usage{Input: u.Prompt + u.ToolUse, CachedInput: u.Cached, Output: u.Answer + u.Thoughts, Reasoning: u.Thoughts}
+	usage := usageOf(u.Prompt+u.ToolUse, u.Cached, u.Answer+u.Thoughts, u.Thoughts)
 	if len(a.Candidates) == 0 {
 		if why := a.PromptFeedback.BlockReason; why != "" {
 			return nil, &refusal{status: got.status, class: jobs.Content, code: why, text: "the prompt was blocked: " + why, usage: usage}

@@ -6,22 +6,23 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"tidegate/jobs"
 )
 
 // openAI is the chat-completions API, of OpenAI and of the many that speak it.
-var openAI = dialect{
+var openAI = register("openai", dialect{
 	path:      func(*jobs.Target) string { return "chat/completions" },
 	headers:   openAIHeaders,
 	requestID: "X-Request-Id",
 	encode:    func(target *jobs.Target, body []byte) ([]byte, error) { return splice(body, target.Model) },
 	decode:    decodeOpenAI,
 	explain:   explainOpenAI,
-	classify:  func(why refusal) jobs.Class { return decide(openAIRules, why) },
+	rules:     openAIRules,
 	allowance: openAIAllowance,
-}
+})
 
 func openAIHeaders(target *jobs.Target) http.Header {
 	header := http.Header{}
@@ -36,8 +37,10 @@ type completion struct {
 	id, model []byte
 	finish    []byte // of the first choice
 	choices   int
-	usable    bool // a choice says something
-	fault     bool // there is an error object
+	message   bool   // the first choice has one
+	usable    bool   // a choice says something
+	fault     bool   // there is an error object
+	inner     []byte // the error object of a choice
 	usage     jobs.Usage
 }
 
@@ -46,6 +49,9 @@ func decodeOpenAI(got response) (*jobs.Answer, *refusal) {
 	c := cursor{data: body}
 	var seen completion
 	seen.read(&c)
+	if gaveUp := !seen.usable || string(seen.finish) == "error"; seen.inner != nil && gaveUp && !seen.fault && c.ended() {
+		seen.fault, body = true, slices.Concat([]byte(`{"error":`), seen.inner, []byte("}"))
+	}
 	if seen.fault {
 		why := explainOpenAI(response{got.status, got.header, body})
 		why.usage = seen.usage
@@ -59,6 +65,8 @@ func decodeOpenAI(got response) (*jobs.Answer, *refusal) {
 		garbled.text = fmt.Sprintf("the answer is not JSON at byte %d of %d", c.at, len(body))
 	case body[0] != '{' || seen.choices == 0:
 		garbled.text = "the answer is no chat completion: it has no choices"
+	case !seen.message:
+		garbled.text = "the answer is no chat completion: its first choice has no message"
 	case string(seen.finish) == "insufficient_system_resource": // DeepSeek gave up half-way
 		garbled.class, garbled.text = jobs.Overload, "finish_reason is insufficient_system_resource"
 	case !seen.usable || string(seen.finish) == "error":
@@ -99,6 +107,7 @@ func (seen *completion) read(c *cursor) {
 		case "model":
 			seen.model = c.text()
 		case "choices":
+			seen.choices, seen.message, seen.usable = 0, false, false
 			for inside := c.into('['); inside && c.more(']'); {
 				seen.readChoice(c)
 			}
@@ -127,7 +136,15 @@ func (seen *completion) readChoice(c *cursor) {
 		case "finish_reason":
 			finish = c.text()
 		case "message":
+			if seen.choices == 1 {
+				seen.message = c.peek() == '{'
+			}
 			says = messageSays(c)
+		case "error":
+			from := c.at
+			if c.filled() {
+				seen.inner = c.data[from:c.at]
+			}
 		default:
 			c.skip()
 		}

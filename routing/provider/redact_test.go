@@ -10,6 +10,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -83,15 +86,7 @@ func TestNoKeyInErrors(t *testing.T) {
 func echoKey(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(r.URL.Path, "/")
 	status, _ := strconv.Atoi(parts[1])
-	sent := r.Header.Get("Authorization")
-	for _, values := range r.Header {
-		if strings.Contains(values[0], canary) { // whatever header carries it
-			sent = values[0]
-		}
-	}
-	if sent == "" {
-		panic("no header carries a key")
-	}
+	sent := carried(r)
 	bare := sent[strings.IndexByte(sent, ' ')+1:]
 	if user, word, ok := r.BasicAuth(); ok {
 		bare += " " + user + ":" + word + " https://user:" + word + "@host/x"
@@ -110,6 +105,68 @@ func echoKey(w http.ResponseWriter, r *http.Request) {
 		"answer": `{"id":%[2]s,"model":%[2]s,"choices":[{"message":{"content":"x"},"finish_reason":%[2]s}]}`,
 	}[parts[2]], bare, quoted)
 }
+
+// carried is the header that a key or a password came in.
+func carried(r *http.Request) string {
+	for _, values := range r.Header {
+		if leaks(values) {
+			return values[0]
+		}
+	}
+	return ""
+}
+
+// TestNoKeyInRecordedAnswers lets the key come back in each text of each recorded
+// answer, so that a new dialect shows it nowhere.
+func TestNoKeyInRecordedAnswers(t *testing.T) {
+	t.Parallel()
+	for name := range dialects {
+		for _, file := range recordings(t, name) {
+			t.Run(name+"/"+filepath.Base(file), func(t *testing.T) {
+				t.Parallel()
+				recorded, _ := readRecorded(t, file)
+				bodies := tainted(recorded.body, func(sent string) string { return "wrong key " + sent })
+				url, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+					sent := carried(r)
+					if sent == "" {
+						t.Errorf("the key is in no header: %v", r.Header)
+					}
+					i, _ := strconv.Atoi(strings.Split(r.URL.Path, "/")[1])
+					w.WriteHeader(recorded.status)
+					_, _ = w.Write(bodies[i](sent))
+				})
+				for i := range bodies {
+					target := at(fmt.Sprintf("%s/%d", url, i))
+					target.Dialect, target.Key = name, canary
+					got, failed := complete(t, newClient(t, Config{}), target)
+					if got != nil {
+						got.Body = nil
+					}
+					if leaks(failed) || leaks(got) {
+						t.Errorf("%+v, %+v", failed, got)
+					}
+				}
+			})
+		}
+	}
+}
+
+// tainted are copies of a JSON text, each with one of its texts replaced by what
+// say makes of the credentials that were sent.
+func tainted(body []byte, say func(sent string) string) (all []func(sent string) []byte) {
+	for _, at := range jsonText.FindAllIndex(body, -1) {
+		if at[1] < len(body) && body[at[1]] == ':' {
+			continue // the name of a member
+		}
+		all = append(all, func(sent string) []byte {
+			quoted, _ := json.Marshal(say(sent))
+			return slices.Concat(body[:at[0]], quoted, body[at[1]:])
+		})
+	}
+	return all
+}
+
+var jsonText = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 
 // TestNoKeyInFailures is the same where no HTTP response comes.
 func TestNoKeyInFailures(t *testing.T) {
@@ -150,7 +207,7 @@ func TestNoKeyInFailures(t *testing.T) {
 
 func TestClean(t *testing.T) {
 	t.Parallel()
-	end := &endpoint{secrets: secretsOf("0123456789abcdef", nil)}
+	end := &endpoint{secrets: secretsOf([]string{"0123456789abcdef"}, nil)}
 	for in, want := range map[string]string{
 		"Incorrect API key provided: sk-proj-abcd1234. See x": "Incorrect API key provided: [redacted] See x",
 		"Incorrect API key provided: sk-abc***xyz.":           "Incorrect API key provided: [redacted]",
@@ -176,7 +233,7 @@ func TestClean(t *testing.T) {
 func FuzzClean(f *testing.F) {
 	f.Add("sk-proj-0123 Bearer x")
 	f.Add("\xff 0123456789abcdef")
-	end := &endpoint{secrets: secretsOf("0123456789abcdef", nil)}
+	end := &endpoint{secrets: secretsOf([]string{"0123456789abcdef"}, nil)}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, got := range []string{end.clean(text), end.cleanID(text)} {
 			if !utf8.ValidString(got) || utf8.RuneCountInString(got) > maxMessage || strings.ContainsAny(got, "\x00\n\r") ||

@@ -64,10 +64,10 @@ func afterHeader(header http.Header, now func() time.Time) time.Duration {
 }
 
 // afterReset reads when a limit is whole again; only one that is used up counts,
-// since every answer carries all of them.
+// since every answer carries all of them. Some say -1 of what they do not count.
 func afterReset(header http.Header, what string) time.Duration {
 	left, err := strconv.ParseFloat(header.Get("X-Ratelimit-Remaining-"+what), 64)
-	if err != nil || left > 0 {
+	if err != nil || left != 0 {
 		return 0
 	}
 	wait, _ := seconds(header.Get("X-Ratelimit-Reset-" + what))

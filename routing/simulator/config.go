@@ -105,7 +105,7 @@ func (p Provider) validate() error {
 		return fmt.Errorf("name: %w", err)
 	}
 	if _, ok := dialects[cmp.Or(p.Dialect, defaultDialect)]; !ok {
-		return fmt.Errorf("dialect: %q is not known; use one of %s", p.Dialect, strings.Join(dialectNames(), ", "))
+		return fmt.Errorf("dialect: %q is not known; use one of %s", p.Dialect, strings.Join(Dialects(), ", "))
 	}
 	if err := p.Latency.validate(); err != nil {
 		return fmt.Errorf("latency.%w", err)

@@ -18,7 +18,8 @@ var dialects = map[string]dialect{
 	"openai":    openai,
 }
 
-func dialectNames() []string { return slices.Sorted(maps.Keys(dialects)) }
+// Dialects lists the wire formats that a simulated provider can speak, sorted.
+func Dialects() []string { return slices.Sorted(maps.Keys(dialects)) }
 
 // A dialect is a wire format: how questions are read and how answers and
 // refusals look. What is answered, when, and whether at all, is not its
