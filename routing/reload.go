@@ -96,8 +96,8 @@ const movedReason = "its key or its address was changed: a probe is due"
 func (c *Circuit) retry() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	shut := !c.breaker.IsClosed() || c.cools(c.now())
-	if !shut || c.person || c.fleet && !c.local {
+	closed := c.breaker.IsClosed()
+	if closed && !c.cools(c.now()) || !closed && c.person || c.fleet && !c.local {
 		return
 	}
 	c.cooldown.Store(noCooldown)

@@ -269,8 +269,8 @@ func TestReloadOfLimits(t *testing.T) {
 		t.Errorf("%d calls beyond a limit of 2 at once", n)
 	}
 	p.ends(2, jobs.OK)
-	if n := p.takes(9); n != 2 || p.pace.tokens.rate != 1 {
-		t.Errorf("%d calls at once, %v tokens a second", n, p.pace.tokens.rate)
+	if n := p.takes(9); n != 2 || p.tokens.rate != 1 {
+		t.Errorf("%d calls at once, %v tokens a second", n, p.tokens.rate)
 	}
 	p.ends(2, jobs.OK)
 	if made := p.works(10 * time.Second); made > 105 {

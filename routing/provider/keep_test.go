@@ -18,7 +18,9 @@ func TestKeepForgetsOldKeys(t *testing.T) {
 	url, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) })
 	client := newClient(t, Config{})
 	stays := at(url)
-	complete(t, client, stays)
+	if _, failed := complete(t, client, stays); failed != nil {
+		t.Fatal(failed)
+	}
 	for i := range 20 {
 		target := at(url)
 		target.Key = jobs.Secret(fmt.Sprintf("sk-number-%d", i))
