@@ -102,7 +102,9 @@ func (f *fleet) answeredBy(target string, n int) {
 	f.Helper()
 	const by = "SELECT count(*) FROM tidegate.attempts WHERE class = 'OK' AND target = $1"
 	before := f.count(by, target)
-	f.settle(f.enqueue(n, func(i int, r *jobs.Request) { r.CustomID, r.Body = fmt.Sprintf("%s-%d-%d", target, before, i), body(1000*before+i) }))
+	f.settle(f.enqueue(n, func(i int, r *jobs.Request) {
+		r.CustomID, r.Body = fmt.Sprintf("%s-%d-%d", target, before, i), body(1000*before+i)
+	}))
 	if got := f.count(by, target) - before; got != n {
 		f.Errorf("%s answered %d of %d: %v", target, got, n, f.attempts())
 	}
@@ -127,7 +129,7 @@ func brokenFileIsRefused(t *testing.T, p program) {
 		check(t, os.WriteFile(f.file, []byte(text), 0o600))
 	}
 
-	rewrite("model: sim-small", "modle: sim-small")
+	rewrite("model: sim-small", "modell: sim-small")
 	log := h.says("the one of before stays")
 	if !strings.Contains(log, `unknown key; did you mean \"model\"?`) || !strings.Contains(log, f.file+":") {
 		t.Errorf("it does not say what is wrong, and where:\n%s", log)
