@@ -62,13 +62,14 @@ type fleet struct {
 	program program
 	door    *door
 	timing  string // of its workers; empty: the defaults
+	log     string // the least level that they log
 	file    string // the configuration
 	hands   map[string]*hand
 }
 
 func newFleet(t *testing.T, p program, s staging) *fleet {
 	t.Helper()
-	f := &fleet{program: p, door: newDoor(), timing: hurry, hands: map[string]*hand{}}
+	f := &fleet{program: p, door: newDoor(), timing: hurry, log: "warn", hands: map[string]*hand{}}
 	change := s.config
 	s.serve, s.config = f.door.serve, func(c *app.Config) {
 		c.Targets, c.Routes[0].Chain = c.Targets[:1], c.Routes[0].Chain[:1]
@@ -98,7 +99,7 @@ func (f *fleet) hire() *hand {
 // hireAt starts a worker that reaches Postgres in its own way.
 func (f *fleet) hireAt(postgres string) *hand {
 	f.Helper()
-	args := []string{"work", "--config", f.file, "--database-url", postgres, "--nats-url", f.NATSURL, "--log-level", "warn"}
+	args := []string{"work", "--config", f.file, "--database-url", postgres, "--nats-url", f.NATSURL, "--log-level", f.log}
 	if f.timing != "" {
 		args = append(args, "--timing", f.timing)
 	}

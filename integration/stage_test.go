@@ -57,6 +57,7 @@ type stage struct {
 // A staging changes what a stage is made of, before it is.
 type staging struct {
 	latency time.Duration // of every answer; zero: the usual
+	key     jobs.Secret   // the only one that providers take; empty: any or none
 	// serve lets the providers be called, and says below which URL; nil: the
 	// stage does.
 	serve func(*testing.T, http.Handler) string
@@ -69,7 +70,11 @@ type staging struct {
 
 func newStage(t *testing.T, s staging) *stage {
 	t.Helper()
-	sim, err := simulator.New(providers(cmp.Or(s.latency, latency)))
+	named := providers(cmp.Or(s.latency, latency))
+	for i := range named.Providers {
+		named.Providers[i].Key = s.key
+	}
+	sim, err := simulator.New(named)
 	check(t, err)
 	if s.serve == nil {
 		s.serve = serve

@@ -181,7 +181,7 @@ func TestBlameEndsWhenNobodyIsAnsweredAnyMore(t *testing.T) {
 func TestAnswersThatBeganBeforeBlameNobody(t *testing.T) {
 	t.Parallel()
 	s := poisoned(t, "a")
-	earlier, ok := s.router.targets[0].circuit.Acquire()
+	earlier, ok := s.router.plan.Load().targets[0].circuit.Acquire()
 	if !ok {
 		t.Fatal("no permit")
 	}

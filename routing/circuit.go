@@ -19,8 +19,6 @@ import (
 //
 // Safe for concurrent use.
 type Circuit struct {
-	target   *jobs.Target
-	limits   jobs.Thresholds
 	fleet    bool // others share it: see circuit_fleet.go
 	now      func() time.Time
 	onChange func(jobs.Circuit) // called under mu: must not call back
@@ -30,6 +28,8 @@ type Circuit struct {
 	cooldown atomic.Int64 // nanoseconds since then before which no call goes out; grows, but for a person's word
 
 	mu         sync.Mutex
+	target     *jobs.Target // as it is configured now
+	limits     jobs.Thresholds
 	random     *rand.Rand
 	breaker    circuitbreaker.CircuitBreaker[any]
 	epoch      uint64 // grows with every change of state in this process: permits of another one are stale
@@ -63,14 +63,18 @@ func newCircuit(target *jobs.Target, config Config) *Circuit {
 		random: rand.New(rand.NewPCG(config.Seed, hash(target.Name))),
 		began:  config.Now(), since: config.Now(),
 	}
-	failures := uint(max(1, math.Ceil(c.limits.FailureRate*float64(c.limits.Window)-roundingSlop)))
 	c.cooldown.Store(noCooldown)
-	c.breaker = circuitbreaker.NewBuilder[any]().
-		WithFailureThresholdRatio(failures, uint(c.limits.Window)).
+	c.breaker = newBreaker(c.limits)
+	return c
+}
+
+func newBreaker(limits jobs.Thresholds) circuitbreaker.CircuitBreaker[any] {
+	failures := uint(max(1, math.Ceil(limits.FailureRate*float64(limits.Window)-roundingSlop)))
+	return circuitbreaker.NewBuilder[any]().
+		WithFailureThresholdRatio(failures, uint(limits.Window)).
 		WithSuccessThreshold(1).
 		WithDelay(never). // half-open is ours to decide
 		Build()
-	return c
 }
 
 func withDefaults(t jobs.Thresholds) jobs.Thresholds {

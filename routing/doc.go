@@ -14,6 +14,8 @@
 //	a cooldown (a 429, a Retry-After) holds calls back in any state, and leaves
 //	the state as it is
 //
+// A router takes another configuration while it routes, see Router.Reload.
+//
 // What each class of refusal does to a circuit stands in package jobs. A target
 // that may not be called now is skipped with a reason; when that is all of the
 // chain, the outcome is Blocked, a value with a time, and never an error.

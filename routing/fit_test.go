@@ -80,7 +80,7 @@ func TestContentIsTriedElsewhereWhereTheRouteSaysSo(t *testing.T) {
 			targets[i] = &jobs.Target{Name: string(rune('a' + i)), Provider: "account", Policy: name}
 		}
 		s := chainOf(t, targets...)
-		s.router.routes[theRoute].OtherPolicies = true
+		s.router.plan.Load().routes[theRoute].OtherPolicies = true
 		return s
 	}
 	t.Run("refused at once where it does not", func(t *testing.T) {

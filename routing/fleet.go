@@ -13,9 +13,10 @@ import (
 // is this worker's, and whether others see, too, what only this host saw. It
 // returns the circuits whose state changed here by it.
 func (r *Router) Follow(fleet *jobs.Fleet, worker string) []jobs.Circuit {
-	changed := r.adopt(fleet.Circuits)
+	plan := r.plan.Load()
+	changed := plan.adopt(fleet.Circuits)
 	shares := r.sharesDue()
-	for _, t := range r.targets {
+	for _, t := range plan.targets {
 		if shares {
 			t.pace.follow(paceShareOf(fleet, worker, t.Name))
 		}
@@ -41,10 +42,10 @@ func (r *Router) sharesDue() bool {
 	return true
 }
 
-func (r *Router) adopt(said []jobs.Circuit) []jobs.Circuit {
+func (p *plan) adopt(said []jobs.Circuit) []jobs.Circuit {
 	var changed []jobs.Circuit
 	for _, circuit := range said {
-		if t := r.byName[circuit.Target]; t != nil && t.circuit.adopt(circuit) {
+		if t := p.byName[circuit.Target]; t != nil && t.circuit.adopt(circuit) {
 			changed = append(changed, t.circuit.Snapshot())
 		}
 	}
@@ -71,15 +72,16 @@ func seenByOthers(fleet *jobs.Fleet, worker, target string) bool {
 // Beat is what the worker tells the fleet of itself, but for its name. inHand
 // counts, for each route, the requests that it has in hand.
 func (r *Router) Beat(inHand map[string]int) jobs.Beat {
+	plan := r.plan.Load()
 	beat := jobs.Beat{Demand: map[string]int{}, Accepted: map[string]float64{}, Announced: map[string]float64{}}
 	for name, n := range inHand {
-		if route := r.routes[name]; route != nil {
+		if route := plan.routes[name]; route != nil {
 			for _, t := range route.chain {
 				beat.Demand[t.Name] += n
 			}
 		}
 	}
-	for _, t := range r.targets {
+	for _, t := range plan.targets {
 		accepted, announced := t.pace.report()
 		if accepted > 0 {
 			beat.Accepted[t.Name] = accepted
@@ -98,6 +100,6 @@ func (r *Router) Beat(inHand map[string]int) jobs.Beat {
 // or Probe, is the trial call. It returns false if the circuit is not open in
 // that generation any more.
 func (r *Router) Grant(target string, generation uint64) bool {
-	t := r.byName[target]
+	t := r.plan.Load().byName[target]
 	return t != nil && t.circuit.grant(generation)
 }

@@ -13,7 +13,7 @@ const All = math.MaxInt
 // that waits for a probe, else none: the gate holds. again is when to ask once
 // more if no circuit changes before; zero: only a change will tell.
 func (r *Router) Admits(route string) (n int, again time.Time) {
-	known := r.routes[route]
+	known := r.plan.Load().routes[route]
 	if known == nil || len(known.chain) == 0 {
 		return All, time.Time{} // nothing to wait for: Route refuses them
 	}

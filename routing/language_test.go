@@ -117,7 +117,7 @@ func chainOf(t testing.TB, targets ...*jobs.Target) *story {
 		Routes:   []jobs.Route{{Name: theRoute, Chain: targets}},
 		Provider: s.provider, Now: s.clock.now, Seed: 1,
 	})
-	for _, target := range s.router.targets {
+	for _, target := range s.router.plan.Load().targets {
 		s.targets[target.Name] = target
 	}
 	return s.asks(&jobs.Request{})

@@ -219,6 +219,19 @@ func (p *pace) limit(said jobs.Allowance) {
 	}
 }
 
+// relimitTo takes limits that are configured anew. A lower one holds at once.
+func (p *pace) relimitTo(limits jobs.Limits) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if limits == p.limits.configured {
+		return
+	}
+	p.advance()
+	p.limits.configured, p.places.most = limits, limits.Concurrency
+	p.relimit()
+	p.rerate()
+}
+
 // relimit requires mu.
 func (p *pace) relimit() {
 	p.law.setLimit(p.limits.requestRate(p.clock.seen) * p.share.get())

@@ -23,6 +23,7 @@ const (
 // to one goroutine, and a copy of it must not be reported, too.
 type Permit struct {
 	circuit *Circuit
+	by      *jobs.Target // what the call is made by; nil: what is configured when it ends
 	epoch   uint64
 	number  int // of the calls of its epoch, in the order of their permits
 	began   time.Time
@@ -172,9 +173,9 @@ func (c *Circuit) probeWait() time.Duration {
 // circuit at once, whatever its window says, for as long as the provider said,
 // else for a minute, doubling up to an hour, and no longer than until a reset that
 // is known. A probe that is refused doubles, too: what the provider said last time
-// was not so. It returns how long that is,
-// and false if the call began before the circuit last changed: many calls in
-// flight meet one refusal.
+// was not so. It returns how long that is, and false if the call began before the
+// circuit last changed, since many calls in flight meet one refusal, or by a key or
+// an address that is not configured any more.
 func (p *Permit) trip(err *jobs.Error) (tripped, bool) {
 	c := p.circuit
 	if p.done || c == nil {
@@ -182,6 +183,9 @@ func (p *Permit) trip(err *jobs.Error) (tripped, bool) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if p.by != nil && !sameAddress(p.by, c.target) { // a probe has told nothing: it is still to be freed
+		return tripped{}, false
+	}
 	p.done = true
 	if p.epoch != c.epoch {
 		return tripped{}, false

@@ -21,7 +21,7 @@ const (
 // waits that could be it, and returns it as an attempt of no request. It does
 // nothing, and returns nil, unless a probe is due and nobody has it.
 func (r *Router) Probe(ctx context.Context, name string) *jobs.Attempt {
-	t := r.byName[name]
+	t := r.plan.Load().byName[name]
 	if t == nil {
 		return nil
 	}

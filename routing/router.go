@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tidegate/jobs"
@@ -39,19 +39,16 @@ type Config struct {
 
 // A Router routes requests. Safe for concurrent use.
 type Router struct {
+	config   Config // of targets that come later
 	provider Provider
 	now      func() time.Time
-	routes   map[string]*route
-	targets  []*target
-	byName   map[string]*target
+	plan     atomic.Pointer[plan]
+
+	reloading sync.Mutex
+	known     map[string]*target // as they were last configured; with those that left all chains
 
 	mu       sync.Mutex
 	sharedAt time.Time // when shares last followed the fleet
-}
-
-type route struct {
-	jobs.Route
-	chain []*target
 }
 
 // New returns a Router whose circuits are all closed. A target that stands in
@@ -60,28 +57,20 @@ func New(config Config) *Router {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	byName := map[string]*target{}
-	r := &Router{provider: config.Provider, now: config.Now, routes: map[string]*route{}, byName: byName}
-	for _, given := range config.Routes {
-		made := &route{Route: given}
-		for _, t := range given.Chain {
-			if byName[t.Name] == nil {
-				byName[t.Name] = newTarget(t, config)
-				r.targets = append(r.targets, byName[t.Name])
-			}
-			if !slices.Contains(made.chain, byName[t.Name]) { // nobody is asked twice in one try
-				made.chain = append(made.chain, byName[t.Name])
-			}
-		}
-		r.routes[given.Name] = made
-	}
+	r := &Router{config: config, provider: config.Provider, now: config.Now, known: map[string]*target{}}
+	r.plan.Store(newPlan(config.Routes, func(t *jobs.Target) *target {
+		made := newTarget(t, config)
+		r.known[t.Name] = made
+		return made
+	}))
 	return r
 }
 
 // Circuits says where every circuit stands, in the order of the chains.
 func (r *Router) Circuits() []jobs.Circuit {
-	all := make([]jobs.Circuit, len(r.targets))
-	for i, t := range r.targets {
+	targets := r.plan.Load().targets
+	all := make([]jobs.Circuit, len(targets))
+	for i, t := range targets {
 		all[i] = t.circuit.Snapshot()
 	}
 	return all
@@ -100,7 +89,7 @@ func (r *Router) Route(ctx context.Context, request *jobs.Request, history jobs.
 
 // begin prepares a try, or says why there is none.
 func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.Outcome) {
-	route := r.routes[request.Route]
+	route := r.plan.Load().routes[request.Route]
 	if route == nil {
 		no := refused(badRequest("unknown_route", "this worker does not serve the route %q", request.Route), nil)
 		return nil, &no

@@ -18,6 +18,7 @@ type world struct {
 	t       *rapid.T
 	waiting []*traveller
 	called  map[string]bool // in this try
+	all     []*jobs.Target  // that were ever configured, as they were last
 }
 
 type traveller struct {
@@ -39,7 +40,7 @@ func aWorld(t *rapid.T) *world {
 			Limits:        jobs.Limits{Concurrency: rapid.IntRange(0, 2).Draw(t, "slots")},
 		})
 	}
-	w := &world{story: chainOf(nil, targets...), t: t}
+	w := &world{story: chainOf(nil, targets...), t: t, all: targets}
 	w.provider.during = w.answer
 	return w
 }
@@ -53,6 +54,13 @@ func (w *world) answer(_ context.Context, target string, _ []byte) *jobs.Error {
 	circuit := w.targets[target].circuit.Snapshot()
 	if circuit.CooldownUntil.After(w.clock.now()) || circuit.State == jobs.CircuitOpen {
 		w.t.Fatalf("%s was called though %+v", target, circuit)
+	}
+	if rapid.IntRange(0, 9).Draw(w.t, "reload meanwhile") == 0 {
+		var chain []*jobs.Target
+		for _, t := range w.router.plan.Load().targets {
+			chain = append(chain, w.redraw(w.t, t.Target))
+		}
+		w.router.Reload([]jobs.Route{{Name: theRoute, Chain: chain}})
 	}
 	w.clock.pass(time.Duration(rapid.IntRange(0, 3000).Draw(w.t, "latency")) * time.Millisecond)
 	class := rapid.SampledFrom(jobs.Classes()).Draw(w.t, "class")
@@ -92,7 +100,7 @@ func (w *world) try(t *rapid.T, tr *traveller) bool {
 }
 
 func (w *world) checkTrace(t *rapid.T, trace jobs.Trace) {
-	seen := 0
+	seen, targets := 0, w.router.plan.Load().targets
 	for _, step := range trace {
 		var name string
 		if step.Attempt != nil {
@@ -103,10 +111,10 @@ func (w *world) checkTrace(t *rapid.T, trace jobs.Trace) {
 				t.Fatalf("a skip without a reason: %s", w.told())
 			}
 		}
-		for seen < len(w.router.targets) && w.router.targets[seen].Name != name {
+		for seen < len(targets) && targets[seen].Name != name {
 			seen++
 		}
-		if seen++; seen > len(w.router.targets) {
+		if seen++; seen > len(targets) {
 			t.Fatalf("the trace is out of order: %s", w.told())
 		}
 	}
@@ -135,9 +143,29 @@ func (w *world) paced(o jobs.Outcome) bool {
 	return ready == Flowing
 }
 
+// redraw configures a target in another way.
+func (w *world) redraw(t *rapid.T, target *jobs.Target) *jobs.Target {
+	next := *target
+	next.Key = rapid.SampledFrom([]jobs.Secret{"k1", "k2", "k3"}).Draw(t, "new key")
+	next.Limits.Concurrency = rapid.IntRange(0, 2).Draw(t, "new slots")
+	next.Circuit.Window = rapid.IntRange(0, 10).Draw(t, "new window")
+	next.Circuit.FailuresInARow = rapid.IntRange(0, 3).Draw(t, "new row")
+	return &next
+}
+
+// reload configures some of all targets anew, in any order.
+func (w *world) reload(t *rapid.T) {
+	chain := rapid.Permutation(w.all).Draw(t, "order")
+	chain = append([]*jobs.Target{}, chain[:rapid.IntRange(1, len(chain)).Draw(t, "how many")]...)
+	for i, target := range chain {
+		chain[i] = w.redraw(t, target)
+	}
+	w.router.Reload([]jobs.Route{{Name: theRoute, Chain: chain}})
+}
+
 // checkFreed looks that nothing is left in anybody's hands.
 func (w *world) checkFreed(t *rapid.T) {
-	for _, target := range w.router.targets {
+	for _, target := range w.targets {
 		if n := target.pace.snapshot().InFlight; n != 0 {
 			t.Fatalf("%d places of %s have leaked", n, target.Name)
 		}
@@ -170,6 +198,7 @@ func TestRouterInAnyWorld(t *testing.T) {
 					w.waiting = append(w.waiting[:i], w.waiting[i+1:]...)
 				}
 			},
+			"reload": w.reload,
 			"pass": func(t *rapid.T) {
 				w.clock.pass(time.Duration(rapid.SampledFrom([]int{10, 1000, 60_000}).Draw(t, "ms")) * time.Millisecond)
 			},

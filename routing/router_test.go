@@ -62,7 +62,7 @@ func TestRouteSharesACircuitBetweenRoutes(t *testing.T) {
 		{Name: "one", Chain: []*jobs.Target{target}},
 		{Name: "two", Chain: []*jobs.Target{target}},
 	}})
-	if len(r.Circuits()) != 1 || r.routes["one"].chain[0] != r.routes["two"].chain[0] {
+	if plan := r.plan.Load(); len(r.Circuits()) != 1 || plan.routes["one"].chain[0] != plan.routes["two"].chain[0] {
 		t.Errorf("two routes, %d circuits", len(r.Circuits()))
 	}
 }

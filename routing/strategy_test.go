@@ -68,7 +68,7 @@ func TestRankFollowsTheStrategy(t *testing.T) {
 	s := chain(t, "a", "b", "c")
 	backwards := func(order []int, _ []Candidate) { slices.Reverse(order) }
 	var names []string
-	for _, target := range rank(backwards, s.router.routes[theRoute].chain) {
+	for _, target := range rank(backwards, s.router.plan.Load().routes[theRoute].chain) {
 		names = append(names, target.Name)
 	}
 	if !slices.Equal(names, []string{"c", "b", "a"}) {

@@ -67,6 +67,7 @@ func (t *target) admit(guess int) (p place, no wait) {
 		p.refund()
 		return place{}, t.shut()
 	}
+	p.permit.by = t.Target
 	switch probe := p.permit.Probe(); {
 	case probe: // it opened between the two looks, or was open
 		p.refund()

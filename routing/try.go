@@ -168,7 +168,7 @@ func (t *try) trip(target *target, permit *Permit, err *jobs.Error) {
 	if !first {
 		return
 	}
-	for _, other := range t.router.targets {
+	for _, other := range t.router.plan.Load().targets {
 		if other.circuit != target.circuit && target.shares(other, err.Scope()) { // a probe's target is a copy
 			other.circuit.follow(tripped, fmt.Sprintf("%s (at %s)", err.Gist(), target.Name))
 		}

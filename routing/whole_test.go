@@ -82,7 +82,7 @@ func (w *town) Complete(_ context.Context, target *jobs.Target, _ []byte) (*jobs
 
 // begin tells whether the call is a probe.
 func (w *town) begin(name string) bool {
-	c := w.router.byName[name].circuit.Snapshot()
+	c := w.router.plan.Load().byName[name].circuit.Snapshot()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch probe := c.State != jobs.CircuitClosed; {

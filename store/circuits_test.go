@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -231,6 +232,48 @@ func TestAPersonsWord(t *testing.T) {
 	if w.SetCircuit(t.Context(), "a", jobs.CircuitHalfOpen, 0, "") == nil || w.SetCircuit(t.Context(), "a", jobs.CircuitOpen, -1, "") == nil {
 		t.Error("it took what makes no sense")
 	}
+}
+
+func (w *world) retries(want bool) {
+	w.t.Helper()
+	retried, err := w.RetryCircuits(w.t.Context(), []string{"nobody", "a"}, "another key")
+	if err != nil || slices.Equal(retried, []string{"a"}) != want {
+		w.t.Errorf("retried: %v, %v", retried, err)
+	}
+}
+
+// Whoever is configured anew is due for a probe, but for what a person opened.
+func TestRetryOfCircuits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.beat("one", "two")
+	w.retries(false)
+	w.save("one", closed(1))
+	w.retries(false)
+	trip := open(2, "wrong key", time.Hour)
+	trip.TripWait, trip.DownSince = time.Hour, time.Now().Add(-time.Hour)
+	w.save("one", trip)
+	w.retries(true)
+	got := w.circuit()
+	expect(t, "due", []any{got.State, got.Generation, got.Person, got.CooldownUntil.IsZero(), got.TripWait, got.Reason}, []any{"open", 3, true, true, time.Duration(0), "another key"})
+	near(t, "when it left closed", got.DownSince, -time.Hour)
+	w.save("one", open(2, "stale", time.Hour)) // of before
+	expect(t, "its probe is taken", w.take("two", 3), true)
+	w.retries(false) // another worker takes the same configuration: the probe goes on
+	expect(t, "whose probe it is", w.circuit().Prober, "two")
+	w.save("two", open(4, "wrong key", time.Minute))
+	expect(t, "of the old key", w.circuit().Person, false)
+	w.retries(true)
+	w.save("one", closed(6))
+	cools := closed(6)
+	cools.CooldownUntil = time.Now().Add(time.Hour)
+	w.save("one", cools)
+	w.retries(true)
+	got = w.circuit()
+	expect(t, "what cooled down", []any{got.State, got.Generation, got.CooldownUntil.IsZero()}, []any{"open", 7, true})
+	w.set(jobs.CircuitOpen, 0)
+	w.retries(false)
+	expect(t, "of a person", w.circuit().Generation, 8)
 }
 
 func (w *world) take(worker string, generation uint64) bool {

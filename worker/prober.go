@@ -120,7 +120,7 @@ func (p *prober) probe(ctx context.Context, c jobs.Circuit) {
 			p.keep(attempt)
 		}
 	}
-	if !c.Local && !p.moved(c) { // what moved on is told with its new generation, and that frees the probe
+	if _, serves := p.find(c.Target); !c.Local && (!serves || !p.moved(c)) { // what moved on is told with its new generation, and that frees the probe
 		p.free(context.WithoutCancel(ctx), c)
 	}
 }
@@ -128,7 +128,8 @@ func (p *prober) probe(ctx context.Context, c jobs.Circuit) {
 // nextLook is how long it is until a circuit is worth a look whose probe this
 // worker has.
 func (p *prober) nextLook(c jobs.Circuit) time.Duration {
-	cools := p.find(c.Target).CooldownUntil.Sub(p.now())
+	now, _ := p.find(c.Target)
+	cools := now.CooldownUntil.Sub(p.now())
 	return max(p.timing.Probe, min(cools, p.timing.Dead))
 }
 
@@ -169,20 +170,24 @@ func (p *prober) free(ctx context.Context, c jobs.Circuit) {
 
 // over tells whether there is nothing left to probe for now.
 func (p *prober) over(then jobs.Circuit) bool {
-	return p.moved(then) || p.find(then.Target).CooldownUntil.After(p.now())
+	now, _ := p.find(then.Target)
+	return p.moved(then) || now.CooldownUntil.After(p.now())
 }
 
-// moved tells whether a circuit has changed since.
+// moved tells whether a circuit has changed since, or this worker has no more to
+// do with its target.
 func (p *prober) moved(then jobs.Circuit) bool {
-	now := p.find(then.Target)
+	now, _ := p.find(then.Target)
 	return now.State == jobs.CircuitClosed || now.Generation != then.Generation || now.Local != then.Local
 }
 
-func (p *prober) find(target string) jobs.Circuit {
+// find is where a circuit stands, and whether this worker serves its target: a new
+// configuration may have taken it away.
+func (p *prober) find(target string) (circuit jobs.Circuit, serves bool) {
 	for _, c := range p.router.Circuits() {
 		if c.Target == target {
-			return c
+			return c, true
 		}
 	}
-	return jobs.Circuit{State: jobs.CircuitClosed}
+	return jobs.Circuit{State: jobs.CircuitClosed}, false
 }

@@ -262,3 +262,22 @@ func TestProberStops(t *testing.T) {
 		}
 	})
 }
+
+// A new configuration took the target away that this worker had the probe of:
+// another one may serve it still.
+func TestProberOfATargetThatIsGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newProbing(t, openFor(0))
+		defer p.stop()
+		p.onProbe(func() *jobs.Attempt { return nil })
+		after(time.Second)
+		p.mustDo(t, "ask")
+		p.set()
+		after(time.Second)
+		p.mustDo(t, "free")
+		if p.holder != "" {
+			t.Errorf("%s has the probe", p.holder)
+		}
+	})
+}

@@ -158,6 +158,14 @@ func (w *Worker) CircuitChanged(circuit jobs.Circuit) {
 	w.prober.Wake()
 }
 
+// Reloaded tells the worker that its router took a new configuration: those who
+// wait at a gate look again, and so does whoever probes. It never blocks.
+func (w *Worker) Reloaded() {
+	w.room.Changed()
+	w.prober.Wake()
+	w.Wake()
+}
+
 // Wake tells the worker that another one has written something down that all
 // should see. It never blocks.
 func (w *Worker) Wake() {

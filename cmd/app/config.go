@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"tidegate/jobs"
@@ -136,34 +134,15 @@ func FindConfig(flag string, env func(string) (string, bool)) string {
 // $DATABASE_URL and $NATS_URL. A file with mistakes is a *ConfigError that names
 // all of them; warnings come with a configuration that may be used.
 func LoadConfig(path string, env func(string) (string, bool), known Known) (*Config, []Warning, error) {
-	if path == "" {
-		c, warnings, err := ParseConfig([]byte("postgres: ${DATABASE_URL}\nnats: ${NATS_URL}\n"), "the environment", env, known)
-		if c != nil {
-			c.File = ""
-		}
-		return c, warnings, err
-	}
-	data, err := readSmall(path, maxConfigBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("reading the configuration: %w; `tidegate init %s` writes one", err, filepath.Clean(path))
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	return ParseConfig(data, path, env, known)
+	read := readConfig(path, env, known)
+	return read.config, read.warnings, read.err
 }
 
 // ParseConfig is LoadConfig for text that is there already. The name stands in
 // messages, and a relative api_key_file is looked for beside it.
 func ParseConfig(data []byte, name string, env func(string) (string, bool), known Known) (*Config, []Warning, error) {
-	c := &Config{File: name}
-	r := newConfigReader(name, env)
-	r.readText(data, c)
-	r.check(c, known)
-	if err := r.err(); err != nil {
-		return nil, r.warnings, err
-	}
-	return c, r.warnings, nil
+	read := newConfigReader(name, env).parse(data, known)
+	return read.config, read.warnings, read.err
 }
 
 // readSmall reads a file that people write, whole. What has no end is refused,

@@ -26,6 +26,7 @@ type configReader struct {
 	broken   map[string]bool  // fields with a problem
 	problems []Problem
 	warnings []Warning
+	files    contents // that were read
 }
 
 // A place is where a field stands.
@@ -37,7 +38,7 @@ type place struct {
 func newConfigReader(file string, env func(string) (string, bool)) *configReader {
 	return &configReader{
 		file: file, env: env, anchors: map[string]ast.Node{},
-		places: map[string]place{}, broken: map[string]bool{},
+		places: map[string]place{}, broken: map[string]bool{}, files: contents{},
 	}
 }
 

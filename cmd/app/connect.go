@@ -66,7 +66,17 @@ func (o *options) connect(ctx context.Context, conns int) (*pgxpool.Pool, error)
 
 // loadConfig loads the configuration, or the defaults if there is no file.
 func (o *options) loadConfig() (*Config, []Warning, error) {
-	return LoadConfig(FindConfig(o.config, os.LookupEnv), os.LookupEnv, Known{Goals: routing.Goals(), Dialects: provider.Dialects()})
+	read := o.configReader()()
+	return read.config, read.warnings, read.err
+}
+
+// configReader reads the configuration each time that it is called: the same
+// file, if there is one.
+func (o *options) configReader() func() reading {
+	path := FindConfig(o.config, os.LookupEnv)
+	return func() reading {
+		return readConfig(path, os.LookupEnv, Known{Goals: routing.Goals(), Dialects: provider.Dialects()})
+	}
 }
 
 // dialNATS connects and stays connected: it tries again for ever, so that a

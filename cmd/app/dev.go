@@ -39,7 +39,8 @@ func newDevCommand(o *options) *cobra.Command {
 Postgres beside it (found on this machine, or fetched), a worker, health and
 status over HTTP, and simulated providers as long as no configuration names
 real ones. What it is given stays in its data folder; started again it goes on.
-The other commands find it by that folder and need no flags.`,
+The other commands find it by that folder and need no flags. A configuration that
+changes is taken as by "tidegate work".`,
 		Example: `  tidegate dev
   tidegate dev --config tidegate.yaml --data ./data
   tidegate dev --listen 127.0.0.1:0 --nats-port 0     # any free ports`,
@@ -60,6 +61,7 @@ The other commands find it by that folder and need no flags.`,
 // A dev is everything in one process.
 type dev struct {
 	config    *Config
+	reload    *reloader
 	dir       string
 	release   func() // gives the folder to the next dev; nil: it is not ours
 	backbone  *Backbone
@@ -73,6 +75,8 @@ type dev struct {
 func (o *options) dev(cmd *cobra.Command, f *devFlags) error {
 	began := time.Now()
 	ctx := cmd.Context()
+	hung, deaf := hangups()
+	defer deaf()
 	d, err := o.startDev(ctx, cmd, f)
 	if d != nil {
 		defer d.close()
@@ -95,6 +99,7 @@ func (o *options) dev(cmd *cobra.Command, f *devFlags) error {
 	told := context.AfterFunc(ctx, func() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "Stopping: calls in flight get up to %s to end. Ctrl-C again ends at once.\n", d.config.Worker.ShutdownTimeout)
 	})
+	d.reload.hangups = hung
 	err = d.run(ctx)
 	told()
 	if !o.json {
@@ -106,11 +111,12 @@ func (o *options) dev(cmd *cobra.Command, f *devFlags) error {
 // startDev starts all parts. It returns what was started beside an error, to be
 // closed.
 func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags) (*dev, error) {
-	config, warnings, err := o.loadConfig()
+	reload, warnings, err := o.newReloader()
 	if err != nil {
 		return nil, err
 	}
-	d := &dev{config: config}
+	config := reload.running
+	d := &dev{config: config, reload: reload}
 	if d.dir, err = o.dataDir(); err != nil {
 		return nil, err
 	}
@@ -166,9 +172,7 @@ func (d *dev) assemble(ctx context.Context) error {
 			return err
 		}
 		d.simulator = server
-		simulated, config := DefaultSimulated("http://"+server.Addr()), *d.config
-		config.Targets, config.Routes = simulated.Targets, simulated.Routes
-		d.config = &config
+		d.config = d.simulated(d.config)
 	}
 	_, routes := d.config.Build()
 	var err error
@@ -177,6 +181,28 @@ func (d *dev) assemble(ctx context.Context) error {
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
 	return err
+}
+
+// simulated is a configuration with the simulated providers, if it names no others.
+func (d *dev) simulated(config *Config) *Config {
+	if d.simulator == nil || config == nil || len(config.Targets) > 0 {
+		return config
+	}
+	simulated, whole := DefaultSimulated("http://"+d.simulator.Addr()), *config
+	whole.Targets, whole.Routes = simulated.Targets, simulated.Routes
+	return &whole
+}
+
+// reloads takes what the configuration says later, from now on.
+func (d *dev) reloads() *reloader {
+	r, read := d.reload, d.reload.read
+	r.read = func() reading {
+		again := read()
+		again.config = d.simulated(again.config)
+		return again
+	}
+	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "worker"}, d.stack.takes, d.log
+	return r
 }
 
 // openLog logs everything into a file and warnings to the terminal, too.
@@ -209,7 +235,7 @@ func (d *dev) run(ctx context.Context) error {
 	}
 	parts.Go(func() { _ = serveHTTP(lasting, d.listener, newHealthHandler(d.backbone.Pool)) })
 	parts.Go(func() { d.watchPostgres(lasting, giveUp) })
-	err := d.stack.Run(working)
+	err := d.reloads().beside(working, d.stack.Run)
 	stop()
 	parts.Wait()
 	if lost := context.Cause(working); ctx.Err() == nil && lost != nil {

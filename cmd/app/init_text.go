@@ -88,6 +88,9 @@ const initHead = `# The configuration of tidegate.
 # may be missing; write $${ for a ${ that is meant. Durations are like 30s, 24h or
 # 7d. A key that is not known, or a value that cannot be right, is refused with
 # its line. What is commented out shows a default, or what could stand there.
+#
+# Workers take what changes here without a restart: targets and chains at once, also
+# on SIGHUP; the rest with the next start, which their log says.
 
 # Where requests and results are kept. May be unset for dev, which brings its own.
 postgres: ${DATABASE_URL}
@@ -122,7 +125,8 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
     # The key.
     api_key: ${%s}
 
-    # Or the file that holds it: beside this one, or anywhere.
+    # Or the file that holds it: beside this one, or anywhere. A key in a file can be
+    # changed while workers run; a variable cannot.
     # api_key_file: /run/secrets/key
 
     # The model, as the provider calls it.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -14,20 +15,28 @@ func newServeCommand(o *options) *cobra.Command {
 		Short:   "Serve health and status over HTTP",
 		Long: `serve answers over HTTP: /healthz (is it alive), /readyz (does Postgres
 answer) and /v1/status (what "tidegate status --json" prints). It runs no jobs:
-that is what "tidegate work" is for.`,
+that is what "tidegate work" is for. When the configuration changes, and on
+SIGHUP, it is read again, and what of it needs a restart is said in the log.`,
 		Example: `  tidegate serve --listen 0.0.0.0:8080
   curl http://127.0.0.1:8080/v1/status`,
 		Args:    noArguments,
 		PreRunE: func(*cobra.Command, []string) error { return checkAddress("--listen", address) },
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.serve(cmd, address) },
 	}
+	o.registerLog(cmd)
 	cmd.Flags().StringVar(&address, "listen", DefaultListen, "address to listen on; wins over the configuration when given")
 	return cmd
 }
 
 func (o *options) serve(cmd *cobra.Command, address string) error {
 	ctx := cmd.Context()
-	config, _, err := o.loadConfig()
+	log, err := o.logger(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	hung, deaf := hangups()
+	defer deaf()
+	reload, _, err := o.newReloader()
 	if err != nil {
 		return err
 	}
@@ -37,12 +46,13 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	}
 	defer pool.Close()
 	if !cmd.Flags().Changed("listen") {
-		address = config.Listen
+		address = reload.running.Listen
 	}
 	listener, err := listen(ctx, "--listen", address)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on http://%s\n", listener.Addr())
-	return serveHTTP(ctx, listener, newHealthHandler(pool))
+	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen"}, hung, log
+	return reload.beside(ctx, func(ctx context.Context) error { return serveHTTP(ctx, listener, newHealthHandler(pool)) })
 }

@@ -12,25 +12,40 @@ import (
 // Until returns a context that ends when somebody stops the command that args
 // name: by Ctrl-C or SIGTERM, of which a second one ends the program at once. A
 // command in the foreground is stopped by the end of its terminal (SIGHUP), too,
-// unless it was started to outlive it, as with nohup. Call stop in the end.
+// unless it was started to outlive it, as with nohup; one that runs in the
+// background takes it for another word, see hangups. Call stop in the end.
 func Until(parent context.Context, args []string) (ctx context.Context, stop func()) {
 	ctx, release := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
-	stop = release
 	name := commandOf(args)
 	if name == "drill" { // what it says to a pipe that nobody reads must not end it with the drill still on
 		signal.Ignore(syscall.SIGPIPE)
 	}
-	if endsWithTerminal(name) && !signal.Ignored(syscall.SIGHUP) {
-		var forget func()
+	forget := func() {}
+	switch {
+	case signal.Ignored(syscall.SIGHUP):
+	case endsWithTerminal(name):
 		ctx, forget = signal.NotifyContext(ctx, syscall.SIGHUP) // caught until stop: a terminal that closes may say it twice
-		stop = func() { forget(); release() }
+	default:
+		_, forget = hangups() // one that comes before the command hears it must not end it
 	}
+	stop = func() { forget(); release() }
 	context.AfterFunc(ctx, release)
 	return ctx, stop
 }
 
-// endsWithTerminal tells whether SIGHUP stops a command in order. For those that
-// run in the background it is another word, as for other daemons.
+// hangups is told of SIGHUP, until stop. It is never told where SIGHUP is ignored,
+// as under nohup.
+func hangups() (heard <-chan os.Signal, stop func()) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return nil, func() {}
+	}
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGHUP)
+	return told, func() { signal.Stop(told) }
+}
+
+// endsWithTerminal tells whether SIGHUP stops a command in order. Those that run in
+// the background read their configuration again, as other daemons do.
 func endsWithTerminal(name string) bool {
 	return !slices.Contains([]string{"work", "serve", "dev"}, name)
 }

@@ -35,9 +35,6 @@ const (
 	// dayEvery is how often a worker looks whether the partitions of the next days
 	// are there.
 	dayEvery = time.Hour
-	// routesEvery is how often a worker says what its routes are: one of an older
-	// configuration may have started, and ended, after it.
-	routesEvery = time.Minute
 )
 
 // A StackConfig says what a Stack is put together from.
@@ -67,6 +64,7 @@ type Stack struct {
 	provider *provider.Client
 	drills   *provider.Drills
 	config   StackConfig
+	tidings  tidings
 }
 
 // NewStack puts a worker process together and tells producers its routes. The
@@ -76,6 +74,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		Store:    store.New(config.Pool).OnClock(config.Now),
 		provider: provider.New(provider.Config{UserAgent: "tidegate/" + programVersion()}),
 		config:   config,
+		tidings:  tidings{routes: config.Routes, wake: make(chan struct{}, 1)},
 	}
 	if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
 		return nil, err
@@ -120,7 +119,7 @@ func (s *Stack) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { s.relay.Run(lasting) })
 	parts.Go(func() { s.addDays(lasting) })
-	parts.Go(func() { s.keepRoutes(lasting) })
+	parts.Go(func() { s.tell(lasting) })
 	parts.Go(func() {
 		wake := func() { s.Worker.Wake(); s.relay.Wake() } // what changed is an event, too
 		s.Store.Listen(lasting, wake, func(err error) {
@@ -146,22 +145,6 @@ func (s *Stack) addDays(ctx context.Context) {
 		case <-ticker.C:
 		case <-ctx.Done():
 			return
-		}
-	}
-}
-
-// keepRoutes says again what the routes are.
-func (s *Stack) keepRoutes(ctx context.Context) {
-	ticker := time.NewTicker(routesEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
-		if err := s.Store.KeepRoutes(ctx, s.config.Routes); err != nil && ctx.Err() == nil {
-			s.config.Log.Warn().Err(err).Msg("the fleet was not told of this worker's routes; it is repeated")
 		}
 	}
 }

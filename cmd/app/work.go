@@ -32,7 +32,10 @@ func newWorkCommand(o *options) *cobra.Command {
 answered, stores the results and publishes them. Run as many as you like on one
 database. SIGTERM stops in order: nothing new is taken, calls in flight get
 worker.shutdown_timeout to end, everything else goes back to its queue with its
-attempts.`,
+attempts.
+The configuration is read again on SIGHUP, and when its file or a file with a key
+changes: keys, targets and chains are taken at once, also for jobs that wait. What
+needs a restart is said in the log, and a file with mistakes changes nothing.`,
 		Example: `  tidegate work --config tidegate.yaml`,
 		Args:    noArguments,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.work(cmd, timing.Timing) },
@@ -48,13 +51,16 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	if err != nil {
 		return err
 	}
-	config, warnings, err := o.loadConfig()
+	hung, deaf := hangups()
+	defer deaf()
+	reload, warnings, err := o.newReloader()
 	if err != nil {
 		return err
 	}
 	for _, warning := range warnings {
 		log.Warn().Msg(warning.String())
 	}
+	config := reload.running
 	if len(config.Routes) == 0 {
 		return errors.New("no route is configured, so there is nothing to work: `tidegate init` writes a configuration")
 	}
@@ -94,5 +100,6 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	})
 	defer told()
 	defer log.Info().Msg("stopped")
-	return stack.Run(ctx)
+	reload.fixed, reload.take, reload.hangups, reload.log = []string{"postgres", "nats", "worker"}, stack.takes, hung, log
+	return reload.beside(ctx, stack.Run)
 }

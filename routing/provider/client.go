@@ -45,6 +45,7 @@ type Client struct {
 	mu         sync.RWMutex
 	endpoints  map[address]*endpoint
 	transports map[time.Duration]*http.Transport // by connect timeout
+	kept       map[address]bool                  // nil: all are
 }
 
 // New makes a client. It opens no connection yet.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -35,7 +36,7 @@ type endpoint struct {
 // endpoint finds or prepares the endpoint of a target. Its errors name the
 // field of the configuration that is wrong.
 func (c *Client) endpoint(target *jobs.Target) (*endpoint, error) {
-	at := address{target.Dialect, target.BaseURL, target.Model, target.Key, target.Variant, target.Timeouts.Connect}
+	at := addressAt(target)
 	c.mu.RLock()
 	end := c.endpoints[at]
 	c.mu.RUnlock()
@@ -52,12 +53,45 @@ func (c *Client) endpoint(target *jobs.Target) (*endpoint, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.transports[at.connect] == nil {
-		c.transports[at.connect] = newTransport(c.config, at.connect)
-	}
 	end.transport = c.transports[at.connect]
-	c.endpoints[at] = end
+	forgotten := c.kept != nil && !c.kept[at]
+	switch {
+	case end.transport == nil && forgotten:
+		end.transport = newTransport(c.config, at.connect)
+		end.transport.DisableKeepAlives = true // nobody would close what it keeps
+	case end.transport == nil:
+		end.transport = newTransport(c.config, at.connect)
+		c.transports[at.connect] = end.transport
+	}
+	if !forgotten {
+		c.endpoints[at] = end
+	}
 	return end, nil
+}
+
+func addressAt(target *jobs.Target) address {
+	return address{target.Dialect, target.BaseURL, target.Model, target.Key, target.Variant, target.Timeouts.Connect}
+}
+
+// Keep forgets what it keeps of all other targets: keys, and connections that are
+// idle. Calls in flight go on, and hide their key to the end; one to a target that
+// was forgotten is still made, and leaves nothing behind.
+func (c *Client) Keep(targets []*jobs.Target) {
+	kept, connects := map[address]bool{}, map[time.Duration]bool{}
+	for _, target := range targets {
+		at := addressAt(target)
+		kept[at], connects[at.connect] = true, true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = kept
+	maps.DeleteFunc(c.endpoints, func(at address, _ *endpoint) bool { return !kept[at] })
+	for connect, transport := range c.transports {
+		if !connects[connect] {
+			delete(c.transports, connect)
+			transport.CloseIdleConnections()
+		}
+	}
 }
 
 func prepare(speaks dialect, target *jobs.Target, userAgent string) (*endpoint, error) {

@@ -1,0 +1,133 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// lookEvery is how often the files of a configuration are looked at. What has
+// changed is read when two looks in a row see the same, so that a file is not read
+// while somebody writes it.
+//
+// They are looked at, and not watched by the system's notifications: Kubernetes
+// swaps a link two folders up, editors put another file in place, network folders
+// tell nobody; each of these needs care of its own, and none of them escapes who
+// reads the few kilobytes. The content decides, not a time: a file that is
+// touched is no other one.
+const lookEvery = 2 * time.Second
+
+// A reloader has a command that runs take its configuration anew: on SIGHUP, and
+// when the content of one of its files has changed.
+type reloader struct {
+	read    func() reading
+	running *Config          // what is in effect
+	files   contents         // of the last reading
+	fixed   []string         // the keys that this command uses, and cannot change while it runs
+	take    func(*Config)    // has another one in effect; nil: the command calls no targets
+	hangups <-chan os.Signal // nil: nobody says so
+	log     zerolog.Logger
+
+	seen contents // at the last look, if it was something new
+}
+
+// newReloader reads the configuration of a command that is about to run, and is to
+// be told the rest. The warnings are for who logs.
+func (o *options) newReloader() (r *reloader, warnings []Warning, err error) {
+	read := o.configReader()
+	first := read()
+	return &reloader{read: read, running: first.config, files: first.files}, first.warnings, first.err
+}
+
+// Run reloads until ctx ends.
+func (r *reloader) Run(ctx context.Context) {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-r.hangups:
+			r.reload()
+		case <-ticker.C:
+			r.look()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look reloads if it sees the same news for the second time.
+func (r *reloader) look() {
+	now := r.files.now()
+	switch {
+	case maps.Equal(now, r.files):
+		r.seen = nil
+	case maps.Equal(now, r.seen):
+		r.reload()
+	default:
+		r.seen = now
+	}
+}
+
+// beside reloads while something runs, and returns what that does.
+func (r *reloader) beside(ctx context.Context, run func(context.Context) error) error {
+	reloading, stop := context.WithCancel(ctx)
+	var part sync.WaitGroup
+	part.Go(func() { r.Run(reloading) })
+	defer part.Wait()
+	defer stop()
+	return run(ctx)
+}
+
+// reload reads the configuration. One with mistakes changes nothing.
+func (r *reloader) reload() {
+	read := r.read()
+	r.files, r.seen = read.files, nil
+	if read.err != nil {
+		r.refuse(read.err)
+		return
+	}
+	for _, warning := range read.warnings {
+		r.log.Warn().Msg(warning.String())
+	}
+	for _, field := range fixedChanges(r.running, read.config, r.fixed) {
+		r.log.Warn().Str("field", field).Msg("configuration: " + field + " has changed, which needs a restart")
+	}
+	if r.take == nil {
+		r.log.Info().Msg("configuration read again: it is good, and what may change while this runs concerns the workers")
+		return
+	}
+	effective, waiting := merge(r.running, read.config)
+	for _, field := range waiting {
+		r.log.Warn().Str("field", field).Msg("configuration: " + field + ", which needs a restart")
+	}
+	changed := changes(r.running, effective)
+	r.running = effective
+	if len(changed) == 0 {
+		r.log.Info().Msg("configuration read again: there is nothing to take")
+		return
+	}
+	r.take(effective)
+	r.log.Info().Strs("changed", changed).Msg("configuration taken: " + strings.Join(changed, ", "))
+}
+
+// refuse says all that is wrong, with its lines.
+func (r *reloader) refuse(err error) {
+	problems := 1
+	var wrong *ConfigError
+	if errors.As(err, &wrong) {
+		problems = len(wrong.Problems)
+		for _, p := range wrong.Problems {
+			r.log.Error().Str("file", p.File).Int("line", p.Line).Str("field", p.Field).Msg(p.String())
+		}
+	} else {
+		r.log.Error().Msg(err.Error())
+	}
+	r.log.Error().Int("problems", problems).Msg(fmt.Sprintf("configuration refused for %s: the one of before stays", counted(problems, "problem")))
+}

@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"tidegate/jobs"
+)
+
+const (
+	// routesEvery is how often a worker says what its routes are: one of an older
+	// configuration may have started, and ended, after it.
+	routesEvery = time.Minute
+	// tellAgain is how soon it tries again what the fleet was not told of.
+	tellAgain = 2 * time.Second
+	// movedReason is what people read of a circuit whose target was configured anew.
+	movedReason = "its key or its address was changed: a probe is due"
+)
+
+// tidings are what the fleet is to be told of the configuration.
+type tidings struct {
+	wake chan struct{} // tell them at once
+
+	mu     sync.Mutex
+	routes []jobs.Route
+	moved  []string // targets that are called in another way now, of which it was not told yet
+}
+
+// add says that targets are called in another way.
+func (t *tidings) add(moved []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.moved = slices.Compact(slices.Sorted(slices.Values(append(t.moved, moved...))))
+}
+
+// Reload takes what a new configuration says of the routes that the worker was
+// made with, and of their targets: those may be others. Whatever begins from now
+// on goes by it. It does not wait for the fleet, which is told until it has heard.
+// Safe for concurrent use, but for another Reload.
+func (s *Stack) Reload(routes []jobs.Route) {
+	moved := s.Router.Reload(routes)
+	var targets []*jobs.Target
+	for _, route := range routes {
+		targets = append(targets, route.Chain...)
+	}
+	s.provider.Keep(targets)
+	s.tidings.mu.Lock()
+	s.tidings.routes = routes
+	s.tidings.mu.Unlock()
+	s.tidings.add(moved)
+	s.Worker.Reloaded()
+	select {
+	case s.tidings.wake <- struct{}{}:
+	default:
+	}
+}
+
+// takes is Reload of a configuration.
+func (s *Stack) takes(config *Config) {
+	_, routes := config.Build()
+	s.Reload(routes)
+}
+
+// tell says now and then what the routes are, and what a new configuration has
+// changed as soon as it has.
+func (s *Stack) tell(ctx context.Context) {
+	timer := time.NewTimer(routesEvery)
+	defer timer.Stop()
+	well := true
+	for {
+		select {
+		case <-timer.C:
+		case <-s.tidings.wake:
+		case <-ctx.Done():
+			return
+		}
+		all, err := s.tellOnce(ctx)
+		if err != nil && ctx.Err() == nil && well {
+			s.config.Log.Warn().Err(err).Msg("the fleet was not told of this worker's routes; it is repeated")
+		}
+		if well = err == nil; all {
+			timer.Reset(routesEvery)
+		} else {
+			timer.Reset(tellAgain)
+		}
+	}
+}
+
+// tellOnce tells whether the fleet knows all of it now.
+func (s *Stack) tellOnce(ctx context.Context) (all bool, err error) {
+	s.tidings.mu.Lock()
+	routes, moved := s.tidings.routes, s.tidings.moved
+	s.tidings.moved = nil
+	s.tidings.mu.Unlock()
+	err = s.Store.KeepRoutes(ctx, routes)
+	if len(moved) == 0 {
+		return err == nil, err
+	}
+	retried, failed := s.Store.RetryCircuits(ctx, moved, movedReason)
+	if failed == nil {
+		moved = slices.DeleteFunc(moved, func(target string) bool { return slices.Contains(retried, target) || !s.unheard(target) })
+	}
+	s.tidings.add(moved)
+	err = errors.Join(err, failed)
+	return err == nil && len(moved) == 0, err
+}
+
+func (s *Stack) now() time.Time {
+	if s.config.Now != nil {
+		return s.config.Now()
+	}
+	return time.Now()
+}
+
+// unheard tells whether this worker does not call a target for what the fleet has
+// not heard of: it opened the circuit just before the new configuration came.
+func (s *Stack) unheard(target string) bool {
+	for _, c := range s.Router.Circuits() {
+		if c.Target == target {
+			flows := c.State == jobs.CircuitClosed && !c.CooldownUntil.After(s.now())
+			return !flows && !c.Local && !c.Person
+		}
+	}
+	return false
+}

@@ -1,0 +1,40 @@
+package routing
+
+import (
+	"slices"
+
+	"tidegate/jobs"
+)
+
+// A plan is what one configuration says: its targets, and the chains that they
+// stand in. It is not changed: Reload puts another one in its place, and a request
+// that has begun with one ends with it.
+type plan struct {
+	routes  map[string]*route
+	targets []*target // in the order of the chains
+	byName  map[string]*target
+}
+
+type route struct {
+	jobs.Route
+	chain []*target
+}
+
+// newPlan asks take for each target once, in the order of the chains.
+func newPlan(routes []jobs.Route, take func(*jobs.Target) *target) *plan {
+	p := &plan{routes: map[string]*route{}, byName: map[string]*target{}}
+	for _, given := range routes {
+		made := &route{Route: given}
+		for _, t := range given.Chain {
+			if p.byName[t.Name] == nil {
+				p.byName[t.Name] = take(t)
+				p.targets = append(p.targets, p.byName[t.Name])
+			}
+			if !slices.Contains(made.chain, p.byName[t.Name]) { // nobody is asked twice in one try
+				made.chain = append(made.chain, p.byName[t.Name])
+			}
+		}
+		p.routes[given.Name] = made
+	}
+	return p
+}
