@@ -40,8 +40,9 @@ type Circuit struct {
 	// Unreached tells that the last call from this host did not get through, so
 	// that another one does better to probe.
 	Unreached bool
-	// Person tells that a person opened or closed it: then its cooldown replaces
-	// an earlier one, also a longer one.
+	// Person tells that a person opened or closed it, or had it probed by
+	// configuring its target anew: then its cooldown replaces an earlier one, also a
+	// longer one.
 	Person bool
 	// Prober is the worker that has the probe of an open circuit; empty: nobody.
 	Prober string

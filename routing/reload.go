@@ -88,7 +88,9 @@ func (c *Circuit) retarget(t *jobs.Target) {
 	}
 }
 
-const movedReason = "its key or its address was changed: a probe is due"
+// MovedReason is what people read of a circuit whose target is called in another
+// way since Reload.
+const MovedReason = "its key or its address was changed: a probe is due"
 
 // retry makes a target that may not be called due for a probe, whatever the
 // reason: it is called in another way now. What the fleet shares, the fleet says,
@@ -106,7 +108,7 @@ func (c *Circuit) retry() {
 	if c.downSince.IsZero() {
 		c.downSince = c.now()
 	}
-	c.changed(movedReason)
+	c.changed(MovedReason)
 }
 
 // introduce tells of a circuit that there was not before.

@@ -26,7 +26,8 @@ type configReader struct {
 	broken   map[string]bool  // fields with a problem
 	problems []Problem
 	warnings []Warning
-	files    contents // that were read
+	files    contents          // that were read
+	texts    map[string][]byte // of them
 }
 
 // A place is where a field stands.
@@ -38,7 +39,7 @@ type place struct {
 func newConfigReader(file string, env func(string) (string, bool)) *configReader {
 	return &configReader{
 		file: file, env: env, anchors: map[string]ast.Node{},
-		places: map[string]place{}, broken: map[string]bool{}, files: contents{},
+		places: map[string]place{}, broken: map[string]bool{}, files: contents{}, texts: map[string][]byte{},
 	}
 }
 

@@ -49,36 +49,52 @@ func (r *configReader) parse(data []byte, known Known) reading {
 }
 
 // readFile reads a file of which the configuration is made: one that changes makes
-// another one. What is no file, but a pipe, says what it says once.
+// another one, so every file that it names is to be read by this. It is read once,
+// and says the same to all who name it. What is no file, but a pipe, is not looked
+// at again.
 func (r *configReader) readFile(path string, most int64) ([]byte, error) {
+	if text, read := r.texts[path]; read {
+		return text, nil
+	}
 	text, err := readSmall(path, most)
 	if info, statErr := os.Stat(path); statErr != nil || info.Mode().IsRegular() {
-		r.files[path] = contentOf(text, err)
+		r.files[path] = contentOf(text, err, most)
+	}
+	if err == nil {
+		r.texts[path] = text
 	}
 	return text, err
 }
 
-// A content is what was in a file, as a sum: it may be a key. Zero: the file could
-// not be read.
-type content [sha256.Size]byte
+// missing notes a file that cannot be read: it may come to be one.
+func (r *configReader) missing(path string, most int64) {
+	r.files[path] = contentOf(nil, fs.ErrNotExist, most)
+}
+
+// A content is what was in a file, as a sum: it may be a key.
+type content struct {
+	most int64             // bytes that it may hold; a file with more cannot be read
+	sum  [sha256.Size]byte // zero: it could not be read
+}
 
 // contents are those of files, by path.
 type contents map[string]content
 
-func contentOf(text []byte, err error) content {
+func contentOf(text []byte, err error, most int64) content {
 	if err != nil {
-		return content{}
+		return content{most: most}
 	}
-	return sha256.Sum256(text)
+	return content{most, sha256.Sum256(text)}
 }
 
 // now is what is in the same files now.
 func (c contents) now() contents {
 	now := make(contents, len(c))
-	for path := range c {
-		now[path] = content{}
+	for path, then := range c {
+		now[path] = content{most: then.most}
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			now[path] = contentOf(readSmall(path, maxConfigBytes))
+			text, err := readSmall(path, then.most)
+			now[path] = contentOf(text, err, then.most)
 		}
 	}
 	return now

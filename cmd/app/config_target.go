@@ -130,9 +130,9 @@ func (r *configReader) readKey(t *TargetConfig, field string) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(r.file), path)
 	}
-	r.files[path] = content{} // it may come to be one
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxKeyBytes {
+		r.missing(path, maxKeyBytes)
 		r.problem(field, "%s cannot be read as a key: it must be a file of at most %d bytes that exists", r.shown(field, path), maxKeyBytes)
 		return
 	}

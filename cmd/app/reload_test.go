@@ -222,6 +222,14 @@ func TestReloadRefusesWhatIsBroken(t *testing.T) {
 	d.looks(2)
 	d.took(0)
 	d.says("targets[0].api_key_file: ", "cannot be read as a key")
+	for _, wrong := range []string{"", strings.Repeat(newKey, maxKeyBytes), newKey + "\n" + newKey} {
+		d.write("key", wrong)
+		d.looks(2)
+		d.says("the one of before stays")
+		d.looks(2)
+		d.says() // once is enough
+	}
+	d.took(0)
 	d.write("key", newKey)
 	d.looks(2)
 	if got := d.took(1); got.Targets[0].APIKey.Reveal() != newKey || !slices.Equal(got.Routes[0].Chain, []string{"b", "a"}) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tidegate/jobs"
+	"tidegate/routing"
 )
 
 const (
@@ -16,8 +17,6 @@ const (
 	routesEvery = time.Minute
 	// tellAgain is how soon it tries again what the fleet was not told of.
 	tellAgain = 2 * time.Second
-	// movedReason is what people read of a circuit whose target was configured anew.
-	movedReason = "its key or its address was changed: a probe is due"
 )
 
 // tidings are what the fleet is to be told of the configuration.
@@ -99,7 +98,7 @@ func (s *Stack) tellOnce(ctx context.Context) (all bool, err error) {
 	if len(moved) == 0 {
 		return err == nil, err
 	}
-	retried, failed := s.Store.RetryCircuits(ctx, moved, movedReason)
+	retried, failed := s.Store.RetryCircuits(ctx, moved, routing.MovedReason)
 	if failed == nil {
 		moved = slices.DeleteFunc(moved, func(target string) bool { return slices.Contains(retried, target) || !s.unheard(target) })
 	}
