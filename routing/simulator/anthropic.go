@@ -157,20 +157,20 @@ func anthropicBody(no refusal) []byte {
 func anthropicHeader(h http.Header, e envelope) {
 	h.Set("request-id", "req_"+e.call)
 	h.Set("anthropic-organization-id", "simulated")
-	anthropicLimit(h, "requests", e.requests)
-	anthropicLimit(h, "tokens", e.tokens)
+	anthropicLimit(h, "requests", e.requests, e.now)
+	anthropicLimit(h, "tokens", e.tokens, e.now)
 	if e.wait > 0 && e.form != RetryNone {
 		h.Set("retry-after", strconv.Itoa(int(math.Ceil(e.wait.Seconds()))))
 	}
 }
 
-func anthropicLimit(h http.Header, of string, a allowed) {
+func anthropicLimit(h http.Header, of string, a allowed, now time.Time) {
 	if a.limit == 0 {
 		return
 	}
 	h.Set("anthropic-ratelimit-"+of+"-limit", strconv.Itoa(a.limit))
 	h.Set("anthropic-ratelimit-"+of+"-remaining", strconv.Itoa(a.remaining))
-	h.Set("anthropic-ratelimit-"+of+"-reset", time.Now().Add(a.reset).UTC().Format(time.RFC3339))
+	h.Set("anthropic-ratelimit-"+of+"-reset", now.Add(a.reset).UTC().Format(time.RFC3339))
 }
 
 type anthropicModel struct {

@@ -350,7 +350,7 @@ func (c *call) head(contentType string, wait time.Duration) {
 	c.mu.Unlock()
 	h := c.w.Header()
 	h.Set("Content-Type", contentType)
-	c.dialect.header(h, envelope{call: c.id(), took: now.Sub(c.arrived), requests: requests, tokens: tokens, wait: wait, form: c.form})
+	c.dialect.header(h, envelope{call: c.id(), now: now, took: now.Sub(c.arrived), requests: requests, tokens: tokens, wait: wait, form: c.form})
 }
 
 // id names the call: of the provider, the seed and the call's number.

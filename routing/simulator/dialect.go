@@ -95,6 +95,7 @@ type refusal struct {
 // An envelope is what the headers tell.
 type envelope struct {
 	call     string // the vendor's id of the call
+	now      time.Time
 	took     time.Duration
 	requests allowed
 	tokens   allowed
