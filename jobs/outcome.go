@@ -37,6 +37,6 @@ type Answer struct {
 	ProviderRequestID string // of the call, in the provider's words
 	FinishReason      string
 	Usage             Usage
-	FirstByte         time.Duration // from sending to the first byte of the answer
+	FirstByte         time.Duration // from sending to the first byte of the answer, or to the first token of a stream
 	Allowance         Allowance     // that the provider announced beside it
 }

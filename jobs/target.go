@@ -20,6 +20,9 @@ type Target struct {
 	Policy string
 	// Variant is how it is called otherwise than its dialect says.
 	Variant Variant
+	// Stream asks for answers in pieces, which are put together before anybody sees
+	// them. It tells a provider that is slow from one that is dead.
+	Stream bool
 	// ContextTokens is the context window; zero: not known, so never a reason
 	// to skip the target.
 	ContextTokens int
@@ -65,8 +68,8 @@ type Allowance struct {
 // Timeouts bound one call to a target. A zero leaves that part to Total.
 type Timeouts struct {
 	Connect   time.Duration // to dial and shake hands
-	FirstByte time.Duration // from sending the request to the first byte of the answer's header
-	Idle      time.Duration // between two pieces of the body
+	FirstByte time.Duration // from sending the request to the first byte of the answer's header, or to the first token of a stream
+	Idle      time.Duration // between two pieces of the body, or two events of a stream
 	Total     time.Duration // the whole call
 }
 

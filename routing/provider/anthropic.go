@@ -21,6 +21,7 @@ var _ = register("anthropic", dialect{
 	explain:   explainAnthropic,
 	rules:     anthropicRules,
 	allowance: anthropicAllowance,
+	stream:    anthropicStream,
 })
 
 const (
@@ -286,7 +287,12 @@ func decodeAnthropic(got response) (*jobs.Answer, *refusal) {
 		case "text":
 			text.WriteString(block.Text)
 		case "tool_use":
-			said.calls = append(said.calls, toolCall{block.ID, block.Name, block.Input})
+			input := block.Input
+			var partial string
+			if json.Unmarshal(input, &partial) == nil { // of a stream, and no JSON since it was cut off by the limit
+				input = json.RawMessage(partial)
+			}
+			said.calls = append(said.calls, toolCall{block.ID, block.Name, input})
 		}
 	}
 	said.text = text.String()

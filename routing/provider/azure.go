@@ -24,6 +24,7 @@ var _ = register("azure", dialect{
 	explain:   explainOpenAI,
 	rules:     azureRules,
 	allowance: openAIAllowance,
+	stream:    openAIStream,
 })
 
 // azurePath goes by the base URL: at one that ends in /v1 Azure is called as OpenAI

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -82,33 +83,7 @@ func BenchmarkClassify(b *testing.B) {
 // BenchmarkCall compares a whole call with what one would write by hand, over
 // a server that allocates nothing.
 func BenchmarkCall(b *testing.B) {
-	url := listen(b, func(conn net.Conn) {
-		r := bufio.NewReaderSize(conn, 32<<10)
-		reply := written(200, string(summary))
-		for {
-			length := 0
-			for {
-				line, err := r.ReadSlice('\n')
-				if err != nil {
-					return
-				}
-				if number, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
-					for _, digit := range bytes.TrimSpace(number) {
-						length = 10*length + int(digit-'0')
-					}
-				}
-				if len(line) <= 2 {
-					break
-				}
-			}
-			if _, err := r.Discard(length); err != nil {
-				return
-			}
-			if _, err := conn.Write(reply); err != nil {
-				return
-			}
-		}
-	})
+	url := replying(b, written(200, string(summary)))
 	b.Run("complete", func(b *testing.B) {
 		client, target := newClient(b, Config{}), at(url)
 		b.ReportAllocs()
@@ -128,6 +103,95 @@ func BenchmarkCall(b *testing.B) {
 			}
 		}
 	})
+}
+
+// replying is a server that answers each request with the same writes, and allocates
+// nothing.
+func replying(b *testing.B, writes ...[]byte) (url string) {
+	return listen(b, func(conn net.Conn) {
+		r := bufio.NewReaderSize(conn, 32<<10)
+		for {
+			length := 0
+			for {
+				line, err := r.ReadSlice('\n')
+				if err != nil {
+					return
+				}
+				if number, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
+					for _, digit := range bytes.TrimSpace(number) {
+						length = 10*length + int(digit-'0')
+					}
+				}
+				if len(line) <= 2 {
+					break
+				}
+			}
+			if _, err := r.Discard(length); err != nil {
+				return
+			}
+			for _, write := range writes {
+				if _, err := conn.Write(write); err != nil {
+					return
+				}
+			}
+		}
+	})
+}
+
+// streamWrites is an answer of 300 tokens as it is streamed, an event for each.
+func streamWrites() (writes [][]byte) {
+	chunk := func(text string) []byte { return fmt.Appendf(nil, "%x\r\n%s\r\n", len(text), text) }
+	const frame = `data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1761000000,"model":"gpt-5-mini-2025-08-07","service_tier":"default",` +
+		`"system_fingerprint":"fp_1","choices":[{"index":0,"delta":{%s},"logprobs":null,"finish_reason":%s}],"usage":null,"obfuscation":"xY3kq"}` + "\n\n"
+	writes = append(writes, []byte("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"))
+	writes = append(writes, chunk(fmt.Sprintf(frame, `"role":"assistant","content":""`, "null")))
+	for range 300 {
+		writes = append(writes, chunk(fmt.Sprintf(frame, `"content":" gate"`, "null")))
+	}
+	return append(writes, chunk(fmt.Sprintf(frame, "", `"stop"`)+usageChunk+doneChunk), []byte("0\r\n\r\n"))
+}
+
+// BenchmarkStream compares an answer that comes in pieces with one that comes whole:
+// as fast as the machine goes, with a write for all events, and with one for each.
+func BenchmarkStream(b *testing.B) {
+	writes := streamWrites()
+	for name, c := range map[string]struct {
+		stream bool
+		writes [][]byte
+	}{
+		"whole":          {false, [][]byte{written(200, string(summary))}},
+		"in one write":   {true, [][]byte{bytes.Join(writes, nil)}},
+		"token by token": {true, writes},
+	} {
+		b.Run(name, func(b *testing.B) {
+			client, target := newClient(b, Config{}), at(replying(b, c.writes...))
+			target.Stream = c.stream
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, failed := client.Complete(b.Context(), target, document); failed != nil {
+					b.Fatal(failed)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkGather is what putting a stream of 300 tokens together costs beside the
+// wire.
+func BenchmarkGather(b *testing.B) {
+	var events []byte
+	for line := range bytes.SplitSeq(bytes.Join(streamWrites(), nil), []byte("\r\n")) {
+		if bytes.HasPrefix(line, []byte("data:")) {
+			events = append(events, line...)
+		}
+	}
+	b.ReportAllocs()
+	b.SetBytes(int64(len(events)))
+	for b.Loop() {
+		if got, err := gathered(openAI, bytes.NewReader(events), defaultMaxAnswerBytes); err != nil || got.cut != nil {
+			b.Fatal(err, got.cut)
+		}
+	}
 }
 
 func plainCall(client *http.Client, url string) error {

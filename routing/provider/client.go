@@ -79,14 +79,14 @@ func (c *Client) Complete(ctx context.Context, target *jobs.Target, body []byte)
 	if err != nil {
 		return nil, &jobs.Error{Class: jobs.BadRequest, Message: end.clean(err.Error())}
 	}
+	if end.stream != nil {
+		wire = end.stream.ask(wire)
+	}
 	got := c.exchange(ctx, end, target.Timeouts, wire)
 	if got.failed != nil {
 		return nil, got.failed
 	}
-	if got.status/100 != 2 {
-		return nil, c.refuse(end, got, end.dialect.explain(got.response))
-	}
-	answer, why := end.dialect.decode(got.response)
+	answer, why := end.read(got)
 	if why != nil {
 		return nil, c.refuse(end, got, *why)
 	}

@@ -39,6 +39,8 @@ type dialect struct {
 	// allowance reads what the provider announces in its headers, beside an
 	// answer or a refusal; zero where it says nothing.
 	allowance func(http.Header) jobs.Allowance
+	// stream is for targets whose answers come in pieces; nil: there are none.
+	stream *streaming
 }
 
 // dialects is the registry. It is filled while the package is initialised, by the

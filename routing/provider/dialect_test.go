@@ -21,7 +21,8 @@ import (
 //	want: OK <finish reason> <input>/<cached>/<output>/<reasoning tokens>
 //	want: <CLASS> [<code>] [<retry after>]
 //
-// and goes on with the response as it was on the wire.
+// and goes on with the response as it was on the wire. A file whose name ends in
+// _stream.http is what came when a stream was asked for.
 func TestRecordedAnswers(t *testing.T) {
 	t.Parallel()
 	for name := range dialects {
@@ -31,7 +32,7 @@ func TestRecordedAnswers(t *testing.T) {
 			met[jobs.Class(strings.Fields(want)[0])] = true
 			t.Run(name+"/"+filepath.Base(file), func(t *testing.T) {
 				t.Parallel()
-				playRecorded(t, name, recorded, want)
+				playRecorded(t, &jobs.Target{Dialect: name, Stream: isStream(file)}, recorded, want)
 			})
 		}
 		for _, class := range []jobs.Class{jobs.OK, jobs.Rate, jobs.Quota, jobs.Overload, jobs.Transient, jobs.Timeout, jobs.Auth, jobs.Context, jobs.Content, jobs.BadRequest, jobs.Garbled} {
@@ -75,7 +76,9 @@ func readRecorded(t testing.TB, file string) (recorded response, want string) {
 	return response{parsed.StatusCode, parsed.Header, body}, want
 }
 
-func playRecorded(t *testing.T, dialect string, recorded response, want string) {
+func isStream(file string) bool { return strings.HasSuffix(file, "_stream.http") }
+
+func playRecorded(t *testing.T, as *jobs.Target, recorded response, want string) {
 	t.Helper()
 	url, seen := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		for name, values := range recorded.header {
@@ -85,7 +88,7 @@ func playRecorded(t *testing.T, dialect string, recorded response, want string) 
 		_, _ = w.Write(recorded.body)
 	})
 	target := at(url)
-	target.Dialect = dialect
+	target.Dialect, target.Stream = as.Dialect, as.Stream
 	got, failed := complete(t, newClient(t, Config{}), target)
 	if told := tell(got, failed); told != want {
 		t.Errorf("got  %s\nwant %s\n(%v)", told, want, failed)
@@ -93,7 +96,7 @@ func playRecorded(t *testing.T, dialect string, recorded response, want string) 
 	if n := seen.requests.Load(); n != 1 {
 		t.Errorf("%d requests, want 1", n)
 	}
-	id := recorded.header.Get(dialects[dialect].requestID)
+	id := recorded.header.Get(dialects[as.Dialect].requestID)
 	switch {
 	case got != nil && (got.Target != "mini" || got.Model == "" || got.ProviderID == "" || got.FirstByte <= 0 || got.ProviderRequestID != id):
 		t.Errorf("not all of the answer is filled: %+v", got)

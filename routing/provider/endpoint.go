@@ -21,6 +21,7 @@ type address struct {
 	dialect, baseURL, model string
 	key                     jobs.Secret
 	variant                 jobs.Variant
+	stream                  bool
 	connect                 time.Duration
 }
 
@@ -28,6 +29,7 @@ type address struct {
 // headers are built once, not per call.
 type endpoint struct {
 	dialect   dialect
+	stream    *streaming // nil: answers come whole
 	transport *http.Transport
 	template  *http.Request // never sent itself; its header and URL are shared and only read
 	secrets   []string      // what must not be seen in any text of the provider
@@ -70,7 +72,7 @@ func (c *Client) endpoint(target *jobs.Target) (*endpoint, error) {
 }
 
 func addressAt(target *jobs.Target) address {
-	return address{target.Dialect, target.BaseURL, target.Model, target.Key, target.Variant, target.Timeouts.Connect}
+	return address{target.Dialect, target.BaseURL, target.Model, target.Key, target.Variant, target.Stream, target.Timeouts.Connect}
 }
 
 // Keep forgets what it keeps of all other targets: keys, and connections that are
@@ -126,12 +128,32 @@ func prepare(speaks dialect, target *jobs.Target, userAgent string) (*endpoint, 
 	if request.Header.Get("User-Agent") == "" {
 		request.Header.Set("User-Agent", userAgent)
 	}
+	stream, err := askedFor(speaks, target, request)
+	if err != nil {
+		return nil, err
+	}
 	if user != nil && trimmed.Key == "" {
 		password, _ := user.Password()
 		request.SetBasicAuth(user.Username(), password)
 	}
 	secrets := secretsOf(append(own, trimmed.Key.Reveal()), user, proxyUser(request))
-	return &endpoint{dialect: speaks, template: request, secrets: secrets}, nil
+	return &endpoint{dialect: speaks, stream: stream, template: request, secrets: secrets}, nil
+}
+
+// askedFor is the stream that a target asks for, if it does, and makes its request
+// ask for it.
+func askedFor(speaks dialect, target *jobs.Target, request *http.Request) (*streaming, error) {
+	if !target.Stream {
+		return nil, nil
+	}
+	if speaks.stream == nil {
+		return nil, fmt.Errorf("stream: dialect %s sends no streams; leave it out", target.Dialect)
+	}
+	request.Header.Set("Accept", "text/event-stream, application/json")
+	if speaks.stream.address != nil {
+		speaks.stream.address(request.URL)
+	}
+	return speaks.stream, nil
 }
 
 const (

@@ -27,6 +27,7 @@ type response struct {
 type exchanged struct {
 	response
 	firstByte time.Duration
+	cut       *refusal // why a stream is no answer, although HTTP had nothing against it
 	failed    *jobs.Error
 }
 
@@ -59,28 +60,33 @@ func (c *Client) exchange(parent context.Context, end *endpoint, limits jobs.Tim
 		sent := watch.end()
 		return exchanged{failed: end.unanswered(parent, ctx, limits, err, sent)}
 	}
-	got := exchanged{firstByte: watch.answered()}
-	got.status, got.header = answer.StatusCode, answer.Header
-	limit := c.config.MaxAnswerBytes
-	if got.status/100 != 2 {
-		limit = maxRefusalBytes
+	got := exchanged{response: response{status: answer.StatusCode, header: answer.Header}}
+	switch {
+	case got.status/100 != 2:
+		got.firstByte = watch.answered()
+		got.body, err = readAll(answer.Body, answer.ContentLength, maxRefusalBytes, watch)
+	case end.stream != nil:
+		err = end.readStream(answer.Body, c.config.MaxAnswerBytes, watch, &got)
+	default:
+		got.firstByte = watch.answered()
+		got.body, err = readAll(answer.Body, answer.ContentLength, c.config.MaxAnswerBytes, watch)
 	}
-	got.body, err = readAll(answer, limit, watch)
 	_ = answer.Body.Close() // nothing more is wanted of it
 	watch.end()
 	if err != nil && got.status/100 == 2 {
-		got.failed = end.cutOff(parent, ctx, got, err)
+		got.failed = end.cutOff(parent, ctx, got, err, c.config.MaxAnswerBytes)
 	}
 	return got
 }
 
 // readAll reads a body up to limit bytes. Reading to its end lets the
-// connection be used again; a body beyond the limit is given up with it.
-func readAll(answer *http.Response, limit int, watch *watch) ([]byte, error) {
-	const least, most = 2 << 10, 256 << 10 // of the first allocation: the announced length may be a lie
-	buffer := make([]byte, 0, min(max(answer.ContentLength, least), most))
+// connection be used again; a body beyond the limit is given up with it. The
+// announced length may be a lie, or -1.
+func readAll(body io.Reader, announced int64, limit int, watch *watch) ([]byte, error) {
+	const least, most = 2 << 10, 256 << 10 // of the first allocation
+	buffer := make([]byte, 0, min(max(announced, least), most))
 	for {
-		n, err := answer.Body.Read(buffer[len(buffer):cap(buffer)])
+		n, err := body.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]
 		switch {
 		case len(buffer) > limit:
@@ -119,7 +125,7 @@ func (end *endpoint) unanswered(parent, ctx context.Context, limits jobs.Timeout
 }
 
 // cutOff says why a 2xx did not arrive whole.
-func (end *endpoint) cutOff(parent, ctx context.Context, got exchanged, err error) *jobs.Error {
+func (end *endpoint) cutOff(parent, ctx context.Context, got exchanged, err error, limit int) *jobs.Error {
 	failed := &jobs.Error{
 		Class:             jobs.Garbled,
 		Status:            got.status,
@@ -127,8 +133,11 @@ func (end *endpoint) cutOff(parent, ctx context.Context, got exchanged, err erro
 		ProviderRequestID: end.cleanID(got.header.Get(end.dialect.requestID)),
 		Allowance:         end.dialect.allowance(got.header),
 	}
+	if end.stream != nil {
+		failed.Usage = end.usageSoFar(got)
+	}
 	if errors.Is(err, errTooLong) {
-		failed.Message = fmt.Sprintf("the answer is longer than %d bytes", len(got.body))
+		failed.Message = fmt.Sprintf("the answer is longer than %d bytes", limit)
 		return failed
 	}
 	if late := lateness(ctx); late != nil {

@@ -22,6 +22,7 @@ var _ = register("gemini", dialect{
 	explain:   explainGemini,
 	rules:     geminiRules,
 	allowance: func(http.Header) jobs.Allowance { return jobs.Allowance{} }, // it announces none
+	stream:    geminiStream,
 })
 
 const (
@@ -344,6 +345,7 @@ func (c *completed) readParts(parts []geminiPart) {
 // geminiFault is an error body.
 type geminiFault struct {
 	Error struct {
+		Code    loose `json:"code"`
 		Status  loose `json:"status"`
 		Message loose `json:"message"`
 		Details []struct {
@@ -364,6 +366,7 @@ func explainGemini(got response) refusal {
 	if why.kind == "" && why.text == "" {
 		return explainOpenAI(got) // of a proxy, or one who is only compatible
 	}
+	why.status = statusInside(got.status, string(fault.Error.Code))
 	for _, detail := range fault.Error.Details {
 		if detail.Reason != "" {
 			why.code = detail.Reason

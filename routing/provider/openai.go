@@ -22,6 +22,7 @@ var openAI = register("openai", dialect{
 	explain:   explainOpenAI,
 	rules:     openAIRules,
 	allowance: openAIAllowance,
+	stream:    openAIStream,
 })
 
 func openAIHeaders(target *jobs.Target) http.Header {
@@ -256,10 +257,17 @@ func explainOpenAI(got response) refusal {
 		why.class = jobs.Auth
 	}
 	why.kind, why.code, why.text = string(reason.Type), string(reason.Code), string(reason.Message+reason.Text)
-	if status, err := strconv.Atoi(why.code); err == nil && got.status/100 == 2 && status >= 400 && status <= 599 {
-		why.status = status
-	}
+	why.status = statusInside(got.status, why.code)
 	return why
+}
+
+// statusInside is the status that an error inside a 2xx stands for, where its code
+// is one; of any other, its own.
+func statusInside(status int, code string) int {
+	if inside, err := strconv.Atoi(code); err == nil && status/100 == 2 && inside >= 400 && inside <= 599 {
+		return inside
+	}
+	return status
 }
 
 var pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)

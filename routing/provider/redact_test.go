@@ -137,7 +137,7 @@ func TestNoKeyInRecordedAnswers(t *testing.T) {
 				})
 				for i := range bodies {
 					target := at(fmt.Sprintf("%s/%d", url, i))
-					target.Dialect, target.Key = name, canary
+					target.Dialect, target.Key, target.Stream = name, canary, isStream(file)
 					got, failed := complete(t, newClient(t, Config{}), target)
 					if got != nil {
 						got.Body = nil

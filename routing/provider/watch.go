@@ -17,6 +17,7 @@ type phase int8
 const (
 	connecting phase = iota // to dial and shake hands
 	waiting                 // for the first byte of the answer
+	queued                  // for the first token of a stream, whose header is there
 	reading                 // for the next piece of the body
 	ended
 )
@@ -36,6 +37,8 @@ func (o *overdue) Error() string {
 		return fmt.Sprintf("no connection within %s", o.limit)
 	case o.phase == waiting:
 		return fmt.Sprintf("no first byte within %s", o.limit)
+	case o.phase == queued:
+		return fmt.Sprintf("no first token within %s", o.limit)
 	default:
 		return fmt.Sprintf("no more of the answer within %s", o.limit)
 	}
@@ -145,13 +148,41 @@ func (w *watch) sending() {
 	w.arm(waiting, w.limits.FirstByte, w.sentAt)
 }
 
-// answered notes that the header of the answer is there, and returns the time
-// since the request was sent.
+// accepted notes that the header of a stream is there. That is no answer yet: a
+// provider sends it while the call is queued, so the time runs on.
+func (w *watch) accepted() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.sentAt.IsZero() {
+		w.sentAt = time.Now()
+		w.arm(queued, w.limits.FirstByte, w.sentAt)
+		return
+	}
+	w.phase = queued
+	if !w.why.whole {
+		w.why.phase = queued
+	}
+}
+
+// answered notes that the answer begins: its header is there, or the first token of
+// a stream. It returns the time since the request was sent.
 func (w *watch) answered() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
 	w.arm(reading, w.limits.Idle, now)
+	return w.since(now)
+}
+
+// sinceSent is the time since the request was sent.
+func (w *watch) sinceSent() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.since(time.Now())
+}
+
+// since is the time from sending to now. Requires locking.
+func (w *watch) since(now time.Time) time.Duration {
 	if w.sentAt.IsZero() {
 		return now.Sub(w.start)
 	}
@@ -163,6 +194,13 @@ func (w *watch) received() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.arm(reading, w.limits.Idle, time.Now())
+}
+
+// drain gives what is left of a stream that is over a moment to end.
+func (w *watch) drain() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.arm(reading, drainTime, time.Now())
 }
 
 // end stops the watch and tells whether anything may have been sent.
