@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -50,13 +51,25 @@ func vendors(t *testing.T) (*simulator.Server, func(dialect string) *jobs.Target
 // text, one usage, and a chat-completion object.
 func TestDialectsAnswerAlike(t *testing.T) {
 	t.Parallel()
+	for _, stream := range []bool{false, true} {
+		t.Run(fmt.Sprintf("stream=%v", stream), func(t *testing.T) {
+			t.Parallel()
+			answerAlike(t, stream)
+		})
+	}
+}
+
+func answerAlike(t *testing.T, stream bool) {
+	t.Helper()
 	_, at := vendors(t)
 	client := provider.New(provider.Config{})
 	t.Cleanup(client.Close)
 	const question = `{"messages":[{"role":"system","content":"Answer in one sentence."},{"role":"user","content":"Tides turn. Storms do not."}],"max_tokens":100}`
 	texts := map[string]bool{}
 	for _, dialect := range simulated(t) {
-		answer, err := client.Complete(t.Context(), at(dialect), []byte(question))
+		target := at(dialect)
+		target.Stream = stream
+		answer, err := client.Complete(t.Context(), target, []byte(question))
 		if err != nil {
 			t.Fatalf("%s: %v", dialect, err)
 		}
@@ -104,13 +117,17 @@ func TestDialectsRefuseAlike(t *testing.T) {
 	} {
 		check(t, sim.Set("*", simulator.Fault{Mode: mode, RetryAfter: 7 * time.Second}))
 		for _, dialect := range simulated(t) {
-			answer, err := client.Complete(t.Context(), at(dialect), []byte(`{"messages":[{"role":"user","content":"Tides turn."}]}`))
-			if answer != nil || err.Class != class {
-				t.Errorf("%s, %s: %v, want %s", dialect, mode, err, class)
-				continue
-			}
-			if class == jobs.Rate && err.RetryAfter != 7*time.Second {
-				t.Errorf("%s asks to wait %s", dialect, err.RetryAfter)
+			for _, stream := range []bool{false, true} {
+				target := at(dialect)
+				target.Stream = stream
+				answer, err := client.Complete(t.Context(), target, []byte(`{"messages":[{"role":"user","content":"Tides turn."}]}`))
+				if answer != nil || err.Class != class {
+					t.Errorf("%s, stream=%v, %s: %v, want %s", dialect, stream, mode, err, class)
+					continue
+				}
+				if class == jobs.Rate && err.RetryAfter != 7*time.Second {
+					t.Errorf("%s asks to wait %s", dialect, err.RetryAfter)
+				}
 			}
 		}
 	}

@@ -56,6 +56,7 @@ type TargetConfig struct {
 	AuthHeader string                 `yaml:"auth_header,omitempty"`
 	AuthScheme string                 `yaml:"auth_scheme,omitempty"`
 	Headers    map[string]jobs.Secret `yaml:"headers,omitempty"`
+	Stream     bool                   `yaml:"stream,omitempty"` // answers come in pieces
 }
 
 // PriceConfig is in US dollars per million tokens.

@@ -32,7 +32,7 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 func (t *TargetConfig) build() *jobs.Target {
 	target := &jobs.Target{
 		Name: t.Name, Provider: t.Provider, Region: t.Region, Dialect: t.Dialect,
-		BaseURL: t.BaseURL, Key: t.APIKey, Model: t.Model, Policy: t.ContentPolicy, ContextTokens: t.ContextTokens, Variant: t.variant(),
+		BaseURL: t.BaseURL, Key: t.APIKey, Model: t.Model, Policy: t.ContentPolicy, ContextTokens: t.ContextTokens, Variant: t.variant(), Stream: t.Stream,
 		Limits:  jobs.Limits(t.Limits),
 		Circuit: jobs.Thresholds(t.Circuit),
 		Timeouts: jobs.Timeouts{

@@ -160,6 +160,13 @@ func (r *configReader) setScalar(text string, into reflect.Value, field string) 
 			return
 		}
 		into.SetInt(int64(d))
+	case bool:
+		switch strings.ToLower(text) {
+		case "true", "false":
+			into.SetBool(strings.EqualFold(text, "true"))
+		default:
+			r.problem(field, "%s is neither true nor false", r.shown(field, text))
+		}
 	case int:
 		n, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 10, 32)
 		if err != nil {

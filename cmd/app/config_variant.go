@@ -46,6 +46,9 @@ func (r *configReader) checkVariant(t *TargetConfig, at string) {
 		}
 	}
 	r.checkHeaders(t, at+".headers")
+	if t.Stream && !r.broken[at+".dialect"] && !provider.Streams(t.Dialect) {
+		r.problem(at+".stream", "%s sends no streams: leave it out", r.shown(at+".dialect", t.Dialect))
+	}
 }
 
 func (r *configReader) checkPath(t *TargetConfig, field string) {

@@ -21,12 +21,15 @@ func TestConfigOfVariants(t *testing.T) {
 	t.Parallel()
 	text := variantLines(
 		"path: /run/{model}/chat", `query: {b: "x y", api-version: 2024-10-21}`, "auth_header: Authorization", "auth_scheme: Key",
-		`headers: {X-Gateway: "${GATEWAY}", HTTP-Referer: https://example.com}`)
+		`headers: {X-Gateway: "${GATEWAY}", HTTP-Referer: https://example.com}`, "stream: true")
 	c, warnings := parsed(t, text, vars("KEY", "canary", "GATEWAY", " canary-2 "))
 	if len(warnings) > 0 {
 		t.Error(warnings)
 	}
 	targets, _ := c.Build()
+	if !targets[0].Stream {
+		t.Error("it is not streamed")
+	}
 	want := jobs.Variant{
 		Path: "run/{model}/chat", Query: "api-version=2024-10-21&b=x+y", KeyHeader: "Authorization", KeyScheme: "Key",
 		Headers: "HTTP-Referer: https://example.com\nX-Gateway: canary-2",
@@ -51,6 +54,7 @@ func TestConfigOfVariants(t *testing.T) {
 func TestConfigRefusesVariants(t *testing.T) {
 	t.Parallel()
 	for lines, says := range map[string]string{
+		"stream: sometimes":                   `targets[0].stream: "sometimes" is neither true nor false`,
 		"path: https://h/v1/chat":             "targets[0].path: is not a path",
 		"path: //h/chat":                      "targets[0].path: is not a path",
 		"path: chat?a=b":                      "what follows ? belongs into query",
@@ -76,6 +80,20 @@ func TestConfigRefusesVariants(t *testing.T) {
 		said := strings.Join(problems(t, variantLines(lines), vars("KEY", "canary")), "\n")
 		if !strings.Contains(said, says) || strings.Contains(said, "canary") {
 			t.Errorf("%s: does not say %q:\n%s", lines, says, said)
+		}
+	}
+}
+
+// A dialect that there is, but that sends no streams, is no use with one.
+func TestConfigRefusesStreamsOfDialectsWithout(t *testing.T) {
+	t.Parallel()
+	for dialect, says := range map[string]string{
+		"silent": `9:5: targets[0].stream: "silent" sends no streams: leave it out`,
+		"openai": "",
+	} {
+		_, _, err := ParseConfig([]byte(variantLines("dialect: "+dialect, "stream: true")), "f", vars("KEY", "x"), Known{Dialects: []string{"silent", "openai"}})
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", dialect, err)
 		}
 	}
 }

@@ -143,6 +143,10 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
     # auth_scheme: Bearer
     # headers: {OpenAI-Organization: org-1}
 
+    # Whether answers come in pieces. They are stored whole all the same; a provider that
+    # is dead is noticed when no first token comes, instead of when the answer is late.
+    # stream: false
+
     # The context window, in tokens. Longer requests pass this target by.
     context_tokens: %d
 
@@ -157,6 +161,7 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
 
     # How long a call may take to connect, until the first_byte of the answer, idle
     # between two pieces of it, and in total. An answer comes whole: leave the model time.
+    # With stream, first_byte is the first token.
     # timeouts: {connect: 5s, first_byte: 2m, idle: 30s, total: 3m}
 
     # When calls to this target stop: after failures_in_a_row, or when failure_rate
