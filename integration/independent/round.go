@@ -20,7 +20,7 @@ const (
 	tooSlow = 2 * patience
 	// strike is how long all calls of one dialect go wrong; where they are too slow,
 	// it is that much longer than it takes to see it.
-	strike = 5 * time.Second
+	strike = 6 * time.Second
 	// told is how long it takes until every worker knows what one of them was told: a
 	// beat, and a look at the others'.
 	told = 4 * time.Second
