@@ -90,6 +90,10 @@ bench-drain: build ## Measure how fast a backlog of 30,000 drains, six ways to r
 bench-hold: build ## Measure what it costs to hold 1,000,000 jobs for two minutes, about 4 minutes
 	@$(GO) build -o bin/hold ./integration/hold && bin/hold $(ARGS)
 
+.PHONY: check-independent
+check-independent: build ## Check the whole path against a mock from npm that we did not write, about 2 minutes
+	@$(GO) build -o bin/independent ./integration/independent && bin/independent $(ARGS)
+
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME=10s
 	@$(GO) list -f '{{$$dir := .Dir}}{{range .TestGoFiles}}{{$$dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$dir}}/{{.}}{{"\n"}}{{end}}' $(PKG) | \

@@ -20,7 +20,7 @@ type Ground struct {
 	program   string
 	dir       string
 	postgres  *embedded.Postgres
-	simulator *process
+	simulator *Process
 	base      string // of the simulator, as in http://127.0.0.1:8090
 }
 
@@ -59,7 +59,7 @@ func (g *Ground) startPostgres(ctx context.Context) (err error) {
 // Close stops everything and removes the folder.
 func (g *Ground) Close() {
 	if g.simulator != nil {
-		g.simulator.stop()
+		g.simulator.Stop()
 	}
 	if g.postgres != nil {
 		if err := g.postgres.Stop(); err != nil {

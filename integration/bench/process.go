@@ -17,27 +17,32 @@ const stopGrace = 20 * time.Second
 
 var errEnded = errors.New("without an error")
 
-// A process is one that was started here, and ends with us.
-type process struct {
+// A Process is one that was started here, and ends with us. It is safe for
+// concurrent use.
+type Process struct {
 	cmd   *exec.Cmd
 	log   string // the file that it writes to
 	ended chan struct{}
 	err   error // how it ended; only to be read after ended is closed
 }
 
-// start starts a program that writes to a log file. On Linux it is killed when
-// we die, which is when the thread that forked it does: so a thread is kept for it,
-// whose goroutine waits for its end.
-func start(log, program string, args ...string) (*process, error) {
+// Start starts a program that writes to a log file, as StartCommand does.
+func Start(log, program string, args ...string) (*Process, error) {
+	return StartCommand(log, exec.Command(program, args...))
+}
+
+// StartCommand starts a command that writes to a log file. On Linux it is killed
+// when we die, which is when the thread that forked it does: so a thread is kept
+// for it, whose goroutine waits for its end.
+func StartCommand(log string, cmd *exec.Cmd) (*Process, error) {
 	file, err := os.Create(log)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close() //nolint:errcheck // the process writes it
-	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = file, file
 	cmd.SysProcAttr = attributes()
-	p := &process{cmd: cmd, log: log, ended: make(chan struct{})}
+	p := &Process{cmd: cmd, log: log, ended: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
@@ -49,13 +54,13 @@ func start(log, program string, args ...string) (*process, error) {
 		}
 	}()
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("starting %s: %w", program, err)
+		return nil, fmt.Errorf("starting %s: %w", cmd.Path, err)
 	}
 	return p, nil
 }
 
-// alive is an error, with the end of its log, if the process has ended.
-func (p *process) alive() error {
+// Alive is an error, with the end of its log, if the process has ended.
+func (p *Process) Alive() error {
 	select {
 	case <-p.ended:
 		return fmt.Errorf("%s ended by itself: %w; it says:\n%s", p.cmd.Args[1], cmp.Or(p.err, errEnded), p.tail())
@@ -64,15 +69,18 @@ func (p *process) alive() error {
 	}
 }
 
+// Log is the file that it writes to.
+func (p *Process) Log() string { return p.log }
+
 // tail is the end of the log.
-func (p *process) tail() string {
+func (p *Process) tail() string {
 	const most = 2000 // bytes: some 20 lines
 	text, _ := os.ReadFile(p.log)
 	return string(text[max(0, len(text)-most):])
 }
 
-// stop asks the process to end, forces it if it does not, and waits.
-func (p *process) stop() {
+// Stop asks the process to end, forces it if it does not, and waits.
+func (p *Process) Stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // an error: it has ended
 	select {
 	case <-p.ended:
@@ -82,8 +90,8 @@ func (p *process) stop() {
 	}
 }
 
-// output runs a program to its end.
-func output(ctx context.Context, program string, args ...string) error {
+// Output runs a program to its end. Its error holds what the program said.
+func Output(ctx context.Context, program string, args ...string) error {
 	text, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s %s: %w; it says:\n%s", program, args[0], err, text)

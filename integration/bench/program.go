@@ -10,8 +10,13 @@ import (
 	"syscall"
 )
 
+// ErrUnready is that the machine lacks what the program needs. What wraps it says
+// what to install.
+var ErrUnready = errors.New("this machine is not ready")
+
 // Main runs a benchmark until it ends or is interrupted, and exits: with 1 when
-// it failed or missed a bar. What it started has ended by then.
+// it failed or missed a bar, and with 2 on ErrUnready. What it started has ended
+// by then.
 func Main(name string, run func(ctx context.Context, args []string) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
@@ -21,6 +26,9 @@ func Main(name string, run func(ctx context.Context, args []string) error) {
 	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		if errors.Is(err, ErrUnready) {
+			os.Exit(2)
+		}
 		os.Exit(1)
 	}
 }

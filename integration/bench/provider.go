@@ -34,16 +34,16 @@ func (g *Ground) simulate(ctx context.Context, providers simulator.Config) error
 	if err := os.WriteFile(path, script, 0o600); err != nil {
 		return err
 	}
-	g.simulator, err = start(filepath.Join(g.dir, "simulator.log"), g.program, "simulate", "--listen", simulator.DefaultListen, "--script", path)
+	g.simulator, err = Start(filepath.Join(g.dir, "simulator.log"), g.program, "simulate", "--listen", simulator.DefaultListen, "--script", path)
 	if err != nil {
 		return err
 	}
-	return await(ctx, soon, "the simulator listens", func() (bool, error) {
+	return Await(ctx, soon, "the simulator listens", func() (bool, error) {
 		text, _ := os.ReadFile(g.simulator.log) // it is not there yet
 		if found := base.FindSubmatch(text); found != nil {
 			g.base = string(found[1])
 		}
-		return g.base != "", g.simulator.alive()
+		return g.base != "", g.simulator.Alive()
 	})
 }
 

@@ -117,14 +117,14 @@ func TestCallsSince(t *testing.T) {
 func TestAwait(t *testing.T) {
 	t.Parallel()
 	never := func() (bool, error) { return false, nil }
-	if err := await(t.Context(), time.Millisecond, "pigs fly", never); !errors.Is(err, ErrLate) || !strings.Contains(err.Error(), "pigs fly") {
+	if err := Await(t.Context(), time.Millisecond, "pigs fly", never); !errors.Is(err, ErrLate) || !strings.Contains(err.Error(), "pigs fly") {
 		t.Errorf("waiting in vain ends with %v", err)
 	}
 	broken := errors.New("broken")
-	if err := await(t.Context(), time.Minute, "", func() (bool, error) { return false, broken }); !errors.Is(err, broken) {
+	if err := Await(t.Context(), time.Minute, "", func() (bool, error) { return false, broken }); !errors.Is(err, broken) {
 		t.Errorf("a failure ends with %v", err)
 	}
-	if err := await(t.Context(), 0, "", func() (bool, error) { return true, nil }); err != nil {
+	if err := Await(t.Context(), 0, "", func() (bool, error) { return true, nil }); err != nil {
 		t.Errorf("what holds at once ends with %v", err)
 	}
 }

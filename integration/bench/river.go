@@ -168,7 +168,7 @@ func (s *Stage) StartRiver(n int) error {
 	}
 	for range n {
 		log := filepath.Join(s.ground.dir, fmt.Sprintf("%s-worker%d.log", s.config.Name, len(s.workers)))
-		worker, err := start(log, self, RiverRole, s.Pool.Config().ConnString(), s.config.Provider.BaseURL, strconv.Itoa(s.config.Concurrency))
+		worker, err := Start(log, self, RiverRole, s.Pool.Config().ConnString(), s.config.Provider.BaseURL, strconv.Itoa(s.config.Concurrency))
 		if err != nil {
 			return err
 		}

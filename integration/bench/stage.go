@@ -41,7 +41,7 @@ type Stage struct {
 	file    string // the configuration
 	nats    *embedded.NATS
 	queue   *queue.Queue
-	workers []*process
+	workers []*Process
 }
 
 // Stage makes a stage without workers: a database that is up to date, with a log
@@ -67,7 +67,7 @@ func (s *Stage) prepare(ctx context.Context) (err error) {
 	if err := os.WriteFile(s.file, []byte(text), 0o600); err != nil {
 		return err
 	}
-	if err := output(ctx, s.ground.program, "migrate", "--config", s.file); err != nil {
+	if err := Output(ctx, s.ground.program, "migrate", "--config", s.file); err != nil {
 		return err
 	}
 	if s.Pool, err = store.Connect(ctx, at, conns); err != nil {
@@ -83,7 +83,7 @@ func (s *Stage) prepare(ctx context.Context) (err error) {
 func (s *Stage) StartWorkers(n int) error {
 	for range n {
 		log := filepath.Join(s.ground.dir, fmt.Sprintf("%s-worker%d.log", s.config.Name, len(s.workers)))
-		worker, err := start(log, s.ground.program, "work", "--config", s.file, "--log-level", "warn")
+		worker, err := Start(log, s.ground.program, "work", "--config", s.file, "--log-level", "warn")
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func (s *Stage) StartWorkers(n int) error {
 func (s *Stage) StopWorkers() {
 	var stopping sync.WaitGroup
 	for _, worker := range s.workers {
-		stopping.Go(worker.stop)
+		stopping.Go(worker.Stop)
 	}
 	stopping.Wait()
 	s.workers = nil
@@ -151,9 +151,9 @@ var ErrLate = errors.New("it took too long")
 // Await waits for a fact while all workers live. It returns ErrLate when the limit
 // passes.
 func (s *Stage) Await(ctx context.Context, limit time.Duration, what string, fact func() (bool, error)) error {
-	return await(ctx, limit, what, func() (bool, error) {
+	return Await(ctx, limit, what, func() (bool, error) {
 		for _, worker := range s.workers {
-			if err := worker.alive(); err != nil {
+			if err := worker.Alive(); err != nil {
 				return false, err
 			}
 		}
@@ -164,7 +164,8 @@ func (s *Stage) Await(ctx context.Context, limit time.Duration, what string, fac
 // poll is how often a fact is looked at.
 const poll = 50 * time.Millisecond
 
-func await(ctx context.Context, limit time.Duration, what string, fact func() (bool, error)) error {
+// Await waits for a fact, and returns its error, or ErrLate when the limit passes.
+func Await(ctx context.Context, limit time.Duration, what string, fact func() (bool, error)) error {
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	late := time.After(limit)

@@ -287,9 +287,10 @@ type geminiAnswer struct {
 }
 
 // geminiFinish is how it says why an answer ended. What is not here is no end of a
-// good one: GARBLED.
+// good one: GARBLED. FUNCTION_CALL is no word of the vendor, but of some who speak
+// like it.
 var geminiFinish = map[string]string{
-	"STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "content_filter", "RECITATION": "content_filter", "BLOCKLIST": "content_filter",
+	"STOP": "stop", "FUNCTION_CALL": "stop", "MAX_TOKENS": "length", "SAFETY": "content_filter", "RECITATION": "content_filter", "BLOCKLIST": "content_filter",
 	"PROHIBITED_CONTENT": "content_filter", "SPII": "content_filter", "LANGUAGE": "content_filter",
 	"IMAGE_SAFETY": "content_filter", "IMAGE_PROHIBITED_CONTENT": "content_filter", "IMAGE_RECITATION": "content_filter",
 }
