@@ -18,6 +18,7 @@ const (
 	strangeMargin = 1.0 / 3 // … and by another's, before usage came back
 	leastMargin   = 0.05    // of any, however much came back: samples are a few percent off
 	missMargin    = 2       // times how far off estimates are on average
+	mostStrange   = 2       // times what another encoding says is more than any model makes of a text
 	mostSchema    = 0.1     // of a prompt: each provider writes it down in its own way
 )
 
@@ -45,13 +46,18 @@ func (t *try) length(target *target) length {
 	is, plain, exact := t.input(target)
 	exact = exact && float64(c.schema) <= mostSchema*float64(c.text)
 	l.prompt = is.tokens
-	least := is.least(exact)
-	l.over = least+l.answer > window
-	if !exact && !is.relied() {
-		least = int(float64(min(is.tokens, plain)) * (1 - strangeMargin))
-	}
-	l.beyond = least > window
+	l.over = is.least(exact)+l.answer > window
+	l.beyond = min(is.least(exact), undoubted(is, plain, exact)) > window
 	return l
+}
+
+// undoubted is what of an estimate may end a request for good. Few calls may be
+// wrong, and no model makes far more of a text than any other.
+func undoubted(is estimate, plain int, exact bool) int {
+	if is.relied() {
+		return mostStrange * plain
+	}
+	return min(is.tokens, estimate{tokens: plain}.least(exact))
 }
 
 // answerIn is how much of the limit to an answer counts to the window of a target.

@@ -130,6 +130,12 @@ func TestWhatFitsNowhere(t *testing.T) {
 		windows(t, 8000, 32000).speaks("gpt-4o").long(45_000).tries().refused(jobs.Context).calls("b", 0)
 		windows(t, 8000, 32000).calibrated("b", 20, 20_000, 20_000).long(45_000).tries().refused(jobs.Context).calls("b", 0)
 	})
+	t.Run("by what a few calls used, or what they cannot have used", func(t *testing.T) {
+		t.Parallel()
+		windows(t, 8000).speaks("gpt-4o").calibrated("a", 3, 5000, 9000).long(6000).tries().to("a")
+		windows(t, 8000).calibrated("a", 20, 3500, 17_500).long(3500).tries().to("a")
+		windows(t, 8000).calibrated("a", 20, 5500, 9900).long(5500).tries().refused(jobs.Context)
+	})
 	t.Run("with the provider's word, where there was a doubt", func(t *testing.T) {
 		t.Parallel()
 		s := windows(t, 8000, 32000).long(45_000).says("b", jobs.Error{Class: jobs.Context, Status: 413, Message: "too much"})

@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"cmp"
 	"sync"
 	"sync/atomic"
 
@@ -48,13 +47,6 @@ func (c *counted) atMost() int { return c.text + c.frame() }
 
 // answers is how many tokens all answers have when each has so many.
 func (c *counted) answers(each int) int { return each * min(max(c.choices, 1), mostChoices) }
-
-// Expected guesses what a request will use, in tokens: a limit that it sets to
-// its answer is taken as what it wants.
-func Expected(r *jobs.Request) jobs.Usage {
-	c := newCounted(r)
-	return jobs.Usage{Input: c.input(r, o200k) + perMedium*c.media, Output: c.answers(cmp.Or(c.output, expectedOutput))}
-}
 
 // counted is the prompt of the request, read when it is first asked for.
 func (t *try) counted() *counted {
@@ -117,7 +109,7 @@ func (t *try) learn(target *target, used jobs.Usage) {
 }
 
 const (
-	promptsKept = 4096     // of those that wait in one worker
+	promptsKept = 16_384   // of those that wait in one worker
 	dearToRead  = 16 << 10 // bytes of a body, from which its prompt is kept though nobody counted it
 )
 

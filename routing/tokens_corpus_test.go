@@ -187,7 +187,7 @@ func FuzzReadPrompt(f *testing.F) {
 				t.Fatalf("%d tokens of %d bytes", n, p.text)
 			}
 		}
-		if got := Expected(&jobs.Request{Body: body}); got.Input < 0 || got.Output <= 0 {
+		if got := expected(&jobs.Request{Body: body}); got.Input < 0 || got.Output <= 0 {
 			t.Fatalf("%+v", got)
 		}
 	})

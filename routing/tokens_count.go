@@ -55,7 +55,9 @@ var own = []struct {
 // its model's own. A name may have an owner before it ("openai/gpt-4o"), or say
 // that it was tuned ("ft:gpt-4o:us").
 func encodingOf(t *jobs.Target) (by encoding, exact bool) {
-	if t.Dialect != "" && t.Dialect != "openai" {
+	switch t.Dialect {
+	case "", "openai", "azure":
+	default:
 		return o200k, false
 	}
 	name := strings.ToLower(t.Model)

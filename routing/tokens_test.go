@@ -116,34 +116,11 @@ func TestEncodingOf(t *testing.T) {
 			t.Errorf("%q: %d %t, want %+v", model, by, exact, want)
 		}
 	}
+	if by, exact := encodingOf(&jobs.Target{Dialect: "azure", Model: "gpt-35-turbo"}); by != cl100k || !exact {
+		t.Error("it does not know a model at Azure")
+	}
 	if _, exact := encodingOf(&jobs.Target{Dialect: "anthropic", Model: "gpt-4o"}); exact {
 		t.Error("it knows how Anthropic counts")
-	}
-}
-
-func TestExpected(t *testing.T) {
-	t.Parallel()
-	for body, want := range map[string]int{
-		`{}`:                                     expectedOutput,
-		`{"max_tokens":7}`:                       7,
-		`{"max_tokens":7,"n":3}`:                 21,
-		`{"max_completion_tokens":9}`:            9,
-		`{"max_tokens":-1}`:                      expectedOutput,
-		`{"max_tokens":"many","n":2}`:            2 * expectedOutput,
-		`{"max_tokens":9223372036854775807}`:     sanestOutput,
-		`{"max_tokens":9,"n":99999999999999999}`: 9 * mostChoices,
-	} {
-		if got := Expected(&jobs.Request{Body: json.RawMessage(body)}).Output; got != want {
-			t.Errorf("%s: %d tokens of output, want %d", body, got, want)
-		}
-	}
-	// OpenAI's own count of these words is 6, and 4 more for the message.
-	if got := Expected(&jobs.Request{Body: chatBody(t, "The tide turns at noon.")}).Input; got != 6+perMessage+perPrompt {
-		t.Errorf("%d tokens of input", got)
-	}
-	picture := `{"messages":[{"content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,` + strings.Repeat("A", 100_000) + `"}}]}]}`
-	if got := Expected(&jobs.Request{Body: json.RawMessage(picture)}).Input; got != perMedium+perMessage+perPrompt {
-		t.Errorf("a picture has %d tokens", got)
 	}
 }
 
