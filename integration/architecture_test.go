@@ -48,6 +48,7 @@ var homes = map[string][]string{
 	"github.com/riverqueue/river":        {"jobs/queue", "migrations", "worker"},
 	"github.com/rs/zerolog":              {"cmd/app", "jobs/batchapi", "worker", "worker/publish"},
 	"github.com/spf13":                   {"cmd/app"},
+	"github.com/tiktoken-go/tokenizer":   {"routing"},
 	"github.com/vbauerster/mpb":          {"cmd/app"},
 	"golang.org/x/sync":                  {"cmd/app", "routing", "worker"},
 	"golang.org/x/sys":                   {"cmd/app", "deploy/embedded"},

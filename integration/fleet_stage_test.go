@@ -47,6 +47,7 @@ func TestFleet(t *testing.T) {
 		"jobs are lost on their way to a worker":  jobsAreLost,
 		"connections to Postgres are forgotten":   connectionsAreForgotten,
 		"the whole fleet is killed in an outage":  fleetIsKilledInAnOutage,
+		"long prompts pass small windows by":      longPromptsPassSmallWindows,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -61,6 +61,8 @@ type staging struct {
 	// serve lets the providers be called, and says below which URL; nil: the
 	// stage does.
 	serve func(*testing.T, http.Handler) string
+	// simulated is told what the providers are made of and may change it; nil: it stays.
+	simulated func(*simulator.Config)
 	// config is told the configuration and may change it; nil: it stays.
 	config func(*app.Config)
 	// postgres is the URL of a server for this test alone; empty: a database on
@@ -73,6 +75,9 @@ func newStage(t *testing.T, s staging) *stage {
 	named := providers(cmp.Or(s.latency, latency))
 	for i := range named.Providers {
 		named.Providers[i].Key = s.key
+	}
+	if s.simulated != nil {
+		s.simulated(&named)
 	}
 	sim, err := simulator.New(named)
 	check(t, err)

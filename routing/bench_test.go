@@ -2,7 +2,9 @@ package routing
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,5 +108,54 @@ func BenchmarkStrategyOrdered(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		ordered(order, all)
+	}
+}
+
+// What a place costs a request: with a window that is roomy, which nobody needs to
+// count for; with a limit of tokens, counted the first time and known when it asks
+// again; and with a window that it may not fit.
+func BenchmarkAdmit(b *testing.B) {
+	roomy := &jobs.Target{Name: "a", ContextTokens: 1_000_000}
+	limited := &jobs.Target{Name: "a", Limits: jobs.Limits{TokensPerMinute: 1e15}}
+	small := &jobs.Target{Name: "a", Model: "gpt-4o", ContextTokens: 25_000}
+	for _, size := range []int{1000, 100_000} {
+		body := chatBody(b, strings.Repeat("the tide turns at noon, and the gate is shut by then. ", size/54))
+		for _, c := range []struct {
+			name   string
+			target *jobs.Target
+			known  bool
+		}{
+			{"plain", &jobs.Target{Name: "a"}, false},
+			{"roomy", roomy, false},
+			{"roomy/again", roomy, true},
+			{"limit", limited, false},
+			{"limit/again", limited, true},
+			{"tight", small, false},
+		} {
+			b.Run(fmt.Sprintf("%s/%dKB", c.name, size/1000), func(b *testing.B) {
+				s := chainOf(b, c.target).asks(&jobs.Request{ID: "one", Body: body})
+				b.ReportAllocs()
+				for b.Loop() {
+					if pass, _ := s.router.Admit(s.request, nil); pass != nil {
+						pass.Release()
+					}
+					if !c.known {
+						s.router.prompts.forget(s.request)
+					}
+				}
+			})
+		}
+	}
+}
+
+// What learning costs an answer, now and then a count of 1 KB among them.
+func BenchmarkRouteAnsweredInWindow(b *testing.B) {
+	target := &jobs.Target{Name: "a", ContextTokens: 128_000, Limits: jobs.Limits{Concurrency: 200}}
+	answer := &jobs.Answer{Usage: jobs.Usage{Input: 230, Output: 10}}
+	r := New(Config{Routes: []jobs.Route{{Name: theRoute, Chain: []*jobs.Target{target}}}, Provider: liar{answer: answer}})
+	request := &jobs.Request{ID: "one", Route: theRoute, Body: chatBody(b, strings.Repeat("the tide turns at noon, and the gate is shut by then. ", 19))}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Route(context.Background(), request, nil)
 	}
 }

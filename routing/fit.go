@@ -1,8 +1,6 @@
 package routing
 
 import (
-	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -16,8 +14,8 @@ type fit struct {
 	window    int         // the largest of their context windows, in tokens; zero: none is known
 	filtered  []string    // policies by which its content was refused
 	why       *jobs.Error // what the last of these said; nil: there is none
-	usage     jobs.Usage  // that is expected; zero unless it has a max_cost
 	dear      bool        // a target was passed over for max_cost
+	cramped   *target     // the one with the largest window of those passed over by an estimate; nil: none was
 	mute      []muteness  // targets whose dialect cannot say what is asked
 }
 
@@ -25,7 +23,7 @@ type fit struct {
 type muteness struct{ target, why string }
 
 // newFit remembers what earlier tries have met.
-func newFit(chain []*target, request *jobs.Request, history jobs.Trace) fit {
+func newFit(chain []*target, history jobs.Trace) fit {
 	var f fit
 	for _, step := range history {
 		a := step.Attempt
@@ -38,9 +36,6 @@ func newFit(chain []*target, request *jobs.Request, history jobs.Trace) fit {
 				f.met(target, err)
 			}
 		}
-	}
-	if request.MaxCost != 0 {
-		f.usage = Expected(request)
 	}
 	return f
 }
@@ -66,6 +61,14 @@ func (f *fit) tooLong(target *target, err *jobs.Error) {
 
 // unfit says why a request is never sent to a target; empty: it may be.
 func (t *try) unfit(target *target) string {
+	if why := t.barred(target); why != "" {
+		return why
+	}
+	return t.crampedAt(target)
+}
+
+// barred is unfit, but for what is estimated of the context window.
+func (t *try) barred(target *target) string {
 	if slices.Contains(t.fit.refusedBy, target.Name) {
 		return "the prompt did not fit here before"
 	}
@@ -107,7 +110,7 @@ func (t *try) dear(target *target) string {
 		t.fit.dear = true
 		return fmt.Sprintf("has no price, so that nobody can say whether it keeps the request's max_cost of %s", limit)
 	}
-	if cost := target.Price.Cost(t.fit.usage) + t.history.Cost() + t.trace.Cost(); cost > limit {
+	if cost := target.Price.Cost(t.usage(target)) + t.history.Cost() + t.trace.Cost(); cost > limit {
 		t.fit.dear = true
 		return fmt.Sprintf("would cost about %s in all, over the request's max_cost of %s", cost, limit)
 	}
@@ -121,38 +124,11 @@ func (t *try) hopeless() *jobs.Error {
 		return badRequest("max_cost_exceeded", "no target of the chain could answer within max_cost %s", t.request.MaxCost)
 	case t.fit.why != nil:
 		return t.fit.why
+	case t.fit.cramped != nil:
+		return t.tooLongForAll()
 	case len(t.fit.mute) > 0:
 		return badRequest("unsupported_field", "no target of the chain takes it: %s %s", t.fit.mute[0].target, t.fit.mute[0].why)
 	default:
 		return badRequest("empty_chain", "the route %q has no target", t.request.Route)
 	}
-}
-
-const (
-	bytesPerToken  = 4   // of prose in English, until a tokenizer counts
-	expectedOutput = 500 // tokens of an answer, where the request sets no limit
-	sanestOutput   = 1 << 30
-)
-
-// Expected guesses what a request will use, in tokens: a limit that it sets to
-// its answer is taken as what it wants.
-func Expected(r *jobs.Request) jobs.Usage {
-	var limits struct {
-		MaxTokens           int `json:"max_tokens"`
-		MaxCompletionTokens int `json:"max_completion_tokens"`
-		Choices             int `json:"n"`
-	}
-	_ = json.Unmarshal(r.Body, &limits) // was checked when it was accepted
-	output := max(limits.MaxTokens, limits.MaxCompletionTokens, 0)
-	output = min(cmp.Or(output, expectedOutput), sanestOutput) // a price times nonsense must not overflow
-	return jobs.Usage{Input: len(r.Body) / bytesPerToken, Output: output * min(max(limits.Choices, 1), 128)}
-}
-
-// expectedTokens is what a call is expected to use of a token limit. known is
-// what was guessed already; zero: nothing was.
-func expectedTokens(r *jobs.Request, known jobs.Usage) int {
-	if known == (jobs.Usage{}) {
-		known = jobs.Usage{Input: len(r.Body) / bytesPerToken, Output: expectedOutput}
-	}
-	return known.Input + known.Output
 }

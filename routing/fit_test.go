@@ -164,24 +164,3 @@ func TestMaxCost(t *testing.T) {
 		s.tries().refused(jobs.BadRequest).because("max_cost_exceeded")
 	})
 }
-
-func TestExpected(t *testing.T) {
-	t.Parallel()
-	for body, want := range map[string]int{
-		`{}`:                                     expectedOutput,
-		`{"max_tokens":7}`:                       7,
-		`{"max_tokens":7,"n":3}`:                 21,
-		`{"max_completion_tokens":9}`:            9,
-		`{"max_tokens":-1}`:                      expectedOutput,
-		`{"max_tokens":"many","n":2}`:            2 * expectedOutput,
-		`{"max_tokens":9223372036854775807}`:     sanestOutput,
-		`{"max_tokens":9,"n":99999999999999999}`: 9 * 128,
-	} {
-		if got := Expected(&jobs.Request{Body: json.RawMessage(body)}).Output; got != want {
-			t.Errorf("%s: %d tokens of output, want %d", body, got, want)
-		}
-	}
-	if got := Expected(&jobs.Request{Body: json.RawMessage(strings.Repeat(" ", 4000))}).Input; got != 1000 {
-		t.Errorf("4000 bytes are %d tokens of input", got)
-	}
-}

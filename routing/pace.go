@@ -75,6 +75,13 @@ func (p *pace) take(tokens int) (ok bool, again time.Time, reason string) {
 	return true, time.Time{}, ""
 }
 
+// countsTokens tells whether there is a limit of tokens, configured or learned.
+func (p *pace) countsTokens() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !math.IsInf(p.tokens.rate, 1)
+}
+
 // someTokens is what is left when a call may go that needs any number of them.
 const someTokens = 1e-3
 

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
@@ -102,6 +103,37 @@ func TestRouterUnderManyCallers(t *testing.T) {
 		}
 	}
 	s.passes(time.Hour).routes(1).to("a")
+}
+
+// The same prompts, counted, learned from and forgotten by many at once.
+func TestPromptsUnderManyCallers(t *testing.T) {
+	t.Parallel()
+	s := chainOf(
+		t,
+		&jobs.Target{Name: "a", Provider: "one", ContextTokens: 2000},
+		&jobs.Target{Name: "b", Provider: "two", Model: "gpt-4", ContextTokens: 8000, Limits: jobs.Limits{TokensPerMinute: 1e12}},
+		&jobs.Target{Name: "c", Provider: "three", ContextTokens: 1_000_000},
+	)
+	s.provider.usage = jobs.Usage{Input: 900, Output: 20}
+	var requests []*jobs.Request
+	for i, n := range []int{10, 1000, 7000, 30_000} {
+		requests = append(requests, &jobs.Request{ID: fmt.Sprint(i), Route: theRoute, Body: chatBody(t, words(n))})
+	}
+	inParallel(8, func() {
+		for i := range 20 {
+			s.clock.pass(time.Second)
+			r := requests[(i+rand.N(2))%len(requests)]
+			if o := s.router.Route(context.Background(), r, nil); o.Verdict == jobs.Refused {
+				t.Errorf("refused: %+v", o)
+			}
+			if pass, _ := s.router.Admit(r, nil); pass != nil {
+				pass.Release()
+			}
+		}
+	})
+	if s.provider.calls["b"] < 2 || s.targets["a"].tokens.calls == 0 {
+		t.Errorf("%v: this test shows nothing", s.provider.calls)
+	}
 }
 
 // Real goroutines: what is taken comes back, and the bounds hold meanwhile.

@@ -9,7 +9,8 @@ import (
 // Reload takes what a new configuration says of routes and targets, for whatever
 // begins from now on; calls in flight end by what they began with. A target keeps
 // its circuit, its pace and what was learned of it as long as it keeps its name,
-// also while it stands in no chain. Of new thresholds the window begins anew, and
+// also while it stands in no chain; of another model, nobody knows how it counts
+// tokens. Of new thresholds the window begins anew, and
 // the state stays.
 //
 // It returns the names of targets that are called in another way now: what shut
@@ -55,7 +56,11 @@ func (r *Router) Reload(routes []jobs.Route) (moved []string) {
 
 // as is the target as another configuration has it.
 func (t *target) as(configured *jobs.Target) *target {
-	return &target{Target: configured, circuit: t.circuit, pace: t.pace, tokens: t.tokens}
+	made := &target{Target: configured, circuit: t.circuit, pace: t.pace, tokens: t.tokens}
+	if configured.Model != t.Model || configured.Dialect != t.Dialect { // each counts in its own way
+		made.tokens = &calibration{}
+	}
+	return made
 }
 
 // sameAddress tells whether calls to two targets are the same to a provider: what

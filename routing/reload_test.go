@@ -88,7 +88,7 @@ func TestReloadKeepsWhatIsKnown(t *testing.T) {
 	s := chain(t, "a", "b")
 	a, b := s.targets["a"].Target, s.targets["b"].Target
 	before := s.targets["a"]
-	before.tokens.learn(100, 300)
+	before.tokens.learnInput(100, 300)
 	opened(t, before.circuit)
 	s.reloads(but(a, func(t *jobs.Target) { t.Price.Output, t.ContextTokens, t.Region = 7, 1000, "eu" }), b)
 	s.circuit("a", jobs.CircuitOpen).routes(1).to("b")
@@ -96,9 +96,14 @@ func TestReloadKeepsWhatIsKnown(t *testing.T) {
 	s.passes(time.Second).routes(1).to("b").calls("a", 0)
 	s.reloads(a, b)
 	s.circuit("a", jobs.CircuitOpen)
-	if after := s.targets["a"]; after.circuit != before.circuit || after.pace != before.pace || after.tokens.correct(100) != 300 {
+	if after := s.targets["a"]; after.circuit != before.circuit || after.pace != before.pace || after.tokens.input(100).tokens != 300 {
 		t.Error("it was forgotten what was known of it")
 	}
+	s.reloads(but(a, func(t *jobs.Target) { t.Model = "another" }), b)
+	if got := s.targets["a"].tokens.input(100).tokens; got != 100 {
+		t.Errorf("what one model makes of 100 tokens is said of another: %d", got)
+	}
+	s.reloads(a, b)
 	s.routes(1).to("a").circuit("a", jobs.CircuitClosed)
 	if !s.outcome.Trace[0].Attempt.Probe {
 		t.Error("it was not probed")

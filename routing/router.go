@@ -43,6 +43,7 @@ type Router struct {
 	provider Provider
 	now      func() time.Time
 	plan     atomic.Pointer[plan]
+	prompts  prompts
 
 	reloading sync.Mutex
 	known     map[string]*target // as they were last configured; with those that left all chains

@@ -34,8 +34,7 @@ func newTarget(t *jobs.Target, config Config) *target {
 type place struct {
 	target *target
 	permit Permit
-	guess  int  // the tokens that the call was thought to use
-	tokens int  // the same, corrected by what calls really use
+	tokens int  // that the pace was asked for
 	paced  bool // the pace counts it
 }
 
@@ -49,12 +48,12 @@ type wait struct {
 // admit takes a place for a call that is thought to use so many tokens, without
 // waiting: first of the pace, then the permit, so that what the pace says no to
 // holds no probe.
-func (t *target) admit(guess int) (p place, no wait) {
+func (t *target) admit(tokens int) (p place, no wait) {
 	ready, _ := t.circuit.readiness()
 	if ready == Shut {
 		return place{}, t.shut()
 	}
-	p = place{target: t, guess: guess, tokens: t.tokens.correct(guess)}
+	p = place{target: t, tokens: tokens}
 	if ready == Flowing {
 		ok, again, reason := t.pace.take(p.tokens)
 		if !ok {
@@ -73,7 +72,7 @@ func (t *target) admit(guess int) (p place, no wait) {
 		p.refund()
 	case !p.paced: // it closed between the two looks
 		p.leave()
-		return t.admit(guess)
+		return t.admit(tokens)
 	}
 	return p, wait{}
 }
@@ -106,9 +105,6 @@ func (p *place) leave() {
 // called tells the pace how a call ended.
 func (p *place) called(end paceEnd) {
 	end.tokens = p.tokens
-	if end.class == jobs.OK {
-		p.target.tokens.learn(p.guess, end.usage.Input+end.usage.Output)
-	}
 	if !p.paced {
 		p.target.pace.heard(end)
 		return

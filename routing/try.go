@@ -27,10 +27,10 @@ type try struct {
 	trace   jobs.Trace // of this one
 	last    *jobs.Error
 	fit     fit
-	tokens  int  // that a call is expected to use
-	picky   bool // a target was passed over that others may be sent to
-	limited bool // the last call met a 429 that is a matter of the pace alone
-	lenient bool // other policies may be tried where content is refused
+	prompt  *counted // nil: nothing depended on it yet
+	picky   bool     // a target was passed over that others may be sent to
+	limited bool     // the last call met a 429 that is a matter of the pace alone
+	lenient bool     // other policies may be tried where content is refused
 }
 
 // ends tells whether nobody may be asked after a refusal.
@@ -39,10 +39,7 @@ func (t *try) ends(class jobs.Class) bool {
 }
 
 func newTry(router *Router, ranked []*target, request *jobs.Request, history jobs.Trace) *try {
-	t := &try{router: router, request: request, ranked: ranked, history: history}
-	t.fit = newFit(ranked, request, history)
-	t.tokens = expectedTokens(request, t.fit.usage)
-	return t
+	return &try{router: router, request: request, ranked: ranked, history: history, fit: newFit(ranked, history)}
 }
 
 // seek takes a place at the next target of the chain that may be called now. It
@@ -56,7 +53,7 @@ func (t *try) seek(into *place) *jobs.Outcome {
 			t.picky = true
 			continue
 		}
-		found, no := target.admit(t.tokens)
+		found, no := target.admit(t.tokens(target))
 		switch {
 		case found.target != nil:
 			*into = found
@@ -111,6 +108,7 @@ func (t *try) call(ctx context.Context, p *place, began time.Time) *jobs.Answer 
 		answer.Target = target.Name
 		end = paceEnd{class: jobs.OK, usage: answer.Usage, latency: attempt.Latency, allowance: answer.Allowance}
 		permit.Done(Success, "")
+		t.learn(target, answer.Usage)
 	} else {
 		answer, t.last, t.limited = nil, err, false
 		attempt.Class, attempt.Status, attempt.Code, attempt.Message = err.Class, err.Status, err.Code, err.Message

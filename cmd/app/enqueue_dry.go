@@ -71,11 +71,12 @@ func (o *options) dryRun(cmd *cobra.Command, args []string, f *enqueueFlags) err
 func estimateOf(requests iter.Seq2[jobs.Request, error], routes []jobs.Route) (estimate, error) {
 	e := estimate{Routes: map[string]int{}}
 	used := map[string]jobs.Usage{}
+	var guess routing.Estimator
 	for r, err := range requests {
 		if err != nil {
 			return e, err
 		}
-		usage := routing.Expected(&r)
+		usage := guess.Expected(&r)
 		e.Requests++
 		e.Routes[r.Route]++
 		e.InputTokens += usage.Input

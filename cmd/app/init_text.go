@@ -147,7 +147,8 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
     # is dead is noticed when no first token comes, instead of when the answer is late.
     # stream: false
 
-    # The context window, in tokens. Longer requests pass this target by.
+    # The context window, in tokens: of the prompt and the answer, with gemini of the prompt.
+    # Requests that are clearly longer pass this target by; without it, all are sent.
     context_tokens: %d
 
     # US dollars per million tokens; check today's price. Without cached_input,
