@@ -10,8 +10,7 @@ import (
 // begins from now on; calls in flight end by what they began with. A target keeps
 // its circuit, its pace and what was learned of it as long as it keeps its name,
 // also while it stands in no chain; of another model, nobody knows how it counts
-// tokens. Of new thresholds the window begins anew, and
-// the state stays.
+// tokens. Of new thresholds the window begins anew, and the state stays.
 //
 // It returns the names of targets that are called in another way now: what shut
 // them may be over. Without a fleet, and where only this host saw it, they are due

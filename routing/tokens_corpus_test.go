@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"go/build"
@@ -8,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -166,17 +168,24 @@ func BenchmarkCountText(b *testing.B) {
 	}
 }
 
-// A token has a byte at least: what fits by its bytes fits.
+// A token has a byte at least: what fits by its bytes fits. A body, or a text that
+// many times over is that of a message: inputs stay small, and samples are taken.
 func FuzzReadPrompt(f *testing.F) {
 	for _, seed := range []string{
 		`{"model":"m","messages":[{"role":"user","content":"Why?"}],"max_tokens":7,"n":2}`,
 		`{"messages":[{"content":[{"type":"text","text":"a\"b\\c\u6f6e\ud83c\udf0a"},{"image_url":{"url":"data:image/png;base64,QUJD"}}]}],"tools":[{"a":[1,{}]}]}`,
-		`{"messages":[{"content":"` + strings.Repeat(`tide\n\u6f6e `, 3000) + `"}]}`,
-		`{"messages":[{"content":"` + strings.Repeat("\xff\\", 9000), `{"messages`, `{"tools":`, `{"n":]}`, "[]", "",
+		"{\"messages\":[{\"content\":\"\xff\\", `{"messages`, `{"tools":`, `{"n":]}`, "[]", "",
 	} {
-		f.Add([]byte(seed))
+		f.Add([]byte(seed), uint8(0))
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
+	for _, seed := range []string{`tide\n\u6f6e `, "\xff\\", `"},{"content":"a`, " ", "潮"} {
+		f.Add([]byte(seed), uint8(255))
+	}
+	f.Fuzz(func(t *testing.T, body []byte, times uint8) {
+		if times > 0 {
+			text := bytes.Repeat(body, int(times)*40)
+			body = slices.Concat([]byte(`{"messages":[{"content":"`), text[:min(len(text), 3*countedWhole)], []byte(`"}]}`))
+		}
 		pieces := 0
 		p := readPrompt(body, func(raw []byte) { pieces += len(raw) })
 		if p.text != pieces || p.text > len(body) || p.schema > p.text || p.messages > len(body) || p.media > len(body) || p.output < 0 || p.choices < 0 {
