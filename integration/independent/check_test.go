@@ -51,18 +51,20 @@ func TestEveryCheckFails(t *testing.T) {
 		"question 0 in whole 2 times, and 0 of":        func(s *staged) { s.served["openai"] = append(s.served["openai"], s.served["openai"][0]) },
 		"jobs by attempts are map[1:615 2:1]":          func(s *staged) { s.river = map[int]int{1: len(s.questions) - 1, 2: 1} },
 		"is LOST: nobody ended it":                     func(s *staged) { s.calls[0].Class = jobs.Lost },
-		"openai answered 371, for good or ill":         func(s *staged) { s.served["openai"] = append(s.served["openai"], slices.Repeat([]served{{number: -1, status: 500}}, 40)...) },
-		"the mock of openai closed 0":                  func(s *staged) { s.dropClosed("openai") },
-		"gemini answered 0, and its own route has":     func(s *staged) { s.rename("gemini") },
-		"openai never opened in the fleet":             func(s *staged) { s.opened["openai"] = 0 },
-		"the circuit of anthropic never opened":        func(s *staged) { s.unprobe("anthropic") },
-		"calls without chaos ended without an answer":  func(s *staged) { s.freeze() },
-		"anthropic met no GARBLED":                     func(s *staged) { s.reclass("anthropic", jobs.Garbled) },
-		"gemini met no TIMEOUT":                        func(s *staged) { s.reclass("gemini", jobs.Timeout) },
-		"no request of the chain was re-routed":        func(s *staged) { s.stayFirst() },
-		"the mock of openai announced none":            func(s *staged) { s.hush() },
-		"openai announced 60 calls a minute, and got":  func(s *staged) { s.hurry() },
-		"keys: the key of gemini is in worker0.log":    func(s *staged) { s.leaks = []string{"the key of gemini is in worker0.log"} },
+		"openai answered 371, for good or ill": func(s *staged) {
+			s.served["openai"] = append(s.served["openai"], slices.Repeat([]served{{number: -1, status: 500}}, 40)...)
+		},
+		"the mock of openai closed 0":                 func(s *staged) { s.dropClosed("openai") },
+		"gemini answered 0, and its own route has":    func(s *staged) { s.rename("gemini") },
+		"openai never opened in the fleet":            func(s *staged) { s.opened["openai"] = 0 },
+		"the circuit of anthropic never opened":       func(s *staged) { s.unprobe("anthropic") },
+		"calls without chaos ended without an answer": func(s *staged) { s.freeze() },
+		"anthropic met no GARBLED":                    func(s *staged) { s.reclass("anthropic", jobs.Garbled) },
+		"gemini met no TIMEOUT":                       func(s *staged) { s.reclass("gemini", jobs.Timeout) },
+		"no request of the chain was re-routed":       func(s *staged) { s.stayFirst() },
+		"the mock of openai announced none":           func(s *staged) { s.hush() },
+		"openai announced 60 calls a minute, and got": func(s *staged) { s.hurry() },
+		"keys: the key of gemini is in worker0.log":   func(s *staged) { s.leaks = []string{"the key of gemini is in worker0.log"} },
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
