@@ -76,8 +76,7 @@ func (e *evidence) check(questions []question, limitedFrom time.Time) *checks {
 		}
 		c.result(q, own[0])
 		c.events(q, own[0], e.events[q.customID()])
-		c.calls(q, own[0], calls[q.customID()])
-		c.that(whole[q.number] == 1, "duplicates", "the mocks answered question %d in whole %d times", q.number, whole[q.number])
+		c.calls(q, own[0], calls[q.customID()], whole[q.number])
 	}
 	e.checkSides(c, questions)
 	e.checkStorm(c, questions)

@@ -48,19 +48,23 @@ func TestEveryCheckFails(t *testing.T) {
 		"which was not in its script":                  func(s *staged) { s.call(s.ofScript(t, false), "openai", jobs.Overload, 503) },
 		"was to be refused once, and took 1 calls":     func(s *staged) { s.forget(s.ofScript(t, true)) },
 		"was answered 2 times":                         func(s *staged) { s.call(s.questions[0], "openai", jobs.OK, 200) },
-		"the mocks answered question 0 in whole 2":     func(s *staged) { s.served["openai"] = append(s.served["openai"], s.served["openai"][0]) },
+		"question 0 in whole 2 times, and 0 of":        func(s *staged) { s.served["openai"] = append(s.served["openai"], s.served["openai"][0]) },
 		"jobs by attempts are map[1:615 2:1]":          func(s *staged) { s.river = map[int]int{1: len(s.questions) - 1, 2: 1} },
 		"is LOST: nobody ended it":                     func(s *staged) { s.calls[0].Class = jobs.Lost },
-		"openai answered 331, for good or ill":         func(s *staged) { s.calls = s.calls[1:] },
-		"the mock of openai closed 0":                  func(s *staged) { s.dropClosed("openai") },
-		"gemini answered 0, and its own route has":     func(s *staged) { s.rename("gemini") },
-		"the circuit of anthropic never opened":        func(s *staged) { s.opened["anthropic"] = 0 },
-		"anthropic met no GARBLED":                     func(s *staged) { s.reclass("anthropic", jobs.Garbled) },
-		"gemini met no TIMEOUT":                        func(s *staged) { s.reclass("gemini", jobs.Timeout) },
-		"no request of the chain was re-routed":        func(s *staged) { s.stayFirst() },
-		"the mock of openai announced none":            func(s *staged) { s.hush() },
-		"openai announced 60 calls a minute, and got":  func(s *staged) { s.hurry() },
-		"keys: the key of gemini is in worker0.log":    func(s *staged) { s.leaks = []string{"the key of gemini is in worker0.log"} },
+		"openai answered 371, for good or ill": func(s *staged) {
+			s.served["openai"] = append(s.served["openai"], slices.Repeat([]served{{number: -1, status: 500}}, 40)...)
+		},
+		"the mock of openai closed 0":                 func(s *staged) { s.dropClosed("openai") },
+		"gemini answered 0, and its own route has":    func(s *staged) { s.rename("gemini") },
+		"openai never opened in the fleet":            func(s *staged) { s.opened["openai"] = 0 },
+		"the circuit of anthropic never opened":       func(s *staged) { s.unprobe("anthropic") },
+		"calls without chaos ended without an answer": func(s *staged) { s.freeze() },
+		"anthropic met no GARBLED":                    func(s *staged) { s.reclass("anthropic", jobs.Garbled) },
+		"gemini met no TIMEOUT":                       func(s *staged) { s.reclass("gemini", jobs.Timeout) },
+		"no request of the chain was re-routed":       func(s *staged) { s.stayFirst() },
+		"the mock of openai announced none":           func(s *staged) { s.hush() },
+		"openai announced 60 calls a minute, and got": func(s *staged) { s.hurry() },
+		"keys: the key of gemini is in worker0.log":   func(s *staged) { s.leaks = []string{"the key of gemini is in worker0.log"} },
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
@@ -121,6 +125,19 @@ func (s *staged) reclass(dialect string, class jobs.Class) {
 	}
 }
 
+func (s *staged) unprobe(dialect string) {
+	for i := range s.calls {
+		s.calls[i].Probe = s.calls[i].Probe && s.calls[i].Target != dialect
+	}
+}
+
+// freeze lets many calls of a round without chaos time out.
+func (s *staged) freeze() {
+	for _, q := range s.questions[:20] {
+		s.call(q, q.first(), jobs.Timeout, 0)
+	}
+}
+
 func (s *staged) stayFirst() {
 	for i := range s.stored {
 		if s.stored[i].Route == chainRoute {
@@ -144,6 +161,20 @@ func (s *staged) hurry() {
 		if one := &s.served["openai"][i]; one.at.After(limitedAt.Add(told)) {
 			one.at = limitedAt.Add(told + 2*time.Second)
 		}
+	}
+}
+
+// TestAnswerThatCameLate: a call that timed out may have been answered, and then
+// its question was bought twice. That is no mistake.
+func TestAnswerThatCameLate(t *testing.T) {
+	t.Parallel()
+	s := good(t)
+	q := s.questions[s.find(t, chaosRound, "openai", plain)]
+	late := call{At: s.at, CustomID: q.customID(), Target: "openai", Class: jobs.Timeout}
+	s.calls = append([]call{late}, s.calls...)
+	s.served["openai"] = append(s.served["openai"], served{number: q.number, at: limitedAt.Add(-time.Second), status: 200, whole: true})
+	if err := s.check(s.questions, limitedAt).err(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -34,6 +34,7 @@ type call struct {
 	Target   string
 	Class    jobs.Class
 	Status   int // zero: there was no answer
+	Probe    bool
 }
 
 // An evidence is all that three sides say of what happened.
@@ -51,7 +52,7 @@ const (
 	readStored = `/* check: stored */ SELECT coalesce(q.custom_id, ''), q.route, coalesce(r.id::text, ''), coalesce(r.state, ''), coalesce(r.target, ''),
 		coalesce(r.finish_reason, ''), coalesce(r.input_tokens, 0), coalesce(r.output_tokens, 0), coalesce(r.body, '')
 		FROM tidegate.requests q LEFT JOIN tidegate.results r ON r.request_id = q.id`
-	readCalls = `/* check: calls */ SELECT a.at, coalesce(q.custom_id, ''), a.target, a.class, coalesce(a.status, 0)
+	readCalls = `/* check: calls */ SELECT a.at, coalesce(q.custom_id, ''), a.target, a.class, coalesce(a.status, 0), a.probe
 		FROM tidegate.attempts a LEFT JOIN tidegate.requests q ON q.id = a.request_id ORDER BY a.at`
 	readRiver = `/* check: river */ SELECT CASE WHEN state = 'completed' THEN attempt ELSE 0 END, count(*) FROM tidegate.river_job GROUP BY 1`
 )

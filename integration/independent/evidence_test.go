@@ -26,7 +26,7 @@ func good(t *testing.T) *staged {
 	t.Helper()
 	s := &staged{questions: plan{perRoute: 60}.questions(), at: began}
 	s.river = map[int]int{1: len(s.questions)}
-	s.opened = map[string]int{"openai": 2, "anthropic": 1, "gemini": 1}
+	s.opened = map[string]int{"openai": 2, "anthropic": 1}
 	s.events, s.served = map[string][]event{}, map[string][]served{}
 	for _, q := range s.questions {
 		s.answer(t, q)
@@ -79,7 +79,7 @@ func (s *staged) answer(t *testing.T, q question) {
 // call notes one on both sides, a second after the last one.
 func (s *staged) call(q question, target string, class jobs.Class, status int) {
 	s.at = s.at.Add(time.Second)
-	s.calls = append(s.calls, call{At: s.at, CustomID: q.customID(), Target: target, Class: class, Status: status})
+	s.calls = append(s.calls, call{At: s.at, CustomID: q.customID(), Target: target, Class: class, Status: status, Probe: class == jobs.Garbled})
 	if class != jobs.Timeout || status != 0 {
 		s.served[target] = append(s.served[target], served{number: q.number, at: s.at, status: status, whole: class == jobs.OK})
 	}

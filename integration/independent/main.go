@@ -54,8 +54,8 @@ func parse(args []string) (plan, error) {
 	if err := flags.Parse(args); err != nil {
 		return p, err
 	}
-	if p.perRoute < 60 || p.perRoute > 10_000 || p.within <= 0 {
-		return p, errors.New("--per-route must be from 60 to 10000, --within above zero")
+	if p.perRoute < 150 || p.perRoute > 10_000 || p.within <= 0 {
+		return p, errors.New("--per-route must be from 150 to 10000, --within above zero")
 	}
 	return p, nil
 }

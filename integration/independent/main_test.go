@@ -11,11 +11,11 @@ import (
 
 func TestFlags(t *testing.T) {
 	t.Parallel()
-	p, err := parse([]string{"--per-route", "80"})
-	if err != nil || p.perRoute != 80 || p.program != "bin/tidegate" {
+	p, err := parse([]string{"--per-route", "180"})
+	if err != nil || p.perRoute != 180 || p.program != "bin/tidegate" {
 		t.Errorf("got %+v, %v", p, err)
 	}
-	for _, bad := range [][]string{{"--per-route", "59"}, {"--per-route", "10001"}, {"--within", "0s"}, {"--nothing"}} {
+	for _, bad := range [][]string{{"--per-route", "149"}, {"--per-route", "10001"}, {"--within", "0s"}, {"--nothing"}} {
 		if _, err := parse(bad); err == nil {
 			t.Errorf("%v was taken", bad)
 		}

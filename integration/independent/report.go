@@ -23,7 +23,7 @@ type report struct {
 	Questions     int                           `json:"questions"`
 	Answered      int                           `json:"answered"`
 	Lost          int                           `json:"lost"`
-	Duplicates    int                           `json:"duplicates"`
+	Duplicates    int                           `json:"duplicates"` // answers that were bought again, those of calls that timed out too
 	Events        int                           `json:"events"`
 	AttemptsMax   int                           `json:"attempts_max"`
 	Heard         int                           `json:"refusals_heard"`
