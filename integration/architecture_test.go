@@ -24,6 +24,7 @@ var floors = map[string]int{
 	"jobs/batchapi":     2,
 	"jobs/queue":        2,
 	"routing":           2,
+	"routing/prices":    2,
 	"routing/provider":  2,
 	"routing/simulator": 2,
 	"worker":            2,

@@ -29,26 +29,6 @@ func (m MicroUSD) String() string {
 	return sign + "$" + strconv.FormatInt(int64(m)/1e6, 10) + "." + cents
 }
 
-// A Price is what a target takes, in micro-USD per million tokens.
-type Price struct {
-	Input       MicroUSD
-	CachedInput MicroUSD
-	Output      MicroUSD
-}
-
-// Known tells whether there is a price at all; a target without one is warned
-// of, never taken for free.
-func (p Price) Known() bool { return p != Price{} }
-
-// Cost is what usage costs at this price, rounded to the nearest micro-USD.
-// Cached input is charged at its own price, the rest of the input at the full
-// one.
-func (p Price) Cost(u Usage) MicroUSD {
-	fresh := int64(max(u.Input-u.CachedInput, 0))
-	sum := fresh*int64(p.Input) + int64(u.CachedInput)*int64(p.CachedInput) + int64(u.Output)*int64(p.Output)
-	return MicroUSD((sum + 500_000) / 1_000_000)
-}
-
 // Usage is what an answer took, in tokens, as the provider counted them.
 type Usage struct {
 	Input       int `json:"input_tokens"`
