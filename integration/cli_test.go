@@ -370,7 +370,7 @@ func TestResultsInBothFormats(t *testing.T) {
 		t.Errorf("OpenAI's: %+v", lines)
 	}
 	whole := decodeLines[publish.ResultBody](t, s.must("results", batch.ID, "--json").out)
-	if len(whole) != 5 || whole[3].State != jobs.StateRefused || whole[3].Error.Class != jobs.BadRequest || whole[0].CostMicroUSD <= 0 || whole[0].Target != "sim-cheap" {
+	if len(whole) != 5 || whole[3].State != jobs.StateRefused || whole[3].Error.Class != jobs.BadRequest || whole[0].CostMicroUSD == nil || *whole[0].CostMicroUSD <= 0 || whole[0].Target != "sim-cheap" {
 		t.Errorf("whole: %+v", whole)
 	}
 	one := decodeLines[publish.ResultBody](t, s.must("results", whole[1].RequestID, "--json").out)

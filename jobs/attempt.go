@@ -19,9 +19,10 @@ type Attempt struct {
 	FirstByte  time.Duration `json:"first_byte_ns,omitempty"` // zero: none came
 	Usage      Usage         `json:"usage"`
 	Cost       MicroUSD      `json:"cost_micro_usd"`
-	Probe      bool          `json:"probe,omitempty"`  // the trial call of a half-open circuit
-	Blamed     bool          `json:"blamed,omitempty"` // the target answered others meanwhile: the request's own fault
-	Propensity float32       `json:"propensity"`       // the chance with which the target was chosen
+	Unpriced   bool          `json:"unpriced,omitempty"` // nobody knows what it cost: the target has no price
+	Probe      bool          `json:"probe,omitempty"`    // the trial call of a half-open circuit
+	Blamed     bool          `json:"blamed,omitempty"`   // the target answered others meanwhile: the request's own fault
+	Propensity float32       `json:"propensity"`         // the chance with which the target was chosen
 }
 
 // A Skip is a target that was passed over, and why.
@@ -52,7 +53,7 @@ func (t Trace) Attempts() []Attempt {
 	return made
 }
 
-// Cost is what all attempts cost together, the failed ones too.
+// Cost is what all attempts cost together, the failed ones too, as far as it is known.
 func (t Trace) Cost() MicroUSD {
 	var sum MicroUSD
 	for _, step := range t {
@@ -61,4 +62,14 @@ func (t Trace) Cost() MicroUSD {
 		}
 	}
 	return sum
+}
+
+// Unpriced tells whether nobody knows what one of the attempts cost.
+func (t Trace) Unpriced() bool {
+	for _, step := range t {
+		if step.Attempt != nil && step.Attempt.Unpriced {
+			return true
+		}
+	}
+	return false
 }

@@ -29,6 +29,18 @@ func (m MicroUSD) String() string {
 	return sign + "$" + strconv.FormatInt(int64(m)/1e6, 10) + "." + cents
 }
 
+// CostText writes what something cost, of which a part may not be known.
+func CostText(known MicroUSD, unpriced bool) string {
+	switch {
+	case !unpriced:
+		return known.String()
+	case known == 0:
+		return "unknown"
+	default:
+		return "over " + known.String()
+	}
+}
+
 // Usage is what an answer took, in tokens, as the provider counted them.
 type Usage struct {
 	Input       int `json:"input_tokens"`

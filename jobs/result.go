@@ -40,7 +40,8 @@ type Result struct {
 	Code    string // the provider's own code, or batch_expired, batch_cancelled
 	Message string
 
-	Cost     MicroUSD // of all attempts
+	Cost     MicroUSD // of all attempts, as far as it is known
+	Unpriced bool     // nobody knows what one of them cost
 	Attempts int      // calls made, by the worker that stored the result
 	StoredAt time.Time
 }

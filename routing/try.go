@@ -117,6 +117,7 @@ func (t *try) call(ctx context.Context, p *place, began time.Time) *jobs.Answer 
 		end = paceEnd{class: err.Class, usage: err.Usage, latency: attempt.Latency, retryAfter: err.RetryAfter, allowance: err.Allowance}
 		t.report(target, permit, err, attempt.Blamed)
 	}
+	attempt.Unpriced = target.Price.Unpriced(attempt.Usage)
 	t.trace = append(t.trace, jobs.Step{Attempt: &attempt})
 	return answer
 }

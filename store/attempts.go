@@ -12,7 +12,7 @@ import (
 )
 
 const attemptFields = `a.at, a.target, a.class, a.status, a.code, a.message, a.latency_us, a.first_byte_us,
-	a.input_tokens, a.cached_input_tokens, a.output_tokens, a.reasoning_tokens, a.cost_micro_usd, a.probe, a.blamed, a.propensity`
+	a.input_tokens, a.cached_input_tokens, a.output_tokens, a.reasoning_tokens, a.cost_micro_usd, a.unpriced, a.probe, a.blamed, a.propensity`
 
 const traceOf = `/* tidegate: trace */ SELECT a.request_id, ` + attemptFields + ` FROM tidegate.attempts a WHERE a.request_id = $1 ORDER BY a.at`
 
@@ -80,7 +80,7 @@ func scanAttempt(row pgx.Row) (id uuid.UUID, a jobs.Attempt, err error) {
 	var latency, cost int64
 	var first *int64
 	err = row.Scan(&id, &a.At, &a.Target, &a.Class, &status, &code, &message, &latency, &first, &a.Usage.Input, &a.Usage.CachedInput,
-		&a.Usage.Output, &a.Usage.Reasoning, &cost, &a.Probe, &a.Blamed, &a.Propensity)
+		&a.Usage.Output, &a.Usage.Reasoning, &cost, &a.Unpriced, &a.Probe, &a.Blamed, &a.Propensity)
 	a.Status, a.Code, a.Message, a.Cost = int(orZero(status)), orZero(code), orZero(message), jobs.MicroUSD(cost)
 	a.Latency, a.FirstByte = time.Duration(latency)*time.Microsecond, time.Duration(orZero(first))*time.Microsecond
 	return id, a, err
@@ -91,6 +91,6 @@ func scanAttempt(row pgx.Row) (id uuid.UUID, a jobs.Attempt, err error) {
 // none, and only the days since they were accepted are looked at, as in histories.
 const triedBefore = `
 	CROSS JOIN LATERAL (
-		SELECT least(count(*), 32767) AS attempts, coalesce(sum(a.cost_micro_usd), 0) AS cost_micro_usd
+		SELECT least(count(*), 32767) AS attempts, coalesce(sum(a.cost_micro_usd), 0) AS cost_micro_usd, coalesce(bool_or(a.unpriced), false) AS unpriced
 		FROM tidegate.attempts a WHERE a.request_id = g.request_id AND a.at > g.created_at - interval '1 hour'
 	) t`

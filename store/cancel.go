@@ -12,8 +12,8 @@ import (
 const cancelAtOnce = 5000
 
 const storeCancelled = `stored AS (
-	INSERT INTO tidegate.results (request_id, id, state, status, code, message, attempts, cost_micro_usd)
-	SELECT g.request_id, gen_random_uuid(), 'cancelled', 499, 'batch_cancelled', 'cancelled before it was answered', t.attempts, t.cost_micro_usd
+	INSERT INTO tidegate.results (request_id, id, state, status, code, message, attempts, cost_micro_usd, unpriced)
+	SELECT g.request_id, gen_random_uuid(), 'cancelled', 499, 'batch_cancelled', 'cancelled before it was answered', t.attempts, t.cost_micro_usd, t.unpriced
 	FROM given g` + triedBefore + ` ORDER BY g.request_id
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state

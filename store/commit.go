@@ -19,28 +19,28 @@ import (
 const commitGroup = `/* tidegate: commit group */
 WITH given AS (
 	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
-		$10::int[], $11::int[], $12::int[], $13::int[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::smallint[], $19::text[])
+		$10::int[], $11::int[], $12::int[], $13::int[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::smallint[], $19::text[], $20::boolean[])
 	AS g (request_id, id, state, status, body, target, model, provider_id, finish_reason,
-		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts, batch_id)
+		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts, batch_id, unpriced)
 ), stored AS (
 	INSERT INTO tidegate.results (request_id, id, state, status, body, target, model, provider_id, finish_reason,
-		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts)
+		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts, unpriced)
 	SELECT request_id, id, state, status, body, target, model, provider_id, finish_reason,
-		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts
+		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts, unpriced
 	FROM given ORDER BY request_id
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state
 ), ` + countAndOwe + `, tried AS (
 	INSERT INTO tidegate.attempts AS a (request_id, at, latency_us, first_byte_us, cost_micro_usd, input_tokens, cached_input_tokens,
-		output_tokens, reasoning_tokens, propensity, status, probe, blamed, route, target, class, code, message, decision)
-	SELECT DISTINCT ON (1, 2) * FROM unnest($20::uuid[], $21::timestamptz[], $22::bigint[], $23::bigint[], $24::bigint[], $25::int[], $26::int[],
-		$27::int[], $28::int[], $29::real[], $30::smallint[], $31::boolean[], $32::boolean[], $33::text[], $34::text[], $35::text[], $36::text[], $37::text[], $38::jsonb[])
+		output_tokens, reasoning_tokens, propensity, status, probe, blamed, route, target, class, code, message, decision, unpriced)
+	SELECT DISTINCT ON (1, 2) * FROM unnest($21::uuid[], $22::timestamptz[], $23::bigint[], $24::bigint[], $25::bigint[], $26::int[], $27::int[],
+		$28::int[], $29::int[], $30::real[], $31::smallint[], $32::boolean[], $33::boolean[], $34::text[], $35::text[], $36::text[], $37::text[], $38::text[], $39::jsonb[], $40::boolean[])
 	ORDER BY 1, 2
 	ON CONFLICT (request_id, at) DO UPDATE SET latency_us = excluded.latency_us, first_byte_us = excluded.first_byte_us,
 		cost_micro_usd = excluded.cost_micro_usd, input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
 		output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens, propensity = excluded.propensity,
 		status = excluded.status, probe = excluded.probe, blamed = excluded.blamed, class = excluded.class, code = excluded.code,
-		message = excluded.message, decision = excluded.decision
+		message = excluded.message, decision = excluded.decision, unpriced = excluded.unpriced
 	WHERE a.class = 'LOST'
 )
 SELECT request_id FROM stored`

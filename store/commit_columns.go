@@ -31,6 +31,7 @@ type resultColumns struct {
 	input, cached, output, reasoning        []int32
 	class, code, message, batchID           texts
 	cost                                    []int64
+	unpriced                                []bool
 }
 
 func (c *resultColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
@@ -48,14 +49,14 @@ func (c *resultColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
 	c.output, c.reasoning = append(c.output, count(r.Usage.Output)), append(c.reasoning, count(r.Usage.Reasoning))
 	c.class, c.code = append(c.class, text(string(r.Class))), append(c.code, text(r.Code))
 	c.message, c.batchID = append(c.message, text(r.Message)), append(c.batchID, text(e.Request.BatchID))
-	c.cost = append(c.cost, micros(r.Cost))
+	c.cost, c.unpriced = append(c.cost, micros(r.Cost)), append(c.unpriced, r.Unpriced)
 	return nil
 }
 
 func (c *resultColumns) args() []any {
 	return []any{
 		c.requestID, c.id, c.state, c.status, c.body, c.target, c.model, c.providerID, c.finishReason,
-		c.input, c.cached, c.output, c.reasoning, c.class, c.code, c.message, c.cost, c.attempts, c.batchID,
+		c.input, c.cached, c.output, c.reasoning, c.class, c.code, c.message, c.cost, c.attempts, c.batchID, c.unpriced,
 	}
 }
 
@@ -69,7 +70,7 @@ type attemptColumns struct {
 	input, cached, output, reasoning []int32
 	propensity                       []float32
 	status                           pgtype.FlatArray[pgtype.Int2]
-	probe, blamed                    []bool
+	probe, blamed, unpriced          []bool
 	route, target, class             []string
 	code, message                    texts
 	decision                         blobs
@@ -104,13 +105,13 @@ func (c *attemptColumns) addOne(requestID uuid.UUID, route string, a *jobs.Attem
 	c.status, c.probe, c.blamed = append(c.status, pgtype.Int2{Int16: small(a.Status), Valid: a.Status > 0}), append(c.probe, a.Probe), append(c.blamed, a.Blamed)
 	c.route, c.target, c.class = append(c.route, route), append(c.target, a.Target), append(c.class, string(a.Class))
 	c.code, c.message = append(c.code, text(a.Code)), append(c.message, text(a.Message))
-	c.decision = append(c.decision, decision)
+	c.decision, c.unpriced = append(c.decision, decision), append(c.unpriced, a.Unpriced)
 }
 
 func (c *attemptColumns) args() []any {
 	return []any{
 		c.requestID, c.at, c.latency, c.firstByte, c.cost, c.input, c.cached, c.output, c.reasoning,
-		c.propensity, c.status, c.probe, c.blamed, c.route, c.target, c.class, c.code, c.message, c.decision,
+		c.propensity, c.status, c.probe, c.blamed, c.route, c.target, c.class, c.code, c.message, c.decision, c.unpriced,
 	}
 }
 

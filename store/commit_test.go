@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tidegate/jobs"
+	"tidegate/store"
 )
 
 func TestCommitStoresOnce(t *testing.T) {
@@ -103,6 +104,47 @@ func TestLateAnswerKeepsItsAttemptAndCost(t *testing.T) {
 	}
 	if got := w.batch("batch_1"); got.Failed != 1 || got.Completed != 0 {
 		t.Errorf("the batch stands at %+v", got)
+	}
+}
+
+// What has no price is told from what costs nothing, in whatever way a request ends.
+func TestUnpricedIsNotFree(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	requests := w.accept("batch_1", 4)
+	free, dear := answered(&requests[0]), answered(&requests[1])
+	free.Result.Cost, free.Trace[0].Attempt.Cost = 0, 0
+	dear.Result.Unpriced, dear.Trace[0].Attempt.Unpriced = true, true
+	w.commit(free, dear)
+	for i := range requests[2:] {
+		tried := jobs.Attempt{At: time.Now(), Target: "cheap", Class: jobs.Content, Status: 200, Usage: jobs.Usage{Input: 1}, Unpriced: i == 0}
+		w.commit(jobs.Entry{Request: &requests[2+i], Trace: jobs.Trace{{Attempt: &tried}}})
+	}
+	if n, err := w.CancelBatch(t.Context(), "batch_1"); n != 2 || err != nil {
+		t.Fatalf("cancelled %d, %v", n, err)
+	}
+	events := map[string]bool{}
+	for _, event := range w.owed() {
+		if event.Result != nil {
+			events[event.Result.RequestID] = event.Result.Unpriced
+		}
+	}
+	for i, want := range []bool{false, true, true, false} {
+		attempts, err := w.Attempts(t.Context(), requests[i].ID)
+		if err != nil || len(attempts) != 1 || attempts[0].Unpriced != want {
+			t.Errorf("the attempts of request %d are %+v (%v)", i, attempts, err)
+		}
+		for e, err := range w.Results(t.Context(), store.Filter{RequestID: requests[i].ID}) {
+			if err != nil || e.Unpriced != want {
+				t.Errorf("the result of request %d is unpriced: %v (%v)", i, e.Unpriced, err)
+			}
+		}
+		if got, owed := events[requests[i].ID]; !owed || got != want {
+			t.Errorf("the event of request %d is unpriced: %v (%v)", i, got, owed)
+		}
+	}
+	if status, err := w.Status(t.Context()); err != nil || len(status.Targets) != 1 || status.Targets[0].Unpriced != 2 {
+		t.Errorf("the targets stand at %+v (%v)", status.Targets, err)
 	}
 }
 

@@ -31,8 +31,8 @@ const (
 	CROSS JOIN LATERAL (SELECT o.id AS request_id, o.batch_id, o.created_at FROM tidegate.requests o WHERE o.id = d.id OFFSET 0) q
 	WHERE NOT EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = d.id OFFSET 0)
 ), stored AS (
-	INSERT INTO tidegate.results (request_id, id, state, status, code, message, attempts, cost_micro_usd)
-	SELECT g.request_id, gen_random_uuid(), 'expired', 504, 'batch_expired', 'its deadline passed before a target could answer', t.attempts, t.cost_micro_usd
+	INSERT INTO tidegate.results (request_id, id, state, status, code, message, attempts, cost_micro_usd, unpriced)
+	SELECT g.request_id, gen_random_uuid(), 'expired', 504, 'batch_expired', 'its deadline passed before a target could answer', t.attempts, t.cost_micro_usd, t.unpriced
 	FROM given g` + triedBefore + ` ORDER BY g.request_id
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state

@@ -107,9 +107,10 @@ const condemn = `/* tidegate: condemn */ WITH ` + mine + `, ` + lost + `, given 
 	JOIN tidegate.suspects s ON s.request_id = m.request_id AND s.alone >= $2
 	JOIN tidegate.requests q ON q.id = m.request_id
 ), stored AS (
-	INSERT INTO tidegate.results (request_id, id, state, status, code, message, cost_micro_usd, attempts)
+	INSERT INTO tidegate.results (request_id, id, state, status, code, message, cost_micro_usd, unpriced, attempts)
 	SELECT request_id, gen_random_uuid(), 'poison', 500, 'poison', 'workers died while they worked it alone',
 		(SELECT coalesce(sum(cost_micro_usd), 0) FROM tidegate.attempts a WHERE a.request_id = g.request_id),
+		(SELECT coalesce(bool_or(unpriced), false) FROM tidegate.attempts a WHERE a.request_id = g.request_id),
 		least(32767, (SELECT count(*) FROM tidegate.attempts a WHERE a.request_id = g.request_id) + (SELECT count(*) FROM lost l WHERE l.request_id = g.request_id))
 	FROM given g ORDER BY request_id
 	ON CONFLICT (request_id) DO NOTHING

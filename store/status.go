@@ -34,7 +34,8 @@ type TargetStatus struct {
 	Target   string
 	Calls    int
 	Answered int
-	Cost     jobs.MicroUSD
+	Cost     jobs.MicroUSD // what is known of it
+	Unpriced int           // calls whose cost nobody knows
 	Median   time.Duration // of the answered calls
 	Tokens   int           // out, answered
 }
@@ -120,7 +121,7 @@ func readRoutes(ctx context.Context, tx pgx.Tx, status *Status) error {
 }
 
 const targetStatus = `/* tidegate: target status */
-SELECT target, count(*), count(*) FILTER (WHERE class = 'OK'), coalesce(sum(cost_micro_usd), 0)::bigint,
+SELECT target, count(*), count(*) FILTER (WHERE class = 'OK'), coalesce(sum(cost_micro_usd), 0)::bigint, count(*) FILTER (WHERE unpriced),
 	coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_us) FILTER (WHERE class = 'OK'), 0)::bigint, coalesce(sum(output_tokens), 0)::bigint
 FROM tidegate.attempts WHERE at >= now() - interval '1 minute' GROUP BY target ORDER BY target`
 
@@ -132,7 +133,7 @@ func readTargets(ctx context.Context, tx pgx.Tx, status *Status) error {
 	status.Targets, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (TargetStatus, error) {
 		var t TargetStatus
 		var cost, median int64
-		err := row.Scan(&t.Target, &t.Calls, &t.Answered, &cost, &median, &t.Tokens)
+		err := row.Scan(&t.Target, &t.Calls, &t.Answered, &cost, &t.Unpriced, &median, &t.Tokens)
 		t.Cost, t.Median = jobs.MicroUSD(cost), time.Duration(median)*time.Microsecond
 		return t, err
 	})

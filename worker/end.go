@@ -93,6 +93,9 @@ func (c *completion) logEnd(r *run, result *jobs.Result, stored bool) {
 	if result.State != jobs.StateAnswered {
 		line = c.log.Warn().Str("class", string(result.Class)).Str("code", jobs.CleanCode(result.Code))
 	}
+	if result.Unpriced {
+		line = line.Bool("unpriced", true) // the cost is only what is known of it
+	}
 	line.Str("request", result.RequestID).Str("batch", r.request.BatchID).Str("route", r.request.Route).Str("state", string(result.State)).
 		Str("target", result.Target).Int("attempts", result.Attempts).Int("output_tokens", result.Usage.Output).
 		Int64("cost_micro_usd", int64(result.Cost)).Dur("took_ms", c.now().Sub(r.began)).Msg("request ended")

@@ -14,6 +14,7 @@ func resultOf(r *run, outcome jobs.Outcome) jobs.Result {
 	result := jobs.Result{
 		ID: newResultID(), RequestID: r.request.ID,
 		Cost:     r.history.Cost() + outcome.Trace.Cost(),
+		Unpriced: r.history.Unpriced() || outcome.Trace.Unpriced(),
 		Attempts: len(r.history) + len(outcome.Trace.Attempts()),
 	}
 	switch outcome.Verdict {
@@ -58,6 +59,6 @@ func poisoned(r *run) jobs.Result {
 	return jobs.Result{
 		ID: newResultID(), RequestID: r.request.ID, State: jobs.StatePoison, Status: http.StatusInternalServerError,
 		Code: "poison", Message: "every attempt to work it ended in a panic",
-		Cost: r.history.Cost(), Attempts: len(r.history),
+		Cost: r.history.Cost(), Unpriced: r.history.Unpriced(), Attempts: len(r.history),
 	}
 }

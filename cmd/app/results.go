@@ -206,7 +206,7 @@ func writeWhole(w io.Writer, e *jobs.ResultEvent) error {
 func writeForPerson(w io.Writer, e *jobs.ResultEvent) error {
 	head := fmt.Sprintf("── %s · %s", oneLine(cmp.Or(e.CustomID, e.RequestID)), e.State)
 	if e.Target != "" {
-		head += fmt.Sprintf(" · %s · %d tokens · %s", e.Target, e.Usage.Output, e.Cost)
+		head += fmt.Sprintf(" · %s · %d tokens · %s", e.Target, e.Usage.Output, jobs.CostText(e.Cost, e.Unpriced))
 	}
 	text := answerText(e.Body)
 	if e.State != jobs.StateAnswered {

@@ -185,5 +185,9 @@ func eventLine(e *publish.ResultBody) string {
 	case e.Response == nil:
 		said = "(a large answer: `tidegate results " + e.RequestID + "`)"
 	}
-	return fmt.Sprintf("%s  %-9s %-12s %10s  %s: %s", e.StoredAt.Local().Format("15:04:05.000"), e.State, e.Target, e.CostMicroUSD, oneLine(who), shorten(said, 100))
+	cost := "unknown"
+	if e.CostMicroUSD != nil {
+		cost = e.CostMicroUSD.String()
+	}
+	return fmt.Sprintf("%s  %-9s %-12s %10s  %s: %s", e.StoredAt.Local().Format("15:04:05.000"), e.State, e.Target, cost, oneLine(who), shorten(said, 100))
 }

@@ -35,7 +35,7 @@ type ResultBody struct {
 	Model        string            `json:"model,omitempty"`
 	FinishReason string            `json:"finish_reason,omitempty"`
 	Usage        jobs.Usage        `json:"usage"`
-	CostMicroUSD jobs.MicroUSD     `json:"cost_micro_usd"`
+	CostMicroUSD *jobs.MicroUSD    `json:"cost_micro_usd"` // null: not known, as that of a target without a price
 	Attempts     int               `json:"attempts"`
 	// Response is the OpenAI chat-completion object. It is absent when it is
 	// larger than 64 KiB, or than the NATS server takes: then the header
@@ -110,8 +110,11 @@ func payload(msg *nats.Msg) int64 { return int64(msg.Size() - len(msg.Subject)) 
 func Body(e *jobs.ResultEvent) ResultBody {
 	body := ResultBody{
 		RequestID: e.RequestID, CustomID: e.CustomID, BatchID: e.BatchID, Tenant: e.Tenant, Route: e.Route, State: e.State, Metadata: e.Metadata,
-		Target: e.Target, Model: e.Model, FinishReason: e.FinishReason, Usage: e.Usage, CostMicroUSD: e.Cost, Attempts: e.Attempts,
+		Target: e.Target, Model: e.Model, FinishReason: e.FinishReason, Usage: e.Usage, Attempts: e.Attempts,
 		Response: e.Body, StoredAt: e.StoredAt,
+	}
+	if !e.Unpriced {
+		body.CostMicroUSD = &e.Cost
 	}
 	if e.State != jobs.StateAnswered {
 		body.Error = &ErrorBody{Class: e.Class, Status: e.Status, Code: e.Code, Message: e.Message}

@@ -82,6 +82,7 @@ func TestMessageOfARefusal(t *testing.T) {
 	e := &jobs.ResultEvent{Tenant: "acme", Route: "summaries", Result: jobs.Result{
 		ID: resultID, RequestID: requestID, State: jobs.StateRefused, Status: 400, Class: jobs.Content, Code: "content_filter", Message: "no", StoredAt: storedAt,
 	}}
+	e.Unpriced = true // a target without a price was called
 	msg := message(t, jobs.Event{Result: e})
 	if want := "tidegate.v1.acme.results.summaries.-." + requestID; msg.Subject != want {
 		t.Errorf("its subject is %s", msg.Subject)
@@ -89,7 +90,7 @@ func TestMessageOfARefusal(t *testing.T) {
 	same(t, `{
 		"request_id": "`+requestID+`", "tenant": "acme", "route": "summaries", "state": "refused",
 		"usage": {"input_tokens": 0, "cached_input_tokens": 0, "output_tokens": 0, "reasoning_tokens": 0},
-		"cost_micro_usd": 0, "attempts": 0, "error": {"class": "CONTENT", "status": 400, "code": "content_filter", "message": "no"},
+		"cost_micro_usd": null, "attempts": 0, "error": {"class": "CONTENT", "status": 400, "code": "content_filter", "message": "no"},
 		"stored_at": "2026-03-04T05:06:07.089+01:00"
 	}`, msg.Data)
 }
