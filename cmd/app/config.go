@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tidegate/jobs"
+	"tidegate/routing/prices"
 )
 
 // DefaultConfigFile is looked for in the working directory, and what `init`
@@ -25,12 +26,15 @@ type Config struct {
 	Postgres jobs.Secret    `yaml:"postgres,omitempty"` // a connection string, so it may hold a password; empty: none is named
 	NATS     jobs.Secret    `yaml:"nats,omitempty"`     // one URL or several with commas; empty: none is named
 	Listen   string         `yaml:"listen"`             // host:port of the HTTP server
+	Prices   string         `yaml:"prices,omitempty"`   // a file of prices; empty: the table that ships
 	Targets  []TargetConfig `yaml:"targets"`
 	Routes   []RouteConfig  `yaml:"routes"`
 	Worker   WorkerConfig   `yaml:"worker"`
 
 	// File is where it was read from; empty: there was no file.
 	File string `yaml:"-"`
+	// Table is what Prices held; nil: the table that ships.
+	Table *prices.Table `yaml:"-"`
 }
 
 // TargetConfig is one model at one provider.
@@ -45,7 +49,9 @@ type TargetConfig struct {
 	Model         string         `yaml:"model"`
 	ContentPolicy string         `yaml:"content_policy,omitempty"` // empty: the provider's
 	ContextTokens int            `yaml:"context_tokens,omitempty"`
-	Price         *PriceConfig   `yaml:"price,omitempty"` // nil: not known
+	Price         *PriceConfig   `yaml:"price,omitempty"`     // nil: as the table of prices says
+	PricedAs      string         `yaml:"priced_as,omitempty"` // vendor/model of that table; empty: by base_url and model
+	Billing       string         `yaml:"billing"`             // which price of that table: standard or batch
 	Limits        LimitsConfig   `yaml:"limits,omitempty"`
 	Timeouts      TimeoutsConfig `yaml:"timeouts"`
 	Circuit       CircuitConfig  `yaml:"circuit"`
@@ -64,6 +70,19 @@ type PriceConfig struct {
 	Input       float64  `yaml:"input"`
 	CachedInput *float64 `yaml:"cached_input,omitempty"` // nil: as much as Input
 	Output      float64  `yaml:"output"`
+	Reasoning   *float64 `yaml:"reasoning,omitempty"` // of a part of the output; nil: as much as Output
+	// Over is what larger prompts cost, by rising size.
+	Over []OverConfig `yaml:"over,omitempty"`
+}
+
+// OverConfig is what a whole call costs whose prompt has more than Tokens tokens, in
+// US dollars per million tokens.
+type OverConfig struct {
+	Tokens      int      `yaml:"tokens"`
+	Input       float64  `yaml:"input"`
+	CachedInput *float64 `yaml:"cached_input,omitempty"` // nil: as much as Input
+	Output      float64  `yaml:"output"`
+	Reasoning   *float64 `yaml:"reasoning,omitempty"` // nil: as much as Output
 }
 
 // LimitsConfig is what a target may be asked at most. A zero is no limit.
@@ -115,6 +134,9 @@ type WorkerConfig struct {
 type Known struct {
 	Goals    []string // nil: ordered
 	Dialects []string // nil: openai
+	// Prices reads a table from a file; nil: it is read, and counts as a part of the
+	// configuration.
+	Prices func(path string) (*prices.Table, error)
 }
 
 // FindConfig says which file to load: the one that the flag names, else

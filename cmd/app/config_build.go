@@ -11,12 +11,14 @@ import (
 )
 
 // Build makes the targets and the routes of a checked configuration, in its
-// order. Routes that share a target share the pointer.
+// order, with the prices that hold now. Routes that share a target share the pointer.
 func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
+	now := time.Now()
 	targets := make([]*jobs.Target, len(c.Targets))
 	named := map[string]*jobs.Target{}
 	for i := range c.Targets {
 		targets[i] = c.Targets[i].build()
+		c.Targets[i].setPrice(targets[i], c.pricing(&c.Targets[i], now))
 		named[targets[i].Name] = targets[i]
 	}
 	routes := make([]jobs.Route, len(c.Routes))
@@ -30,7 +32,7 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 }
 
 func (t *TargetConfig) build() *jobs.Target {
-	target := &jobs.Target{
+	return &jobs.Target{
 		Name: t.Name, Provider: t.Provider, Region: t.Region, Dialect: t.Dialect,
 		BaseURL: t.BaseURL, Key: t.APIKey, Model: t.Model, Policy: t.ContentPolicy, ContextTokens: t.ContextTokens, Variant: t.variant(), Stream: t.Stream,
 		Limits:  jobs.Limits(t.Limits),
@@ -42,13 +44,6 @@ func (t *TargetConfig) build() *jobs.Target {
 			Total:     t.Timeouts.Total,
 		},
 	}
-	if p := t.Price; p != nil {
-		target.Price = jobs.Price{Input: jobs.USD(p.Input), CachedInput: jobs.USD(p.Input), Output: jobs.USD(p.Output)}
-		if p.CachedInput != nil {
-			target.Price.CachedInput = jobs.USD(*p.CachedInput)
-		}
-	}
-	return target
 }
 
 // LineOptions reads lines for the routes of this configuration: a line's model
@@ -80,10 +75,11 @@ func (c Config) String() string {
 		Postgres string         `yaml:"postgres,omitempty"`
 		NATS     string         `yaml:"nats,omitempty"`
 		Listen   string         `yaml:"listen"`
+		Prices   string         `yaml:"prices,omitempty"`
 		Targets  []TargetConfig `yaml:"targets"`
 		Routes   []RouteConfig  `yaml:"routes"`
 		Worker   WorkerConfig   `yaml:"worker"`
-	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Targets, c.Routes, c.Worker})
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Worker})
 	if err != nil {
 		return "configuration of " + c.File
 	}

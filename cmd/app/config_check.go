@@ -27,9 +27,11 @@ func (r *configReader) check(c *Config, known Known) {
 	}
 	r.checkAddresses(c)
 	r.checkWorker(&c.Worker)
+	r.readPrices(c, known)
 	names := map[string]int{}
 	for i := range c.Targets {
 		r.checkTarget(&c.Targets[i], fmt.Sprintf("targets[%d]", i), known)
+		r.checkPricing(c, &c.Targets[i], fmt.Sprintf("targets[%d]", i))
 		r.unique(names, c.Targets[i].Name, "targets[%d].name", i)
 	}
 	r.checkRoutes(c, known)

@@ -12,6 +12,7 @@ const (
 	DefaultListen          = "127.0.0.1:8080"
 	DefaultDialect         = "openai"
 	DefaultGoal            = "ordered"
+	DefaultBilling         = "standard"
 	DefaultWhenOpen        = "reroute"
 	DefaultWhenFiltered    = "refuse"
 	DefaultConcurrency     = 200
@@ -30,6 +31,7 @@ func (c *Config) setDefaults() {
 
 func (t *TargetConfig) setDefaults() {
 	t.Dialect = DefaultDialect
+	t.Billing = DefaultBilling
 	t.Timeouts = TimeoutsConfig(jobs.DefaultTimeouts)
 	t.Circuit = CircuitConfig(jobs.DefaultThresholds)
 }

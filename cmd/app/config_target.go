@@ -15,9 +15,6 @@ import (
 const (
 	// maxKeyBytes bounds what a file with a key may hold.
 	maxKeyBytes = 64 << 10
-	// Prices outside of these, in USD per million tokens, were most likely
-	// meant in another unit.
-	leastPrice, mostPrice = 0.001, 1000.0
 	// mostLimit is above every real limit: one for each minute, or at once.
 	mostLimit = 1_000_000_000
 )
@@ -48,7 +45,6 @@ func (r *configReader) checkTarget(t *TargetConfig, at string, known Known) {
 	r.checkKey(t, at)
 	r.checkBase(t, at)
 	r.checkVariant(t, at)
-	r.checkPrice(t.Price, at+".price")
 	r.checkTimeouts(&t.Timeouts, at+".timeouts")
 	r.checkCircuit(&t.Circuit, at+".circuit")
 }
@@ -146,37 +142,6 @@ func (r *configReader) readKey(t *TargetConfig, field string) {
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		r.warn(field, "others than its owner may use %s: chmod 600 it", r.shown(field, path))
-	}
-}
-
-func (r *configReader) checkPrice(p *PriceConfig, at string) {
-	if p == nil {
-		r.warn(at, "is not known, so what this target costs is counted as nothing: add price: {input: …, output: …} in USD per million tokens")
-		return
-	}
-	if *p == (PriceConfig{}) {
-		r.warn(at, "is nothing, so what this target costs is counted as nothing")
-	}
-	r.checkAmount(at+".input", p.Input)
-	r.checkAmount(at+".output", p.Output)
-	if p.CachedInput == nil {
-		return
-	}
-	r.checkAmount(at+".cached_input", *p.CachedInput)
-	if *p.CachedInput > p.Input {
-		r.warn(at+".cached_input", "is dearer than input: check both")
-	}
-}
-
-// checkAmount checks US dollars per million tokens.
-func (r *configReader) checkAmount(field string, dollars float64) {
-	switch {
-	case dollars < 0:
-		r.problem(field, "must not be below zero")
-	case dollars > 1e6:
-		r.problem(field, "is over a million dollars; write USD per million tokens")
-	case dollars > 0 && (dollars < leastPrice || dollars > mostPrice):
-		r.warn(field, "%g USD per million tokens is unusual: check the unit", dollars)
 	}
 }
 

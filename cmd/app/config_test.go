@@ -198,7 +198,7 @@ strategies: {careful: {}}
 		`22:74: routes[1].models[0]: "m" is claimed by routes[0] already; a model means one route`,
 		`23:10: worker.concurrency: must be from 1 to 10000`,
 		`23:26: worker.hold_budget: must be longer than nothing, as in 2m0s`,
-		`24:1: strategies: unknown key; there are postgres, nats, listen, targets, routes, worker`,
+		`24:1: strategies: unknown key; there are postgres, nats, listen, prices, targets, routes, worker`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -256,8 +256,8 @@ func TestConfigWarnsOf(t *testing.T) {
 	const https = "    base_url: https://h/v1\n"
 	cases := map[string]struct{ text, says string }{
 		"no price":            {target(https), "2:5: targets[0].price: is not known"},
-		"a price of nothing":  {target(https + "    price: {input: 0, output: 0}"), "targets[0].price: is nothing"},
-		"a price per token":   {target(https + "    price: {input: 0.00000027, output: 1}"), "6:13: targets[0].price.input: 2.7e-07 USD per million"},
+		"a price of nothing":  {target(https + "    price: {input: 0, output: 0}"), ""},
+		"a price per token":   {target(https + "    price: {input: 0.00027, output: 1}"), "6:13: targets[0].price.input: 0.00027 USD per million"},
 		"cached dearer":       {target(https + "    price: {input: 1, cached_input: 2, output: 1}"), "6:23: targets[0].price.cached_input: is dearer"},
 		"a key in the file":   {target(https + priced + "    api_key: sk-abc"), "7:5: targets[0].api_key: a key stands in the file"},
 		"a long key":          {target(https + priced + "    api_key: abcdefghijklmnopqrstuvwxyz"), "a key stands in the file"},

@@ -233,7 +233,7 @@ func (d *dev) run(ctx context.Context) error {
 	if d.simulator != nil {
 		parts.Go(func() { _ = d.simulator.Run(lasting) })
 	}
-	parts.Go(func() { _ = serveHTTP(lasting, d.listener, newHealthHandler(d.backbone.Pool)) })
+	parts.Go(func() { _ = serveHTTP(lasting, d.listener, newHealthHandler(d.backbone.Pool, d.config)) })
 	parts.Go(func() { d.watchPostgres(lasting, giveUp) })
 	err := d.reloads().beside(working, d.stack.Run)
 	stop()

@@ -47,7 +47,24 @@ func (e *examination) checkConfig(context.Context) {
 		e.warn(about, "`tidegate init` writes one", "there is no file; `tidegate dev` uses simulated providers then")
 		return
 	}
+	e.checkPrices()
 	e.ok(about, "%s: %s, %s", config.File, counted(len(config.Targets), "target"), counted(len(config.Routes), "route"))
+}
+
+// checkPrices says whether every target has a price; which have none stands among the
+// warnings of the configuration.
+func (e *examination) checkPrices() {
+	says := map[string]int{}
+	view := viewPrices(e.config, time.Now())
+	for _, t := range view.Targets {
+		says[t.Says]++
+	}
+	unknown := says[""]
+	if unknown > 0 {
+		e.warn("prices", "`tidegate prices` says why, and what to do", "nobody knows what %s", together(unknown, "target", "costs", "cost"))
+		return
+	}
+	e.ok("prices", "every target has one: %d by the configuration, %d by %s", says["configuration"], says["table"], cmp.Or(view.Table.File, "the table that ships"))
 }
 
 // configRemedy says where to mend a configuration: without a file, it is made of

@@ -40,7 +40,7 @@ func taken(flag, address string) error {
 // newHealthHandler answers what orchestrators and people ask: is it alive
 // (/healthz), may it be sent traffic (/readyz), how does everything stand
 // (/v1/status).
-func newHealthHandler(pool *pgxpool.Pool) http.Handler {
+func newHealthHandler(pool *pgxpool.Pool, config *Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok", "version": programVersion()})
@@ -60,7 +60,7 @@ func newHealthHandler(pool *pgxpool.Pool) http.Handler {
 			answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the status could not be read from Postgres"})
 			return
 		}
-		answer(w, http.StatusOK, viewStatus(status))
+		answer(w, http.StatusOK, viewStatus(status, config))
 	})
 	return mux
 }

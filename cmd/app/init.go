@@ -124,10 +124,10 @@ Without any key, tidegate dev works with simulated providers.
 	}
 	return fmt.Sprintf(`Ready to use: %s.
 Next:
-  1. check the prices in it against your provider's page
+  1. tidegate prices%s, and check them against your provider's page
   2. tidegate doctor%s
   3. tidegate dev%s
-`, strings.Join(targetNames(c), ", "), flag, flag)
+`, strings.Join(targetNames(c), ", "), flag, flag, flag)
 }
 
 // targetNames are the targets that are ready to use.

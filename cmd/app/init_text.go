@@ -12,15 +12,13 @@ type exampleProvider struct {
 	baseURL string
 	key     string // the variable that holds the key
 	model   string
-	context int    // tokens
-	price   string // USD per million tokens, when this was written
 }
 
 // exampleProviders are in the order of the example's chain: the cheapest first.
 var exampleProviders = []exampleProvider{
-	{"mistral-small", "mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "mistral-small-latest", 128_000, "{input: 0.10, output: 0.30}"},
-	{"deepseek-chat", "deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "deepseek-chat", 128_000, "{input: 0.27, cached_input: 0.07, output: 1.10}"},
-	{"gpt-5-mini", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "gpt-5-mini", 400_000, "{input: 0.25, cached_input: 0.025, output: 2.00}"},
+	{"mistral-small", "mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "mistral-small-latest"},
+	{"deepseek-chat", "deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "deepseek-chat"},
+	{"gpt-5-mini", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "gpt-5-mini"},
 }
 
 // initText is a configuration that explains itself. Providers whose key is not
@@ -64,9 +62,9 @@ func exampleRoute(chain []exampleProvider) string {
 // text writes the provider's target; the first one explains every key.
 func (p exampleProvider) text(first bool) string {
 	if first {
-		return fmt.Sprintf(initFirstTarget, p.target, p.account, p.baseURL, p.key, p.model, p.context, p.price)
+		return fmt.Sprintf(initFirstTarget, p.target, p.account, p.baseURL, p.key, p.model)
 	}
-	return fmt.Sprintf(initNextTarget, p.target, p.account, p.baseURL, p.key, p.model, p.context, p.price)
+	return fmt.Sprintf(initNextTarget, p.target, p.account, p.baseURL, p.key, p.model)
 }
 
 // commentOut puts "# " before every line, behind the two blanks that the items
@@ -100,6 +98,10 @@ nats: ${NATS_URL}
 
 # Where the HTTP server listens. 0.0.0.0:8080 is every network of the machine.
 # listen: 127.0.0.1:8080
+
+# What models cost: a file of prices, beside this one or anywhere, in place of the table
+# that ships. tidegate prices import makes it; tidegate prices shows what holds.
+# prices: prices.json
 
 # Targets: one model at one provider each. A target has a circuit, prices and
 # limits of its own. Any provider that speaks the OpenAI dialect can be added,
@@ -148,12 +150,22 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
     # stream: false
 
     # The context window, in tokens: of the prompt and the answer, with gemini of the prompt.
-    # Requests that are clearly longer pass this target by; without it, all are sent.
-    context_tokens: %d
+    # Requests that are clearly longer pass this target by. Left out, it is what the table
+    # of prices says, and where that says nothing, all are sent.
+    # context_tokens: 128000
 
-    # US dollars per million tokens; check today's price. Without cached_input,
-    # cached tokens cost as much as others. Without a price, costs are unknown.
-    price: %s
+    # What it costs, if not what the table of prices says of this vendor and model: US
+    # dollars per million tokens, {input: 0, output: 0} for nothing. Without cached_input
+    # and reasoning, these tokens cost as the others do. Over so many tokens of a prompt,
+    # the whole call costs what stands there.
+    # price: {input: 0.10, cached_input: 0.01, output: 0.30, reasoning: 0.40, over: [{tokens: 200000, input: 0.20, output: 0.60}]}
+
+    # Or as which VENDOR/MODEL of the table, where the base_url does not tell.
+    # priced_as: openai/gpt-5-mini
+
+    # Which price of the table: standard, or batch where the account or the service tier
+    # that requests ask for has that discount.
+    # billing: standard
 
     # What the account may ask at most, from all workers together: requests_per_minute,
     # and tokens_per_minute of prompts and answers. What is left out is learned from the
@@ -175,8 +187,6 @@ const initNextTarget = `  - name: %s
     base_url: %s
     api_key: ${%s}
     model: %s
-    context_tokens: %d
-    price: %s   # check today's price
 `
 
 const initRoutesHead = `# Routes: a request is sent to a route, which is a chain of targets and a queue.

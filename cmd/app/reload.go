@@ -35,7 +35,8 @@ type reloader struct {
 	hangups <-chan os.Signal // nil: nobody says so
 	log     zerolog.Logger
 
-	seen contents // at the last look, if it was something new
+	seen contents  // at the last look, if it was something new
+	next time.Time // when another price begins to hold; zero: none is known
 }
 
 // newReloader reads the configuration of a command that is about to run, and is to
@@ -43,7 +44,11 @@ type reloader struct {
 func (o *options) newReloader() (r *reloader, warnings []Warning, err error) {
 	read := o.configReader()
 	first := read()
-	return &reloader{read: read, running: first.config, files: first.files}, first.warnings, first.err
+	r = &reloader{read: read, running: first.config, files: first.files}
+	if first.err == nil {
+		r.next = r.running.nextPrice(time.Now())
+	}
+	return r, first.warnings, first.err
 }
 
 // Run reloads until ctx ends.
@@ -56,6 +61,7 @@ func (r *reloader) Run(ctx context.Context) {
 			r.reload()
 		case <-ticker.C:
 			r.look()
+			r.reprice(time.Now())
 		case <-ctx.Done():
 			return
 		}
@@ -108,7 +114,7 @@ func (r *reloader) reload() {
 		r.log.Warn().Str("field", field).Msg("configuration: " + field + ", which needs a restart")
 	}
 	changed := changes(r.running, effective)
-	r.running = effective
+	r.running, r.next = effective, effective.nextPrice(time.Now())
 	if len(changed) == 0 {
 		r.log.Info().Msg("configuration read again: there is nothing to take")
 		return

@@ -6,13 +6,14 @@ import (
 )
 
 // merge is what a worker with one configuration takes of another one while it
-// runs: targets, and what it says of the routes that are there. A route has a
+// runs: targets, prices, and what it says of the routes that are there. A route has a
 // queue that is worked, and connections to Postgres, from the start of a worker
 // to its end; so one that is new, or gone, waits for a restart, and is listed.
 // One that is gone is worked as before until then.
 func merge(running, fresh *Config) (effective *Config, waiting []string) {
 	merged := *running
 	merged.Targets, merged.Routes = slices.Clone(fresh.Targets), nil
+	merged.Prices, merged.Table = fresh.Prices, fresh.Table
 	targets, routes := byName(fresh.Targets), byName(fresh.Routes)
 	was := byName(running.Targets)
 	for _, route := range running.Routes {
@@ -42,7 +43,11 @@ func merge(running, fresh *Config) (effective *Config, waiting []string) {
 // changes names what differs between two configurations, as in
 // "targets.a.api_key". It never shows a value.
 func changes(before, after *Config) []string {
-	return append(listChanges("targets.", before.Targets, after.Targets), listChanges("routes.", before.Routes, after.Routes)...)
+	changed := append(listChanges("targets.", before.Targets, after.Targets), listChanges("routes.", before.Routes, after.Routes)...)
+	if !before.table().Equal(after.table()) {
+		changed = append(changed, "prices")
+	}
+	return changed
 }
 
 // fixedChanges names what differs of some keys.

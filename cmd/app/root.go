@@ -98,7 +98,7 @@ Start here:
 		newDemoCommand(o), newDevCommand(o), newInitCommand(o),
 		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o),
 		newCircuitsCommand(o), newPauseCommand(o), newResumeCommand(o), newDrillCommand(o),
-		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newSimulateCommand(o),
+		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newPricesCommand(o), newSimulateCommand(o),
 		newVersionCommand(o),
 	)
 	checkTopics(root)

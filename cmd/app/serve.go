@@ -54,5 +54,7 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on http://%s\n", listener.Addr())
 	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen"}, hung, log
-	return reload.beside(ctx, func(ctx context.Context) error { return serveHTTP(ctx, listener, newHealthHandler(pool)) })
+	return reload.beside(ctx, func(ctx context.Context) error {
+		return serveHTTP(ctx, listener, newHealthHandler(pool, reload.running))
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -32,6 +33,10 @@ is owed to NATS.`,
   tidegate status --json | jq .routes`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, _, err := o.loadConfig()
+			if err != nil {
+				return err
+			}
 			pool, err := o.connect(cmd.Context(), 2)
 			if err != nil {
 				return err
@@ -42,9 +47,9 @@ is owed to NATS.`,
 				return err
 			}
 			if o.json {
-				return printJSON(cmd.OutOrStdout(), viewStatus(status))
+				return printJSON(cmd.OutOrStdout(), viewStatus(status, config))
 			}
-			return writeStatus(cmd.OutOrStdout(), status)
+			return writeStatus(cmd.OutOrStdout(), status, config)
 		},
 	}
 }
@@ -60,6 +65,9 @@ type statusView struct {
 	Batches  []publish.BatchBody `json:"batches"`
 	Outbox   int                 `json:"outbox"`
 	BehindMS int64               `json:"outbox_behind_ms"`
+	// Unpriced are the targets of the configuration here without a price, and those
+	// whose calls had none in the last minute.
+	Unpriced []string `json:"targets_without_price"`
 }
 
 type routeView struct {
@@ -87,7 +95,11 @@ type targetView struct {
 	Calls         int               `json:"calls_last_minute"`
 	Answered      int               `json:"answered_last_minute"`
 	MedianMS      int64             `json:"median_ms"`
-	CostMicroUSD  jobs.MicroUSD     `json:"cost_micro_usd_last_minute"`
+	CostMicroUSD  *jobs.MicroUSD    `json:"cost_micro_usd_last_minute"` // null: that of some calls is not known
+	Unpriced      int               `json:"unpriced_last_minute"`       // calls whose cost is not known
+	PriceUnknown  bool              `json:"price_unknown"`              // of the configuration here, or of a worker's in the last minute
+
+	cost jobs.MicroUSD // what is known of it
 }
 
 // batchBody is a batch as JSON shows it everywhere: as its event does.
@@ -98,7 +110,9 @@ func batchBody(b jobs.Batch) publish.BatchBody {
 	}
 }
 
-func viewStatus(s store.Status) statusView {
+// viewStatus shows a status. Which targets have no price the configuration knows, if it
+// has targets.
+func viewStatus(s store.Status, config *Config) statusView {
 	view := statusView{
 		At: s.At, Results: s.Results, Drills: viewDrills(s.Drills, s.At), Workers: viewWorkers(s.Workers), Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds(),
 		Routes: []routeView{}, Targets: []targetView{}, Batches: []publish.BatchBody{}, // in JSON a list, also when it is empty
@@ -109,6 +123,7 @@ func viewStatus(s store.Status) statusView {
 	for _, b := range s.Batches {
 		view.Batches = append(view.Batches, batchBody(b))
 	}
+	view.Unpriced = unpricedTargets(&s, config)
 	did := map[string]store.TargetStatus{}
 	for _, t := range s.Targets {
 		did[t.Target] = t
@@ -117,7 +132,11 @@ func viewStatus(s store.Status) statusView {
 		t := did[c.Target]
 		target := targetView{
 			Target: c.Target, Region: c.Region, Circuit: c.State, Since: c.Since, Reason: c.Reason, UntilClosed: c.UntilClosed(s.At),
-			Calls: t.Calls, Answered: t.Answered, MedianMS: t.Median.Milliseconds(), CostMicroUSD: t.Cost,
+			Calls: t.Calls, Answered: t.Answered, MedianMS: t.Median.Milliseconds(), cost: t.Cost,
+			Unpriced: t.Unpriced, PriceUnknown: slices.Contains(view.Unpriced, c.Target),
+		}
+		if t.Unpriced == 0 {
+			target.CostMicroUSD = &t.Cost
 		}
 		if !target.UntilClosed {
 			target.CooldownUntil = c.CooldownUntil
@@ -127,8 +146,8 @@ func viewStatus(s store.Status) statusView {
 	return view
 }
 
-func writeStatus(w io.Writer, s store.Status) error {
-	view := viewStatus(s)
+func writeStatus(w io.Writer, s store.Status, config *Config) error {
+	view := viewStatus(s, config)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "ROUTE\tWAITING\tIN HAND\tOLDEST\tSTATE\tSINCE\tWHY")
 	for _, r := range view.Routes {
@@ -137,7 +156,7 @@ func writeStatus(w io.Writer, s store.Status) error {
 	fmt.Fprintln(table, "\nTARGET\tREGION\tCIRCUIT\tSINCE\tCALLS/MIN\tANSWERED\tMEDIAN\tCOST/MIN\tWHY")
 	for _, t := range view.Targets {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", t.Target, cmp.Or(t.Region, "-"), circuitState(s.At, t), age(s.At, t.Since), t.Calls, t.Answered,
-			time.Duration(t.MedianMS)*time.Millisecond, t.CostMicroUSD, why(s.At, t))
+			time.Duration(t.MedianMS)*time.Millisecond, jobs.CostText(t.cost, t.Unpriced > 0), why(s.At, t))
 	}
 	writeDrills(table, s.At, view.Drills)
 	writeWorkers(table, s.At, view.Workers)
@@ -150,8 +169,27 @@ func writeStatus(w io.Writer, s store.Status) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	if len(view.Unpriced) > 0 {
+		fmt.Fprintf(w, "\nWarning: nobody knows what calls to %s cost; `tidegate prices` says why.\n", strings.Join(view.Unpriced, ", "))
+	}
 	fmt.Fprintf(w, "\nLast minute: %s. Owed to NATS: %s.\n", lastMinute(view.Results), owed(view, s.Behind))
 	return nil
+}
+
+// unpricedTargets lists targets whose price nobody knows.
+func unpricedTargets(s *store.Status, config *Config) []string {
+	names := []string{} // in JSON a list, also when it is empty
+	for i := range config.Targets {
+		if t := &config.Targets[i]; config.pricing(t, s.At).unknown != "" {
+			names = append(names, t.Name)
+		}
+	}
+	for _, t := range s.Targets {
+		if t.Unpriced > 0 && !slices.Contains(names, t.Target) {
+			names = append(names, t.Target)
+		}
+	}
+	return names
 }
 
 // why is the reason of what is not as it should be.

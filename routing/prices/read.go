@@ -30,6 +30,9 @@ var earliest = time.Date(2018, 1, 1, 0, 0, 0, 0, time.UTC)
 // Load reads a table from a file, whole or not at all. The error of a table that
 // cannot be right is an *Error.
 func Load(path string) (*Table, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("reading prices: %w", &os.PathError{Op: "read", Path: path, Err: errors.New("not a file")})
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading prices: %w", err)
@@ -55,6 +58,9 @@ func Parse(data []byte) (*Table, error) {
 	root, fault := parse(data)
 	if fault != nil {
 		return nil, &Error{Faults: []Fault{*fault}}
+	}
+	if format := looksLike(root); format == FormatLiteLLM || format == FormatGenAI {
+		return nil, &Error{Faults: []Fault{{Line: root.line, Text: fmt.Sprintf("these are prices of %s, not a table: `tidegate prices import` makes one of them", format)}}}
 	}
 	r := reader{claimed: map[string]int{}}
 	source, entries := r.table(root)
@@ -121,7 +127,7 @@ func (r *reader) table(root *node) (source string, entries []Entry) {
 	if !r.want(root, "", object, "version", "source", "prices") {
 		return "", nil
 	}
-	if v := r.need(root, "version", `write "version": 1; files of others are read by "tidegate prices import"`); v != nil && v.said != formatVersion {
+	if v := r.need(root, "version", `write "version": 1`); v != nil && v.said != formatVersion {
 		r.fault(v.line, "version", "%s is not a version that is known; there is %s", clip(v.said), formatVersion)
 	}
 	if s := r.need(root, "source", "say where the figures are from, and of which day"); s != nil {

@@ -29,7 +29,7 @@ func TestParseRefuses(t *testing.T) {
 		"deep":                    {[]byte(strings.Repeat("[", 100)), "nested deeper"},
 		"a list":                  {[]byte("[]"), "line 1: must be an object, not a list"},
 		"another version":         {[]byte(`{"version": 2, "source": "s", "prices": [` + good + `]}`), `version: "2" is not a version that is known; there is 1`},
-		"somebody else's":         {[]byte(`{"m": {"litellm_provider": "openai"}}`), `version: is missing: write "version": 1; files of others are read by "tidegate prices import"`},
+		"somebody else's":         {[]byte(`{"m": {"litellm_provider": "openai"}}`), "line 1: these are prices of litellm, not a table: `tidegate prices import` makes one of them"},
 		"no source":               {[]byte(`{"version": 1, "prices": [` + good + `]}`), "source: is missing: say where"},
 		"no prices":               {[]byte(`{"version": 1, "source": "s", "prices": []}`), "prices: there is none in it"},
 		"an unknown member":       {change(`"from"`, `"froms": 1, "from"`), `line 3: acme/n: froms: is not a member that is known; did you mean "from"?`},

@@ -1,0 +1,213 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tidegate/routing"
+	"tidegate/routing/prices"
+	"tidegate/routing/provider"
+)
+
+func newPricesImportCommand(o *options) *cobra.Command {
+	var in pricesImport
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Replace the table by LiteLLM's prices or those of genai-prices",
+		Long: `import reads prices that others publish and writes them as a table, to the file
+that prices: of the configuration names, or to --out. It knows LiteLLM's
+model_prices_and_context_window.json, data.json of genai-prices, and tables of its
+own. FILE may be - for the standard input.
+
+It says how many models it took, which it left out and why, and what changes for the
+configured targets. A file that is broken changes nothing, and the old table is
+replaced as a whole. Neither file says the day from which most of its prices hold:
+those hold from the day of the import.`,
+		Example: `  tidegate prices import model_prices_and_context_window.json
+  curl -s https://example.com/data.json | tidegate prices import - --out prices.json`,
+		Args: arguments(1, 1, "one FILE, or - for the standard input"),
+		PreRunE: func(*cobra.Command, []string) error {
+			if !slices.Contains(prices.Formats(), in.format) {
+				return usagef("--format: %q is not a format; %s", in.format, didYouMean(in.format, prices.Formats()))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in.from = args[0]
+			return o.importPrices(cmd, in)
+		},
+	}
+	cmd.Flags().StringVar(&in.format, "format", prices.FormatAuto, "format of FILE: "+strings.Join(prices.Formats(), ", "))
+	cmd.Flags().StringVar(&in.out, "out", "", "file to write (default: the one that the configuration names under prices:)")
+	return cmd
+}
+
+// A pricesImport is what import was asked for, and what came of it.
+type pricesImport struct {
+	from, format, out string
+}
+
+// loadConfigBeside loads the configuration with a table in place of the one that it
+// names, which may be broken, or not there yet.
+func (o *options) loadConfigBeside(table *prices.Table) (*Config, []Warning, error) {
+	return LoadConfig(FindConfig(o.config, os.LookupEnv), os.LookupEnv, Known{
+		Goals: routing.Goals(), Dialects: provider.Dialects(),
+		Prices: func(string) (*prices.Table, error) { return table, nil },
+	})
+}
+
+func (o *options) importPrices(cmd *cobra.Command, in pricesImport) error {
+	config, _, err := o.loadConfigBeside(prices.Shipped())
+	if err != nil {
+		return err
+	}
+	if in.out == "" {
+		in.out = config.pricesFile()
+	}
+	if in.out == "" {
+		return usagef("there is nowhere to write to: name a file with --out, or in the configuration as prices: prices.json")
+	}
+	data, err := readPrices(cmd.Context(), in.from, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	imported, err := prices.Import(data, in.format, time.Now())
+	if err != nil {
+		return fmt.Errorf("%s: %w; nothing was changed", in.from, err)
+	}
+	old, was := oldTable(config)
+	changes := priceChanges(config, old, imported.Table, time.Now())
+	if err := imported.Table.Save(in.out); err != nil {
+		return fmt.Errorf("%w; nothing was changed", err)
+	}
+	used := config.Prices != "" && sameFile(in.out, config.pricesFile())
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), importView{
+			File: in.out, Format: imported.Format, Source: imported.Table.Source(), Entries: len(imported.Table.Entries()),
+			Skipped: imported.Skipped, Changes: changes, Used: used,
+		})
+	}
+	writeImport(cmd.OutOrStdout(), imported, changes)
+	fmt.Fprintf(cmd.OutOrStdout(), "Wrote %s.%s\n", in.out, was)
+	if !used {
+		fmt.Fprintf(cmd.OutOrStdout(), "The configuration does not name it: write prices: %s into it, for workers to use it.\n", in.out)
+	}
+	return nil
+}
+
+// readPrices reads a file, or the standard input, until ctx ends.
+func readPrices(ctx context.Context, path string, stdin io.Reader) ([]byte, error) {
+	if path == "-" {
+		input := untilStopped(ctx, func() (io.Reader, error) { return stdin, nil })
+		defer input.Close()
+		data, err := prices.ReadAll(input)
+		if err != nil {
+			return nil, fmt.Errorf("reading prices from the standard input: %w", err)
+		}
+		return data, nil
+	}
+	data, err := readSmall(path, prices.MaxBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no such file: %s; download it first, or name - for the standard input", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading prices: %w", err)
+	}
+	return data, nil
+}
+
+// oldTable is what the configured targets were priced by, and what is to be said of it.
+func oldTable(c *Config) (*prices.Table, string) {
+	if c.Prices == "" {
+		return prices.Shipped(), ""
+	}
+	table, err := prices.Load(c.pricesFile())
+	switch {
+	case err == nil:
+		return table, ""
+	case errors.Is(err, fs.ErrNotExist):
+		return prices.Shipped(), ""
+	default:
+		return prices.Shipped(), " The table that was there could not be used."
+	}
+}
+
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
+}
+
+// An importView is an import as JSON shows it.
+type importView struct {
+	File    string         `json:"file"`
+	Format  string         `json:"format"`
+	Source  string         `json:"source"`
+	Entries int            `json:"entries"`
+	Skipped map[string]int `json:"skipped"` // models, by reason
+	Changes []priceChange  `json:"changes"` // of the configured targets
+	Used    bool           `json:"used"`    // the configuration names the file
+}
+
+// A priceChange is what a new table changes for a target.
+type priceChange struct {
+	Target string     `json:"target"`
+	Old    *priceView `json:"old"` // null: not known
+	New    *priceView `json:"new"` // null: not known
+	said   string
+}
+
+func priceChanges(c *Config, old, fresh *prices.Table, now time.Time) []priceChange {
+	before, after := *c, *c
+	before.Table, after.Table = old, fresh
+	changes := []priceChange{}
+	for i := range c.Targets {
+		t := &c.Targets[i]
+		was, is := before.pricing(t, now), after.pricing(t, now)
+		if was.price == is.price {
+			continue
+		}
+		said := fmt.Sprintf("%s: %s → %s", t.Name, sayPrice(was.price), sayPrice(is.price))
+		if is.unknown != "" {
+			said += fmt.Sprintf(": %s\n    → %s", is.unknown, is.remedy)
+		}
+		changes = append(changes, priceChange{t.Name, viewPrice(was.price), viewPrice(is.price), said})
+	}
+	return changes
+}
+
+func writeImport(w io.Writer, in prices.Imported, changes []priceChange) {
+	fmt.Fprintf(w, "Took %s, as %s.\n", counted(len(in.Table.Entries()), "price"), in.Format)
+	if len(in.Skipped) > 0 {
+		total, reasons := 0, []string{}
+		for reason, n := range in.Skipped {
+			total += n
+			reasons = append(reasons, reason)
+		}
+		slices.SortFunc(reasons, func(a, b string) int { return in.Skipped[b] - in.Skipped[a] })
+		fmt.Fprintf(w, "Left out %s:\n", counted(total, "model"))
+		for _, reason := range reasons {
+			fmt.Fprintf(w, "  %5d  %s\n", in.Skipped[reason], reason)
+		}
+	}
+	if len(changes) == 0 {
+		fmt.Fprintln(w, "No price of a configured target changes.")
+		return
+	}
+	fmt.Fprintln(w, "What changes for the configured targets, in USD per million tokens:")
+	for _, c := range changes {
+		fmt.Fprintf(w, "  %s\n", visible(c.said))
+	}
+}

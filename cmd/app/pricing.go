@@ -1,0 +1,108 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"tidegate/jobs"
+	"tidegate/routing/prices"
+)
+
+// A pricing is what a target costs, and who says so.
+type pricing struct {
+	price         jobs.Price
+	own           bool         // the target's configuration says it
+	vendor, model string       // as the table calls them; empty: no vendor is known
+	found         prices.Found // of the table; zero: it says nothing
+	unknown       string       // why nobody knows the price; empty: somebody does
+	remedy        string       // of that
+}
+
+// pricing finds out what a target costs at a time: what its configuration says, else
+// what the table says of the vendor that its base URL belongs to. A model's name alone
+// is no price: one's own server may call a model as it likes.
+func (c *Config) pricing(t *TargetConfig, now time.Time) pricing {
+	p := pricing{vendor: prices.VendorOf(t.BaseURL), model: t.Model}
+	if t.PricedAs != "" {
+		p.vendor, p.model, _ = strings.Cut(t.PricedAs, "/")
+	}
+	found, ok := c.table().Find(p.vendor, p.model, now)
+	p.found = found
+	switch {
+	case t.Price != nil:
+		p.price, p.own = t.Price.price(), true
+	case !ok:
+		p.unknown, p.remedy = c.noPrice(&p)
+	case t.Billing == billingBatch && !found.Batch.Known():
+		p.unknown = fmt.Sprintf("the table has no batch price of %s", found.Name())
+		p.remedy = "add price: {input: …, output: …} in USD per million tokens, or leave billing out"
+	case t.Billing == billingBatch:
+		p.price = found.Batch
+	default:
+		p.price = found.Price
+	}
+	return p
+}
+
+// noPrice says why the table has no price for a target, and what to do.
+func (c *Config) noPrice(p *pricing) (why, remedy string) {
+	const byHand = "add price: {input: …, output: …} in USD per million tokens"
+	models := c.table().Models(p.vendor)
+	switch near := jobs.Nearest(p.model, models); {
+	case !p.found.Next.IsZero():
+		return fmt.Sprintf("the table has a price of %s/%s from %s only", p.vendor, p.model, dayOf(p.found.Next)), byHand
+	case p.vendor == "":
+		return "its base_url belongs to no vendor of the table", byHand + ", {input: 0, output: 0} if it costs nothing, or priced_as: VENDOR/MODEL"
+	case len(models) == 0:
+		return fmt.Sprintf("the table has no prices of %s", p.vendor), byHand + ", or priced_as: VENDOR/MODEL"
+	case near != "":
+		return fmt.Sprintf("the table has no price of %s/%s", p.vendor, p.model), fmt.Sprintf("%s, or priced_as: %s/%s if it costs the same", byHand, p.vendor, near)
+	default:
+		return fmt.Sprintf("the table has no price of %s/%s", p.vendor, p.model), byHand + ", or priced_as: VENDOR/MODEL"
+	}
+}
+
+// nextPrice is when the table has another price for one of the targets; zero: it says
+// nothing of that.
+func (c *Config) nextPrice(now time.Time) time.Time {
+	var next time.Time
+	for i := range c.Targets {
+		p := c.pricing(&c.Targets[i], now)
+		if begins := p.found.Next; !p.own && !begins.IsZero() && (next.IsZero() || begins.Before(next)) {
+			next = begins
+		}
+	}
+	return next
+}
+
+func dayOf(t time.Time) string { return t.Format(time.DateOnly) }
+
+// sayPrice writes a price as a person reads it, in USD per million tokens.
+func sayPrice(p jobs.Price) string {
+	if p.Free {
+		return "free"
+	}
+	if !p.Known() {
+		return "unknown"
+	}
+	said := sayRates(jobs.Tier{Input: p.Input, CachedInput: p.CachedInput, Output: p.Output, Reasoning: p.Reasoning})
+	for _, tier := range p.Over {
+		if tier.Tokens > 0 {
+			said += fmt.Sprintf("; over %d tokens %s", tier.Tokens, sayRates(tier))
+		}
+	}
+	return said
+}
+
+func sayRates(t jobs.Tier) string {
+	said := fmt.Sprintf("%s in", t.Input)
+	if t.CachedInput != t.Input {
+		said += fmt.Sprintf(", %s cached", t.CachedInput)
+	}
+	said += fmt.Sprintf(", %s out", t.Output)
+	if t.Reasoning != 0 && t.Reasoning != t.Output {
+		said += fmt.Sprintf(", %s reasoning", t.Reasoning)
+	}
+	return said
+}
