@@ -62,7 +62,7 @@ func (o *options) dryRun(cmd *cobra.Command, args []string, f *enqueueFlags) err
 		if t.Known {
 			fmt.Fprintf(out, "  all at %s: at most about %s\n", t.Target, t.CostMicroUSD)
 		} else {
-			fmt.Fprintf(out, "  all at %s: no price is configured\n", t.Target)
+			fmt.Fprintf(out, "  all at %s: its price is not known\n", t.Target)
 		}
 	}
 	return nil

@@ -2,8 +2,10 @@ package app
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"text/tabwriter"
 	"time"
 
@@ -199,6 +201,9 @@ func (o *options) checkPrices(cmd *cobra.Command, args []string) error {
 		args = []string{config.pricesFile()}
 	}
 	table, err := prices.Load(args[0])
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("no such file: %s", args[0])
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)
 	}

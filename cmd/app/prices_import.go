@@ -82,7 +82,11 @@ func (o *options) importPrices(cmd *cobra.Command, in pricesImport) error {
 	}
 	imported, err := prices.Import(data, in.format, time.Now())
 	if err != nil {
-		return fmt.Errorf("%s: %w; nothing was changed", in.from, err)
+		name := in.from
+		if name == "-" {
+			name = "the standard input"
+		}
+		return fmt.Errorf("%s: %w; nothing was changed", name, err)
 	}
 	old, was := oldTable(config)
 	changes := priceChanges(config, old, imported.Table, time.Now())
