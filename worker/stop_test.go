@@ -154,10 +154,13 @@ func TestHostThatIsCutOffGivesItsJobsBack(t *testing.T) {
 	s := newSite(t)
 	s.config.HoldBudget, s.config.Timing.Read = 50*time.Millisecond, 20*time.Millisecond
 	s.config.Log = s.config.Log.Level(100) // it complains
-	s.script.circuit = jobs.Circuit{Target: "cheap", State: jobs.CircuitOpen, Local: true}
 	s.script.hold(true)
 	s.enqueue(3)
 	s.start()
+	s.awaitJobs(3, "running", 1) // or else a slow one is cut off before it has any
+	s.script.mu.Lock()
+	s.script.circuit = jobs.Circuit{Target: "cheap", State: jobs.CircuitOpen, Local: true}
+	s.script.mu.Unlock()
 	fixture.Await(t, soon, "each was given back", func() bool {
 		return s.number("SELECT count(*) FROM tidegate.river_job WHERE (metadata->>'snoozes')::int >= 1 AND attempt = 0 AND state = 'available'") == 3
 	})
@@ -180,8 +183,8 @@ func TestStopWhileJobsWaitForTheirTurn(t *testing.T) {
 	var now, most atomic.Int64
 	end := make(chan struct{})
 	s.script.route = func(ctx context.Context, r *jobs.Request, h jobs.Trace) jobs.Outcome {
-		if n := now.Add(1); n > most.Load() {
-			most.Store(n)
+		n := now.Add(1)
+		for seen := most.Load(); n > seen && !most.CompareAndSwap(seen, n); seen = most.Load() {
 		}
 		defer now.Add(-1)
 		<-end
