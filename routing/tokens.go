@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -23,6 +24,7 @@ type counted struct {
 	prompt
 	size   int                     // of the body, in bytes
 	tokens [encodings]atomic.Int64 // of the text, and one more; zero: not counted yet
+	off    [encodings]atomic.Int64 // by how many thousandths these may be wrong, where samples were counted; set before tokens
 }
 
 func newCounted(r *jobs.Request) *counted {
@@ -33,7 +35,9 @@ func newCounted(r *jobs.Request) *counted {
 func (c *counted) input(r *jobs.Request, by encoding) int {
 	n := c.tokens[by].Load()
 	if n == 0 {
-		n = int64(countText(r.Body, c.prompt, by)) + 1
+		tokens, off := countText(r.Body, c.prompt, by)
+		n = int64(tokens) + 1
+		c.off[by].Store(int64(math.Ceil(1000 * off)))
 		c.tokens[by].Store(n)
 	}
 	return int(n) - 1 + c.frame()
@@ -66,7 +70,9 @@ func (t *try) input(target *target) (is estimate, tokens int, exact bool) {
 	if fresh {
 		t.router.prompts.keep(t.request, c)
 	}
-	return target.tokens.input(tokens), tokens, exact
+	is = target.tokens.input(tokens)
+	is.off = float64(c.off[by].Load()) / 1000
+	return is, tokens, exact
 }
 
 // usage is what the answer of a target is expected to use.
