@@ -16,6 +16,7 @@ const (
 
 	expectedOutput = 500 // tokens of an answer, where the request sets no limit and none came yet
 	sanestOutput   = 1 << 30
+	mostUse        = 4 << 20 // tokens of one call that a target's tokens a minute pay for: of a number that cannot be, it must not be left alone for days
 )
 
 // A counted is the prompt of a request, and its tokens once something depends on
@@ -96,7 +97,7 @@ func (t *try) tokens(target *target) int {
 	if c := t.counted(); c.output > 0 {
 		use.Output = min(use.Output, target.tokens.answer(use.Output))
 	}
-	return use.Input + use.Output
+	return min(use.Input+use.Output, mostUse)
 }
 
 // learn hears what an answer used. A prompt that nobody counted so far is counted
