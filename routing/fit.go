@@ -22,7 +22,8 @@ type fit struct {
 // A muteness is why a target's dialect cannot say what a request asks for.
 type muteness struct{ target, why string }
 
-// newFit remembers what earlier tries have met.
+// newFit remembers what earlier tries have met. What a target said before it was
+// configured to be another one says nothing of it.
 func newFit(chain []*target, history jobs.Trace) fit {
 	var f fit
 	for _, step := range history {
@@ -32,7 +33,7 @@ func newFit(chain []*target, history jobs.Trace) fit {
 		}
 		err := &jobs.Error{Class: a.Class, Status: a.Status, Code: a.Code, Message: a.Message}
 		for _, target := range chain {
-			if target.Name == a.Target {
+			if target.Name == a.Target && !a.At.Before(target.since) {
 				f.met(target, err)
 			}
 		}
