@@ -93,12 +93,26 @@ func (t *try) mute(target *target) string {
 			return known.why
 		}
 	}
-	err := t.router.provider.Check(target.Target, t.request.Body)
-	if err == nil {
+	why := t.asked(target)
+	if why != "" {
+		t.fit.mute = append(t.fit.mute, muteness{target.Name, why})
+	}
+	return why
+}
+
+// asked asks a dialect. That takes it milliseconds for a long body, and whoever waits
+// for a place is looked at again and again: so of those it is asked once.
+func (t *try) asked(target *target) string {
+	ask := func() string {
+		if err := t.router.provider.Check(target.Target, t.request.Body); err != nil {
+			return "cannot be asked for " + err.Error()
+		}
 		return ""
 	}
-	t.fit.mute = append(t.fit.mute, muteness{target.Name, "cannot be asked for " + err.Error()})
-	return t.fit.mute[len(t.fit.mute)-1].why
+	if len(t.request.Body) < dearToRead {
+		return ask()
+	}
+	return t.counted().once(target.Target, ask)
 }
 
 // dear says why a target is too dear for a request; empty: it is not.

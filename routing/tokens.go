@@ -26,6 +26,26 @@ type counted struct {
 	size   int                     // of the body, in bytes
 	tokens [encodings]atomic.Int64 // of the text, and one more; zero: not counted yet
 	off    [encodings]atomic.Int64 // by how many thousandths these may be wrong, where samples were counted; set before tokens
+
+	mu   sync.Mutex
+	mute map[*jobs.Target]string // why a target's dialect cannot say what is asked; empty: it can. Of those that were asked
+}
+
+// once asks what a target's dialect says, unless it was asked before. One that is
+// configured anew is another one.
+func (c *counted) once(target *jobs.Target, ask func() string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	why, asked := c.mute[target]
+	if asked {
+		return why
+	}
+	why = ask()
+	if c.mute == nil {
+		c.mute = map[*jobs.Target]string{}
+	}
+	c.mute[target] = why
+	return why
 }
 
 func newCounted(r *jobs.Request) *counted {
