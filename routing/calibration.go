@@ -37,6 +37,7 @@ type estimate struct {
 	tokens int
 	miss   float64 // how far off such ones are, as a part of it, on average
 	calls  int     // that say so; zero: nobody knows
+	off    float64 // how far off what was counted may be, as a part of it: of a long text, samples were
 }
 
 // relied tells whether enough calls agree.

@@ -79,6 +79,14 @@ func (c *Circuit) grant(generation uint64) bool {
 	return true
 }
 
+// ungrant gives the fleet's probe back: this process does not call the target any
+// more, and once it does again, the probe may be another's.
+func (c *Circuit) ungrant() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.granted = false
+}
+
 // share makes what only this host saw the fleet's: others saw it, too.
 func (c *Circuit) share() {
 	c.mu.Lock()

@@ -18,6 +18,7 @@ const (
 	strangeMargin = 1.0 / 3 // … and by another's, before usage came back
 	leastMargin   = 0.05    // of any, however much came back: samples are a few percent off
 	missMargin    = 2       // times how far off estimates are on average
+	offMargin     = 3       // times how far off the samples of this one may well be
 	mostStrange   = 2       // times what another encoding says is more than any model makes of a text
 	mostSchema    = 0.1     // of a prompt: each provider writes it down in its own way
 )
@@ -52,12 +53,14 @@ func (t *try) length(target *target) length {
 }
 
 // undoubted is what of an estimate may end a request for good. Few calls may be
-// wrong, and no model makes far more of a text than any other.
+// wrong, and no model makes far more of a text than any other. Nor do calls narrow
+// the margin: where another's encoding counts, what they say of one language is not
+// so of the next.
 func undoubted(is estimate, plain int, exact bool) int {
 	if is.relied() {
-		return mostStrange * plain
+		plain *= mostStrange
 	}
-	return min(is.tokens, estimate{tokens: plain}.least(exact))
+	return estimate{tokens: min(is.tokens, plain), off: is.off}.least(exact)
 }
 
 // answerIn is how much of the limit to an answer counts to the window of a target.
@@ -78,6 +81,7 @@ func (e estimate) least(exact bool) int {
 		margin = exactMargin
 	}
 	margin = max(margin/math.Sqrt(float64(1+e.calls)), missMargin*e.miss, leastMargin)
+	margin = math.Hypot(margin, offMargin*e.off)
 	return int(float64(e.tokens) * max(1-margin, 0))
 }
 

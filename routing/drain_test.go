@@ -83,6 +83,24 @@ func drainSlow() []drainScene {
 	}
 }
 
+// Few requests a minute, counted by the minute, of which nothing is said: much of each
+// minute is refused, and the target is in order all the same.
+func drainTight() (scenes []drainScene) {
+	for _, workers := range []int{1, 2} {
+		for _, perMinute := range []int{10, 60} {
+			for _, slow := range []bool{false, true} {
+				each := float64(perMinute) / 60
+				scenes = append(scenes, drainScene{
+					name: fmt.Sprintf("%d a minute, %d workers, slow: %t", perMinute, workers, slow), most: 1.10, limited: 0.7,
+					workers: workers, slow: slow, backlog: 15 * perMinute, arrivals: each / 5, lastGood: unheardOf, window: time.Minute,
+					capacity: simulator.Capacity{PerSecond: each, RetryAfter: simulator.RetryNone},
+				})
+			}
+		}
+	}
+	return scenes
+}
+
 // A backlog drains in little more than the time that all of the capacity would
 // take, and the circuit stays closed. `go test -v -run TestDrain` prints how long.
 func TestDrain(t *testing.T) {
@@ -103,6 +121,9 @@ func TestDrain(t *testing.T) {
 		scene.workers, scene.backlog, scene.arrivals, scene.lastGood, scene.slow = 8, 6_000, 20, 48.5, true
 		drains(t, scene, 1)
 	}
+	for _, scene := range drainTight() {
+		drains(t, scene, 1)
+	}
 }
 
 func drains(t *testing.T, scene drainScene, seeds uint64) {
@@ -116,6 +137,9 @@ func drains(t *testing.T, scene drainScene, seeds uint64) {
 			}
 			if most := orElse(scene.limited, 0.04); got.rateLimited() >= most {
 				t.Errorf("%.1f%% of its calls met a 429, at most %.1f%%", 100*got.rateLimited(), 100*most)
+			}
+			if got.droughts > 0 {
+				t.Errorf("%d times it was taken for one that takes nothing", got.droughts)
 			}
 			if got.trips > 0 && !scene.relapses {
 				t.Errorf("a circuit opened again %d times", got.trips)

@@ -45,6 +45,7 @@ type drained struct {
 	refused  int // with a 429
 	failed   int
 	trips    int // of a closed circuit, in any worker by itself
+	droughts int // taken for one that takes nothing, in any worker by itself
 	lastGood float64
 }
 
@@ -290,8 +291,11 @@ func (w *drainWorker) ended(permit Permit, paced bool, end paceEnd) {
 	case jobs.Rate:
 		w.refused++
 		w.backlog++
-		if end.retryAfter >= pauseBelow {
-			w.circuit.Cool(w.now.Add(end.retryAfter), "429")
+		if wait := w.circuit.limited(end.retryAfter); wait > 0 {
+			if end.retryAfter < pauseBelow {
+				w.droughts++
+			}
+			w.circuit.Cool(w.now.Add(wait), "429")
 		}
 		if !permit.Probe() {
 			permit.Done(Neutral, "")

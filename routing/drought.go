@@ -4,7 +4,7 @@ import "time"
 
 const (
 	droughtFrom  = 10               // 429s in a row …
-	droughtAfter = 30 * time.Second // … for so long are no matter of the pace any more
+	droughtAfter = 65 * time.Second // … for longer than the minute by which providers count are no matter of the pace
 	droughtLeast = longWait         // the cooldown then, which doubles …
 	droughtMost  = time.Minute      // … up to this
 )

@@ -22,7 +22,8 @@ type fit struct {
 // A muteness is why a target's dialect cannot say what a request asks for.
 type muteness struct{ target, why string }
 
-// newFit remembers what earlier tries have met.
+// newFit remembers what earlier tries have met. What a target said before it was
+// configured to be another one says nothing of it.
 func newFit(chain []*target, history jobs.Trace) fit {
 	var f fit
 	for _, step := range history {
@@ -32,7 +33,7 @@ func newFit(chain []*target, history jobs.Trace) fit {
 		}
 		err := &jobs.Error{Class: a.Class, Status: a.Status, Code: a.Code, Message: a.Message}
 		for _, target := range chain {
-			if target.Name == a.Target {
+			if target.Name == a.Target && !a.At.Before(target.since) {
 				f.met(target, err)
 			}
 		}
@@ -92,12 +93,26 @@ func (t *try) mute(target *target) string {
 			return known.why
 		}
 	}
-	err := t.router.provider.Check(target.Target, t.request.Body)
-	if err == nil {
+	why := t.asked(target)
+	if why != "" {
+		t.fit.mute = append(t.fit.mute, muteness{target.Name, why})
+	}
+	return why
+}
+
+// asked asks a dialect. That takes it milliseconds for a long body, and whoever waits
+// for a place is looked at again and again: so of those it is asked once.
+func (t *try) asked(target *target) string {
+	ask := func() string {
+		if err := t.router.provider.Check(target.Target, t.request.Body); err != nil {
+			return "cannot be asked for " + err.Error()
+		}
 		return ""
 	}
-	t.fit.mute = append(t.fit.mute, muteness{target.Name, "cannot be asked for " + err.Error()})
-	return t.fit.mute[len(t.fit.mute)-1].why
+	if len(t.request.Body) < dearToRead {
+		return ask()
+	}
+	return t.counted().once(target.Target, ask)
 }
 
 // dear says why a target is too dear for a request; empty: it is not.

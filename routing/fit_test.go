@@ -32,6 +32,24 @@ func TestMuteTargetsArePassedOver(t *testing.T) {
 	}
 }
 
+// Translating a long body takes a dialect milliseconds: it is asked once of each who
+// waits, and again when it is configured to be another one.
+func TestMutenessIsAskedOnce(t *testing.T) {
+	t.Parallel()
+	s := windows(t, 0, 0).asks(&jobs.Request{ID: "long", Body: chatBody(t, words(10_000))})
+	s.provider.mute = map[string]string{"a": "seed: has nothing like it"}
+	s.down("b").tries()
+	for range 10 {
+		s.passes(time.Minute).tries().skips("a", "seed: has nothing like it")
+	}
+	if s.provider.checks != 2 {
+		t.Errorf("two dialects were asked %d times", s.provider.checks)
+	}
+	delete(s.provider.mute, "a")
+	s.reloads(but(s.targets["a"].Target, func(t *jobs.Target) { t.Dialect = "gemini" }), s.targets["b"].Target)
+	s.tries().to("a")
+}
+
 func TestContextMovesToLargerWindowsOnly(t *testing.T) {
 	t.Parallel()
 	t.Run("smaller and equal ones are skipped", func(t *testing.T) {

@@ -100,6 +100,8 @@ func (r *Router) Beat(inHand map[string]int) jobs.Beat {
 // or Probe, is the trial call. It returns false if the circuit is not open in
 // that generation any more.
 func (r *Router) Grant(target string, generation uint64) bool {
+	r.reloading.Lock() // a target that leaves gives its probe back after that
+	defer r.reloading.Unlock()
 	t := r.plan.Load().byName[target]
 	return t != nil && t.circuit.grant(generation)
 }

@@ -47,6 +47,7 @@ type script struct {
 	calls  map[string]int
 	usage  jobs.Usage
 	mute   map[string]string // by target: what it cannot say
+	checks int               // how often that was asked
 }
 
 func newScript() *script {
@@ -56,6 +57,7 @@ func newScript() *script {
 func (s *script) Check(target *jobs.Target, _ []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.checks++
 	if why := s.mute[target.Name]; why != "" {
 		return errors.New(why)
 	}

@@ -144,7 +144,7 @@ func (p *pace) heard(end paceEnd) {
 // none; of what failed without a word on usage the estimate stands. It requires
 // mu.
 func (p *pace) settle(end paceEnd) {
-	switch used := end.usage.Input + end.usage.Output; {
+	switch used := min(end.usage.Input+end.usage.Output, mostUse); {
 	case end.class == jobs.Rate:
 		p.tokens.take(-float64(end.tokens))
 	case used > 0:

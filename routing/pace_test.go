@@ -439,3 +439,15 @@ func TestPaceRefundRestores(t *testing.T) {
 		}
 	}
 }
+
+// A provider that reports a number of tokens that cannot be is not left alone for
+// days.
+func TestPaceOfWildUsage(t *testing.T) {
+	t.Parallel()
+	s := chainOf(t, &jobs.Target{Name: "a", Limits: jobs.Limits{TokensPerMinute: 200_000}})
+	s.provider.usage = jobs.Usage{Input: 1_000_000_000}
+	s.routes(1).to("a").passes(30 * time.Minute).routes(1).to("a")
+	s.provider.usage = jobs.Usage{}
+	s.passes(30 * time.Minute).asks(&jobs.Request{Body: []byte(`{"max_tokens":1000000000,"n":128}`)})
+	s.says("a", jobs.Error{Class: jobs.Timeout}).tries().passes(30 * time.Minute).routes(1).to("a")
+}

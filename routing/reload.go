@@ -44,6 +44,11 @@ func (r *Router) Reload(routes []jobs.Route) (moved []string) {
 		t.pace.relimitTo(t.Limits)
 	}
 	r.plan.Store(next)
+	for name, t := range r.known {
+		if next.byName[name] == nil {
+			t.circuit.ungrant()
+		}
+	}
 	for _, t := range retried {
 		t.circuit.retry()
 	}
@@ -55,7 +60,10 @@ func (r *Router) Reload(routes []jobs.Route) (moved []string) {
 
 // as is the target as another configuration has it.
 func (t *target) as(configured *jobs.Target) *target {
-	made := &target{Target: configured, circuit: t.circuit, pace: t.pace, tokens: t.tokens}
+	made := &target{Target: configured, circuit: t.circuit, pace: t.pace, tokens: t.tokens, since: t.since}
+	if !sameAddress(configured, t.Target) || configured.ContextTokens != t.ContextTokens || configured.ContentPolicy() != t.ContentPolicy() {
+		made.since = t.circuit.now()
+	}
 	if configured.Model != t.Model || configured.Dialect != t.Dialect { // each counts in its own way
 		made.tokens = &calibration{}
 	}
@@ -73,6 +81,9 @@ func sameAddress(a, b *jobs.Target) bool {
 func (c *Circuit) retarget(t *jobs.Target) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !sameAddress(c.target, t) {
+		c.drought = drought{}
+	}
 	c.target = t
 	was := c.limits
 	c.limits = withDefaults(t.Circuit)

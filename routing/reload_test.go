@@ -389,3 +389,72 @@ func anyChain() []*jobs.Target {
 	}
 	return chain
 }
+
+// A fleet's probe that a target had when it left is another's by the time it comes
+// back.
+func TestReloadGivesTheProbeBack(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	a, b := &jobs.Target{Name: "a"}, &jobs.Target{Name: "b"}
+	with := func(chain ...*jobs.Target) []jobs.Route { return []jobs.Route{{Name: theRoute, Chain: chain}} }
+	r := New(Config{Routes: with(a, b), Now: clock.now, Fleet: true, Provider: newScript()})
+	c := r.plan.Load().byName["a"].circuit
+	acquire(t, c).trip(noMoney(time.Minute))
+	clock.pass(time.Minute)
+	if !r.Grant("a", c.Snapshot().Generation) {
+		t.Fatal("it gets no probe")
+	}
+	r.Reload(with(b))
+	r.Reload(with(a, b))
+	if ready, _, reason := c.Ready(); ready != Shut {
+		t.Errorf("it may be probed by two (%s)", reason)
+	}
+	if !r.Grant("a", c.Snapshot().Generation) || r.Probe(t.Context(), "a") == nil {
+		t.Error("it cannot be probed again")
+	}
+}
+
+// What a target said of a request when it was another one, with a smaller window or
+// another policy, must not end the request.
+func TestReloadForgetsWhatWasSaidOfRequests(t *testing.T) {
+	t.Parallel()
+	a, b := &jobs.Target{Name: "a", Provider: "one", Model: "small", ContextTokens: 8000}, &jobs.Target{Name: "b", Provider: "two", Model: "m", ContextTokens: 16_000}
+	for name, c := range map[string]struct {
+		class  jobs.Class
+		change func(*jobs.Target)
+		again  bool
+	}{
+		"a larger window": {jobs.Context, func(t *jobs.Target) { t.Model, t.ContextTokens = "large", 128_000 }, true},
+		"another policy":  {jobs.Content, func(t *jobs.Target) { t.Policy = "lenient" }, true},
+		"another price":   {jobs.Context, func(t *jobs.Target) { t.Price.Input = 7 }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := chainOf(t, a, b)
+			s.router.plan.Load().routes[theRoute].OtherPolicies = true
+			s.fails("a", c.class, 1).down("b").tries().waits(time.Second)
+			s.passes(time.Second)
+			s.reloads(but(a, c.change), b)
+			s.router.plan.Load().routes[theRoute].OtherPolicies = true
+			if s.tries(); c.again {
+				s.to("a").calls("b", 1)
+			} else {
+				s.calls("a", 1).calls("b", 2).up("b").tries().to("b")
+			}
+		})
+	}
+}
+
+// 429s of the account of before say nothing of the next one.
+func TestReloadEndsADrought(t *testing.T) {
+	t.Parallel()
+	a := &jobs.Target{Name: "a", Provider: "one", Key: "k1"}
+	s := chainOf(t, a, &jobs.Target{Name: "b"})
+	s.provider.always["a"] = &jobs.Error{Class: jobs.Rate, Status: 429, Said: true}
+	for s.routes(1).outcome.Verdict != jobs.Answered {
+		s.passes(s.rests("a") + 10*time.Millisecond)
+	}
+	s.passes(s.cooldown("a"))
+	s.reloads(but(a, func(t *jobs.Target) { t.Key, t.Provider = "k2", "two" }), s.targets["b"].Target)
+	s.passes(s.rests("a")).routes(1).held().cools("a", 0).calls("b", 1)
+}

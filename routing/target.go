@@ -14,6 +14,7 @@ type target struct {
 	circuit *Circuit
 	pace    *pace
 	tokens  *calibration
+	since   time.Time // when it was configured to be one with other limits or rules; zero: it was this since the start
 }
 
 func newTarget(t *jobs.Target, config Config) *target {

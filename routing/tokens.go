@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -15,6 +16,7 @@ const (
 
 	expectedOutput = 500 // tokens of an answer, where the request sets no limit and none came yet
 	sanestOutput   = 1 << 30
+	mostUse        = 4 << 20 // tokens of one call that a target's tokens a minute pay for: of a number that cannot be, it must not be left alone for days
 )
 
 // A counted is the prompt of a request, and its tokens once something depends on
@@ -23,6 +25,27 @@ type counted struct {
 	prompt
 	size   int                     // of the body, in bytes
 	tokens [encodings]atomic.Int64 // of the text, and one more; zero: not counted yet
+	off    [encodings]atomic.Int64 // by how many thousandths these may be wrong, where samples were counted; set before tokens
+
+	mu   sync.Mutex
+	mute map[*jobs.Target]string // why a target's dialect cannot say what is asked; empty: it can. Of those that were asked
+}
+
+// once asks what a target's dialect says, unless it was asked before. One that is
+// configured anew is another one.
+func (c *counted) once(target *jobs.Target, ask func() string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	why, asked := c.mute[target]
+	if asked {
+		return why
+	}
+	why = ask()
+	if c.mute == nil {
+		c.mute = map[*jobs.Target]string{}
+	}
+	c.mute[target] = why
+	return why
 }
 
 func newCounted(r *jobs.Request) *counted {
@@ -33,7 +56,9 @@ func newCounted(r *jobs.Request) *counted {
 func (c *counted) input(r *jobs.Request, by encoding) int {
 	n := c.tokens[by].Load()
 	if n == 0 {
-		n = int64(countText(r.Body, c.prompt, by)) + 1
+		tokens, off := countText(r.Body, c.prompt, by)
+		n = int64(tokens) + 1
+		c.off[by].Store(int64(math.Ceil(1000 * off)))
 		c.tokens[by].Store(n)
 	}
 	return int(n) - 1 + c.frame()
@@ -66,7 +91,9 @@ func (t *try) input(target *target) (is estimate, tokens int, exact bool) {
 	if fresh {
 		t.router.prompts.keep(t.request, c)
 	}
-	return target.tokens.input(tokens), tokens, exact
+	is = target.tokens.input(tokens)
+	is.off = float64(c.off[by].Load()) / 1000
+	return is, tokens, exact
 }
 
 // usage is what the answer of a target is expected to use.
@@ -90,7 +117,7 @@ func (t *try) tokens(target *target) int {
 	if c := t.counted(); c.output > 0 {
 		use.Output = min(use.Output, target.tokens.answer(use.Output))
 	}
-	return use.Input + use.Output
+	return min(use.Input+use.Output, mostUse)
 }
 
 // learn hears what an answer used. A prompt that nobody counted so far is counted

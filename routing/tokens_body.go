@@ -18,6 +18,10 @@ type prompt struct {
 // silent are the members of a message whose strings a model does not see as text.
 var silent = map[string]bool{"role": true, "type": true, "id": true, "tool_call_id": true, "format": true, "detail": true, "cache_control": true}
 
+// spoken are the members whose strings a model reads as text, whatever they look
+// like.
+var spoken = map[string]bool{"content": true, "text": true, "arguments": true, "name": true, "refusal": true, "reasoning_content": true, "reasoning": true}
+
 // media are the members of a message that hold no text, whatever they hold.
 var media = map[string]bool{"image_url": true, "input_audio": true, "audio": true, "file": true, "video_url": true}
 
@@ -107,7 +111,7 @@ func (r *promptReader) conversation() {
 
 // say reads a string value of a message.
 func (r *promptReader) say(key, text []byte) {
-	if bytes.HasPrefix(text, []byte("data:")) && bytes.Contains(text[:min(len(text), 100)], []byte(";base64,")) {
+	if bytes.HasPrefix(text, []byte("data:")) && bytes.Contains(text[:min(len(text), 100)], []byte(";base64,")) || !spoken[string(key)] && encoded(text) {
 		r.media++
 		return
 	}
@@ -115,6 +119,25 @@ func (r *promptReader) say(key, text []byte) {
 		r.read(text)
 	}
 }
+
+// encoded tells whether a string is data in base64, as servers have it in members of
+// their own: it has no blank where any text has one.
+func encoded(text []byte) bool {
+	if len(text) < encodedFrom {
+		return false
+	}
+	for _, b := range text[:encodedFrom] {
+		switch {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '+', b == '/', b == '-', b == '_', b == '\\', b == '=':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// encodedFrom is the length in bytes of a string that may be data.
+const encodedFrom = 256
 
 // medium steps over what is no text. A null is nothing.
 func (r *promptReader) medium() {

@@ -83,23 +83,24 @@ const (
 
 // countText estimates how many tokens the text of a body has. Up to countedWhole
 // that is what the encoding says, but for one in a thousand; beyond, it is within a
-// few percent of that, and takes no longer.
-func countText(body []byte, p prompt, by encoding) int {
+// few percent of that for most texts, and takes no longer. off is how far off it may
+// well be, as a part of it: much, where the samples differ.
+func countText(body []byte, p prompt, by encoding) (tokens int, off float64) {
 	if p.text == 0 {
-		return 0
+		return 0, 0
 	}
 	c := counter{by: by}
 	if p.text <= countedWhole {
 		readPrompt(body, c.count)
-		return c.tokens
+		return c.tokens, 0
 	}
 	c.stride, c.random = p.text/samples, uint64(p.text)
 	c.from = c.jitter()
 	readPrompt(body, c.sample)
 	if c.bytes == 0 {
-		return p.text / bytesPerToken
+		return p.text / bytesPerToken, 1
 	}
-	return int(math.Round(float64(c.tokens) / float64(c.bytes) * float64(p.text)))
+	return int(math.Round(float64(c.tokens) / float64(c.bytes) * float64(p.text))), c.miss(p.text)
 }
 
 // A counter counts the tokens of the pieces of text that it is shown.
@@ -113,7 +114,12 @@ type counter struct {
 	taken  int    // samples that are behind
 	seen   int    // bytes of text that are behind
 	random uint64 // the same for the same text
+
+	ends [samples]counts // of all that was counted when each sample was over
 }
+
+// counts are tokens, and the bytes that they were made of.
+type counts struct{ tokens, bytes int }
 
 func (c *counter) count(raw []byte) {
 	for len(raw) > countedOnce {
@@ -145,10 +151,28 @@ func (c *counter) sample(raw []byte) {
 		if from, to = wordFrom(raw, from), wordFrom(raw, to); from < to {
 			c.count(raw[from:to])
 		}
+		c.ends[c.taken] = counts{c.tokens, c.bytes}
 		c.taken++
 		c.from = c.taken*c.stride + c.jitter()
 	}
 	c.seen += len(raw)
+}
+
+// miss is the standard error of what the samples say of a text of so many bytes, as
+// a part of it.
+func (c *counter) miss(text int) float64 {
+	if c.taken < 2 || c.tokens == 0 {
+		return 1
+	}
+	mean, sum, before := float64(c.tokens)/float64(c.bytes), 0.0, counts{}
+	for _, end := range c.ends[:c.taken] {
+		apart := float64(end.tokens-before.tokens) - mean*float64(end.bytes-before.bytes)
+		sum += apart * apart
+		before = end
+	}
+	n := float64(c.taken)
+	unseen := max(1-float64(c.bytes)/float64(text), 0)
+	return math.Sqrt(n/(n-1)*sum*unseen) / float64(c.tokens)
 }
 
 // jitter is where in its stride a sample begins: a text that repeats itself must

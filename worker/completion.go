@@ -77,9 +77,10 @@ type run struct {
 	ticket   uint64
 	alone    bool // its job is in quarantine
 	began    time.Time
-	rest     time.Time  // before which it waits on its own account
-	history  jobs.Trace // attempts of earlier tries, already committed
-	slots    []int      // of the calls of this try
+	rest     time.Time    // before which it waits on its own account
+	history  jobs.Trace   // attempts of earlier tries, already committed
+	slots    []int        // of the calls of this try
+	calls    []jobs.Begun // of this try
 }
 
 func (r *run) guest() guest {
@@ -161,14 +162,23 @@ func (c *completion) call(ctx context.Context, r *run, left leave) (jobs.Outcome
 	guard := guard{after: c.slack, stuck: c.stuck}
 	defer guard.Stop()
 	var refusal error
+	panics := true
+	defer func() {
+		if panics {
+			guard.Stop() // Postgres may be away
+			c.lost(r)
+		}
+	}()
 	outcome := left.pass.Route(ctx, func(ctx context.Context, call jobs.Begun) error {
 		guard.Stop()
 		call.Slot = c.place(r, call)
 		if refusal = c.begin(ctx, r, call); refusal == nil {
 			guard.Watch(call)
+			r.note(call)
 		}
 		return refusal
 	})
+	panics = false
 	if refusal == nil {
 		return outcome, nil
 	}
@@ -206,7 +216,16 @@ func (c *completion) place(r *run, call jobs.Begun) int {
 
 func (c *completion) vacate(r *run) {
 	c.slots.Give(r.slots)
-	r.slots = r.slots[:0]
+	r.slots, r.calls = r.slots[:0], r.calls[:0]
+}
+
+// note remembers a call that begins, or that the last one was never made.
+func (r *run) note(call jobs.Begun) {
+	if call.RequestID == "" {
+		r.calls = r.calls[:len(r.calls)-1]
+		return
+	}
+	r.calls = append(r.calls, call)
 }
 
 // begin writes down that a call begins, if it still should: the worker may have

@@ -252,6 +252,9 @@ func TestPanicCostsAnAttempt(t *testing.T) {
 	if got := s.result(r.ID); got.State != jobs.StateAnswered {
 		t.Errorf("it ended as %+v", got.Result)
 	}
+	if lost := s.number("SELECT count(*) FROM tidegate.attempts WHERE class = 'LOST' AND request_id = $1", r.ID); lost != 1 {
+		t.Errorf("%d calls are written down that may have been billed", lost)
+	}
 	stop()
 	for _, says := range []string{"a job ended in a panic", `"panic":"string"`, "completion_test.go"} {
 		if !strings.Contains(log.String(), says) {

@@ -29,8 +29,22 @@ func (c *completion) panicked(r *run, last bool, err *error) {
 	}
 	result := poisoned(r)
 	stored, failed := c.commit(jobs.Entry{Request: &r.request, Result: &result})
-	if *err = failed; failed == nil {
+	if *err = c.over(failed); failed == nil {
 		c.logEnd(r, &result, stored)
+	}
+}
+
+// lost writes down the calls of a try that ended in a panic: they may have been
+// billed. What came of those before the last one is not known any more.
+func (c *completion) lost(r *run) {
+	var trace jobs.Trace
+	for _, call := range r.calls {
+		trace = append(trace, jobs.Step{Attempt: &jobs.Attempt{
+			At: call.At, Target: call.Target, Class: jobs.Lost, Message: "the job ended in a panic", Latency: c.now().Sub(call.At), Propensity: 1,
+		}})
+	}
+	if err := c.keep(r, trace); err != nil && !errors.Is(err, jobs.ErrDead) {
+		c.log.Error().Err(err).Str("request", r.request.ID).Int("calls", len(trace)).Msg("calls of a job that ended in a panic were not written down")
 	}
 }
 

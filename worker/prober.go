@@ -116,6 +116,9 @@ func (p *prober) probe(ctx context.Context, c jobs.Circuit) {
 		if p.lives() != nil { // by now the probe may be another's
 			continue
 		}
+		if !c.Local { // a configuration without the target, and one with it again, have taken it back
+			p.router.Grant(c.Target, c.Generation)
+		}
 		if attempt := p.call(ctx, c.Target); attempt != nil { // there is none while a request is the probe
 			p.keep(attempt)
 		}

@@ -281,3 +281,30 @@ func TestProberOfATargetThatIsGone(t *testing.T) {
 		}
 	})
 }
+
+// A configuration without the target takes the probe back; one with it again, soon
+// after, finds this worker still lent it by the fleet.
+func TestProberOfATargetThatComesBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newProbing(t, openFor(0))
+		defer p.stop()
+		granted, grants := false, 0
+		p.onGrant(func() bool {
+			granted = grants > 0 // the first is lost at once
+			grants++
+			return true
+		})
+		answers := p.breakers.probe
+		p.onProbe(func() *jobs.Attempt {
+			if !granted {
+				return nil
+			}
+			return answers()
+		})
+		after(10 * time.Second)
+		if !slices.Equal(p.classes(), []jobs.Class{jobs.OK}) {
+			t.Errorf("calls %v", p.classes())
+		}
+	})
+}

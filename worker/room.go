@@ -17,6 +17,10 @@ const recheck = time.Second
 // admits nobody.
 const breath = time.Millisecond
 
+// spell is how long the room lets go at once: a long prompt takes the router some
+// milliseconds, and who has the room's lock keeps the worker's beat from going.
+const spell = 20 * time.Millisecond
+
 // A room is where jobs wait for the gate of their route, in the order of their
 // tickets, without a row being written. Who is let go has a pass in hand, and one
 // of the calls that the worker may make at once. Safe for concurrent use.
@@ -246,9 +250,13 @@ func (r *room) letGo() time.Duration {
 
 // letGoOf lets the guests of one route go. It requires mu.
 func (r *room) letGoOf(route string, q *queue) time.Duration {
-	for q.Len() > 0 && r.calls[route] < r.most {
+	for until := r.now().Add(spell); q.Len() > 0 && r.calls[route] < r.most; {
 		if again, ok := r.let(q); !ok {
 			return again
+		}
+		if r.now().After(until) {
+			r.Changed() // the others come after those who wait for the lock
+			return breath
 		}
 	}
 	return math.MaxInt64 // a call that ends will say

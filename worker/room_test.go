@@ -410,3 +410,41 @@ func TestRoomSurvivesAPanicOfTheRouter(t *testing.T) {
 		}
 	})
 }
+
+// A slow gate takes its time over every request, by a clock of its own.
+type slowGate struct {
+	gate
+	takes time.Duration
+	at    time.Time
+}
+
+func (g *slowGate) Admit(request *jobs.Request, history jobs.Trace) (jobs.Pass, jobs.Outcome) {
+	g.at = g.at.Add(g.takes)
+	return g.gate.Admit(request, history)
+}
+
+// Thousands of long prompts that are refused one after the other must not keep the
+// worker's beat from going, which asks the room what it has in hand.
+func TestRoomComesUpForAir(t *testing.T) {
+	t.Parallel()
+	g := &slowGate{takes: 5 * time.Millisecond}
+	g.outcome = jobs.Outcome{Verdict: jobs.Refused}
+	r := newRoom(g, 3, func() error { return nil }, func() time.Time { return g.at })
+	const guests = 1000
+	q := r.queue(guest{request: &jobs.Request{Route: "r"}})
+	for n := range guests {
+		heap.Push(q, &waiter{guest: guest{request: &jobs.Request{Route: "r"}, ticket: uint64(n)}, let: make(chan struct{})})
+	}
+	for looks := 0; r.Waiting("r") > 0; looks++ {
+		before := g.at
+		if again := r.look(); r.Waiting("r") > 0 && (again > breath || len(r.wake) == 0) {
+			t.Fatalf("%d wait, and it looks again in %s", r.Waiting("r"), again)
+		}
+		if took := g.at.Sub(before); took > 2*spell {
+			t.Fatalf("it took %s at once", took)
+		}
+		if looks > guests {
+			t.Fatal("it does not get on")
+		}
+	}
+}

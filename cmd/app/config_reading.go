@@ -87,6 +87,16 @@ func contentOf(text []byte, err error, most int64) content {
 	return content{most, sha256.Sum256(text)}
 }
 
+// agree tells whether what is in both is the same.
+func (c contents) agree(other contents) bool {
+	for path, content := range other {
+		if mine, read := c[path]; read && mine != content {
+			return false
+		}
+	}
+	return true
+}
+
 // now is what is in the same files now.
 func (c contents) now() contents {
 	now := make(contents, len(c))

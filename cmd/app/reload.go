@@ -68,14 +68,19 @@ func (r *reloader) Run(ctx context.Context) {
 	}
 }
 
-// look reloads if it sees the same news for the second time.
+// look reloads if it sees the same news for the second time. If that has changed once
+// more by the time that it is read, somebody writes it, and it waits.
 func (r *reloader) look() {
 	now := r.files.now()
 	switch {
 	case maps.Equal(now, r.files):
 		r.seen = nil
 	case maps.Equal(now, r.seen):
-		r.reload()
+		if read := r.read(); read.files.agree(now) {
+			r.takes(read)
+		} else {
+			r.seen = nil
+		}
 	default:
 		r.seen = now
 	}
@@ -91,9 +96,11 @@ func (r *reloader) beside(ctx context.Context, run func(context.Context) error) 
 	return run(ctx)
 }
 
-// reload reads the configuration. One with mistakes changes nothing.
-func (r *reloader) reload() {
-	read := r.read()
+// reload reads the configuration, whatever is there.
+func (r *reloader) reload() { r.takes(r.read()) }
+
+// takes has what was read in effect. A configuration with mistakes changes nothing.
+func (r *reloader) takes(read reading) {
 	r.files, r.seen = read.files, nil
 	if read.err != nil {
 		r.refuse(read.err)

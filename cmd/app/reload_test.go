@@ -145,6 +145,29 @@ func TestReloadWaitsForTheLastWord(t *testing.T) {
 	d.says("configuration taken")
 }
 
+// A file that is written on between the second look and its reading is half of one,
+// and may well be a good configuration.
+func TestReloadDoesNotReadHalfAFile(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	read, half := d.read, strings.Replace(deskConfig, "[a, b]", "[a]", 1)
+	d.read = func() reading {
+		d.write("tidegate.yaml", half)
+		d.read = read
+		return read()
+	}
+	d.write("tidegate.yaml", strings.Replace(deskConfig, "[a, b]", "[b, a]", 1))
+	d.looks(2)
+	d.took(0)
+	d.says()
+	d.write("tidegate.yaml", strings.Replace(deskConfig, "[a, b]", "[b, a]", 1)+"# whole\n")
+	d.looks(2)
+	if got := d.took(1).Routes[0].Chain; !slices.Equal(got, []string{"b", "a"}) {
+		t.Errorf("the chain is %v", got)
+	}
+	d.says("configuration taken: routes.r.chain")
+}
+
 // Content is what counts: a file that is written or put in place again with what
 // was there is not read.
 func TestReloadOfTheSame(t *testing.T) {
