@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -311,7 +310,7 @@ type anthropicFault struct {
 }
 
 func explainAnthropic(got response) refusal {
-	body := bytes.TrimSpace(got.body)
+	body := trimKeepAlive(got.body)
 	var fault anthropicFault
 	_ = json.Unmarshal(body, &fault) // a member of another kind is left empty
 	why := refusal{status: got.status, kind: string(fault.Error.Type), code: string(fault.Error.Details.Code), text: string(fault.Error.Message)}

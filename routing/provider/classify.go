@@ -38,6 +38,7 @@ type span struct{ from, to int }
 //   - a 429 beside a limit of zero is AUTH: the account's plan does not have the
 //     model, and no wait will help.
 //   - 413 is CONTEXT for the same reason.
+//   - a 403 that forbids logprobs is BAD_REQUEST: another request may do without.
 //   - a web page with a status that would be the request's fault is TRANSIENT:
 //     those are not the words of an API, and a request must not end by them.
 //   - a 3xx is TRANSIENT: the base URL is wrong, the request is not to blame.
@@ -73,7 +74,8 @@ var openAIRules = []rule{
 
 	// the key or the target may not do this
 	{class: jobs.Auth, status: span{400, 499}, words: targetWords},
-	{class: jobs.Auth, status: span{400, 422}, texts: []string{"model not exist", "invalid model", "is not a valid model"}},
+	{class: jobs.Auth, status: span{400, 422}, texts: []string{"model not exist", "invalid model", "is not a valid model", "organization must be verified"}},
+	{class: jobs.BadRequest, status: span{403, 403}, texts: []string{"not allowed to request logprobs"}},
 	{class: jobs.Auth, status: span{401, 401}},
 	{class: jobs.Auth, status: span{403, 406}},
 	{class: jobs.Auth, status: span{410, 418}}, // but for 413, above
@@ -105,7 +107,7 @@ var openAIRules = []rule{
 var (
 	quotaWords = []string{
 		"insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded",
-		"project_spend_limit_exceeded", "organization_usage_limit_exceeded", "billing_hard_limit_reached",
+		"project_spend_limit_exceeded", "organization_usage_limit_exceeded", "billing_hard_limit_reached", "billing_not_active",
 	}
 	overloadWords = []string{"server_is_overloaded", "service_unavailable_error", "overloaded_error", "overloaded"}
 	contextWords  = []string{"context_length_exceeded", "request_too_large"}

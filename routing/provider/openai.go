@@ -85,9 +85,10 @@ func decodeOpenAI(got response) (*jobs.Answer, *refusal) {
 }
 
 // trimKeepAlive cuts what a provider sends to keep a connection open while its
-// answer is queued, blank lines and comments as of an event stream, and the
-// space after the answer.
+// answer is queued, blank lines and comments as of an event stream, the space after
+// the answer, and the byte order mark that some servers put before a JSON text.
 func trimKeepAlive(body []byte) []byte {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	for {
 		body = bytes.TrimSpace(body)
 		if len(body) == 0 || body[0] != ':' {
