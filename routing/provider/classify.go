@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -140,5 +142,23 @@ func (r rule) fits(why refusal, code, kind, text string) bool {
 	if r.words != nil && !slices.Contains(r.words, code) && !slices.Contains(r.words, kind) {
 		return false
 	}
-	return r.texts == nil || slices.ContainsFunc(r.texts, func(part string) bool { return strings.Contains(text, part) })
+	return r.texts == nil || slices.ContainsFunc(r.texts, func(part string) bool {
+		return strings.Contains(text, part) && (!r.class.Opens() || !quotes(why.asked, part))
+	})
+}
+
+// quotes tells whether a body that went out holds a text, in lower case. What a
+// provider says in the words of the request it may only have quoted, as in "invalid
+// value: …": whoever wrote the request could close the target for all others.
+func quotes(asked []byte, part string) bool {
+	decoder := json.NewDecoder(bytes.NewReader(asked))
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return false
+		}
+		if text, ok := token.(string); ok && strings.Contains(strings.ToLower(text), part) {
+			return true
+		}
+	}
 }
