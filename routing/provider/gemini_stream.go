@@ -17,7 +17,7 @@ var geminiStream = &streaming{
 		query.Set("alt", "sse")
 		u.RawQuery = query.Encode()
 	},
-	gather: func() gatherer { return &geminiPieces{} },
+	gather: func(int) gatherer { return &geminiPieces{} },
 }
 
 // geminiPieces puts pieces of generated content together. Each is one in itself.
@@ -82,10 +82,11 @@ func (g *geminiPieces) add(part geminiPart) {
 		return
 	}
 	g.held += frame + len(part.Text)
-	if part.FunctionCall != nil {
-		g.held += len(part.FunctionCall.Args)
+	if call := part.FunctionCall; call != nil {
+		g.held += len(call.ID) + len(call.Name) + len(call.Args)
 	}
-	g.parts, g.texts = append(g.parts, part), append(g.texts, []byte(part.Text))
+	g.parts = append(g.parts, geminiPart{Thought: part.Thought, FunctionCall: part.FunctionCall})
+	g.texts = append(g.texts, []byte(part.Text))
 }
 
 // whole writes the content. It ended where a reason for that was given.

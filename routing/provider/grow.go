@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 )
 
@@ -103,6 +102,10 @@ func growMember(name string, old, delta any, calls bool) any {
 	return grow(old, delta, calls)
 }
 
+// mostIndexed is up to how many elements one is looked for by its index: a list of
+// more is no answer, and looking would take for ever.
+const mostIndexed = 1 << 10
+
 // sameElement is where the element that a delta goes on with stands; -1: it is new.
 func sameElement(list []any, delta any, calls bool) int {
 	d, ok := delta.(map[string]any)
@@ -110,9 +113,13 @@ func sameElement(list []any, delta any, calls bool) int {
 		return -1
 	}
 	if index, ok := d["index"].(json.Number); ok {
+		if len(list) > mostIndexed {
+			return -1
+		}
 		return slices.IndexFunc(list, func(one any) bool {
 			o, _ := one.(map[string]any)
-			return fmt.Sprint(o["index"]) == index.String()
+			at, _ := o["index"].(json.Number)
+			return at == index
 		})
 	}
 	if id, _ := d["id"].(*growing); !calls || id != nil && len(id.text) > 0 {

@@ -14,7 +14,7 @@ import (
 // openAIStream is how the chat-completions API sends an answer in pieces.
 var openAIStream = &streaming{
 	members: `"stream":true,"stream_options":{"include_usage":true}`,
-	gather:  func() gatherer { return &openAIChunks{} },
+	gather:  func(limit int) gatherer { return &openAIChunks{limit: limit} },
 }
 
 // openAIChunks puts chat-completion chunks together. Members that it does not know
@@ -24,6 +24,7 @@ type openAIChunks struct {
 	choices []*openAIChoice
 	done    bool
 	held    int
+	limit   int // of held: members and choices are looked for one by one
 }
 
 // A member of an object is its name and its value in JSON.
@@ -53,6 +54,8 @@ const frame = 512
 
 func (o *openAIChunks) size() int { return o.held }
 
+func (o *openAIChunks) full() bool { return o.held > o.limit }
+
 func (o *openAIChunks) take(got response, next event) (step, *refusal) {
 	data := bytes.TrimSpace(next.data)
 	if string(data) == "[DONE]" {
@@ -61,11 +64,11 @@ func (o *openAIChunks) take(got response, next event) (step, *refusal) {
 	}
 	c := cursor{data: data}
 	did, fault := along, next.name == "error"
-	for inside := c.into('{'); inside && c.more('}'); {
+	for inside := c.into('{'); inside && !o.full() && c.more('}'); {
 		name := c.key()
 		switch string(name) {
 		case "choices":
-			for inside := c.into('['); inside && c.more(']'); {
+			for inside := c.into('['); inside && !o.full() && c.more(']'); {
 				did = max(did, o.takeChoice(&c))
 			}
 		case "error":
@@ -80,7 +83,7 @@ func (o *openAIChunks) take(got response, next event) (step, *refusal) {
 		why := explainOpenAI(response{got.status, got.header, data})
 		return along, &why
 	}
-	if !c.ended() {
+	if !c.ended() && !o.full() {
 		return along, &refusal{status: got.status, class: jobs.Garbled, text: fmt.Sprintf("an event of the stream is not JSON at byte %d of %d", c.at, len(data))}
 	}
 	return did, nil
@@ -115,7 +118,7 @@ func (o *openAIChunks) takeChoice(c *cursor) step {
 	var delta, beside []byte
 	var members []member
 	index := 0
-	for inside := c.into('{'); inside && c.more('}'); {
+	for inside := c.into('{'); inside && !o.full() && c.more('}'); {
 		name := c.key()
 		from := c.at
 		switch string(name) {
@@ -132,7 +135,7 @@ func (o *openAIChunks) takeChoice(c *cursor) step {
 			o.held += keep(&members, name, c)
 		}
 	}
-	if c.bad {
+	if c.bad || o.full() {
 		return along
 	}
 	choice := o.choice(index)
@@ -161,7 +164,7 @@ func (o *openAIChunks) choice(index int) *openAIChoice {
 func (o *openAIChunks) takeDelta(choice *openAIChoice, delta []byte) step {
 	did := along
 	c := cursor{data: delta}
-	for inside := c.into('{'); inside && c.more('}'); {
+	for inside := c.into('{'); inside && !o.full() && c.more('}'); {
 		name := c.key()
 		from := c.at
 		if c.peek() == '"' {
