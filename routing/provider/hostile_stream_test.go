@@ -43,7 +43,7 @@ func TestHostileEvents(t *testing.T) {
 				_, _ = fmt.Fprintf(w, "data: %s\n\n%s%s", event, stopChunk, doneChunk)
 			})
 			began := time.Now()
-			failed := refused(t, newClient(t, Config{}), streamed(url))
+			failed := refused(t, newClient(t, Config{MaxAnswerBytes: 2 * size}), streamed(url))
 			if took := time.Since(began); failed.Class != jobs.Garbled || took > patience/2 {
 				t.Errorf("got %v after %s", failed, took)
 			}
