@@ -116,16 +116,52 @@ func sameElement(list []any, delta any, calls bool) int {
 		if len(list) > mostIndexed {
 			return -1
 		}
-		return slices.IndexFunc(list, func(one any) bool {
+		for i, one := range slices.Backward(list) {
 			o, _ := one.(map[string]any)
-			at, _ := o["index"].(json.Number)
-			return at == index
-		})
+			if at, _ := o["index"].(json.Number); at != index {
+				continue
+			}
+			if calls && anotherCall(o, d) {
+				return -1
+			}
+			return i
+		}
+		return -1
 	}
 	if id, _ := d["id"].(*growing); !calls || id != nil && len(id.text) > 0 {
 		return -1
 	}
 	return len(list) - 1
+}
+
+// anotherCall tells whether a delta begins a call of its own although the one before
+// has the same index: some number all of them 0. It has another id, and a name; an
+// id alone is a new one in each piece at some.
+func anotherCall(before, delta map[string]any) bool {
+	said := func(of map[string]any, name string) string {
+		text, _ := of[name].(*growing)
+		if text == nil {
+			return ""
+		}
+		return string(text.text)
+	}
+	was, is := said(before, "id"), said(delta, "id")
+	function, _ := delta["function"].(map[string]any)
+	return was != "" && is != "" && was != is && said(function, "name") != ""
+}
+
+// addText adds a piece of text to content that is a list of parts: to its last part
+// if that is a text.
+func addText(list []any, piece []byte) []any {
+	if len(list) > 0 {
+		last, _ := list[len(list)-1].(map[string]any)
+		kind, _ := last["type"].(*growing)
+		if text, ok := last["text"].(*growing); ok && kind != nil && string(kind.text) == "text" {
+			text.text = append(text.text, piece...)
+			return list
+		}
+	}
+	return append(list, map[string]any{"type": &growing{[]byte("text")}, "text": &growing{bytes.Clone(piece)}})
 }
 
 // inOrder are the elements of a list in the order of their index, and without it:

@@ -115,7 +115,7 @@ func keep(members *[]member, name []byte, c *cursor) int {
 
 // takeChoice reads the choice of a chunk. Its index may come after its delta.
 func (o *openAIChunks) takeChoice(c *cursor) step {
-	var delta, beside []byte
+	var delta, message, beside []byte
 	var members []member
 	index := 0
 	for inside := c.into('{'); inside && !o.full() && c.more('}'); {
@@ -124,9 +124,14 @@ func (o *openAIChunks) takeChoice(c *cursor) step {
 		switch string(name) {
 		case "index":
 			index = c.count()
-		case "delta", "message": // some send the whole message at the end of a stream of none
-			c.skip()
-			delta = c.data[from:c.at]
+		case "delta":
+			if c.filled() {
+				delta = c.data[from:c.at]
+			}
+		case "message":
+			if messageSays(c) {
+				message = c.data[from:c.at]
+			}
 		case "logprobs":
 			if c.filled() {
 				beside = c.data[from:c.at]
@@ -146,6 +151,10 @@ func (o *openAIChunks) takeChoice(c *cursor) step {
 	if beside != nil {
 		choice.beside = grow(choice.beside, treeOf(beside), false)
 		o.held += len(beside)
+	}
+	if delta == nil && message != nil {
+		// Some send the message so far beside each delta, or the whole in the end.
+		choice.message, delta = nil, message
 	}
 	return o.takeDelta(choice, delta)
 }
@@ -169,7 +178,11 @@ func (o *openAIChunks) takeDelta(choice *openAIChoice, delta []byte) step {
 		from := c.at
 		if c.peek() == '"' {
 			text := c.text()
-			if part := o.part(choice, name); part.tree == nil {
+			part := o.part(choice, name)
+			if list, ok := part.tree.([]any); ok && part.name == "content" && len(text) > 0 {
+				part.tree = addText(list, text)
+				o.held += frame
+			} else if part.tree == nil {
 				part.text = joined(part.text, text, saidOnce[string(name)])
 			}
 			o.held += len(text)
@@ -183,6 +196,9 @@ func (o *openAIChunks) takeDelta(choice *openAIChoice, delta []byte) step {
 		}
 		value := c.data[from:c.at]
 		part := o.part(choice, name)
+		if part.name == "content" && value[0] == '[' && len(part.text) > 0 {
+			part.tree, part.text = addText(nil, part.text), nil
+		}
 		before, _ := part.tree.([]any)
 		part.tree = grow(part.tree, treeOf(value), string(name) == "tool_calls")
 		after, _ := part.tree.([]any)

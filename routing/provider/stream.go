@@ -89,8 +89,8 @@ func (end *endpoint) readStream(body io.Reader, limit int, watch *watch, got *ex
 	if got.cut == nil && !ended {
 		got.cut = &refusal{status: got.status, class: jobs.Garbled, text: "the stream ended before the answer did"}
 	}
-	if errors.Is(err, io.EOF) {
-		return nil
+	if errors.Is(err, io.EOF) || got.cut == nil && !errors.Is(err, errTooLong) && end.usageSoFar(*got).Output > 0 {
+		return nil // what breaks after an answer, and after what it costs, takes nothing of it
 	}
 	return err
 }
