@@ -73,7 +73,9 @@ func (o *openAIChunks) take(got response, next event) (step, *refusal) {
 			}
 		case "error":
 			fault = c.filled() || fault
-		case "object", "obfuscation": // ours, and padding
+		case "object": // ours
+			fault = string(c.text()) == flatError || fault
+		case "obfuscation": // padding
 			c.skip()
 		default:
 			o.held += keep(&o.members, name, &c)
