@@ -291,7 +291,7 @@ func decodeAnthropic(got response) (*jobs.Answer, *refusal) {
 			if json.Unmarshal(input, &partial) == nil { // of a stream, and no JSON since it was cut off by the limit
 				input = json.RawMessage(partial)
 			}
-			said.calls = append(said.calls, toolCall{block.ID, block.Name, input})
+			said.calls = append(said.calls, toolCall{id: block.ID, name: block.Name, arguments: input})
 		}
 	}
 	said.text = text.String()
