@@ -181,3 +181,18 @@ func inOrder(list []any) []any {
 	}
 	return list
 }
+
+// halfAtEnd is the length of the escape that a text in JSON ends with, where that is
+// the first half of a character; zero: it is none.
+func halfAtEnd(raw []byte) int {
+	const size = len(`\ud83d`)
+	at := len(raw) - size
+	if at < 0 || raw[at] != '\\' || raw[at+1] != 'u' || raw[at+2]|0x20 != 'd' || !bytes.ContainsRune([]byte("89abAB"), rune(raw[at+3])) {
+		return 0
+	}
+	slashes := at - len(bytes.TrimRight(raw[:at], `\`))
+	if slashes%2 == 1 { // the backslash is itself escaped
+		return 0
+	}
+	return size
+}

@@ -45,7 +45,8 @@ type openAIChoice struct {
 type grown struct {
 	name string
 	text []byte
-	tree any // nil: it is a text
+	half []byte // of a character whose other half is in the next piece, as an escape
+	tree any    // nil: it is a text
 }
 
 // frame is what a choice, a member or an element costs beside its text. It is a
@@ -179,8 +180,8 @@ func (o *openAIChunks) takeDelta(choice *openAIChoice, delta []byte) step {
 		name := c.key()
 		from := c.at
 		if c.peek() == '"' {
-			text := c.text()
 			part := o.part(choice, name)
+			text := part.piece(c.quoted())
 			if list, ok := part.tree.([]any); ok && part.name == "content" && len(text) > 0 {
 				part.tree = addText(list, text)
 				o.held += frame
@@ -208,6 +209,18 @@ func (o *openAIChunks) takeDelta(choice *openAIChoice, delta []byte) step {
 		did = token
 	}
 	return did
+}
+
+// piece is the text of a piece from between its quotes. Some servers cut texts within
+// a character that JSON writes in two escapes.
+func (g *grown) piece(raw []byte) []byte {
+	if len(g.half) > 0 {
+		raw, g.half = append(g.half, raw...), nil
+	}
+	if half := halfAtEnd(raw); half > 0 {
+		raw, g.half = raw[:len(raw)-half], bytes.Clone(raw[len(raw)-half:])
+	}
+	return unescape(raw)
 }
 
 func (o *openAIChunks) part(c *openAIChoice, name []byte) *grown {

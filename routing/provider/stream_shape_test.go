@@ -42,6 +42,10 @@ func TestStreamsInOtherShapes(t *testing.T) {
 			[]string{`{"delta":{"content":"It "}}`, `{"delta":{"content":"closes"}}`, `{"delta":{"content":[{"type":"reference","reference_ids":[1]}]}}`, `{"delta":{"content":"."}}`},
 			`{"role":"assistant","content":[{"type":"text","text":"It closes"},{"type":"reference","reference_ids":[1]},{"type":"text","text":"."}]}`,
 		},
+		"a character in two pieces": {
+			[]string{`{"delta":{"content":"\ud83d"}}`, `{"delta":{"content":"\ude00 \\\ud83d"}}`, `{"delta":{"content":"\ude01\\ud83d"}}`, `{"delta":{"content":"!"}}`},
+			`{"role":"assistant","content":"😀 \\😁\\ud83d!"}`,
+		},
 		"two calls with one index": {
 			[]string{tools(fmt.Sprintf(call, "a", "f", `"{\"x\":1}"`)), tools(fmt.Sprintf(call, "b", "g", `"{"`)), tools(`{"index":0,"function":{"arguments":"}"}}`)},
 			`{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}},{"id":"b","type":"function","function":{"name":"g","arguments":"{}"}}]}`,
