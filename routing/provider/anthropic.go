@@ -1,10 +1,11 @@
 package provider
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -196,10 +197,10 @@ func anthropicMessagesOf(messages []message) (system []anthropicBlock, out []ant
 			system = append(system, blocks...)
 			continue
 		case "tool":
-			role, blocks = "user", []anthropicBlock{{Type: "tool_result", ToolUseID: m.call, Content: blocks}}
+			role, blocks = "user", []anthropicBlock{{Type: "tool_result", ToolUseID: anthropicID(m.call), Content: blocks}}
 		}
 		for _, call := range m.calls {
-			blocks = append(blocks, anthropicBlock{Type: "tool_use", ID: call.id, Name: call.name, Input: call.arguments})
+			blocks = append(blocks, anthropicBlock{Type: "tool_use", ID: anthropicID(call.id), Name: call.name, Input: call.arguments})
 		}
 		if len(blocks) == 0 {
 			return nil, nil, wrong(path+".content", "is empty, which %s does not take", anthropicName)
@@ -214,6 +215,20 @@ func anthropicMessagesOf(messages []message) (system []anthropicBlock, out []ant
 		return nil, nil, wrong("messages", "there is none of a user, which %s wants", anthropicName)
 	}
 	return system, out, nil
+}
+
+var notInAnthropicID = regexp.MustCompile(`[^A-Za-z0-9_-]`)
+
+// anthropicID is a call's id as it takes it. Others have more letters in theirs, as in
+// "functions.tides:0": what takes their place tells two such ids apart.
+func anthropicID(id string) string {
+	fit := notInAnthropicID.ReplaceAllString(id, "_")
+	if fit == id {
+		return id
+	}
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(id)) // it never fails
+	return fmt.Sprintf("%s_%08x", fit, hash.Sum32())
 }
 
 // anthropicImages are the media types of images that it takes.
@@ -292,7 +307,7 @@ func decodeAnthropic(got response) (*jobs.Answer, *refusal) {
 			if json.Unmarshal(input, &partial) == nil { // of a stream, and no JSON since it was cut off by the limit
 				input = json.RawMessage(partial)
 			}
-			said.calls = append(said.calls, toolCall{block.ID, block.Name, input})
+			said.calls = append(said.calls, toolCall{id: block.ID, name: block.Name, arguments: input})
 		}
 	}
 	said.text = text.String()
@@ -311,7 +326,7 @@ type anthropicFault struct {
 }
 
 func explainAnthropic(got response) refusal {
-	body := bytes.TrimSpace(got.body)
+	body := trimKeepAlive(got.body)
 	var fault anthropicFault
 	_ = json.Unmarshal(body, &fault) // a member of another kind is left empty
 	why := refusal{status: got.status, kind: string(fault.Error.Type), code: string(fault.Error.Details.Code), text: string(fault.Error.Message)}

@@ -3,7 +3,6 @@ package provider
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 
 	"tidegate/jobs"
 )
@@ -11,7 +10,7 @@ import (
 // anthropicStream is how the Messages API sends an answer in pieces.
 var anthropicStream = &streaming{
 	members: `"stream":true`,
-	gather:  func() gatherer { return &anthropicPieces{usage: map[string]json.RawMessage{}} },
+	gather:  func(int) gatherer { return &anthropicPieces{usage: map[string]json.RawMessage{}} },
 }
 
 // anthropicPieces puts the events of a message together.
@@ -62,7 +61,7 @@ func (a *anthropicPieces) take(got response, next event) (step, *refusal) {
 		return along, &why
 	case "message_start":
 		a.began, a.id, a.model = true, e.Message.ID, e.Message.Model
-		maps.Copy(a.usage, e.Message.Usage)
+		a.bill(e.Message.Usage)
 	case "content_block_start":
 		return a.begin(e)
 	case "content_block_delta":
@@ -71,7 +70,7 @@ func (a *anthropicPieces) take(got response, next event) (step, *refusal) {
 		if e.Delta.Stop != "" {
 			a.stop = e.Delta.Stop
 		}
-		maps.Copy(a.usage, e.Usage)
+		a.bill(e.Usage)
 	case "message_stop":
 		a.done = true
 		return last, nil
@@ -79,9 +78,26 @@ func (a *anthropicPieces) take(got response, next event) (step, *refusal) {
 	return along, nil // a ping, the end of a block, or what is to come
 }
 
+// bill notes what was used so far. It never shrinks: null, and a zero after a number,
+// say nothing.
+func (a *anthropicPieces) bill(usage map[string]json.RawMessage) {
+	for name, value := range usage {
+		before, known := a.usage[name]
+		if string(value) == "null" || known && string(value) == "0" {
+			continue
+		}
+		if !known {
+			a.held += frame + len(name)
+		}
+		a.held += max(len(value)-len(before), 0)
+		a.usage[name] = value
+	}
+}
+
 func (a *anthropicPieces) begin(e anthropicEvent) (step, *refusal) {
-	a.held += frame + len(e.Block.Text) + len(e.Block.Input) + len(e.Block.Name) + len(e.Block.ID)
-	a.blocks = append(a.blocks, anthropicPiece{index: e.Index, block: e.Block, text: []byte(e.Block.Text)})
+	block := anthropicBlock{Type: e.Block.Type, ID: e.Block.ID, Name: e.Block.Name, Input: e.Block.Input}
+	a.held += frame + len(e.Block.Text) + len(block.Type) + len(block.ID) + len(block.Name) + len(block.Input)
+	a.blocks = append(a.blocks, anthropicPiece{index: e.Index, block: block, text: []byte(e.Block.Text)})
 	if e.Block.Type == "text" && e.Block.Text == "" || e.Block.Type == "thinking" {
 		return along, nil
 	}

@@ -56,6 +56,7 @@ type tool struct {
 type toolCall struct {
 	id, name  string
 	arguments json.RawMessage // an object
+	signature string          // of the thoughts that led to it, for Gemini alone to read; empty: there is none
 }
 
 // A choice is whether the model is to call tools: "auto", "none", "required", or
@@ -201,6 +202,9 @@ func readCalls(f *fields) ([]toolCall, error) {
 			return nil, err
 		}
 		call.ignore("index")
+		if one.signature, err = readSignature(call); err != nil {
+			return nil, err
+		}
 		if kind != "function" && kind != "" {
 			return nil, wrong(path+".type", "%q is not function", kind)
 		}
@@ -223,6 +227,20 @@ func readCalls(f *fields) ([]toolCall, error) {
 		calls = append(calls, one)
 	}
 	return calls, nil
+}
+
+// extraContent is where Google's own answers in this dialect carry what its models
+// want to see again. It says nothing to the models of others.
+type extraContent struct {
+	Google struct {
+		Signature string `json:"thought_signature,omitempty"`
+	} `json:"google"`
+}
+
+func readSignature(call *fields) (string, error) {
+	var extra extraContent
+	_, err := call.take("extra_content", &extra)
+	return extra.Google.Signature, err
 }
 
 func firstError(errs ...error) error {

@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -38,6 +40,7 @@ type span struct{ from, to int }
 //   - a 429 beside a limit of zero is AUTH: the account's plan does not have the
 //     model, and no wait will help.
 //   - 413 is CONTEXT for the same reason.
+//   - a 403 that forbids logprobs is BAD_REQUEST: another request may do without.
 //   - a web page with a status that would be the request's fault is TRANSIENT:
 //     those are not the words of an API, and a request must not end by them.
 //   - a 3xx is TRANSIENT: the base URL is wrong, the request is not to blame.
@@ -73,7 +76,8 @@ var openAIRules = []rule{
 
 	// the key or the target may not do this
 	{class: jobs.Auth, status: span{400, 499}, words: targetWords},
-	{class: jobs.Auth, status: span{400, 422}, texts: []string{"model not exist", "invalid model", "is not a valid model"}},
+	{class: jobs.Auth, status: span{400, 422}, texts: []string{"model not exist", "invalid model", "is not a valid model", "organization must be verified"}},
+	{class: jobs.BadRequest, status: span{403, 403}, texts: []string{"not allowed to request logprobs"}},
 	{class: jobs.Auth, status: span{401, 401}},
 	{class: jobs.Auth, status: span{403, 406}},
 	{class: jobs.Auth, status: span{410, 418}}, // but for 413, above
@@ -105,7 +109,7 @@ var openAIRules = []rule{
 var (
 	quotaWords = []string{
 		"insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded",
-		"project_spend_limit_exceeded", "organization_usage_limit_exceeded", "billing_hard_limit_reached",
+		"project_spend_limit_exceeded", "organization_usage_limit_exceeded", "billing_hard_limit_reached", "billing_not_active",
 	}
 	overloadWords = []string{"server_is_overloaded", "service_unavailable_error", "overloaded_error", "overloaded"}
 	contextWords  = []string{"context_length_exceeded", "request_too_large"}
@@ -138,5 +142,23 @@ func (r rule) fits(why refusal, code, kind, text string) bool {
 	if r.words != nil && !slices.Contains(r.words, code) && !slices.Contains(r.words, kind) {
 		return false
 	}
-	return r.texts == nil || slices.ContainsFunc(r.texts, func(part string) bool { return strings.Contains(text, part) })
+	return r.texts == nil || slices.ContainsFunc(r.texts, func(part string) bool {
+		return strings.Contains(text, part) && (!r.class.Opens() || !quotes(why.asked, part))
+	})
+}
+
+// quotes tells whether a body that went out holds a text, in lower case. What a
+// provider says in the words of the request it may only have quoted, as in "invalid
+// value: …": whoever wrote the request could close the target for all others.
+func quotes(asked []byte, part string) bool {
+	decoder := json.NewDecoder(bytes.NewReader(asked))
+	for {
+		token, err := decoder.Token()
+		if err != nil {
+			return false
+		}
+		if text, ok := token.(string); ok && strings.Contains(strings.ToLower(text), part) {
+			return true
+		}
+	}
 }

@@ -88,6 +88,7 @@ func (c *Client) Complete(ctx context.Context, target *jobs.Target, body []byte)
 	}
 	answer, why := end.read(got)
 	if why != nil {
+		why.asked = wire
 		return nil, c.refuse(end, got, *why)
 	}
 	answer.Target = target.Name

@@ -17,7 +17,8 @@ type completed struct {
 	id, model, finish string
 	date              string // of HTTP; empty, or none: not known
 	text              string
-	refused           string // the model's own words why it does not answer
+	refused           string   // the model's own words why it does not answer
+	images            []string // as data URLs
 	calls             []toolCall
 	usage             jobs.Usage
 }
@@ -41,7 +42,7 @@ func usageOf(input, cached, output, reasoning count) jobs.Usage {
 // answer writes it as OpenAI does. One that says nothing is GARBLED, unless it was
 // cut off by its limit or a filter: then it was given, and billed.
 func (c *completed) answer(status int) (*jobs.Answer, *refusal) {
-	if c.text == "" && c.refused == "" && len(c.calls) == 0 && c.finish != "length" && c.finish != "content_filter" {
+	if c.text == "" && c.refused == "" && len(c.images)+len(c.calls) == 0 && c.finish != "length" && c.finish != "content_filter" {
 		return nil, &refusal{status: status, class: jobs.Garbled, text: fmt.Sprintf("the answer says nothing; its finish_reason is %q", c.finish), usage: c.usage}
 	}
 	body, err := marshal(c.body())
@@ -56,10 +57,19 @@ func (c *completed) body() any {
 	var calls []any
 	for _, call := range c.calls {
 		arguments := string(call.arguments)
-		if arguments == "" {
+		if arguments == "" || arguments == "null" {
 			arguments = "{}"
 		}
-		calls = append(calls, map[string]any{"id": call.id, "type": "function", "function": map[string]string{"name": call.name, "arguments": arguments}})
+		said := map[string]any{"id": call.id, "type": "function", "function": map[string]string{"name": call.name, "arguments": arguments}}
+		if call.signature != "" {
+			var extra extraContent
+			extra.Google.Signature = call.signature
+			said["extra_content"] = extra
+		}
+		calls = append(calls, said)
+	}
+	if len(c.images) > 0 {
+		message["images"] = imagesOf(c.images)
 	}
 	if len(calls) > 0 {
 		message["tool_calls"] = calls
@@ -84,6 +94,15 @@ func (c *completed) body() any {
 			"completion_tokens_details": map[string]int{"reasoning_tokens": c.usage.Reasoning},
 		},
 	}
+}
+
+// imagesOf writes images as others do who speak OpenAI's dialect: it has none of its
+// own for those that a model makes in a chat.
+func imagesOf(urls []string) (images []any) {
+	for _, url := range urls {
+		images = append(images, map[string]any{"type": "image_url", "image_url": map[string]string{"url": url}})
+	}
+	return images
 }
 
 func orNull(text string) *string {

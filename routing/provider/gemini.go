@@ -52,11 +52,14 @@ type geminiContent struct {
 type geminiPart struct {
 	Text             string          `json:"text,omitempty"`
 	Thought          bool            `json:"thought,omitempty"`
+	Signature        string          `json:"thoughtSignature,omitempty"`
 	InlineData       *geminiData     `json:"inlineData,omitempty"`
 	FileData         *geminiFile     `json:"fileData,omitempty"`
 	FunctionCall     *geminiCall     `json:"functionCall,omitempty"`
 	FunctionResponse *geminiResponse `json:"functionResponse,omitempty"`
 }
+
+func (p geminiPart) isText() bool { return p.FunctionCall == nil && p.InlineData == nil }
 
 type geminiData struct {
 	MimeType string `json:"mimeType"`
@@ -114,7 +117,7 @@ type geminiThinking struct {
 	Level string `json:"thinkingLevel"`
 }
 
-func encodeGemini(_ *jobs.Target, body []byte) ([]byte, error) {
+func encodeGemini(target *jobs.Target, body []byte) ([]byte, error) {
 	c, err := readChat(body)
 	if err != nil {
 		return nil, err
@@ -125,6 +128,9 @@ func encodeGemini(_ *jobs.Target, body []byte) ([]byte, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if c.seed != nil && int64(int32(*c.seed)) != *c.seed {
+		return nil, wrong("seed", "%d is more than 32 bits, which is all that %s takes", *c.seed, geminiName)
 	}
 	if len(c.stop) > geminiStops {
 		return nil, wrong("stop", "%d sequences are more than %s's %d", len(c.stop), geminiName, geminiStops)
@@ -149,6 +155,9 @@ func encodeGemini(_ *jobs.Target, body []byte) ([]byte, error) {
 	out.ToolConfig = geminiChoice(c.choice)
 	if err := out.converse(c.messages); err != nil {
 		return nil, err
+	}
+	if signs(target.Model) {
+		out.sign()
 	}
 	return marshal(out)
 }
@@ -211,7 +220,7 @@ func (r *geminiRequest) converse(messages []message) error {
 		}
 		for _, call := range m.calls {
 			called[call.id] = call.name
-			parts = append(parts, geminiPart{FunctionCall: &geminiCall{call.id, call.name, call.arguments}})
+			parts = append(parts, geminiPart{Signature: call.signature, FunctionCall: &geminiCall{call.id, call.name, call.arguments}})
 		}
 		if len(parts) == 0 {
 			return wrong(path+".content", "is empty, which %s does not take", geminiName)
@@ -273,14 +282,16 @@ type geminiAnswer struct {
 	PromptFeedback struct {
 		BlockReason string `json:"blockReason"`
 	} `json:"promptFeedback"`
-	UsageMetadata struct {
-		Prompt   count `json:"promptTokenCount"`
-		ToolUse  count `json:"toolUsePromptTokenCount"`
-		Cached   count `json:"cachedContentTokenCount"`
-		Answer   count `json:"candidatesTokenCount"`
-		Thoughts count `json:"thoughtsTokenCount"`
-	} `json:"usageMetadata"`
-	Error json.RawMessage `json:"error"`
+	UsageMetadata geminiUsage     `json:"usageMetadata"`
+	Error         json.RawMessage `json:"error"`
+}
+
+type geminiUsage struct {
+	Prompt   count `json:"promptTokenCount"`
+	ToolUse  count `json:"toolUsePromptTokenCount"`
+	Cached   count `json:"cachedContentTokenCount"`
+	Answer   count `json:"candidatesTokenCount"`
+	Thoughts count `json:"thoughtsTokenCount"`
 }
 
 // geminiFinish is how it says why an answer ended. What is not here is no end of a
@@ -326,12 +337,15 @@ func (c *completed) readParts(parts []geminiPart) {
 		if p.Text != "" && !p.Thought {
 			text.WriteString(p.Text)
 		}
+		if image := p.InlineData; image != nil && !p.Thought {
+			c.images = append(c.images, "data:"+image.MimeType+";base64,"+image.Data)
+		}
 		if call := p.FunctionCall; call != nil {
 			id := call.ID
 			if id == "" {
 				id = fmt.Sprintf("call_%s_%d", c.id, i)
 			}
-			c.calls = append(c.calls, toolCall{id, call.Name, call.Args})
+			c.calls = append(c.calls, toolCall{id, call.Name, call.Args, p.Signature})
 		}
 	}
 	c.text = text.String()

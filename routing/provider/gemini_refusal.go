@@ -27,7 +27,7 @@ type geminiFault struct {
 }
 
 func explainGemini(got response) refusal {
-	body := bytes.Trim(bytes.TrimSpace(got.body), "[]") // a list of one, where it was to be a stream
+	body := bytes.Trim(trimKeepAlive(got.body), "[]") // a list of one, where it was to be a stream
 	var fault geminiFault
 	_ = json.Unmarshal(body, &fault) // a member of another kind is left empty
 	why := refusal{status: got.status, kind: string(fault.Error.Status), text: string(fault.Error.Message)}
@@ -45,7 +45,7 @@ func explainGemini(got response) refusal {
 			}
 		}
 		if wait, err := time.ParseDuration(detail.RetryDelay); err == nil && wait > 0 {
-			why.wait = wait
+			why.wait = min(wait, maxWait)
 		}
 	}
 	if strings.Contains(why.code, "PerDay") {
@@ -57,9 +57,11 @@ func explainGemini(got response) refusal {
 // geminiRules is the table of its refusals: see openAIRules. A quota of a day is
 // known by its id, and is not here.
 var geminiRules = slices.Concat([]rule{
+	// whoever sends the URL of a file that is not ours must not close the key
+	{class: jobs.BadRequest, status: span{403, 404}, texts: []string{"access the file"}},
 	{class: jobs.Quota, status: span{400, 429}, texts: []string{"prepayment credits", "spend cap", "billing account", "billing is disabled"}},
 	{class: jobs.Auth, words: []string{"api_key_invalid", "api_key_service_blocked", "unauthenticated", "permission_denied", "not_found"}},
-	{class: jobs.Auth, status: span{400, 400}, texts: []string{"api key not valid", "user location is not supported"}},
+	{class: jobs.Auth, status: span{400, 400}, texts: []string{"api key not valid", "user location is not supported", "free tier is not available"}},
 	{class: jobs.Rate, status: span{429, 429}},
 	{class: jobs.Overload, words: []string{"unavailable"}},
 	{class: jobs.Timeout, words: []string{"deadline_exceeded"}},

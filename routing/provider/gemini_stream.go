@@ -17,7 +17,7 @@ var geminiStream = &streaming{
 		query.Set("alt", "sse")
 		u.RawQuery = query.Encode()
 	},
-	gather: func() gatherer { return &geminiPieces{} },
+	gather: func(int) gatherer { return &geminiPieces{} },
 }
 
 // geminiPieces puts pieces of generated content together. Each is one in itself.
@@ -45,9 +45,7 @@ func (g *geminiPieces) take(got response, next event) (step, *refusal) {
 	whole := &g.answer
 	whole.ResponseID, whole.ModelVersion = latest(whole.ResponseID, a.ResponseID), latest(whole.ModelVersion, a.ModelVersion)
 	whole.PromptFeedback.BlockReason = latest(whole.PromptFeedback.BlockReason, a.PromptFeedback.BlockReason)
-	if a.UsageMetadata.Prompt > 0 {
-		whole.UsageMetadata = a.UsageMetadata
-	}
+	whole.UsageMetadata.grow(a.UsageMetadata)
 	if len(a.Candidates) == 0 {
 		return along, nil
 	}
@@ -58,12 +56,18 @@ func (g *geminiPieces) take(got response, next event) (step, *refusal) {
 	g.finish = latest(g.finish, first.FinishReason)
 	did := along
 	for _, part := range first.Content.Parts {
-		if part.Text != "" || part.FunctionCall != nil {
+		if part.Text != "" || !part.isText() {
 			did = token
 		}
 		g.add(part)
 	}
 	return did, nil
+}
+
+// grow takes what was used so far: it never shrinks, and not every piece says all.
+func (u *geminiUsage) grow(said geminiUsage) {
+	u.Prompt, u.ToolUse, u.Cached = max(u.Prompt, said.Prompt), max(u.ToolUse, said.ToolUse), max(u.Cached, said.Cached)
+	u.Answer, u.Thoughts = max(u.Answer, said.Answer), max(u.Thoughts, said.Thoughts)
 }
 
 func latest(old, said string) string {
@@ -76,16 +80,22 @@ func latest(old, said string) string {
 // add puts a part at the end, or its text at the end of a text before it.
 func (g *geminiPieces) add(part geminiPart) {
 	end := len(g.parts) - 1
-	if end >= 0 && part.FunctionCall == nil && g.parts[end].FunctionCall == nil && g.parts[end].Thought == part.Thought {
+	if end >= 0 && part.isText() && g.parts[end].isText() && g.parts[end].Thought == part.Thought {
 		g.texts[end] = append(g.texts[end], part.Text...)
 		g.held += len(part.Text)
 		return
 	}
-	g.held += frame + len(part.Text)
-	if part.FunctionCall != nil {
-		g.held += len(part.FunctionCall.Args)
+	g.held += frame + len(part.Text) + len(part.Signature)
+	if image := part.InlineData; image != nil {
+		g.held += len(image.MimeType) + len(image.Data)
 	}
-	g.parts, g.texts = append(g.parts, part), append(g.texts, []byte(part.Text))
+	if call := part.FunctionCall; call != nil {
+		g.held += len(call.ID) + len(call.Name) + len(call.Args)
+	}
+	g.parts = append(g.parts, geminiPart{
+		Thought: part.Thought, Signature: part.Signature, InlineData: part.InlineData, FunctionCall: part.FunctionCall,
+	})
+	g.texts = append(g.texts, []byte(part.Text))
 }
 
 // whole writes the content. It ended where a reason for that was given.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 )
 
@@ -103,6 +102,10 @@ func growMember(name string, old, delta any, calls bool) any {
 	return grow(old, delta, calls)
 }
 
+// mostIndexed is up to how many elements one is looked for by its index: a list of
+// more is no answer, and looking would take for ever.
+const mostIndexed = 1 << 10
+
 // sameElement is where the element that a delta goes on with stands; -1: it is new.
 func sameElement(list []any, delta any, calls bool) int {
 	d, ok := delta.(map[string]any)
@@ -110,15 +113,55 @@ func sameElement(list []any, delta any, calls bool) int {
 		return -1
 	}
 	if index, ok := d["index"].(json.Number); ok {
-		return slices.IndexFunc(list, func(one any) bool {
+		if len(list) > mostIndexed {
+			return -1
+		}
+		for i, one := range slices.Backward(list) {
 			o, _ := one.(map[string]any)
-			return fmt.Sprint(o["index"]) == index.String()
-		})
+			if at, _ := o["index"].(json.Number); at != index {
+				continue
+			}
+			if calls && anotherCall(o, d) {
+				return -1
+			}
+			return i
+		}
+		return -1
 	}
 	if id, _ := d["id"].(*growing); !calls || id != nil && len(id.text) > 0 {
 		return -1
 	}
 	return len(list) - 1
+}
+
+// anotherCall tells whether a delta begins a call of its own although the one before
+// has the same index: some number all of them 0. It has another id, and a name; an
+// id alone is a new one in each piece at some.
+func anotherCall(before, delta map[string]any) bool {
+	said := func(of map[string]any, name string) string {
+		text, _ := of[name].(*growing)
+		if text == nil {
+			return ""
+		}
+		return string(text.text)
+	}
+	was, is := said(before, "id"), said(delta, "id")
+	function, _ := delta["function"].(map[string]any)
+	return was != "" && is != "" && was != is && said(function, "name") != ""
+}
+
+// addText adds a piece of text to content that is a list of parts: to its last part
+// if that is a text.
+func addText(list []any, piece []byte) []any {
+	if len(list) > 0 {
+		last, _ := list[len(list)-1].(map[string]any)
+		kind, _ := last["type"].(*growing)
+		if text, ok := last["text"].(*growing); ok && kind != nil && string(kind.text) == "text" {
+			text.text = append(text.text, piece...)
+			return list
+		}
+	}
+	return append(list, map[string]any{"type": &growing{[]byte("text")}, "text": &growing{bytes.Clone(piece)}})
 }
 
 // inOrder are the elements of a list in the order of their index, and without it:
@@ -137,4 +180,19 @@ func inOrder(list []any) []any {
 		}
 	}
 	return list
+}
+
+// halfAtEnd is the length of the escape that a text in JSON ends with, where that is
+// the first half of a character; zero: it is none.
+func halfAtEnd(raw []byte) int {
+	const size = len(`\ud83d`)
+	at := len(raw) - size
+	if at < 0 || raw[at] != '\\' || raw[at+1] != 'u' || raw[at+2]|0x20 != 'd' || !bytes.ContainsRune([]byte("89abAB"), rune(raw[at+3])) {
+		return 0
+	}
+	slashes := at - len(bytes.TrimRight(raw[:at], `\`))
+	if slashes%2 == 1 { // the backslash is itself escaped
+		return 0
+	}
+	return size
 }

@@ -43,6 +43,7 @@ type completion struct {
 	fault     bool   // there is an error object
 	inner     []byte // the error object of a choice
 	usage     jobs.Usage
+	beside    jobs.Usage // said in another place: in a choice, or in Groq's own member
 }
 
 func decodeOpenAI(got response) (*jobs.Answer, *refusal) {
@@ -85,9 +86,10 @@ func decodeOpenAI(got response) (*jobs.Answer, *refusal) {
 }
 
 // trimKeepAlive cuts what a provider sends to keep a connection open while its
-// answer is queued, blank lines and comments as of an event stream, and the
-// space after the answer.
+// answer is queued, blank lines and comments as of an event stream, the space after
+// the answer, and the byte order mark that some servers put before a JSON text.
 func trimKeepAlive(body []byte) []byte {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	for {
 		body = bytes.TrimSpace(body)
 		if len(body) == 0 || body[0] != ':' {
@@ -113,13 +115,33 @@ func (seen *completion) read(c *cursor) {
 				seen.readChoice(c)
 			}
 		case "usage":
-			seen.readUsage(c)
+			seen.usage = readUsage(c)
+		case "x_groq":
+			for inside := c.into('{'); inside && c.more('}'); {
+				seen.readBeside(c, c.key())
+			}
 		case "error":
-			seen.fault = c.filled()
+			seen.fault = c.filled() || seen.fault
+		case "object":
+			seen.fault = string(c.text()) == flatError || seen.fault
 		default:
 			c.skip()
 		}
 	}
+	if seen.usage == (jobs.Usage{}) {
+		seen.usage = seen.beside
+	}
+}
+
+// flatError is the object of an error that has no envelope.
+const flatError = "error"
+
+func (seen *completion) readBeside(c *cursor, name []byte) {
+	if string(name) != "usage" {
+		c.skip()
+		return
+	}
+	seen.beside = readUsage(c)
 }
 
 // readChoice finds out whether a choice says anything. An answer that was cut
@@ -133,7 +155,7 @@ func (seen *completion) readChoice(c *cursor) {
 		return
 	}
 	for c.more('}') {
-		switch string(c.key()) {
+		switch name := c.key(); string(name) {
 		case "finish_reason":
 			finish = c.text()
 		case "message":
@@ -147,7 +169,7 @@ func (seen *completion) readChoice(c *cursor) {
 				seen.inner = c.data[from:c.at]
 			}
 		default:
-			c.skip()
+			seen.readBeside(c, name)
 		}
 	}
 	if seen.choices == 1 {
@@ -170,23 +192,32 @@ func messageSays(c *cursor) bool {
 	return says
 }
 
-func (seen *completion) readUsage(c *cursor) {
+// readUsage reads what was used. xAI counts what a model thinks apart from what it
+// says, and bills both: its total tells.
+func readUsage(c *cursor) (u jobs.Usage) {
+	total := 0
 	for inside := c.into('{'); inside && c.more('}'); {
 		switch string(c.key()) {
 		case "prompt_tokens":
-			seen.usage.Input = c.count()
+			u.Input = c.count()
 		case "completion_tokens":
-			seen.usage.Output = c.count()
+			u.Output = c.count()
+		case "total_tokens":
+			total = c.count()
 		case "prompt_tokens_details":
-			seen.usage.CachedInput = max(seen.usage.CachedInput, countOf(c, "cached_tokens"))
+			u.CachedInput = max(u.CachedInput, countOf(c, "cached_tokens"))
 		case "prompt_cache_hit_tokens": // DeepSeek's name for it
-			seen.usage.CachedInput = max(seen.usage.CachedInput, c.count())
+			u.CachedInput = max(u.CachedInput, c.count())
 		case "completion_tokens_details":
-			seen.usage.Reasoning = countOf(c, "reasoning_tokens")
+			u.Reasoning = countOf(c, "reasoning_tokens")
 		default:
 			c.skip()
 		}
 	}
+	if total == u.Input+u.Output+u.Reasoning {
+		u.Output += u.Reasoning
+	}
+	return u
 }
 
 func countOf(c *cursor, name string) int {

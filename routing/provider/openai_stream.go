@@ -14,7 +14,7 @@ import (
 // openAIStream is how the chat-completions API sends an answer in pieces.
 var openAIStream = &streaming{
 	members: `"stream":true,"stream_options":{"include_usage":true}`,
-	gather:  func() gatherer { return &openAIChunks{} },
+	gather:  func(limit int) gatherer { return &openAIChunks{limit: limit} },
 }
 
 // openAIChunks puts chat-completion chunks together. Members that it does not know
@@ -24,6 +24,7 @@ type openAIChunks struct {
 	choices []*openAIChoice
 	done    bool
 	held    int
+	limit   int // of held: members and choices are looked for one by one
 }
 
 // A member of an object is its name and its value in JSON.
@@ -44,7 +45,8 @@ type openAIChoice struct {
 type grown struct {
 	name string
 	text []byte
-	tree any // nil: it is a text
+	half []byte // of a character whose other half is in the next piece, as an escape
+	tree any    // nil: it is a text
 }
 
 // frame is what a choice, a member or an element costs beside its text. It is a
@@ -52,6 +54,8 @@ type grown struct {
 const frame = 512
 
 func (o *openAIChunks) size() int { return o.held }
+
+func (o *openAIChunks) full() bool { return o.held > o.limit }
 
 func (o *openAIChunks) take(got response, next event) (step, *refusal) {
 	data := bytes.TrimSpace(next.data)
@@ -61,16 +65,18 @@ func (o *openAIChunks) take(got response, next event) (step, *refusal) {
 	}
 	c := cursor{data: data}
 	did, fault := along, next.name == "error"
-	for inside := c.into('{'); inside && c.more('}'); {
+	for inside := c.into('{'); inside && !o.full() && c.more('}'); {
 		name := c.key()
 		switch string(name) {
 		case "choices":
-			for inside := c.into('['); inside && c.more(']'); {
+			for inside := c.into('['); inside && !o.full() && c.more(']'); {
 				did = max(did, o.takeChoice(&c))
 			}
 		case "error":
 			fault = c.filled() || fault
-		case "object", "obfuscation": // ours, and padding
+		case "object": // ours
+			fault = string(c.text()) == flatError || fault
+		case "obfuscation": // padding
 			c.skip()
 		default:
 			o.held += keep(&o.members, name, &c)
@@ -80,7 +86,7 @@ func (o *openAIChunks) take(got response, next event) (step, *refusal) {
 		why := explainOpenAI(response{got.status, got.header, data})
 		return along, &why
 	}
-	if !c.ended() {
+	if !c.ended() && !o.full() {
 		return along, &refusal{status: got.status, class: jobs.Garbled, text: fmt.Sprintf("an event of the stream is not JSON at byte %d of %d", c.at, len(data))}
 	}
 	return did, nil
@@ -112,18 +118,23 @@ func keep(members *[]member, name []byte, c *cursor) int {
 
 // takeChoice reads the choice of a chunk. Its index may come after its delta.
 func (o *openAIChunks) takeChoice(c *cursor) step {
-	var delta, beside []byte
+	var delta, message, beside []byte
 	var members []member
 	index := 0
-	for inside := c.into('{'); inside && c.more('}'); {
+	for inside := c.into('{'); inside && !o.full() && c.more('}'); {
 		name := c.key()
 		from := c.at
 		switch string(name) {
 		case "index":
 			index = c.count()
-		case "delta", "message": // some send the whole message at the end of a stream of none
-			c.skip()
-			delta = c.data[from:c.at]
+		case "delta":
+			if c.filled() {
+				delta = c.data[from:c.at]
+			}
+		case "message":
+			if messageSays(c) {
+				message = c.data[from:c.at]
+			}
 		case "logprobs":
 			if c.filled() {
 				beside = c.data[from:c.at]
@@ -132,7 +143,7 @@ func (o *openAIChunks) takeChoice(c *cursor) step {
 			o.held += keep(&members, name, c)
 		}
 	}
-	if c.bad {
+	if c.bad || o.full() {
 		return along
 	}
 	choice := o.choice(index)
@@ -143,6 +154,10 @@ func (o *openAIChunks) takeChoice(c *cursor) step {
 	if beside != nil {
 		choice.beside = grow(choice.beside, treeOf(beside), false)
 		o.held += len(beside)
+	}
+	if delta == nil && message != nil {
+		// Some send the message so far beside each delta, or the whole in the end.
+		choice.message, delta = nil, message
 	}
 	return o.takeDelta(choice, delta)
 }
@@ -161,12 +176,16 @@ func (o *openAIChunks) choice(index int) *openAIChoice {
 func (o *openAIChunks) takeDelta(choice *openAIChoice, delta []byte) step {
 	did := along
 	c := cursor{data: delta}
-	for inside := c.into('{'); inside && c.more('}'); {
+	for inside := c.into('{'); inside && !o.full() && c.more('}'); {
 		name := c.key()
 		from := c.at
 		if c.peek() == '"' {
-			text := c.text()
-			if part := o.part(choice, name); part.tree == nil {
+			part := o.part(choice, name)
+			text := part.piece(c.quoted())
+			if list, ok := part.tree.([]any); ok && part.name == "content" && len(text) > 0 {
+				part.tree = addText(list, text)
+				o.held += frame
+			} else if part.tree == nil {
 				part.text = joined(part.text, text, saidOnce[string(name)])
 			}
 			o.held += len(text)
@@ -180,6 +199,9 @@ func (o *openAIChunks) takeDelta(choice *openAIChoice, delta []byte) step {
 		}
 		value := c.data[from:c.at]
 		part := o.part(choice, name)
+		if part.name == "content" && value[0] == '[' && len(part.text) > 0 {
+			part.tree, part.text = addText(nil, part.text), nil
+		}
 		before, _ := part.tree.([]any)
 		part.tree = grow(part.tree, treeOf(value), string(name) == "tool_calls")
 		after, _ := part.tree.([]any)
@@ -187,6 +209,18 @@ func (o *openAIChunks) takeDelta(choice *openAIChoice, delta []byte) step {
 		did = token
 	}
 	return did
+}
+
+// piece is the text of a piece from between its quotes. Some servers cut texts within
+// a character that JSON writes in two escapes.
+func (g *grown) piece(raw []byte) []byte {
+	if len(g.half) > 0 {
+		raw, g.half = append(g.half, raw...), nil
+	}
+	if half := halfAtEnd(raw); half > 0 {
+		raw, g.half = raw[:len(raw)-half], bytes.Clone(raw[len(raw)-half:])
+	}
+	return unescape(raw)
 }
 
 func (o *openAIChunks) part(c *openAIChoice, name []byte) *grown {

@@ -40,7 +40,7 @@ func retryAfter(header http.Header, class jobs.Class, text string, now func() ti
 	if wait := afterText(text); wait > 0 || class != jobs.Rate {
 		return wait
 	}
-	return max(afterReset(header, "Requests"), afterReset(header, "Tokens"))
+	return max(afterReset(header, "Requests", now), afterReset(header, "Tokens", now))
 }
 
 func afterHeader(header http.Header, now func() time.Time) time.Duration {
@@ -48,14 +48,19 @@ func afterHeader(header http.Header, now func() time.Time) time.Duration {
 	if value == "" {
 		return 0
 	}
-	if wait, ok := seconds(value); ok {
+	if wait, ok := secondsUntil(value, header, now); ok {
 		return wait
 	}
 	date, err := http.ParseTime(value)
 	if err != nil {
 		return 0
 	}
-	// Against the provider's own clock if it shows it: ours may differ.
+	return until(date, header, now)
+}
+
+// until is how long it is to a date, by the provider's own clock if it shows it: ours
+// may differ.
+func until(date time.Time, header http.Header, now func() time.Time) time.Duration {
 	sent, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
 		sent = now()
@@ -63,14 +68,26 @@ func afterHeader(header http.Header, now func() time.Time) time.Duration {
 	return min(max(date.Sub(sent), 0), maxWait)
 }
 
+// secondsUntil reads what some send where seconds belong: the time itself, in seconds
+// or milliseconds since 1970. Taken for a wait it would be decades.
+func secondsUntil(value string, header http.Header, now func() time.Time) (time.Duration, bool) {
+	switch n := wholeNumber(value); {
+	case n >= 1e9 && n < 1e11:
+		return until(time.Unix(n, 0), header, now), true
+	case n >= 1e12 && n < 1e14:
+		return until(time.UnixMilli(n), header, now), true
+	}
+	return seconds(value)
+}
+
 // afterReset reads when a limit is whole again; only one that is used up counts,
 // since every answer carries all of them. Some say -1 of what they do not count.
-func afterReset(header http.Header, what string) time.Duration {
+func afterReset(header http.Header, what string, now func() time.Time) time.Duration {
 	left, err := strconv.ParseFloat(header.Get("X-Ratelimit-Remaining-"+what), 64)
 	if err != nil || left != 0 {
 		return 0
 	}
-	wait, _ := seconds(header.Get("X-Ratelimit-Reset-" + what))
+	wait, _ := secondsUntil(header.Get("X-Ratelimit-Reset-"+what), header, now)
 	return wait
 }
 

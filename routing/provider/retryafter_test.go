@@ -34,6 +34,10 @@ func TestRetryAfter(t *testing.T) {
 		{"negative", h{"Retry-After": "-5"}, "", jobs.Rate, 0},
 		{"absurd", h{"Retry-After": "1e300"}, "", jobs.Rate, maxWait},
 		{"three days are believed", h{"Retry-After": "276480"}, "", jobs.Rate, 76*time.Hour + 48*time.Minute},
+		{"seconds since 1970", h{"Retry-After": "784111807"}, "", jobs.Rate, maxWait}, // before 2001: a wait
+		{"moment", h{"Retry-After": "1784111807", "Date": "Wed, 15 Jul 2026 10:36:17 GMT"}, "", jobs.Rate, 30 * time.Second},
+		{"moment in milliseconds", h{"Retry-After": "1784111807500", "Date": "Wed, 15 Jul 2026 10:36:17 GMT"}, "", jobs.Rate, 30500 * time.Millisecond},
+		{"moment past", h{"Retry-After": "1784111807", "Date": "Wed, 15 Jul 2026 10:37:17 GMT"}, "", jobs.Rate, 0},
 		{"infinite", h{"Retry-After": "inf"}, "", jobs.Rate, 0},
 		{"nonsense", h{"Retry-After": "soon"}, "", jobs.Rate, 0},
 		{"for any class", h{"Retry-After": "3600"}, "", jobs.Quota, time.Hour},
@@ -51,6 +55,7 @@ func TestRetryAfter(t *testing.T) {
 
 		{"reset", h{"X-Ratelimit-Remaining-Requests": "0", "X-Ratelimit-Reset-Requests": "12ms"}, "", jobs.Rate, 12 * time.Millisecond},
 		{"reset in seconds", h{"X-Ratelimit-Remaining-Tokens": "0", "X-Ratelimit-Reset-Tokens": "59.7"}, "", jobs.Rate, 59700 * time.Millisecond},
+		{"reset as a moment", h{"X-Ratelimit-Remaining-Tokens": "0", "X-Ratelimit-Reset-Tokens": "1784111807", "Date": "Wed, 15 Jul 2026 10:36:17 GMT"}, "", jobs.Rate, 30 * time.Second},
 		{"reset of what is left", h{"X-Ratelimit-Remaining-Tokens": "3", "X-Ratelimit-Reset-Tokens": "6m0s"}, "", jobs.Rate, 0},
 		{"reset of both", h{"X-Ratelimit-Remaining-Requests": "0", "X-Ratelimit-Reset-Requests": "2s", "X-Ratelimit-Remaining-Tokens": "-1", "X-Ratelimit-Reset-Tokens": "1s"}, "", jobs.Rate, 2 * time.Second},
 		{"reset is for rates", h{"X-Ratelimit-Remaining-Tokens": "0", "X-Ratelimit-Reset-Tokens": "6m0s"}, "", jobs.Quota, 0},

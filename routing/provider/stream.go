@@ -16,13 +16,14 @@ type streaming struct {
 	members string
 	// address changes the URL; nil: it is the same.
 	address func(*url.URL)
-	// gather begins to put an answer together.
-	gather func() gatherer
+	// gather begins to put together an answer that holds about so many bytes at most.
+	gather func(limit int) gatherer
 }
 
 // A gatherer puts the events of one answer together.
 type gatherer interface {
 	// take reads one event, and keeps none of its bytes. A refusal ends the stream.
+	// Where the answer passes its limit, the rest of the event may be left.
 	take(response, event) (step, *refusal)
 	// whole is what has come so far as the provider would have written it without a
 	// stream, for the dialect's decode, and whether the answer came to its end.
@@ -55,7 +56,7 @@ func (end *endpoint) readStream(body io.Reader, limit int, watch *watch, got *ex
 		got.body, err = readAll(stream.lines, -1, limit, watch)
 		return err
 	}
-	answer := end.stream.gather()
+	answer := end.stream.gather(limit)
 	spoken := false
 	for err == nil {
 		var next event
@@ -88,8 +89,8 @@ func (end *endpoint) readStream(body io.Reader, limit int, watch *watch, got *ex
 	if got.cut == nil && !ended {
 		got.cut = &refusal{status: got.status, class: jobs.Garbled, text: "the stream ended before the answer did"}
 	}
-	if errors.Is(err, io.EOF) {
-		return nil
+	if errors.Is(err, io.EOF) || got.cut == nil && !errors.Is(err, errTooLong) && end.usageSoFar(*got).Output > 0 {
+		return nil // what breaks after an answer, and after what it costs, takes nothing of it
 	}
 	return err
 }
