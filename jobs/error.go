@@ -19,6 +19,9 @@ type Error struct {
 	// ResetsIn is when what is used up may be whole again, where that follows from
 	// the provider's rules; zero: not known.
 	ResetsIn time.Duration
+	// Elsewhere tells that a BAD_REQUEST is about what this target's model can do:
+	// another target may take the request.
+	Elsewhere bool
 	// Said tells that the provider said so itself; otherwise only this host saw
 	// it (a dial, a TLS handshake, a name that does not resolve).
 	Said bool

@@ -3,6 +3,7 @@ package routing
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"tidegate/jobs"
 )
@@ -16,7 +17,7 @@ type fit struct {
 	why       *jobs.Error // what the last of these said; nil: there is none
 	dear      bool        // a target was passed over for max_cost
 	cramped   *target     // the one with the largest window of those passed over by an estimate; nil: none was
-	mute      []muteness  // targets whose dialect cannot say what is asked
+	mute      []muteness  // targets whose dialect cannot say what is asked, or whose model cannot do it
 }
 
 // A muteness is why a target's dialect cannot say what a request asks for.
@@ -43,11 +44,14 @@ func newFit(chain []*target, history jobs.Trace) fit {
 
 // met notes what a refusal says of where else the request may be sent.
 func (f *fit) met(target *target, err *jobs.Error) {
-	switch err.Class.Next() {
-	case jobs.LargerWindow:
+	switch {
+	case err.Class.Next() == jobs.LargerWindow:
 		f.tooLong(target, err)
-	case jobs.OtherPolicy:
+	case err.Class.Next() == jobs.OtherPolicy:
 		f.filtered = append(f.filtered, target.ContentPolicy())
+		f.why = err
+	case err.Class == jobs.BadRequest: // and yet it goes on: its model is not made for it
+		f.mute = append(f.mute, muteness{target.Name, strings.TrimSpace("cannot do what is asked: " + jobs.CleanCode(err.Code))})
 		f.why = err
 	}
 }

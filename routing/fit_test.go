@@ -90,6 +90,16 @@ func TestContextMovesToLargerWindowsOnly(t *testing.T) {
 	})
 }
 
+// What one model cannot do another may: it is asked, and the first one never again.
+func TestOtherModelsAreAskedForWhatOneCannotDo(t *testing.T) {
+	t.Parallel()
+	cannot := jobs.Error{Class: jobs.BadRequest, Status: 400, Code: "unsupported_value", Message: "no", Said: true, Elsewhere: true}
+	s := chain(t, "a", "b").says("a", cannot).down("b").tries().waits(time.Second).circuit("a", closed)
+	s.up("b").passes(time.Second).tries().to("b").skips("a", "cannot do what is asked: unsupported_value").calls("a", 1)
+	s.asks(&jobs.Request{}).says("a", cannot).says("b", cannot).tries().refused(jobs.BadRequest).because("unsupported_value").calls("a", 2).calls("b", 3)
+	s.asks(&jobs.Request{}).fails("a", jobs.BadRequest, 1).tries().refused(jobs.BadRequest).calls("b", 3)
+}
+
 func TestContentIsTriedElsewhereWhereTheRouteSaysSo(t *testing.T) {
 	t.Parallel()
 	policies := func(t *testing.T, names ...string) *story {

@@ -56,7 +56,7 @@ func (t *try) after(ctx context.Context) *jobs.Outcome {
 	switch n := t.blamed(); {
 	case t.last == nil: // there was no call
 		return nil
-	case t.ends(t.last.Class):
+	case t.ends(t.last):
 		no = refused(t.last, t.trace)
 	case n >= blamedAtMost:
 		no = refused(poison(t.last, n), t.trace)

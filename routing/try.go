@@ -33,9 +33,9 @@ type try struct {
 	lenient bool     // other policies may be tried where content is refused
 }
 
-// ends tells whether nobody may be asked after a refusal.
-func (t *try) ends(class jobs.Class) bool {
-	return class.Final() && (!t.lenient || class.Next() != jobs.OtherPolicy)
+// ends tells whether nobody else may be asked after a refusal.
+func (t *try) ends(err *jobs.Error) bool {
+	return err.Class.Final() && !err.Elsewhere && (!t.lenient || err.Class.Next() != jobs.OtherPolicy)
 }
 
 func newTry(router *Router, ranked []*target, request *jobs.Request, history jobs.Trace) *try {

@@ -129,6 +129,7 @@ func (c *Client) refuse(end *endpoint, got exchanged, why refusal) *jobs.Error {
 		Message:           end.clean(end.remedy(why, got)),
 		RetryAfter:        cmp.Or(why.wait, retryAfter(got.header, class, why.text, c.config.Now)),
 		ResetsIn:          why.resetsIn,
+		Elsewhere:         elsewhere(class, why),
 		Said:              true,
 		ProviderRequestID: end.cleanID(got.header.Get(end.dialect.requestID)),
 		Usage:             why.usage,
