@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -84,8 +85,9 @@ func raw(text string) func(http.ResponseWriter, string) {
 	}
 }
 
-// tattleServer is a provider, and a proxy, that tells what it was sent.
-func tattleServer(t *testing.T) string {
+// tattleServer is a provider, and a proxy, that tells what it was sent. It notes
+// which tattler had a secret to tell, and of which dialect.
+func tattleServer(t *testing.T, told *sync.Map) string {
 	return serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body) // a body that is cut tells nothing
 		var sent []string
@@ -101,7 +103,11 @@ func tattleServer(t *testing.T) string {
 			}
 		}
 		said := strings.Join(sent, " ")
-		name, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		path := append(strings.Split(r.URL.Path, "/"), "", "", "") // of a CONNECT it is empty
+		name, dialect := path[1], path[2]
+		if strings.Contains(said, secretKey) || r.Method == http.MethodConnect && strings.Contains(said, proxySecret) {
+			told.Store(name+" of "+dialect, true)
+		}
 		if r.Method == http.MethodConnect {
 			raw("HTTP/1.1 407 %s\r\nContent-Length: 0\r\n\r\n")(w, said)
 			return
@@ -121,13 +127,14 @@ func TestNoKeyInErrors(t *testing.T) {
 
 func noKeyOfATattler(t *testing.T) {
 	t.Parallel()
-	url := tattleServer(t)
+	var told sync.Map
+	url := tattleServer(t, &told)
 	s := newStage(t, staging{config: func(c *app.Config) { tattlersOnly(t, c, url) }})
 	messages := s.everyMessage()
 	proxy := strings.Replace(url, "http://", "http://"+proxyUser+":"+proxySecret+"@", 1)
 	environment := []string{"HTTP_PROXY=" + proxy, "HTTPS_PROXY=" + proxy, "NO_PROXY=", "PROVIDER_KEY=" + secretKey}
 	// The configuration prints without its keys: they are put back as a variable.
-	config := write(t, "tidegate.yaml", strings.ReplaceAll(s.config.String(), "'[redacted]'", "${PROVIDER_KEY}"))
+	config := write(t, "tidegate.yaml", strings.ReplaceAll(s.config.String(), `"[redacted]"`, "${PROVIDER_KEY}"))
 	where := []string{"--config", config, "--database-url", s.URL, "--nats-url", s.NATSURL, "--data", t.TempDir()}
 
 	p := buildProgram(t)
@@ -159,6 +166,23 @@ func noKeyOfATattler(t *testing.T) {
 	}
 	s.checkTables()
 	s.checkMessages(messages, 2*len(routes))
+	checkTold(t, &told)
+}
+
+// checkTold finds a tattler that had nothing to tell, so that nothing was tested.
+func checkTold(t *testing.T, told *sync.Map) {
+	t.Helper()
+	wanted := []string{" of "} // the proxy, by its own user
+	for name := range tattlers {
+		for _, dialect := range provider.Dialects() {
+			wanted = append(wanted, name+" of "+dialect)
+		}
+	}
+	for _, name := range wanted {
+		if _, ok := told.Load(name); !ok {
+			t.Errorf("no secret was sent to the tattler %q", name)
+		}
+	}
 }
 
 // tattlersOnly gives every tattler a target of every dialect, and each of those a
@@ -169,14 +193,15 @@ func tattlersOnly(t *testing.T, c *app.Config, url string) {
 	c.Targets, c.Routes = nil, nil
 	bases := map[string]string{"connect": "https://provider.example/v1", "tls": strings.Replace(url, "http://", "https://", 1) + "/v1"}
 	for name := range tattlers {
-		bases[name] = url + "/" + name + "/v1"
+		bases[name] = url + "/" + name + "/DIALECT/v1"
 	}
-	bases["proxied"] = "http://provider.example/proxied/v1"
+	bases["proxied"] = "http://provider.example/proxied/DIALECT/v1"
 	for _, dialect := range provider.Dialects() {
 		for name, base := range bases {
 			target, own := like, route
 			target.Name = dialect + "-" + name
-			target.Provider, target.Dialect, target.BaseURL, target.APIKey = target.Name, dialect, base, secretKey
+			target.Provider, target.Dialect, target.APIKey = target.Name, dialect, secretKey
+			target.BaseURL = strings.ReplaceAll(base, "DIALECT", dialect)
 			own.Name, own.Chain = target.Name, []string{target.Name}
 			c.Targets, c.Routes = append(c.Targets, target), append(c.Routes, own)
 		}

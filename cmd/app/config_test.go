@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tidegate/jobs"
+	"tidegate/routing/provider"
 )
 
 // vars is an environment of these variables and no others.
@@ -47,10 +48,13 @@ func problems(t *testing.T, text string, env func(string) (string, bool)) []stri
 	return said
 }
 
+// allKnown is what the program knows, and a goal more.
+var allKnown = Known{Goals: []string{"ordered", "cost"}, Dialects: provider.Dialects()}
+
 // parsed parses text that must be taken.
 func parsed(t *testing.T, text string, env func(string) (string, bool)) (*Config, []string) {
 	t.Helper()
-	c, warnings, err := ParseConfig([]byte(text), "f", env, Known{Goals: []string{"ordered", "cost"}})
+	c, warnings, err := ParseConfig([]byte(text), "f", env, allKnown)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,9 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"tidegate/routing"
+	"tidegate/routing/provider"
 )
 
 // newInitCommand writes a configuration to begin with.
@@ -47,7 +50,7 @@ type initRun struct {
 // run writes the text, once it was seen to load, and says on out what it did.
 func (r initRun) run(out io.Writer) error {
 	text := initText(r.env)
-	config, warnings, err := ParseConfig([]byte(text), r.path, r.env, Known{})
+	config, warnings, err := ParseConfig([]byte(text), r.path, r.env, Known{Goals: routing.Goals(), Dialects: provider.Dialects()})
 	if err != nil {
 		return fmt.Errorf("checking the new configuration against this environment: %w", err)
 	}
@@ -117,7 +120,7 @@ func nextSteps(c *Config, path string) string {
 		return fmt.Sprintf(`No provider's key is set (%s), so every target in it is commented out.
 Next:
   1. set a key, then: tidegate init%s --force
-     (or edit the file by hand: any provider with an OpenAI-compatible API will do)
+     (or edit the file by hand: any provider with an OpenAI-compatible API will do, and Azure)
   2. tidegate doctor%s
 Without any key, tidegate dev works with simulated providers.
 `, strings.Join(keys, ", "), strings.TrimPrefix(flag, " --config"), flag)

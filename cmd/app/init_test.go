@@ -12,12 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// environments are those that `init` may meet: no key, one, all.
+// environments are those that `init` may meet: no key, some, all.
 var environments = map[string]func(string) (string, bool){
 	"no key":    vars(),
 	"one key":   vars("DEEPSEEK_API_KEY", "canary"),
 	"last key":  vars("OPENAI_API_KEY", "canary", "MISTRAL_API_KEY", ""),
-	"every key": vars("DEEPSEEK_API_KEY", "canary", "OPENAI_API_KEY", "canary", "MISTRAL_API_KEY", "canary", "DATABASE_URL", "postgres://h/db"),
+	"dialects":  vars("ANTHROPIC_API_KEY", "canary", "GEMINI_API_KEY", "canary"),
+	"every key": vars("DEEPSEEK_API_KEY", "canary", "OPENAI_API_KEY", "canary", "MISTRAL_API_KEY", "canary", "ANTHROPIC_API_KEY", "canary", "GEMINI_API_KEY", "canary", "DATABASE_URL", "postgres://h/db"),
 }
 
 func TestInitTextLoads(t *testing.T) {
@@ -43,6 +44,24 @@ func TestInitTextLoads(t *testing.T) {
 				t.Error("holds a key, or a hole")
 			}
 		})
+	}
+}
+
+// Each provider is written in the dialect of its API, also the first of them.
+func TestInitTextNamesDialects(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string][]string{
+		"dialects":  {"gemini-flash gemini", "claude-haiku anthropic"},
+		"every key": {"mistral-small openai", "deepseek-chat openai", "gpt-5-mini openai", "gemini-flash gemini", "claude-haiku anthropic"},
+	} {
+		c, _ := parsed(t, initText(environments[name]), environments[name])
+		var got []string
+		for _, target := range c.Targets {
+			got = append(got, target.Name+" "+target.Dialect)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 
@@ -158,7 +177,7 @@ func TestRunInit(t *testing.T) {
 			t.Errorf("does not say %q:\n%s", says, out.String())
 		}
 	}
-	if _, warnings, err := LoadConfig(path, env, Known{}); err != nil || len(warnings) > 0 {
+	if _, warnings, err := LoadConfig(path, env, allKnown); err != nil || len(warnings) > 0 {
 		t.Errorf("what was written: %v, %v", warnings, err)
 	}
 	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
@@ -176,7 +195,7 @@ func TestRunInit(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 1 {
 		t.Errorf("left behind: %v", left)
 	}
-	if _, _, err := LoadConfig(path, env, Known{}); err != nil {
+	if _, _, err := LoadConfig(path, env, allKnown); err != nil {
 		t.Error(err)
 	}
 	if err := (initRun{path: filepath.Join(path, "x"), env: env}).run(&out); err == nil {

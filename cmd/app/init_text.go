@@ -9,6 +9,7 @@ import (
 type exampleProvider struct {
 	target  string
 	account string
+	dialect string // empty: the default
 	baseURL string
 	key     string // the variable that holds the key
 	model   string
@@ -16,9 +17,11 @@ type exampleProvider struct {
 
 // exampleProviders are in the order of the example's chain: the cheapest first.
 var exampleProviders = []exampleProvider{
-	{"mistral-small", "mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "mistral-small-latest"},
-	{"deepseek-chat", "deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "deepseek-chat"},
-	{"gpt-5-mini", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "gpt-5-mini"},
+	{"mistral-small", "mistral", "", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", "mistral-small-latest"},
+	{"deepseek-chat", "deepseek", "", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", "deepseek-chat"},
+	{"gpt-5-mini", "openai", "", "https://api.openai.com/v1", "OPENAI_API_KEY", "gpt-5-mini"},
+	{"gemini-flash", "google", "gemini", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY", "gemini-2.5-flash"},
+	{"claude-haiku", "anthropic", "anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY", "claude-haiku-4-5"},
 }
 
 // initText is a configuration that explains itself. Providers whose key is not
@@ -61,10 +64,17 @@ func exampleRoute(chain []exampleProvider) string {
 
 // text writes the provider's target; the first one explains every key.
 func (p exampleProvider) text(first bool) string {
-	if first {
-		return fmt.Sprintf(initFirstTarget, p.target, p.account, p.baseURL, p.key, p.model)
+	dialect := ""
+	switch {
+	case p.dialect != "":
+		dialect = "    dialect: " + p.dialect + "\n"
+	case first:
+		dialect = "    # dialect: " + DefaultDialect + "\n"
 	}
-	return fmt.Sprintf(initNextTarget, p.target, p.account, p.baseURL, p.key, p.model)
+	if first {
+		return fmt.Sprintf(initFirstTarget, p.target, p.account, dialect, p.baseURL, p.key, p.model)
+	}
+	return fmt.Sprintf(initNextTarget, p.target, p.account, dialect, p.baseURL, p.key, p.model)
 }
 
 // commentOut puts "# " before every line, behind the two blanks that the items
@@ -118,9 +128,8 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
     # Where it runs, if the provider has several regions.
     # region: eu
 
-    # The wire format: openai, azure, anthropic or gemini.
-    # dialect: openai
-
+    # The wire format: openai (left out), azure, anthropic or gemini.
+%s
     # Where its API is, without /chat/completions.
     base_url: %s
 
@@ -184,7 +193,7 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
 
 const initNextTarget = `  - name: %s
     provider: %s
-    base_url: %s
+%s    base_url: %s
     api_key: ${%s}
     model: %s
 `

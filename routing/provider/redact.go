@@ -14,7 +14,7 @@ import (
 const (
 	maxMessage = 300 // characters
 	maxID      = 200 // bytes
-	// maxCleaned bounds what is searched for keys; what is beyond it is dropped.
+	// maxCleaned bounds what is searched for disguises; what is beyond it is dropped.
 	maxCleaned = 4 << 10
 
 	redacted = "[redacted]"
@@ -56,11 +56,10 @@ var disguises = []disguise{
 // characters, no key in it, valid UTF-8 and without the NUL that Postgres
 // refuses.
 func (end *endpoint) clean(text string) string {
-	text = oneLine(text)
+	text = end.hide(oneLine(end.hide(text))) // before any cut: half a key would not be found
 	if len(text) > maxCleaned {
 		text = text[:maxCleaned]
 	}
-	text = end.hide(text)
 	lower := strings.ToLower(text)
 	for _, d := range disguises {
 		if slices.ContainsFunc(d.hints, func(hint string) bool { return strings.Contains(lower, hint) }) {

@@ -230,6 +230,22 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// A key that is as long as a text may be, or said so often that the text is cut in
+// the middle of one, is hidden all the same.
+func TestCleanHidesLongKeys(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{100, 164, 1500, maxCleaned + 1000} {
+		key := strings.Repeat("Ab3_", size/4)
+		end := &endpoint{secrets: secretsOf([]string{key}, nil)}
+		for pad := range 200 {
+			text := strings.Repeat("p", pad) + strings.Repeat(" "+key, 1+2*maxCleaned/size)
+			if got := end.clean(text); strings.Contains(got, "Ab3_Ab3_") {
+				t.Fatalf("a key of %d bytes after %d others: %q", size, pad, got)
+			}
+		}
+	}
+}
+
 func FuzzClean(f *testing.F) {
 	f.Add("sk-proj-0123 Bearer x")
 	f.Add("\xff 0123456789abcdef")
