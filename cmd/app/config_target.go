@@ -122,6 +122,10 @@ func startsLikeKey(text string) bool {
 // readKey takes the key from its file. A relative path is looked for beside the
 // configuration.
 func (r *configReader) readKey(t *TargetConfig, field string) {
+	if r.keyless {
+		t.APIKey = notRead
+		return
+	}
 	path := t.APIKeyFile
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(r.file), path)

@@ -48,13 +48,13 @@ func problems(t *testing.T, text string, env func(string) (string, bool)) []stri
 	return said
 }
 
-// allKnown is what the program knows, and a goal more.
-var allKnown = Known{Goals: []string{"ordered", "cost"}, Dialects: provider.Dialects()}
+// testKnown is what the program knows, and a goal more.
+var testKnown = Known{Goals: []string{"ordered", "cost"}, Dialects: provider.Dialects()}
 
 // parsed parses text that must be taken.
 func parsed(t *testing.T, text string, env func(string) (string, bool)) (*Config, []string) {
 	t.Helper()
-	c, warnings, err := ParseConfig([]byte(text), "f", env, allKnown)
+	c, warnings, err := ParseConfig([]byte(text), "f", env, testKnown)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,6 +215,7 @@ func TestConfigRefusesOneThing(t *testing.T) {
 		"no YAML":            {"targets: [", "1:10: this is not YAML"},
 		"a tab":              {"worker:\n\tconcurrency: 1", "2:1: this is not YAML"},
 		"a key twice":        {"listen: a:1\nlisten: b:2", `2:1: this is not YAML: mapping key "listen" already defined at [1:1]`},
+		"nobody named":       {"targets:\n  - {nam: a}\nroutes:\n  - {name: a, chain: [a]}", `there is no target "a"; there are none`},
 		"two documents":      {"listen: a:1\n---\nlisten: a:2", "a second YAML document"},
 		"a list of nothing":  {"- a\n", "must be a mapping of keys to values, not a list"},
 		"a text":             {"hello", "must be a mapping of keys to values, not a single value"},
@@ -244,8 +245,12 @@ func TestConfigRefusesOneThing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text := strings.Replace(c.text, routeLines+"    models", "routes:\n  - name: a\n    models", 1)
-			if said := strings.Join(problems(t, text, vars()), "\n"); !strings.Contains(said, c.says) {
+			said := strings.Join(problems(t, text, vars()), "\n")
+			if !strings.Contains(said, c.says) {
 				t.Errorf("does not say %q:\n%s", c.says, said)
+			}
+			if strings.Contains(said, "already defined") && strings.Contains(said, "quotes") {
+				t.Errorf("gives a remedy for something else: %s", said)
 			}
 		})
 	}

@@ -47,7 +47,7 @@ nothing new is accepted for it, and what waits is kept and shown by status.`,
 
 func (o *options) migrate(cmd *cobra.Command, check bool) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
-	config, _, err := o.loadConfig()
+	config, err := o.loadKeyless()
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (o *options) migrate(cmd *cobra.Command, check bool) error {
 
 // retire takes a route away from producers.
 func (o *options) retire(cmd *cobra.Command, route string) error {
-	config, _, err := o.loadConfig()
+	config, err := o.loadKeyless()
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ ships with this program.`,
   tidegate prices --json | jq '.targets[] | select(.known | not)'`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, _, err := o.loadConfig()
+			config, err := o.loadKeyless()
 			if err != nil {
 				return err
 			}

@@ -33,7 +33,7 @@ is owed to NATS.`,
   tidegate status --json | jq .routes`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, _, err := o.loadConfig()
+			config, err := o.loadKeyless()
 			if err != nil {
 				return err
 			}

@@ -52,7 +52,7 @@ A consumer that nobody used for a week is forgotten.`,
 }
 
 func (o *options) watch(cmd *cobra.Command, f *watchFlags) error {
-	config, _, err := o.loadConfig()
+	config, err := o.loadKeyless()
 	if err != nil {
 		return err
 	}
