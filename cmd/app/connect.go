@@ -15,6 +15,7 @@ import (
 
 	"tidegate/jobs"
 	"tidegate/routing"
+	"tidegate/routing/prices"
 	"tidegate/routing/provider"
 	"tidegate/store"
 )
@@ -53,7 +54,7 @@ func (o *options) named(config *Config) endpoints {
 
 // connect opens the database that tidegate runs on.
 func (o *options) connect(ctx context.Context, conns int) (*pgxpool.Pool, error) {
-	config, err := o.loadKeyless()
+	config, err := o.loadBeside(prices.Shipped())
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +76,16 @@ func (o *options) loadConfig() (*Config, []Warning, error) {
 func (o *options) loadKeyless() (*Config, error) {
 	known := allKnown()
 	known.Keyless = true
+	config, _, err := LoadConfig(FindConfig(o.config, os.LookupEnv), os.LookupEnv, known)
+	return config, err
+}
+
+// loadBeside is loadKeyless with a table in place of the one that the file names,
+// which may be broken, or not there yet: for what does not ask for prices.
+func (o *options) loadBeside(table *prices.Table) (*Config, error) {
+	known := allKnown()
+	known.Keyless = true
+	known.Prices = func(string) (*prices.Table, error) { return table, nil }
 	config, _, err := LoadConfig(FindConfig(o.config, os.LookupEnv), os.LookupEnv, known)
 	return config, err
 }

@@ -190,7 +190,7 @@ the table cannot be used.`,
 }
 
 func (o *options) checkPrices(cmd *cobra.Command, args []string) error {
-	config, _, err := o.loadConfigBeside(prices.Shipped())
+	config, err := o.loadBeside(prices.Shipped())
 	if len(args) == 0 {
 		if err != nil {
 			return err

@@ -55,17 +55,8 @@ type pricesImport struct {
 	from, format, out string
 }
 
-// loadConfigBeside loads the configuration with a table in place of the one that it
-// names, which may be broken, or not there yet.
-func (o *options) loadConfigBeside(table *prices.Table) (*Config, []Warning, error) {
-	known := allKnown()
-	known.Keyless = true
-	known.Prices = func(string) (*prices.Table, error) { return table, nil }
-	return LoadConfig(FindConfig(o.config, os.LookupEnv), os.LookupEnv, known)
-}
-
 func (o *options) importPrices(cmd *cobra.Command, in pricesImport) error {
-	config, _, err := o.loadConfigBeside(prices.Shipped())
+	config, err := o.loadBeside(prices.Shipped())
 	if err != nil {
 		return err
 	}
