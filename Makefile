@@ -94,12 +94,13 @@ bench-hold: build ## Measure what it costs to hold 1,000,000 jobs for two minute
 check-independent: build ## Check the whole path against a mock from npm that we did not write, about 2 minutes
 	@$(GO) build -o bin/independent ./integration/independent && bin/independent $(ARGS)
 
+# Go makes a new input smaller for up to a minute, in which nothing is tried: ten tries must do.
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME=10s
 	@$(GO) list -f '{{$$dir := .Dir}}{{range .TestGoFiles}}{{$$dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$dir}}/{{.}}{{"\n"}}{{end}}' $(PKG) | \
 	while read -r file; do test -z "$$file" || sed -n "s|^func \(Fuzz[A-Za-z0-9_]*\)(.*|$${file%/*} \1|p" "$$file"; done | \
 	while read -r dir name; do \
-	  $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null || exit 1; done
+	  $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$dir" </dev/null || exit 1; done
 
 .PHONY: clean
 clean: ## Remove what make built

@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -62,5 +64,33 @@ func TestUnknownPriceIsNotFree(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Who looks at a fleet, or gives it work, needs no key and no prices: a variable that is
+// not set there, and a table that is broken, hide nothing.
+func TestCommandsWithoutKeysAndPrices(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.work(nil)
+	batch := s.settle(s.enqueue(1, nil))
+	config := write(t, "tidegate.yaml", "prices: broken.json", "targets:",
+		"  - {name: sim-cheap, provider: sim, model: m, base_url: \"http://127.0.0.1:1/v1\", price: {input: 1, output: 2}, api_key: \"${NOT_SET_ANYWHERE}\"}",
+		"routes:", "  - {name: summaries, chain: [sim-cheap]}")
+	check(t, os.WriteFile(filepath.Join(filepath.Dir(config), "broken.json"), []byte("{"), 0o600))
+	run := func(args ...string) said {
+		return tidegate(t, append(args, "--config", config, "--database-url", s.URL, "--nats-url", s.NATSURL)...)
+	}
+	for _, args := range [][]string{{"status"}, {"circuits"}, {"results", batch.ID}, {"pause", "summaries"}, {"resume", "summaries"}, {"migrate"}} {
+		got := run(args...)
+		if got.code != 0 {
+			t.Errorf("%v: exit code %d: %s", args, got.code, got.errors)
+		}
+		if warned := strings.Contains(got.errors, "broken.json"); warned != (args[0] == "status") {
+			t.Errorf("%v says of the table: %q", args, got.errors)
+		}
+	}
+	if got := run("prices"); got.code != 1 || !strings.Contains(got.errors, "broken.json") || strings.Contains(got.errors, "NOT_SET_ANYWHERE") {
+		t.Errorf("prices: exit code %d: %s", got.code, got.errors)
 	}
 }

@@ -134,6 +134,9 @@ type WorkerConfig struct {
 type Known struct {
 	Goals    []string // nil: ordered
 	Dialects []string // nil: openai
+	// Keyless is for those who call no target: a key whose variable is not set, or
+	// whose file cannot be read, is no mistake, and no key is read.
+	Keyless bool
 	// Prices reads a table from a file; nil: it is read, and counts as a part of the
 	// configuration.
 	Prices func(path string) (*prices.Table, error)

@@ -3,6 +3,7 @@ package app
 import (
 	"math"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -123,6 +124,12 @@ func scalarText(node ast.Node) (string, bool) {
 	}
 }
 
+// keyField is what holds a key of a target.
+var keyField = regexp.MustCompile(`^targets\[\d+\]\.(api_key$|headers\.)`)
+
+// notRead stands for a key that nobody needs.
+const notRead = "not-read"
+
 // readScalar fills in the variables of a single value and reads it as what its
 // field is. A value that is wrong leaves the default.
 func (r *configReader) readScalar(node ast.Node, into reflect.Value, field string) {
@@ -134,6 +141,10 @@ func (r *configReader) readScalar(node ast.Node, into reflect.Value, field strin
 	value, err := expandEnv(written, r.env)
 	if err != nil {
 		r.problem(field, "%v", err)
+		return
+	}
+	if r.keyless && keyField.MatchString(field) && (value.used || len(value.unset) > 0) {
+		into.SetString(notRead)
 		return
 	}
 	if optional := mayBeUnset[field] && value.text == ""; len(value.unset) > 0 && !optional {

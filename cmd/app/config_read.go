@@ -28,6 +28,7 @@ type configReader struct {
 	warnings []Warning
 	files    contents          // that were read
 	texts    map[string][]byte // of them
+	keyless  bool              // see Known
 }
 
 // A place is where a field stands.
@@ -74,7 +75,10 @@ func (r *configReader) syntax(err error) {
 	p := Problem{File: r.file, Text: "this is not YAML: see the line and those above it"}
 	var at yaml.Error
 	if errors.As(err, &at) {
-		p.Text = "this is not YAML: " + at.GetMessage() + `; values with any of {}[]#&*!|>%@: or ${…} inside {…} need quotes: "…"`
+		p.Text = "this is not YAML: " + at.GetMessage()
+		if !strings.HasPrefix(at.GetMessage(), "mapping key") { // else it stands twice, and says so
+			p.Text += `; values with any of {}[]#&*!|>%@: or ${…} inside {…} need quotes: "…"`
+		}
 		if token := at.GetToken(); token != nil && token.Position != nil {
 			p.Line, p.Column = token.Position.Line, token.Position.Column
 		}

@@ -40,6 +40,7 @@ func readConfig(path string, env func(string) (string, bool), known Known) readi
 // parse reads and checks a text, and the files that it names.
 func (r *configReader) parse(data []byte, known Known) reading {
 	c := &Config{File: r.file}
+	r.keyless = known.Keyless
 	r.readText(data, c)
 	r.check(c, known)
 	if err := r.err(); err != nil {

@@ -49,9 +49,11 @@ func (r *configReader) checkRoutes(c *Config, known Known) {
 }
 
 func (r *configReader) checkChain(c *Config, route *RouteConfig, at string, used map[string]bool) {
-	names := make([]string, len(c.Targets))
-	for i := range c.Targets {
-		names[i] = c.Targets[i].Name
+	var names []string
+	for _, target := range c.Targets {
+		if target.Name != "" {
+			names = append(names, target.Name)
+		}
 	}
 	if len(route.Chain) == 0 {
 		r.problem(at+".chain", "needs at least one target; %s", didYouMean("", names))

@@ -60,6 +60,9 @@ func (r *configReader) checkBase(t *TargetConfig, at string) {
 		r.problem(field, "%s", wrong)
 		return
 	}
+	if path := versions[base.Hostname()]; strings.Trim(base.Path, "/") == "" && t.Path == "" && path != "" {
+		r.warn(field, "has no version of the API, so the vendor will not find what is asked for: write https://%s/%s", base.Hostname(), path)
+	}
 	if base.Scheme != "http" || isLoopback(base.Hostname()) {
 		return
 	}
@@ -68,6 +71,12 @@ func (r *configReader) checkBase(t *TargetConfig, at string) {
 	} else if len(t.Headers) > 0 {
 		r.warn(field, "what headers hold is sent unencrypted over http: use https")
 	}
+}
+
+// versions are what the base URLs of these vendors end in. Their own clients add it, so
+// people leave it out.
+var versions = map[string]string{
+	"api.openai.com": "v1", "api.anthropic.com": "v1", "api.mistral.ai": "v1", "generativelanguage.googleapis.com": "v1beta",
 }
 
 // parseBase reads a base URL without letting an error quote it, since it may
@@ -122,6 +131,10 @@ func startsLikeKey(text string) bool {
 // readKey takes the key from its file. A relative path is looked for beside the
 // configuration.
 func (r *configReader) readKey(t *TargetConfig, field string) {
+	if r.keyless {
+		t.APIKey = notRead
+		return
+	}
 	path := t.APIKeyFile
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(r.file), path)

@@ -48,13 +48,13 @@ func problems(t *testing.T, text string, env func(string) (string, bool)) []stri
 	return said
 }
 
-// allKnown is what the program knows, and a goal more.
-var allKnown = Known{Goals: []string{"ordered", "cost"}, Dialects: provider.Dialects()}
+// testKnown is what the program knows, and a goal more.
+var testKnown = Known{Goals: []string{"ordered", "cost"}, Dialects: provider.Dialects()}
 
 // parsed parses text that must be taken.
 func parsed(t *testing.T, text string, env func(string) (string, bool)) (*Config, []string) {
 	t.Helper()
-	c, warnings, err := ParseConfig([]byte(text), "f", env, allKnown)
+	c, warnings, err := ParseConfig([]byte(text), "f", env, testKnown)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,6 +215,7 @@ func TestConfigRefusesOneThing(t *testing.T) {
 		"no YAML":            {"targets: [", "1:10: this is not YAML"},
 		"a tab":              {"worker:\n\tconcurrency: 1", "2:1: this is not YAML"},
 		"a key twice":        {"listen: a:1\nlisten: b:2", `2:1: this is not YAML: mapping key "listen" already defined at [1:1]`},
+		"nobody named":       {"targets:\n  - {nam: a}\nroutes:\n  - {name: a, chain: [a]}", `there is no target "a"; there are none`},
 		"two documents":      {"listen: a:1\n---\nlisten: a:2", "a second YAML document"},
 		"a list of nothing":  {"- a\n", "must be a mapping of keys to values, not a list"},
 		"a text":             {"hello", "must be a mapping of keys to values, not a single value"},
@@ -244,8 +245,12 @@ func TestConfigRefusesOneThing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text := strings.Replace(c.text, routeLines+"    models", "routes:\n  - name: a\n    models", 1)
-			if said := strings.Join(problems(t, text, vars()), "\n"); !strings.Contains(said, c.says) {
+			said := strings.Join(problems(t, text, vars()), "\n")
+			if !strings.Contains(said, c.says) {
 				t.Errorf("does not say %q:\n%s", c.says, said)
+			}
+			if strings.Contains(said, "already defined") && strings.Contains(said, "quotes") {
+				t.Errorf("gives a remedy for something else: %s", said)
 			}
 		})
 	}
@@ -267,6 +272,9 @@ func TestConfigWarnsOf(t *testing.T) {
 		"a long key":          {target(https + priced + "    api_key: abcdefghijklmnopqrstuvwxyz"), "a key stands in the file"},
 		"a default key":       {target(https + priced + "    api_key: \"${NONE:-sk-abc}\""), "a key stands in the file"},
 		"a key over http":     {target("    base_url: http://h/v1\n" + priced + "    api_key: x"), "5:5: targets[0].base_url: the key is sent unencrypted"},
+		"a vendor's root":     {target("    base_url: https://api.anthropic.com/\n" + priced), "5:5: targets[0].base_url: has no version of the API, so the vendor will not find what is asked for: write https://api.anthropic.com/v1"},
+		"a path of its own":   {target("    base_url: https://api.openai.com\n    path: v2/chat\n" + priced), ""},
+		"another's root":      {target("    base_url: https://api.deepseek.com\n" + priced), ""},
 		"limits in a muddle":  {target(https + priced + "    limits: {requests_per_minute: 2000000, tokens_per_minute: 3000}"), "targets[0].limits.tokens_per_minute: is less than one token for each"},
 		"a limit of nothing":  {target(https + priced + "    limits: {requests_per_minute: 0}"), "targets[0].limits.requests_per_minute: 0 is no limit"},
 		"a target of no use":  {"targets:\n" + targetLines("a") + targetLines("b") + routeLines, `4:6: targets[1].name: "b" is in no route's chain`},

@@ -15,6 +15,7 @@ import (
 
 	"tidegate/jobs"
 	"tidegate/routing"
+	"tidegate/routing/prices"
 	"tidegate/routing/provider"
 	"tidegate/store"
 )
@@ -53,7 +54,7 @@ func (o *options) named(config *Config) endpoints {
 
 // connect opens the database that tidegate runs on.
 func (o *options) connect(ctx context.Context, conns int) (*pgxpool.Pool, error) {
-	config, _, err := o.loadConfig()
+	config, err := o.loadBeside(prices.Shipped())
 	if err != nil {
 		return nil, err
 	}
@@ -70,12 +71,34 @@ func (o *options) loadConfig() (*Config, []Warning, error) {
 	return read.config, read.warnings, read.err
 }
 
+// loadKeyless is loadConfig for what calls no target, and so needs no key: who looks
+// at a fleet, or gives it work, may have none.
+func (o *options) loadKeyless() (*Config, error) {
+	known := allKnown()
+	known.Keyless = true
+	config, _, err := LoadConfig(FindConfig(o.config, os.LookupEnv), os.LookupEnv, known)
+	return config, err
+}
+
+// loadBeside is loadKeyless with a table in place of the one that the file names,
+// which may be broken, or not there yet: for what does not ask for prices.
+func (o *options) loadBeside(table *prices.Table) (*Config, error) {
+	known := allKnown()
+	known.Keyless = true
+	known.Prices = func(string) (*prices.Table, error) { return table, nil }
+	config, _, err := LoadConfig(FindConfig(o.config, os.LookupEnv), os.LookupEnv, known)
+	return config, err
+}
+
+// allKnown is what this program can do.
+func allKnown() Known { return Known{Goals: routing.Goals(), Dialects: provider.Dialects()} }
+
 // configReader reads the configuration each time that it is called: the same
 // file, if there is one.
 func (o *options) configReader() func() reading {
 	path := FindConfig(o.config, os.LookupEnv)
 	return func() reading {
-		return readConfig(path, os.LookupEnv, Known{Goals: routing.Goals(), Dialects: provider.Dialects()})
+		return readConfig(path, os.LookupEnv, allKnown())
 	}
 }
 

@@ -268,7 +268,7 @@ func (e *examination) checkCall(ctx context.Context, client *provider.Client, ta
 	case err == nil:
 		e.ok(target.Name, "%s answered", answer.Model)
 	case err.Class == jobs.Auth:
-		e.wrong(target.Name, "check api_key and the model's name", "%v", err)
+		e.wrong(target.Name, "check its key, base_url and the model's name", "%v", err)
 	case err.Class == jobs.Quota:
 		e.wrong(target.Name, "add money to the account, or raise its limit", "%v", err)
 	default:

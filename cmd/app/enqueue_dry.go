@@ -29,7 +29,7 @@ type targetCost struct {
 
 // dryRun reads everything and enqueues nothing.
 func (o *options) dryRun(cmd *cobra.Command, args []string, f *enqueueFlags) error {
-	config, _, err := o.loadConfig()
+	config, err := o.loadKeyless()
 	if err != nil {
 		return err
 	}

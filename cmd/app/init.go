@@ -10,9 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"tidegate/routing"
-	"tidegate/routing/provider"
 )
 
 // newInitCommand writes a configuration to begin with.
@@ -50,7 +47,7 @@ type initRun struct {
 // run writes the text, once it was seen to load, and says on out what it did.
 func (r initRun) run(out io.Writer) error {
 	text := initText(r.env)
-	config, warnings, err := ParseConfig([]byte(text), r.path, r.env, Known{Goals: routing.Goals(), Dialects: provider.Dialects()})
+	config, warnings, err := ParseConfig([]byte(text), r.path, r.env, allKnown())
 	if err != nil {
 		return fmt.Errorf("checking the new configuration against this environment: %w", err)
 	}

@@ -177,7 +177,7 @@ func TestRunInit(t *testing.T) {
 			t.Errorf("does not say %q:\n%s", says, out.String())
 		}
 	}
-	if _, warnings, err := LoadConfig(path, env, allKnown); err != nil || len(warnings) > 0 {
+	if _, warnings, err := LoadConfig(path, env, testKnown); err != nil || len(warnings) > 0 {
 		t.Errorf("what was written: %v, %v", warnings, err)
 	}
 	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
@@ -195,7 +195,7 @@ func TestRunInit(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 1 {
 		t.Errorf("left behind: %v", left)
 	}
-	if _, _, err := LoadConfig(path, env, allKnown); err != nil {
+	if _, _, err := LoadConfig(path, env, testKnown); err != nil {
 		t.Error(err)
 	}
 	if err := (initRun{path: filepath.Join(path, "x"), env: env}).run(&out); err == nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidegate/migrations"
+	"tidegate/routing/prices"
 	"tidegate/store"
 )
 
@@ -47,7 +48,7 @@ nothing new is accepted for it, and what waits is kept and shown by status.`,
 
 func (o *options) migrate(cmd *cobra.Command, check bool) error {
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
-	config, _, err := o.loadConfig()
+	config, err := o.loadBeside(prices.Shipped())
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (o *options) migrate(cmd *cobra.Command, check bool) error {
 
 // retire takes a route away from producers.
 func (o *options) retire(cmd *cobra.Command, route string) error {
-	config, _, err := o.loadConfig()
+	config, err := o.loadBeside(prices.Shipped())
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ ships with this program.`,
   tidegate prices --json | jq '.targets[] | select(.known | not)'`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, _, err := o.loadConfig()
+			config, err := o.loadKeyless()
 			if err != nil {
 				return err
 			}
@@ -190,7 +190,7 @@ the table cannot be used.`,
 }
 
 func (o *options) checkPrices(cmd *cobra.Command, args []string) error {
-	config, _, err := o.loadConfigBeside(prices.Shipped())
+	config, err := o.loadBeside(prices.Shipped())
 	if len(args) == 0 {
 		if err != nil {
 			return err

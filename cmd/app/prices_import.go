@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tidegate/routing"
 	"tidegate/routing/prices"
-	"tidegate/routing/provider"
 )
 
 func newPricesImportCommand(o *options) *cobra.Command {
@@ -56,17 +55,8 @@ type pricesImport struct {
 	from, format, out string
 }
 
-// loadConfigBeside loads the configuration with a table in place of the one that it
-// names, which may be broken, or not there yet.
-func (o *options) loadConfigBeside(table *prices.Table) (*Config, []Warning, error) {
-	return LoadConfig(FindConfig(o.config, os.LookupEnv), os.LookupEnv, Known{
-		Goals: routing.Goals(), Dialects: provider.Dialects(),
-		Prices: func(string) (*prices.Table, error) { return table, nil },
-	})
-}
-
 func (o *options) importPrices(cmd *cobra.Command, in pricesImport) error {
-	config, _, err := o.loadConfigBeside(prices.Shipped())
+	config, err := o.loadBeside(prices.Shipped())
 	if err != nil {
 		return err
 	}
@@ -200,7 +190,7 @@ func writeImport(w io.Writer, in prices.Imported, changes []priceChange) {
 			total += n
 			reasons = append(reasons, reason)
 		}
-		slices.SortFunc(reasons, func(a, b string) int { return in.Skipped[b] - in.Skipped[a] })
+		slices.SortFunc(reasons, func(a, b string) int { return cmp.Or(in.Skipped[b]-in.Skipped[a], strings.Compare(a, b)) })
 		fmt.Fprintf(w, "Left out %s:\n", counted(total, "model"))
 		for _, reason := range reasons {
 			fmt.Fprintf(w, "  %5d  %s\n", in.Skipped[reason], reason)

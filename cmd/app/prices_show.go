@@ -25,7 +25,7 @@ whole table. A model may have several prices, each from a day on.`,
   tidegate prices show anthropic/ --json`,
 		Args: arguments(0, 1, "a part of a model's name, or nothing"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			config, _, err := o.loadConfig()
+			config, err := o.loadKeyless()
 			if err != nil {
 				return err
 			}

@@ -24,7 +24,16 @@ func newSimulateCommand(o *options) *cobra.Command {
 		Long: `simulate serves LLM providers over real HTTP: they answer with a summary of the
 document they were sent, count tokens, keep limits, and fail as real ones do,
 by a script or on command. Without --script there are three: cheap, fast, dear.
-The base URL of a target is http://ADDRESS/NAME/v1.
+The base URL of a target is http://ADDRESS/NAME/v1, with dialect gemini /v1beta.
+
+A script says which providers there are, in which dialect (openai, anthropic or
+gemini), and what befalls them when:
+  providers:
+    - {name: claude, dialect: anthropic, latency: {median: 400ms, p99: 2s}}
+    - name: gemini
+      dialect: gemini
+      limits: {requests_per_minute: 600}
+      script: [{at: 2m, mode: unavailable, for: 3m}]
 
 Faults are commanded over HTTP, "*" for all providers:
   curl -X PUT  http://ADDRESS/_simulator/providers/cheap/fault -d '{"mode":"unavailable","for":"2m"}'

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidegate/jobs"
+	"tidegate/routing/prices"
 	"tidegate/worker/publish"
 )
 
@@ -52,7 +53,7 @@ A consumer that nobody used for a week is forgotten.`,
 }
 
 func (o *options) watch(cmd *cobra.Command, f *watchFlags) error {
-	config, _, err := o.loadConfig()
+	config, err := o.loadBeside(prices.Shipped())
 	if err != nil {
 		return err
 	}
