@@ -140,6 +140,9 @@ type Known struct {
 	// Prices reads a table from a file; nil: it is read, and counts as a part of the
 	// configuration.
 	Prices func(path string) (*prices.Table, error)
+	// Before is what is in effect, for one who reads the configuration anew: its
+	// prices stay where the new ones are broken. Nil: nothing is.
+	Before *Config
 }
 
 // FindConfig says which file to load: the one that the flag names, else

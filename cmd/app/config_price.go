@@ -46,7 +46,7 @@ func (c *Config) table() *prices.Table {
 }
 
 // readPrices reads the table that the file names. A broken one is a problem: it would
-// be worse to go on with other prices than those that were meant.
+// be worse to begin with other prices than those that were meant.
 func (r *configReader) readPrices(c *Config, known Known) {
 	const field, orShips = "prices", "or leave prices out for the table that ships"
 	if c.Prices == "" {
@@ -59,6 +59,11 @@ func (r *configReader) readPrices(c *Config, known Known) {
 	if load == nil {
 		load = r.loadPrices
 	}
+	refuse := r.problem
+	if known.Before != nil { // or else a broken table would keep a mended key out
+		refuse = func(field, format string, args ...any) { r.warn(field, format+"; the prices of before stay", args...) }
+		c.Table = known.Before.Table
+	}
 	path := c.pricesFile()
 	table, err := load(path)
 	var broken *prices.Error
@@ -66,11 +71,11 @@ func (r *configReader) readPrices(c *Config, known Known) {
 	case err == nil:
 		c.Table = table
 	case errors.Is(err, fs.ErrNotExist):
-		r.problem(field, "%s is not there: `tidegate prices import FILE` makes it, %s", r.shown(field, c.Prices), orShips)
+		refuse(field, "%s is not there: `tidegate prices import FILE` makes it, %s", r.shown(field, c.Prices), orShips)
 	case errors.As(err, &broken):
-		r.problem(field, "%s cannot be used: %s; `tidegate prices check` lists all that is wrong with it", r.shown(field, c.Prices), broken.Faults[0])
+		refuse(field, "%s cannot be used: %s; `tidegate prices check` lists all that is wrong with it", r.shown(field, c.Prices), broken.Faults[0])
 	default:
-		r.problem(field, "%s cannot be read as prices: it must be a file of at most %d bytes", r.shown(field, c.Prices), prices.MaxBytes)
+		refuse(field, "%s cannot be read as prices: it must be a file of at most %d bytes", r.shown(field, c.Prices), prices.MaxBytes)
 	}
 }
 

@@ -67,7 +67,7 @@ func (o *options) connect(ctx context.Context, conns int) (*pgxpool.Pool, error)
 
 // loadConfig loads the configuration, or the defaults if there is no file.
 func (o *options) loadConfig() (*Config, []Warning, error) {
-	read := o.configReader()()
+	read := o.configReader()(nil)
 	return read.config, read.warnings, read.err
 }
 
@@ -95,10 +95,12 @@ func allKnown() Known { return Known{Goals: routing.Goals(), Dialects: provider.
 
 // configReader reads the configuration each time that it is called: the same
 // file, if there is one.
-func (o *options) configReader() func() reading {
+func (o *options) configReader() func(before *Config) reading {
 	path := FindConfig(o.config, os.LookupEnv)
-	return func() reading {
-		return readConfig(path, os.LookupEnv, allKnown())
+	return func(before *Config) reading {
+		known := allKnown()
+		known.Before = before
+		return readConfig(path, os.LookupEnv, known)
 	}
 }
 

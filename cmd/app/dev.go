@@ -196,8 +196,8 @@ func (d *dev) simulated(config *Config) *Config {
 // reloads takes what the configuration says later, from now on.
 func (d *dev) reloads() *reloader {
 	r, read := d.reload, d.reload.read
-	r.read = func() reading {
-		again := read()
+	r.read = func(before *Config) reading {
+		again := read(before)
 		again.config = d.simulated(again.config)
 		return again
 	}

@@ -27,7 +27,7 @@ const lookEvery = 2 * time.Second
 // A reloader has a command that runs take its configuration anew: on SIGHUP, and
 // when the content of one of its files has changed.
 type reloader struct {
-	read    func() reading
+	read    func(before *Config) reading
 	running *Config          // what is in effect
 	files   contents         // of the last reading
 	fixed   []string         // the keys that this command uses, and cannot change while it runs
@@ -43,7 +43,7 @@ type reloader struct {
 // be told the rest. The warnings are for who logs.
 func (o *options) newReloader() (r *reloader, warnings []Warning, err error) {
 	read := o.configReader()
-	first := read()
+	first := read(nil)
 	r = &reloader{read: read, running: first.config, files: first.files}
 	if first.err == nil {
 		r.next = r.running.nextPrice(time.Now())
@@ -76,7 +76,7 @@ func (r *reloader) look() {
 	case maps.Equal(now, r.files):
 		r.seen = nil
 	case maps.Equal(now, r.seen):
-		if read := r.read(); read.files.agree(now) {
+		if read := r.read(r.running); read.files.agree(now) {
 			r.takes(read)
 		} else {
 			r.seen = nil
@@ -97,7 +97,7 @@ func (r *reloader) beside(ctx context.Context, run func(context.Context) error) 
 }
 
 // reload reads the configuration, whatever is there.
-func (r *reloader) reload() { r.takes(r.read()) }
+func (r *reloader) reload() { r.takes(r.read(r.running)) }
 
 // takes has what was read in effect. A configuration with mistakes changes nothing.
 func (r *reloader) takes(read reading) {

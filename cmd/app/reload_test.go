@@ -52,11 +52,11 @@ func newDesk(t *testing.T) *desk {
 // begin has what is there in effect.
 func (d *desk) begin() {
 	d.Helper()
-	read := func() reading {
+	read := func(before *Config) reading {
 		d.reads++
-		return readConfig(d.path("tidegate.yaml"), vars(), Known{})
+		return readConfig(d.path("tidegate.yaml"), vars(), Known{Before: before})
 	}
-	first := read()
+	first := read(nil)
 	d.must(first.err)
 	d.reloader = &reloader{
 		read: read, running: first.config, files: first.files, fixed: []string{"postgres", "nats", "worker"},
@@ -151,10 +151,10 @@ func TestReloadDoesNotReadHalfAFile(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	read, half := d.read, strings.Replace(deskConfig, "[a, b]", "[a]", 1)
-	d.read = func() reading {
+	d.read = func(before *Config) reading {
 		d.write("tidegate.yaml", half)
 		d.read = read
-		return read()
+		return read(before)
 	}
 	d.write("tidegate.yaml", strings.Replace(deskConfig, "[a, b]", "[b, a]", 1))
 	d.looks(2)
