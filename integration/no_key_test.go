@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -62,6 +63,14 @@ var tattlers = map[string]func(w http.ResponseWriter, sent string){
 	"cut":      raw("HTTP/1.1 200 OK\r\nX-Request-Id: %[1]s\r\nContent-Length: 1000\r\n\r\n%[1]s"),
 }
 
+// goodAnswers are what a target is well with, in the words of its dialect: then the
+// key comes back beside an answer.
+var goodAnswers = map[string]string{
+	"openai":    `{"id":"x","model":"m","choices":[{"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}]}`,
+	"anthropic": `{"type":"message","id":"x","model":"m","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn"}`,
+	"gemini":    `{"responseId":"x","modelVersion":"m","candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"STOP"}]}`,
+}
+
 func tattle(status int, body string) func(http.ResponseWriter, string) {
 	return func(w http.ResponseWriter, sent string) {
 		for _, name := range []string{"X-Request-Id", "Request-Id", "X-Words", "Retry-After-Ms"} {
@@ -110,6 +119,10 @@ func tattleServer(t *testing.T, told *sync.Map) string {
 		}
 		if r.Method == http.MethodConnect {
 			raw("HTTP/1.1 407 %s\r\nContent-Length: 0\r\n\r\n")(w, said)
+			return
+		}
+		if name == "answers" {
+			tattle(http.StatusOK, "%.0s"+cmp.Or(goodAnswers[dialect], goodAnswers["openai"]))(w, said)
 			return
 		}
 		tattlers[name](w, said)
@@ -195,6 +208,7 @@ func tattlersOnly(t *testing.T, c *app.Config, url string) {
 	for name := range tattlers {
 		bases[name] = url + "/" + name + "/DIALECT/v1"
 	}
+	bases["answers"] = url + "/answers/DIALECT/v1"
 	bases["proxied"] = "http://provider.example/proxied/DIALECT/v1"
 	for _, dialect := range provider.Dialects() {
 		for name, base := range bases {
@@ -202,6 +216,10 @@ func tattlersOnly(t *testing.T, c *app.Config, url string) {
 			target.Name = dialect + "-" + name
 			target.Provider, target.Dialect, target.APIKey = target.Name, dialect, secretKey
 			target.BaseURL = strings.ReplaceAll(base, "DIALECT", dialect)
+			target.Stream = name == "garbled" || name == "cut" || name == "page"
+			if name == "refusal" || name == "rate" {
+				target.Headers = map[string]jobs.Secret{"X-Also": secretKey}
+			}
 			own.Name, own.Chain = target.Name, []string{target.Name}
 			c.Targets, c.Routes = append(c.Targets, target), append(c.Routes, own)
 		}

@@ -115,6 +115,23 @@ func TestContentIsTriedElsewhereWhereTheRouteSaysSo(t *testing.T) {
 		t.Parallel()
 		chain(t, "a", "b").fails("a", jobs.Content, 1).tries().refused(jobs.Content).calls("b", 0).circuit("a", closed)
 	})
+	t.Run("an answer that a filter ended is one where it does not", func(t *testing.T) {
+		t.Parallel()
+		s := chain(t, "a", "b")
+		s.provider.finish = map[string]string{"a": "content_filter"}
+		s.tries().to("a").calls("b", 0)
+	})
+	t.Run("and a refusal where it does", func(t *testing.T) {
+		t.Parallel()
+		s := policies(t, "strict", "lenient")
+		s.provider.finish, s.provider.usage = map[string]string{"a": "content_filter"}, jobs.Usage{Input: 7, Output: 3}
+		s.tries().to("b").calls("a", 1).circuit("a", closed)
+		if made := s.outcome.Trace.Attempts(); made[0].Class != jobs.Content || made[0].Code != "content_filter" || made[0].Usage != s.provider.usage {
+			t.Errorf("the first attempt is %+v", made[0])
+		}
+		s.provider.finish["b"] = "content_filter"
+		s.asks(&jobs.Request{}).tries().refused(jobs.Content).calls("a", 2).calls("b", 2)
+	})
 	t.Run("by another policy, not the same one", func(t *testing.T) {
 		t.Parallel()
 		s := policies(t, "strict", "strict", "lenient").fails("a", jobs.Content, 1).tries().to("c")

@@ -46,6 +46,7 @@ type script struct {
 	always map[string]*jobs.Error   // for those after
 	calls  map[string]int
 	usage  jobs.Usage
+	finish map[string]string // by target: why its answers end
 	mute   map[string]string // by target: what it cannot say
 	checks int               // how often that was asked
 }
@@ -75,7 +76,7 @@ func (s *script) Complete(ctx context.Context, target *jobs.Target, body []byte)
 	if err != nil {
 		return nil, err
 	}
-	return &jobs.Answer{Body: []byte(`{"choices":[]}`), Model: target.Model, Usage: s.usage, FirstByte: time.Millisecond}, nil
+	return &jobs.Answer{Body: []byte(`{"choices":[]}`), Model: target.Model, Usage: s.usage, FirstByte: time.Millisecond, FinishReason: s.finish[target.Name]}, nil
 }
 
 func (s *script) say(target string) *jobs.Error {

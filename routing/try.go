@@ -103,6 +103,9 @@ func (t *try) call(ctx context.Context, p *place, began time.Time) *jobs.Answer 
 	if err == nil && answer == nil {
 		err = &jobs.Error{Class: jobs.Garbled, Message: "the provider gave neither an answer nor an error"}
 	}
+	if err == nil && t.lenient && answer.FinishReason == takenAway {
+		err = filtered(answer)
+	}
 	if err == nil {
 		attempt.FirstByte, attempt.Usage, attempt.Cost = answer.FirstByte, answer.Usage, target.Price.Cost(answer.Usage)
 		answer.Target = target.Name

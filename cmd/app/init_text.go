@@ -215,7 +215,7 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # What to do when the best target may not be called. reroute: call the next.
     # when_open: reroute
 
-    # What to do when a target refuses the content. With refuse the request ends,
+    # What to do when a target refuses the content, or its filter ends the answer. With refuse the request ends,
     # with reroute the next target that has another policy is asked.
     # when_filtered: refuse
 
