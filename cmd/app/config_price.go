@@ -111,6 +111,9 @@ func (r *configReader) checkPricing(c *Config, t *TargetConfig, at string) {
 		if t.Billing == billingBatch {
 			r.warn(at+".billing", "changes nothing: the target has a price of its own, and that holds")
 		}
+		if t.PricedAs != "" {
+			r.warn(at+".priced_as", "changes nothing: the target has a price of its own, and that holds")
+		}
 		return
 	}
 	p := c.pricing(t, time.Now())

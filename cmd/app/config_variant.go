@@ -27,6 +27,8 @@ func (r *configReader) checkVariant(t *TargetConfig, at string) {
 		switch {
 		case slices.Contains(keyNames, strings.ToLower(name)) || startsLikeKey(t.Query[name]):
 			r.problem(field, "looks like a key, and URLs are written down by everything that they pass: use api_key, and auth_header for how it is sent")
+		case name == "":
+			r.problem(at+".query", "holds a value without a name, as in {api-version: \"2024-10-21\"}")
 		case t.Query[name] == "":
 			r.problem(field, "is empty: give it a value, or leave it out")
 		}
@@ -62,6 +64,8 @@ func (r *configReader) checkPath(t *TargetConfig, field string) {
 		r.problem(field, "is not a path, as in openai/deployments/{model}/chat/completions; scheme and host belong into base_url")
 	case parsed.RawQuery != "" || parsed.ForceQuery || parsed.Fragment != "":
 		r.problem(field, "must end before any ? or #; what follows ? belongs into query")
+	case slices.Contains(strings.Split(parsed.Path, "/"), ".."):
+		r.problem(field, "holds .., which leads out of base_url: shorten that instead")
 	case strings.ContainsAny(parsed.Path, "{}"):
 		r.problem(field, "holds a { that is not {model}, the only one that is filled in")
 	}

@@ -57,6 +57,8 @@ func TestConfigRefusesVariants(t *testing.T) {
 		"stream: sometimes":                   `targets[0].stream: "sometimes" is neither true nor false`,
 		"path: https://h/v1/chat":             "targets[0].path: is not a path",
 		"path: //h/chat":                      "targets[0].path: is not a path",
+		"path: a/../../b":                     "targets[0].path: holds .., which leads out of base_url",
+		`query: {"": a}`:                      "targets[0].query: holds a value without a name",
 		"path: chat?a=b":                      "what follows ? belongs into query",
 		"path: '{deployment}/chat'":           "8:5: targets[0].path: holds a { that is not {model}",
 		"path: ''":                            "targets[0].path: is empty",
