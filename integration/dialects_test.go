@@ -113,7 +113,7 @@ func TestDialectsRefuseAlike(t *testing.T) {
 		simulator.Quota: jobs.Quota, simulator.Auth: jobs.Auth, simulator.BadRequest: jobs.BadRequest, simulator.NotFound: jobs.Auth,
 		simulator.Context: jobs.Context, simulator.Content: jobs.Content, simulator.Garbled: jobs.Garbled, simulator.Empty: jobs.Garbled,
 		simulator.Reset: jobs.Transient, simulator.Cut: jobs.Garbled, simulator.SpendLimit: jobs.Quota, simulator.Unpaid: jobs.Quota,
-		simulator.Forbidden: jobs.Auth, simulator.TooLarge: jobs.Context, simulator.GaveUp: jobs.Timeout,
+		simulator.Inside: jobs.Overload, simulator.Forbidden: jobs.Auth, simulator.TooLarge: jobs.Context, simulator.GaveUp: jobs.Timeout,
 	} {
 		check(t, sim.Set("*", simulator.Fault{Mode: mode, RetryAfter: 7 * time.Second}))
 		for _, dialect := range simulated(t) {

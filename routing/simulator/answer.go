@@ -64,6 +64,9 @@ func (c *call) write(a answer) {
 	case Garbled:
 		p = garble(p, c.question.request)
 		whole = p.size()
+	case Inside:
+		p = c.breaks(p, a.stream)
+		whole = p.size()
 	case Drip:
 		p = p.cutInto(drips)
 		pause = c.fault.Delay / drips
@@ -95,6 +98,20 @@ func (c *call) send(p page, pause time.Duration) bool {
 		}
 	}
 	return true
+}
+
+// breaks has the vendor find out that it is overloaded when it has begun to answer.
+func (c *call) breaks(p page, stream bool) page {
+	body := c.dialect.body(c.dialect.refuse(reason{mode: Overloaded, model: c.question.model, keyed: true}))
+	switch {
+	case !stream:
+		return page{p.contentType, [][]byte{body}}
+	case c.dialect.broken != nil:
+		body = c.dialect.broken(body)
+	default:
+		body = event(body)
+	}
+	return page{p.contentType, append(slices.Clone(p.pieces[:len(p.pieces)/2]), body)}
 }
 
 // half is the first half of the bytes.

@@ -22,6 +22,7 @@ var anthropic = dialect{
 	header:    anthropicHeader,
 	answer:    anthropicAnswer,
 	models:    anthropicModels,
+	broken:    func(body []byte) []byte { return append([]byte("event: error\n"), event(body)...) },
 }
 
 func anthropicOperation(method, path string) (operation, *refusal) {

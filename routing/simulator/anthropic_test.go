@@ -120,6 +120,22 @@ func TestAnthropicsClientSeesTypedErrors(t *testing.T) {
 	}
 }
 
+func TestAnthropicsClientSeesAStreamBreak(t *testing.T) {
+	t.Parallel()
+	b := one(t, simulator.Provider{Dialect: "anthropic"})
+	b.set(simulator.Fault{Mode: simulator.Inside})
+	client := b.anthropic("k")
+	stream := client.Messages.NewStreaming(t.Context(), message(prompt))
+	defer func() { _ = stream.Close() }() // what it read is judged, not how it closed
+	events := 0
+	for stream.Next() {
+		events++
+	}
+	if err := stream.Err(); err == nil || !strings.Contains(err.Error(), "overloaded_error") || events < 5 {
+		t.Errorf("after %d events: %v", events, err)
+	}
+}
+
 func TestAnthropicsRules(t *testing.T) {
 	t.Parallel()
 	b := one(t, simulator.Provider{Dialect: "anthropic", Models: []string{"small"}})

@@ -39,6 +39,9 @@ type dialect struct {
 	refuse func(reason) refusal
 	// body is the error body of a refusal.
 	body func(refusal) []byte
+	// broken is a refusal as it comes in the middle of a stream; nil: an event like
+	// those before it.
+	broken func(body []byte) []byte
 	// header sets what the vendor sends with every answer and refusal.
 	header func(http.Header, envelope)
 	// answer writes a completion.

@@ -35,6 +35,7 @@ const (
 	Reset       Mode = "reset"        // the connection is closed before a byte
 	Cut         Mode = "cut"          // the connection is closed in the middle of the body
 	Garbled     Mode = "garbled"      // 200 with half a body, or with a page of HTML
+	Inside      Mode = "inside"       // 200 with the error of Overloaded for a body, or in the middle of the stream
 	Empty       Mode = "empty"        // 200 with no text at all
 	Slow        Mode = "slow"         // the first byte comes late
 	Drip        Mode = "drip"         // the header comes in time, the body in small pieces
@@ -51,7 +52,7 @@ const DefaultDelay = 30 * time.Second
 func Modes() []Mode {
 	return []Mode{
 		OK, RateLimit, ServerError, Unavailable, Overloaded, Quota, DailyQuota, SpendLimit, Unpaid, Auth, Forbidden, BadRequest,
-		NotFound, Context, TooLarge, Content, Filtered, GaveUp, Hang, Reset, Cut, Garbled, Empty, Slow, Drip,
+		NotFound, Context, TooLarge, Content, Filtered, GaveUp, Hang, Reset, Cut, Garbled, Inside, Empty, Slow, Drip,
 	}
 }
 

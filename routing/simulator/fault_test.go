@@ -40,6 +40,7 @@ var wire = map[simulator.Mode]func(reply) bool{
 		return r.err != nil && r.status == 200 && strings.HasPrefix(r.body, `{"id":"chatcmpl-`) && !json.Valid([]byte(r.body))
 	},
 	simulator.Garbled: func(r reply) bool { return r.err == nil && r.status == 200 && !json.Valid([]byte(r.body)) },
+	simulator.Inside:  func(r reply) bool { return whole(r) && strings.HasPrefix(r.body, `{"error":`) },
 	simulator.Empty:   func(r reply) bool { return whole(r) && strings.Contains(r.body, `"content":""`) },
 	simulator.Slow:    answered,
 	simulator.Drip:    answered,

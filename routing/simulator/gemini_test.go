@@ -112,6 +112,22 @@ func TestGooglesClientSeesTypedErrors(t *testing.T) {
 	}
 }
 
+func TestGooglesClientSeesAStreamBreak(t *testing.T) {
+	t.Parallel()
+	b := one(t, simulator.Provider{Dialect: "gemini"})
+	b.set(simulator.Fault{Mode: simulator.Inside})
+	pieces, broke := 0, error(nil)
+	for _, err := range b.gemini("k").Models.GenerateContentStream(t.Context(), "small", genai.Text(prompt), nil) {
+		if broke = err; err == nil {
+			pieces++
+		}
+	}
+	var refused genai.APIError
+	if !errors.As(broke, &refused) || refused.Code != 503 || refused.Status != "UNAVAILABLE" || pieces < 5 {
+		t.Errorf("after %d pieces: %v", pieces, broke)
+	}
+}
+
 // What the model will not answer is an answer without a candidate.
 func TestGeminiBlocksPrompts(t *testing.T) {
 	t.Parallel()

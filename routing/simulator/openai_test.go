@@ -123,6 +123,22 @@ func TestOfficialClientSeesTypedErrors(t *testing.T) {
 	}
 }
 
+func TestOfficialClientSeesAStreamBreak(t *testing.T) {
+	t.Parallel()
+	b := one(t, simulator.Provider{})
+	b.set(simulator.Fault{Mode: simulator.Inside})
+	client := b.openai("a", "k")
+	stream := client.Chat.Completions.NewStreaming(t.Context(), question(prompt))
+	defer func() { _ = stream.Close() }() // what it read is judged, not how it closed
+	chunks := 0
+	for stream.Next() {
+		chunks++
+	}
+	if err := stream.Err(); err == nil || !strings.Contains(err.Error(), "overloaded") || chunks < 5 {
+		t.Errorf("after %d chunks: %v", chunks, err)
+	}
+}
+
 func TestRules(t *testing.T) {
 	t.Parallel()
 	const path = "/chat/completions"
