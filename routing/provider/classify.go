@@ -147,7 +147,7 @@ func (r rule) fits(why refusal, code, kind, text string) bool {
 	})
 }
 
-// quotes tells whether a body that went out holds a text, in lower case. What a
+// quotes tells whether a request holds a text, in lower case. What a
 // provider says in the words of the request it may only have quoted, as in "invalid
 // value: …": whoever wrote the request could close the target for all others.
 func quotes(asked []byte, part string) bool {

@@ -88,7 +88,7 @@ func (c *Client) Complete(ctx context.Context, target *jobs.Target, body []byte)
 	}
 	answer, why := end.read(got)
 	if why != nil {
-		why.asked = wire
+		why.asked = body // not wire: that was let go when it was sent
 		return nil, c.refuse(end, got, *why)
 	}
 	answer.Target = target.Name

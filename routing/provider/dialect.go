@@ -81,7 +81,7 @@ type refusal struct {
 	code   string // as in "context_length_exceeded"; more exact than kind
 	text   string // for people; cleaned by the client
 	page   bool   // a web page, so not the words of an API
-	asked  []byte // the body that it is said of; set by the client
+	asked  []byte // the request that it is said of; set by the client
 	// class is set where the dialect knows better than any table.
 	class jobs.Class
 	// wait is a hint inside the body, where the dialect has such a field; it
