@@ -216,7 +216,7 @@ func tattlersOnly(t *testing.T, c *app.Config, url string) {
 			target.Name = dialect + "-" + name
 			target.Provider, target.Dialect, target.APIKey = target.Name, dialect, secretKey
 			target.BaseURL = strings.ReplaceAll(base, "DIALECT", dialect)
-			target.Stream = name == "garbled" || name == "cut" || name == "page"
+			target.Stream = provider.Streams(dialect) && (name == "garbled" || name == "cut" || name == "page")
 			if name == "refusal" || name == "rate" {
 				target.Headers = map[string]jobs.Secret{"X-Also": secretKey}
 			}
