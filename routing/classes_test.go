@@ -120,6 +120,8 @@ func TestManyRateLimitsNeverOpenACircuit(t *testing.T) {
 		s.fails("a", jobs.Rate, 1).routes(1).held().circuit("a", jobs.CircuitClosed)
 		if i < droughtFrom-1 {
 			s.cools("a", 0)
+		} else if cools := s.cooldown("a"); cools > droughtMost {
+			t.Fatalf("it cools down for %s", cools)
 		}
 		s.passes(s.rests("a") + time.Minute)
 	}
