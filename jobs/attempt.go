@@ -33,13 +33,14 @@ type Skip struct {
 	Until  time.Time `json:"until,omitzero"` // when it is worth asking again; zero: not by waiting
 }
 
-// A Step is one entry of a trace: an attempt or a skip, never both.
+// A Step is one entry of a trace: an attempt, a skip or a wait.
 type Step struct {
 	Attempt *Attempt `json:"attempt,omitempty"`
 	Skip    *Skip    `json:"skip,omitempty"`
+	Wait    *Wait    `json:"wait,omitempty"`
 }
 
-// A Trace is the attempts and skips of one request, in order.
+// A Trace is the attempts, skips and waits of one request, in order.
 type Trace []Step
 
 // Attempts lists the calls that were made, in order.
