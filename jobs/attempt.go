@@ -31,6 +31,10 @@ type Skip struct {
 	Target string    `json:"target"`
 	Reason string    `json:"reason"`         // as a person reads it
 	Until  time.Time `json:"until,omitzero"` // when it is worth asking again; zero: not by waiting
+	// ExtraCost and Worth tell of a target that was not waited for: what the one that
+	// was asked instead costs more, and what not to wait was worth.
+	ExtraCost MicroUSD `json:"extra_cost_micro_usd,omitzero"`
+	Worth     MicroUSD `json:"worth_micro_usd,omitzero"`
 }
 
 // A Step is one entry of a trace: an attempt, a skip or a wait.

@@ -95,6 +95,7 @@ func (p *pass) call(ctx context.Context, begin func(context.Context, jobs.Begun)
 		_ = begin(ctx, call)
 		no := target.shut()
 		t.skip(target, no.reason, no.until)
+		t.passed = append(t.passed, target)
 		return nil, nil
 	}
 	return t.call(ctx, &p.place, began), nil

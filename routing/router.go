@@ -44,6 +44,8 @@ type Router struct {
 	now      func() time.Time
 	plan     atomic.Pointer[plan]
 	prompts  prompts
+	ahead    atomic.Int64 // by how many nanoseconds the database's clock, which deadlines are of, is ahead
+	backlogs backlogs
 
 	reloading sync.Mutex
 	known     map[string]*target // as they were last configured; with those that left all chains
@@ -102,7 +104,7 @@ func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.O
 		return nil, &no
 	}
 	made := newTry(r, rank(strategy, route.chain), request, history)
-	made.lenient = route.OtherPolicies
+	made.lenient, made.whenOpen = route.OtherPolicies, route.WhenOpen
 	return made, nil
 }
 

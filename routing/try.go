@@ -31,6 +31,10 @@ type try struct {
 	picky   bool     // a target was passed over that others may be sent to
 	limited bool     // the last call met a 429 that is a matter of the pace alone
 	lenient bool     // other policies may be tried where content is refused
+
+	whenOpen jobs.WhenOpen
+	passed   []*target // that may not be called, or failed, and that the strategy prefers
+	turn     turn      // the first that there is, where the request goes on since its deadline comes near
 }
 
 // ends tells whether nobody else may be asked after a refusal.
@@ -53,15 +57,26 @@ func (t *try) seek(into *place) *jobs.Outcome {
 			t.picky = true
 			continue
 		}
+		if no := t.waits(target); no != nil {
+			return no
+		}
 		found, no := target.admit(t.tokens(target))
 		switch {
 		case found.target != nil:
 			*into = found
 			return nil
-		case no.paced:
+		case no.paced && !t.hurries():
 			return t.paced(target, no)
+		case no.paced:
+			t.turn.earliest(target, no)
+			t.skip(target, no.reason+", and the deadline comes near", no.until)
+			continue
 		}
 		t.skip(target, no.reason, no.until)
+		t.passed = append(t.passed, target)
+	}
+	if t.turn.target != nil {
+		return t.paced(t.turn.target, t.turn.no)
 	}
 	outcome := t.leftOver()
 	return &outcome
@@ -119,6 +134,7 @@ func (t *try) call(ctx context.Context, p *place, began time.Time) *jobs.Answer 
 		attempt.Blamed = t.blames(target, err)
 		end = paceEnd{class: err.Class, usage: err.Usage, latency: attempt.Latency, retryAfter: err.RetryAfter, allowance: err.Allowance}
 		t.report(target, permit, err, attempt.Blamed)
+		t.passed = append(t.passed, target)
 	}
 	attempt.Unpriced = target.Price.Unpriced(attempt.Usage)
 	t.trace = append(t.trace, jobs.Step{Attempt: &attempt})
