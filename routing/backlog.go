@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"math"
 	"sync"
 	"time"
@@ -107,23 +108,18 @@ func (t *target) impatient(next *target, most time.Duration) time.Duration {
 
 func (o *outlook) patient() bool { _, waits := o.waits(); return waits }
 
-// ranked is the chain of a route as its own goal prefers it.
+// ranked is the chain of a route as its own goal prefers it, for a usual request,
+// whatever may be called.
 func (r *Router) ranked(known *route) []*target {
-	if strategy := strategies[goalOf(nil, known)]; strategy != nil {
-		return rank(strategy, known.chain)
+	try := newTry(r, known.chain, &jobs.Request{Route: known.Name}, nil)
+	goal, choosing := cmp.Or(known.Goal, Ordered), r.choosing.Load()
+	if strategy := choosing.strategies[goal]; strategy != nil && goal != Ordered {
+		try.choose(goal, strategy, choosing)
+		if well := try.choice.well(try); well != nil {
+			return well
+		}
 	}
-	return known.chain
-}
-
-func goalOf(request *jobs.Request, route *route) string {
-	switch {
-	case request != nil && request.Goal != "":
-		return request.Goal
-	case route.Goal != "":
-		return route.Goal
-	default:
-		return Ordered
-	}
+	return try.ranked
 }
 
 // capacity is how many calls a second a target is thought to take from the whole

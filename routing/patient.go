@@ -3,6 +3,7 @@ package routing
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"tidegate/jobs"
@@ -80,16 +81,20 @@ func (t *try) rate() float64 {
 // of those that the walk has passed over instead, which costs less; nil: it does
 // not.
 func (t *try) waits(next *target) *jobs.Outcome {
-	if !t.whenOpen.Waits() || len(t.passed) == 0 {
+	if !t.whenOpen.Waits() {
+		return nil
+	}
+	preferred := t.preferred(next)
+	if len(preferred) == 0 {
 		return nil
 	}
 	now, spare := t.router.now(), t.spare(next, t.rate())
 	if ready, _ := next.circuit.readiness(); ready == Shut {
-		return nil
+		return nil // the gate is where it waits
 	}
 	var best *jobs.Wait
 	var until time.Time
-	for i, target := range t.passed {
+	for _, target := range preferred {
 		o, is := t.outlook(target, next, spare)
 		if !is {
 			continue
@@ -105,7 +110,7 @@ func (t *try) waits(next *target) *jobs.Outcome {
 			}
 			continue
 		}
-		t.explain(i, &o, worth, next)
+		t.unwaited(target, &o, worth, next)
 	}
 	if best == nil {
 		return nil
@@ -113,6 +118,52 @@ func (t *try) waits(next *target) *jobs.Outcome {
 	best.Reason = t.words(best)
 	t.trace = append(t.trace, jobs.Step{Wait: best})
 	return &jobs.Outcome{Verdict: jobs.Blocked, Err: t.last, Until: until, Reason: best.Reason, Trace: t.trace}
+}
+
+// preferred lists the targets that the request's goal prefers to next, but that may
+// not be called, or have just failed it. How a target does that is down is no part
+// of that: it is what the wait is for.
+func (t *try) preferred(next *target) []*target {
+	preferred := t.passed
+	if t.choice == nil {
+		return preferred
+	}
+	for _, target := range t.choice.well(t) {
+		if target == next {
+			break
+		}
+		if ready, _ := target.circuit.readiness(); ready == Shut && !slices.Contains(preferred, target) && t.unfit(target) == "" {
+			preferred = append(preferred[:len(preferred):len(preferred)], target)
+		}
+	}
+	return preferred
+}
+
+// well is how the chain would be ranked if those that are shut were not.
+func (c *choice) well(t *try) []*target {
+	shut := false
+	order, candidates := make([]int, len(c.order)), slices.Clone(c.candidates)
+	for i := range candidates {
+		order[i] = i
+		if is := &candidates[i]; is.Shut {
+			shut = true
+			is.Shut, is.Wait, is.Success = false, 0, 1
+		}
+	}
+	if !shut {
+		return nil
+	}
+	c.strategy(order, make([]jobs.Score, len(order)), candidates)
+	ranked := make([]*target, len(order))
+	for i, index := range order {
+		ranked[i] = t.byName(candidates[index].Target.Name)
+	}
+	return ranked
+}
+
+// byName finds a target of the chain.
+func (t *try) byName(name string) *target {
+	return t.ranked[slices.IndexFunc(t.ranked, func(is *target) bool { return is.Name == name })]
 }
 
 // outlook is what there is to know of a wait for a target, beside the next one;
@@ -195,14 +246,14 @@ func (t *try) words(w *jobs.Wait) string {
 	return said + ", until " + w.Until.UTC().Format("2006-01-02 15:04:05Z") + " at the latest"
 }
 
-// explain says at the skip of a target that was not waited for why it was not.
-func (t *try) explain(passed int, o *outlook, worth jobs.MicroUSD, next *target) {
+// unwaited says at the skip of a target that was not waited for why it was not.
+func (t *try) unwaited(target *target, o *outlook, worth jobs.MicroUSD, next *target) {
 	why := fmt.Sprintf("; not waited for: %s costs %s more, and not to wait is worth %s", next.Name, o.extra, worth)
 	if worth == mostWorth {
 		why = fmt.Sprintf("; not waited for: it would not be back in time for the deadline, %s costs %s more", next.Name, o.extra)
 	}
 	for i := len(t.trace) - 1; i >= 0; i-- {
-		if skip := t.trace[i].Skip; skip != nil && skip.Target == t.passed[passed].Name {
+		if skip := t.trace[i].Skip; skip != nil && skip.Target == target.Name {
 			if skip.Worth == 0 && skip.ExtraCost == 0 { // the first that it was compared with is the cheapest
 				skip.Reason += why
 			}
