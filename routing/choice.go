@@ -16,6 +16,7 @@ const band = 0.1
 // taken as it is written, there is none.
 type choice struct {
 	goal       string
+	strategy   Strategy
 	estimator  string
 	order      []int // of candidates: the best first
 	scores     []jobs.Score
@@ -29,7 +30,7 @@ type choice struct {
 func (t *try) choose(goal string, strategy Strategy, by *choosing) {
 	n := len(t.ranked)
 	c := &choice{
-		goal: goal, estimator: by.estimator, chosen: -1, propensity: 1,
+		goal: goal, strategy: strategy, estimator: by.estimator, chosen: -1, propensity: 1,
 		order: make([]int, n), scores: make([]jobs.Score, n), candidates: make([]Candidate, n),
 	}
 	for i := range c.order {

@@ -48,6 +48,8 @@ type Router struct {
 	plan     atomic.Pointer[plan]
 	choosing atomic.Pointer[choosing]
 	prompts  prompts
+	ahead    atomic.Int64 // by how many nanoseconds the database's clock, which deadlines are of, is ahead
+	backlogs backlogs
 
 	reloading sync.Mutex
 	known     map[string]*target // as they were last configured; with those that left all chains
@@ -113,7 +115,7 @@ func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.O
 		return nil, &no
 	}
 	made := newTry(r, route.chain, request, history)
-	made.route, made.lenient = route, route.OtherPolicies
+	made.route, made.lenient, made.whenOpen = route, route.OtherPolicies, route.WhenOpen
 	if goal != Ordered {
 		made.choose(goal, strategy, choosing)
 	}

@@ -35,6 +35,10 @@ type try struct {
 	lenient bool     // other policies may be tried where content is refused
 
 	explained bool // the first attempt says why its target was chosen
+
+	whenOpen jobs.WhenOpen
+	passed   []*target // that may not be called, or failed, and that the strategy prefers
+	turn     turn      // the first that there is, where the request goes on since its deadline comes near
 }
 
 // ends tells whether nobody else may be asked after a refusal.
@@ -57,15 +61,26 @@ func (t *try) seek(into *place) *jobs.Outcome {
 			t.picky = true
 			continue
 		}
+		if no := t.waits(target); no != nil {
+			return no
+		}
 		found, no := target.admit(t.tokens(target))
 		switch {
 		case found.target != nil:
 			*into = found
 			return nil
-		case no.paced:
+		case no.paced && !t.hurries():
 			return t.paced(target, no)
+		case no.paced:
+			t.turn.earliest(target, no)
+			t.skip(target, no.reason+", and the deadline comes near", no.until)
+			continue
 		}
 		t.skip(target, no.reason, no.until)
+		t.passed = append(t.passed, target)
+	}
+	if t.turn.target != nil {
+		return t.paced(t.turn.target, t.turn.no)
 	}
 	outcome := t.leftOver()
 	return &outcome
@@ -116,7 +131,7 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 		attempt.Blamed = t.blames(target, err)
 		end = paceEnd{class: err.Class, usage: err.Usage, latency: attempt.Latency, retryAfter: err.RetryAfter, allowance: err.Allowance}
 		t.report(target, permit, err, attempt.Blamed)
-		if err.Class.Trips() && !attempt.Blamed {
+		if t.passed = append(t.passed, target); err.Class.Trips() && !attempt.Blamed {
 			t.heed(target, sample{failed: true})
 		}
 	}
