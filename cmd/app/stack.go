@@ -42,9 +42,10 @@ type StackConfig struct {
 	Pool        *pgxpool.Pool
 	Conn        *nats.Conn
 	Routes      []jobs.Route
-	Concurrency int           // of the worker; zero: its default
-	StopTimeout time.Duration // of the worker; zero: its default
-	HoldBudget  time.Duration // of the worker; zero: its default
+	Choosing    routing.Choosing // how targets are chosen
+	Concurrency int              // of the worker; zero: its default
+	StopTimeout time.Duration    // of the worker; zero: its default
+	HoldBudget  time.Duration    // of the worker; zero: its default
 	Timing      worker.Timing
 	Name        string // of this start of the worker, unique in the fleet; empty: of host, process and time
 	Log         zerolog.Logger
@@ -86,7 +87,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		called = config.Provider(called)
 	}
 	s.Router = routing.New(routing.Config{
-		Routes: config.Routes, Provider: called, Seed: rand.Uint64(), Fleet: true, Now: config.Now,
+		Routes: config.Routes, Provider: called, Seed: rand.Uint64(), Fleet: true, Choosing: config.Choosing, Now: config.Now,
 		OnChange: func(c jobs.Circuit) { s.Worker.CircuitChanged(c) },
 	})
 	relay, err := publish.New(publish.Config{Outbox: s.Store, Conn: config.Conn, Log: config.Log})
