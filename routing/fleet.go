@@ -14,6 +14,7 @@ import (
 // returns the circuits whose state changed here by it.
 func (r *Router) Follow(fleet *jobs.Fleet, worker string) []jobs.Circuit {
 	plan := r.plan.Load()
+	r.ahead.Store(int64(fleet.Ahead))
 	changed := plan.adopt(fleet.Circuits)
 	shares := r.sharesDue()
 	for _, t := range plan.targets {
