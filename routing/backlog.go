@@ -112,6 +112,7 @@ func (o *outlook) patient() bool { _, waits := o.waits(); return waits }
 // whatever may be called.
 func (r *Router) ranked(known *route) []*target {
 	try := newTry(r, known.chain, &jobs.Request{Route: known.Name}, nil)
+	try.route = known
 	goal, choosing := cmp.Or(known.Goal, Ordered), r.choosing.Load()
 	if strategy := choosing.strategies[goal]; strategy != nil && goal != Ordered {
 		try.choose(goal, strategy, choosing)

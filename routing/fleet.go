@@ -77,9 +77,12 @@ func (r *Router) Beat(inHand map[string]int) jobs.Beat {
 	beat := jobs.Beat{Demand: map[string]int{}, Accepted: map[string]float64{}, Announced: map[string]float64{}}
 	for name, n := range inHand {
 		if route := plan.routes[name]; route != nil {
+			out := 0
 			for _, t := range route.chain {
 				beat.Demand[t.Name] += n
+				out += t.pace.load().out
 			}
+			route.waiting.Store(int64(max(0, n-out)))
 		}
 	}
 	for _, t := range plan.targets {

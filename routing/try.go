@@ -20,6 +20,7 @@ const (
 // A try is one walk along the chain for one request.
 type try struct {
 	router  *Router
+	route   *route // nil: a probe is for none
 	request *jobs.Request
 	ranked  []*target
 	choice  *choice    // how they were ranked; nil: as the chain is written
@@ -122,6 +123,7 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 		end = paceEnd{class: jobs.OK, usage: answer.Usage, latency: attempt.Latency, allowance: answer.Allowance}
 		permit.Done(Success, "")
 		t.learn(target, answer.Usage)
+		t.heed(target, sample{seconds: attempt.Latency.Seconds(), output: float64(answer.Usage.Output)})
 	} else {
 		answer, t.last, t.limited = nil, err, false
 		attempt.Class, attempt.Status, attempt.Code, attempt.Message = err.Class, err.Status, err.Code, err.Message
@@ -130,10 +132,20 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 		end = paceEnd{class: err.Class, usage: err.Usage, latency: attempt.Latency, retryAfter: err.RetryAfter, allowance: err.Allowance}
 		t.report(target, permit, err, attempt.Blamed)
 		t.passed = append(t.passed, target)
+		if err.Class.Trips() && !attempt.Blamed {
+			t.heed(target, sample{failed: true})
+		}
 	}
 	attempt.Unpriced = target.Price.Unpriced(attempt.Usage)
 	t.trace = append(t.trace, jobs.Step{Attempt: &attempt})
 	return answer, end
+}
+
+// heed adds a call that has just ended to what is known of its target.
+func (t *try) heed(target *target, s sample) {
+	if t.route != nil {
+		target.statistics.hear(t.router.choosing.Load(), t.router.now(), s)
+	}
 }
 
 // explain adds to the first attempt why its target was chosen. Those after it went to
@@ -143,7 +155,10 @@ func (t *try) explain(attempt *jobs.Attempt) {
 		return
 	}
 	t.explained = true
-	attempt.Decision, attempt.Propensity = t.choice.decision(), float32(t.choice.propensity)
+	attempt.Decision = t.choice.decision()
+	if c := t.choice; c.chosen >= 0 && c.candidates[c.chosen].Target.Name == attempt.Target {
+		attempt.Propensity = float32(c.propensity)
+	}
 }
 
 // after looks at a call that was not answered: nil, and the next target is asked.
