@@ -100,11 +100,11 @@ func (r *demoReport) choose(event jobs.ResultEvent) {
 	}
 }
 
-// single keeps one that was re-routed, to be explained: one that was called and not
-// answered before, but not often, if there is one.
+// single keeps one that was re-routed, to be explained: if there is one, the first
+// that was called, not answered, and called elsewhere.
 func (r *demoReport) single(result *jobs.Result) {
-	better := r.explain.Attempts < 2 || result.Attempts < r.explain.Attempts
-	if result.State == jobs.StateAnswered && (r.explain.RequestID == "" || result.Attempts > 1 && better) {
+	twice, had := result.Attempts == 2, r.explain.Attempts == 2
+	if result.State == jobs.StateAnswered && (r.explain.RequestID == "" || twice && (!had || result.StoredAt.Before(r.explain.StoredAt))) {
 		r.explain = *result
 		r.explain.Body = nil
 	}

@@ -101,6 +101,9 @@ func (v *whyView) add(a *jobs.Attempt) {
 	d := a.Decision
 	step := whyStep{At: a.At, Call: a}
 	if d != nil {
+		for i := range d.Waits {
+			v.Steps = append(v.Steps, whyStep{At: d.Waits[i].Since, Waited: &d.Waits[i]})
+		}
 		for i := range d.Skipped {
 			v.Steps = append(v.Steps, whyStep{At: d.Skipped[i].At, Skipped: &d.Skipped[i]})
 		}

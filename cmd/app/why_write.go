@@ -21,9 +21,13 @@ func (v *whyView) write(w io.Writer) error {
 	}
 	b.WriteString("\nStep by step\n")
 	fmt.Fprintf(&b, "  %8s  accepted\n", v.clock(v.Accepted))
-	call := 0
+	call, last := 0, v.Accepted
 	for i := range v.Steps {
 		step := &v.Steps[i]
+		if gap := step.At.Sub(last); gap >= longAgo {
+			fmt.Fprintf(&b, "  %8s  … waited %s in its queue, or in a worker: for a target that may be called, or for its turn\n", v.clock(last), lasted(gap))
+		}
+		last = step.end()
 		if step.Call != nil {
 			call++
 		}
@@ -34,6 +38,14 @@ func (v *whyView) write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// end is when a step was over, as far as it is known by itself.
+func (s *whyStep) end() time.Time {
+	if s.Call != nil {
+		return s.At.Add(s.Call.Latency)
+	}
+	return s.At
 }
 
 func (v *whyView) writeHead(b *strings.Builder) {
@@ -83,7 +95,7 @@ func (v *whyView) writeStep(b *strings.Builder, step *whyStep, call int) {
 	case step.Call != nil:
 		if step.Choice != nil {
 			fmt.Fprintf(b, "  %8s  chose %s\n", at, step.Choice.words(step.Call))
-			step.Choice.table(b, step.Call.Target)
+			step.Choice.table(b, step.Call)
 		}
 		fmt.Fprintf(b, "  %8s  call %d, %s\n", at, call, callText(step.Call))
 	}
@@ -125,19 +137,19 @@ func (c *whyChoice) words(a *jobs.Attempt) string {
 }
 
 // table shows the candidates as they were ranked.
-func (c *whyChoice) table(b *strings.Builder, chosen string) {
+func (c *whyChoice) table(b *strings.Builder, made *jobs.Attempt) {
 	const margin = "            "
 	table := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "%s  TARGET\tSCORE\t= SUCCESS\t+ LATENCY\t+ COST\tANSWERS\tEXPECTED\tWAIT\tCOST\t\n", margin)
 	for _, k := range c.Candidates {
 		mark, note, rate, latency := " ", "", fmt.Sprintf("%.1f%%", 100*k.SuccessRate), lasted(time.Duration(k.LatencyMS)*time.Millisecond)
-		if k.Target == chosen {
-			mark = ">"
-		}
 		if k.Unknown {
 			rate, latency = "?", "?"
 		}
-		if k.Shut {
+		switch {
+		case k.Target == made.Target:
+			mark = ">"
+		case k.Shut:
 			note = "could not be called"
 		}
 		wait := "-"
