@@ -61,7 +61,11 @@ func (t *try) spare(next *target, rate float64) time.Duration {
 
 // completion is how long an answer of a target is thought to take, where the request
 // has so much time.
-func (t *try) completion(_ *target, window time.Duration) time.Duration {
+func (t *try) completion(target *target, window time.Duration) time.Duration {
+	_, output := t.expected()
+	if g := target.statistics.guess(t.router.choosing.Load(), t.router.now()); g.known {
+		return inSeconds(g.completion(g.fixed+g.each*output, load{}))
+	}
 	return min(unknownCompletion, max(0, window/unknownShare))
 }
 
@@ -102,10 +106,10 @@ func (t *try) waits(next *target) *jobs.Outcome {
 		worth, waits := t.patient(&o)
 		if waits {
 			w := &jobs.Wait{Since: now, Target: target.Name, Next: next.Name, ExtraCost: max(0, o.extra), Worth: worth}
-			if lasts := t.lasts(&o, target); best == nil || w.ExtraCost > best.ExtraCost {
-				best, until = w, now.Add(lasts)
-				if o.spare != endless {
-					w.Until = now.Add(o.lasts())
+			if best == nil || w.ExtraCost > best.ExtraCost {
+				best, until = w, now.Add(t.lasts(&o, target))
+				if last := t.atMost(&o); last != endless {
+					w.Until = now.Add(last)
 				}
 			}
 			continue
@@ -147,7 +151,7 @@ func (c *choice) well(t *try) []*target {
 		order[i] = i
 		if is := &candidates[i]; is.Shut {
 			shut = true
-			is.Shut, is.Wait, is.Success = false, 0, 1
+			is.Shut, is.Wait, is.Success, is.Latency = false, 0, 1, t.whenWell(t.byName(is.Target.Name), is.Latency)
 		}
 	}
 	if !shut {
@@ -159,6 +163,17 @@ func (c *choice) well(t *try) []*target {
 		ranked[i] = t.byName(candidates[index].Target.Name)
 	}
 	return ranked
+}
+
+// whenWell is how long an answer of a target takes that does not fail; otherwise where
+// nothing is known.
+func (t *try) whenWell(target *target, otherwise time.Duration) time.Duration {
+	g := target.statistics.guess(t.router.choosing.Load(), t.router.now())
+	if !g.known {
+		return otherwise
+	}
+	_, output := t.expected()
+	return inSeconds(g.fixed + g.each*output)
 }
 
 // byName finds a target of the chain.
@@ -205,10 +220,7 @@ func (t *try) patient(o *outlook) (worth jobs.MicroUSD, waits bool) {
 // lasts is when to look again, if nobody says before that the target is back: at the
 // end of what the provider said, or when the next one is to be asked.
 func (t *try) lasts(o *outlook, target *target) time.Duration {
-	most := o.spare
-	if t.whenOpen == jobs.WhenOpenPrice {
-		most = o.lasts()
-	}
+	most := t.atMost(o)
 	switch {
 	case o.outage.ends:
 		most = min(most, max(o.outage.known, againSoon))
@@ -216,6 +228,15 @@ func (t *try) lasts(o *outlook, target *target) time.Duration {
 		most = min(most, localWait)
 	}
 	return min(most, longestWaitForPrice)
+}
+
+// atMost is how long it waits however long the outage lasts; endless: there is no
+// deadline.
+func (t *try) atMost(o *outlook) time.Duration {
+	if t.whenOpen == jobs.WhenOpenPrice {
+		return o.lasts()
+	}
+	return o.spare
 }
 
 // longestWaitForPrice bounds a wait of which nobody says that it is over.
