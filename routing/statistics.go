@@ -30,6 +30,7 @@ type sample struct {
 // A guess is how a target does.
 type guess struct {
 	known   bool    // there is a sample of an answer
+	tried   bool    // there is any sample
 	fixed   float64 // seconds of a call …
 	each    float64 // … and of each token of its answer
 	failure float64 // the chance that a call fails, 0 to 1
