@@ -196,6 +196,24 @@ func synthetic(n int, lasts time.Duration, rate float64, luck *rand.Rand) *world
 	return w
 }
 
+// relapsing makes a chain whose best provider is slow for a quarter of an hour, again
+// and again, so that there is much to see of what comes after.
+func relapsing(lasts time.Duration, rate float64, luck *rand.Rand) *world {
+	w := equal(4, lasts, rate)
+	w.name = "relapsing"
+	for i, p := range w.providers {
+		p.speed, p.first = 60+30*luck.Float64(), 0.4+0.4*luck.Float64()
+		if i > 0 {
+			continue
+		}
+		p.speed, p.first = 140, 0.3
+		for from := 20 * time.Minute; from < lasts; from += 40 * time.Minute {
+			p.slow = append(p.slow, slowTime{from, from + slowLeast + 5*time.Minute, slowFrom + (slowTo-slowFrom)*luck.Float64()})
+		}
+	}
+	return w
+}
+
 // equal makes a chain of n providers that are all the same, and in order.
 func equal(n int, lasts time.Duration, rate float64) *world {
 	w := &world{name: "equal", lasts: lasts, rate: rate}

@@ -117,6 +117,9 @@ func (p *plan) scenes() ([]*scene, error) {
 	}
 	for seed := range uint64(p.seeds) {
 		add("equal", "ample", p.ample, seed, func() *world { return equal(6, p.lasts, p.rate) }, "decayed", "round robin")
+		add("relapsing", "ample", p.ample, seed, func() *world {
+			return relapsing(p.lasts, p.rate, rand.New(rand.NewPCG(seed, 9)))
+		}, "decayed", "ewma")
 	}
 	return all, nil
 }
