@@ -89,7 +89,7 @@ func (p *plan) table(to io.Writer, days []day, rows []row, took time.Duration) {
 		for _, mode := range modes {
 			fmt.Fprintf(to, " %7.2f", 100*float64(r.of[mode].Met)/float64(r.requests))
 		}
-		fmt.Fprintf(to, " %8.2f | %7d %7d\n", 100*float64(r.oracleMet)/float64(r.requests), r.of[jobs.WhenOpenPrice].Waits, r.of[jobs.WhenOpenWait].Waits)
+		fmt.Fprintf(to, " %8.2f | %7d %7d\n", 100*float64(r.oracleMet)/float64(r.requests), r.of[jobs.WhenOpenPrice].Parked, r.of[jobs.WhenOpenWait].Parked)
 	}
 	fmt.Fprintln(to)
 }

@@ -65,9 +65,9 @@ func parse(args []string) (plan, error) {
 	var p plan
 	flags := flag.NewFlagSet("price", flag.ContinueOnError)
 	flags.StringVar(&p.data, "data", "", "the folder with the data; empty: days that are made up")
-	flags.IntVar(&p.requests, "requests", 4000, "of one batch")
-	flags.IntVar(&p.troubled, "troubled", 8, "days in which the cheapest target of a model had the most trouble")
-	flags.IntVar(&p.drawn, "drawn", 4, "days drawn from the others")
+	flags.IntVar(&p.requests, "requests", 2000, "of one batch")
+	flags.IntVar(&p.troubled, "troubled", 6, "days in which the cheapest target of a model had the most trouble")
+	flags.IntVar(&p.drawn, "drawn", 3, "days drawn from the others")
 	flags.IntVar(&p.seeds, "seeds", 3, "runs of each day, with other luck")
 	flags.StringVar(&p.goal, "goal", "ordered", "optimization_goal of the route; its chain is the cheapest first")
 	flags.DurationVar(&p.within, "deadline", 24*time.Hour, "of the batch")
@@ -145,6 +145,6 @@ func (b *became) add(o became) {
 	b.Met += o.Met
 	b.Calls += o.Calls
 	b.Failed += o.Failed
-	b.Waits += o.Waits
+	b.Parked += o.Parked
 	b.Refused += o.Refused
 }

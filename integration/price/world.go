@@ -25,6 +25,7 @@ const (
 	spread        = 0.6
 	failsWithin   = 500 * time.Millisecond
 
+	parkAfter = 30 * time.Second // a shorter wait is one in the worker
 	lookAgain = 10 * time.Second // where nothing says when
 
 	route = "batch"
@@ -62,7 +63,7 @@ type became struct {
 	Met     int
 	Calls   int
 	Failed  int
-	Waits   int // times that a request was parked
+	Parked  int // times that a request was parked in its queue, a row rewritten
 	Refused int
 }
 
@@ -253,8 +254,10 @@ func (w *world) settle(i int, outcome jobs.Outcome) {
 		w.left--
 		w.done.Refused++
 	case jobs.Blocked:
-		w.done.Waits++
 		until := outcome.Until
+		if until.Sub(w.now) > parkAfter {
+			w.done.Parked++
+		}
 		if outcome.Held || !until.After(w.now) {
 			until = w.now.Add(10 * time.Millisecond)
 		}
