@@ -53,7 +53,7 @@ func drawPatientWorld(t *rapid.T) *patientWorld {
 		price := jobs.MicroUSD(rapid.IntRange(1, 20).Draw(t, "price")) * 1_000_000
 		target := &jobs.Target{Name: fmt.Sprintf("t%d", i), Provider: fmt.Sprintf("p%d", i), Price: jobs.Price{Input: price, Output: price}}
 		if rapid.Bool().Draw(t, "paced") {
-			target.Limits.RequestsPerMinute = rapid.SampledFrom([]int{2, 6, 60, 600}).Draw(t, "limit")
+			target.Limits.RequestsPerMinute = rapid.SampledFrom([]int{1, 2, 6, 60, 600}).Draw(t, "limit")
 		}
 		w.targets = append(w.targets, target)
 		var down []span
@@ -66,12 +66,12 @@ func drawPatientWorld(t *rapid.T) *patientWorld {
 	whenOpen := rapid.SampledFrom([]jobs.WhenOpen{"", jobs.WhenOpenReroute, jobs.WhenOpenWait, jobs.WhenOpenPrice, jobs.WhenOpenPrice}).Draw(t, "when_open")
 	goal := rapid.SampledFrom([]string{Ordered, Cost}).Draw(t, "goal")
 	w.router = New(Config{Routes: []jobs.Route{{Name: theRoute, Chain: w.targets, WhenOpen: whenOpen, Goal: goal}}, Provider: newScript(), Now: w.clock.now, Seed: 1})
-	for i := range rapid.IntRange(1, 6).Draw(t, "requests") {
+	for i := range rapid.IntRange(1, 12).Draw(t, "requests") {
 		r := &jobs.Request{
 			ID: fmt.Sprint(i), Route: theRoute, CreatedAt: w.clock.now(),
 			Body: []byte(`{"messages":[{"role":"user","content":"hello"}],"max_tokens":100}`),
 		}
-		if within := rapid.IntRange(0, 1200).Draw(t, "within"); within > 0 {
+		if within := rapid.OneOf(rapid.Just(0), rapid.IntRange(60, 300), rapid.IntRange(1, 1200)).Draw(t, "within"); within > 0 {
 			r.Deadline = r.CreatedAt.Add(time.Duration(within) * time.Second)
 		}
 		if rapid.Bool().Draw(t, "has a max_cost") {
@@ -123,7 +123,7 @@ func (w *patientWorld) says(target *jobs.Target) (*jobs.Answer, *jobs.Error) {
 	if w.isDown(i, w.clock.now()) {
 		return nil, &jobs.Error{Class: jobs.Overload, Status: 503, Said: true}
 	}
-	return &jobs.Answer{Body: []byte(`{}`), Usage: jobs.Usage{Input: 9, Output: 100}}, nil
+	return &jobs.Answer{Body: []byte(`{}`), Usage: jobs.Usage{Input: 8, Output: 100}}, nil
 }
 
 // checkWait looks at the numbers of a wait.
@@ -179,11 +179,12 @@ func (w *patientWorld) steps() {
 				r.rest = time.Time{}
 			}
 		}
+		behind := held // whoever is behind one that holds is not asked
 		if !held && !r.rest.After(now) {
 			held = w.tries(r)
 		}
 		// In the tenth before its deadline that the law keeps for it, after its turn.
-		if !r.done && !r.Deadline.IsZero() && r.Deadline.Sub(now) < r.Deadline.Sub(r.CreatedAt)/20 && !held && w.callable(r) && failures(r.history) == 0 {
+		if !r.done && !r.Deadline.IsZero() && r.Deadline.Sub(now) < r.Deadline.Sub(r.CreatedAt)/20 && !behind && w.callable(r) && failures(r.history) == 0 {
 			r.could++
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"time"
 
 	"tidegate/jobs"
@@ -44,12 +45,29 @@ func (d *day) trouble() (brown, out int) {
 	return brown, out
 }
 
+// worst is when the cheapest target answers the least for so long.
+func (d *day) worst(within time.Duration) time.Duration {
+	n := int(within / slot)
+	least, at := math.Inf(1), 0
+	for from := 0; from+n <= slotsOfADay; from++ {
+		sum := 0.0
+		for _, up := range d.targets[0].up[from : from+n] {
+			sum += up
+		}
+		if sum < least {
+			least, at = sum, from
+		}
+	}
+	return time.Duration(at) * slot
+}
+
 // A load is how much of a day is to be done.
 type load struct {
 	name     string
 	requests int
-	share    float64 // of the time until the deadline that the cheapest target alone would need, were it always up
-	within   time.Duration
+	share    float64       // of the time until the deadline that the cheapest target alone would need, were it always up
+	from     time.Duration // of the day: when the batch comes
+	within   time.Duration // and when it is wanted, after that
 }
 
 // perMinute is the limit of each target, in requests.

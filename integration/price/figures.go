@@ -81,7 +81,7 @@ func (p *plan) table(to io.Writer, days []day, rows []row, took time.Duration) {
 	fmt.Fprintf(to, "%-48s %-6s %5s %4s | %7s %7s %7s | %7s %7s %7s %8s | %7s %7s\n", "model and day", "load", "", "",
 		"price", "wait", "reroute", "price", "wait", "reroute", "oracle", "price", "wait")
 	for _, r := range rows {
-		fmt.Fprintf(to, "%-48.48s %-6s %5d %4d |", r.day, r.load, r.brown, r.out)
+		fmt.Fprintf(to, "%-48.48s %-6s %5d %4d |", r.is.name, r.load.name, r.brown, r.out)
 		for _, mode := range modes {
 			fmt.Fprintf(to, " %7.3f", r.over(mode))
 		}

@@ -82,20 +82,27 @@ func parse(args []string) (plan, error) {
 	return p, nil
 }
 
-// loads are how much of the day is to be done.
-func (p *plan) loads() []load {
+// loads are how much is to be done, and when. In the last two, dearer targets are
+// needed, or there is little time, and that is when the cheapest one is worst.
+func (p *plan) loads(d *day) []load {
 	return []load{
 		{name: "ample", requests: p.requests, share: 0.4, within: p.within},
 		{name: "tight", requests: p.requests, share: 0.9, within: p.within},
+		{name: "over", requests: p.requests, share: 1.3, within: p.within},
+		{name: "hurry", requests: p.requests / 4, share: 0.5, from: d.worst(hurried), within: hurried},
 	}
 }
+
+// hurried is how much time there is at the worst time of the day.
+const hurried = 3 * time.Hour
 
 // modes are what is compared.
 var modes = []jobs.WhenOpen{jobs.WhenOpenPrice, jobs.WhenOpenWait, jobs.WhenOpenReroute}
 
 // A row is one day with one load, over all seeds.
 type row struct {
-	day, load  string
+	is         *day
+	load       load
 	brown, out int // readings of the cheapest target under 95%, and under 50%
 	requests   int
 	oracle     jobs.MicroUSD
@@ -108,8 +115,8 @@ func (p *plan) take(days []day) []row {
 	var rows []row
 	for i := range days {
 		brown, out := days[i].trouble()
-		for _, l := range p.loads() {
-			r := row{day: days[i].name, load: l.name, brown: brown, out: out, requests: p.seeds * l.requests, of: map[jobs.WhenOpen]*became{}}
+		for _, l := range p.loads(&days[i]) {
+			r := row{is: &days[i], load: l, brown: brown, out: out, requests: p.seeds * l.requests, of: map[jobs.WhenOpen]*became{}}
 			cost, met := oracle(&days[i], l)
 			r.oracle, r.oracleMet = jobs.MicroUSD(p.seeds)*cost, p.seeds*met
 			for _, mode := range modes {
@@ -122,7 +129,7 @@ func (p *plan) take(days []day) []row {
 	var mu sync.Mutex
 	places := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for i := range rows {
-		d, l := &days[i/len(p.loads())], p.loads()[i%len(p.loads())]
+		d, l := rows[i].is, rows[i].load
 		for _, mode := range modes {
 			for seed := range p.seeds {
 				places <- struct{}{}

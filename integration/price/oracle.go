@@ -11,8 +11,8 @@ func oracle(d *day, l load) (cost jobs.MicroUSD, met int) {
 	for i := range d.targets {
 		target := &d.targets[i]
 		can := 0.0
-		for at := slot; at <= l.within; at += slot {
-			can += float64(l.perMinute()) * slot.Minutes() * target.at(at-slot)
+		for at := l.from; at+slot <= l.from+l.within; at += slot {
+			can += float64(l.perMinute()) * slot.Minutes() * target.at(at)
 		}
 		n := min(left, int(can))
 		cost += jobs.MicroUSD(n) * target.price.Cost(usage)

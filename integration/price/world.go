@@ -18,8 +18,8 @@ const (
 	// backlogEvery is how often the router is told what waits, as a worker does.
 	backlogEvery = 10 * time.Second
 	// giveFirst is how many parked requests come back when a circuit closes, and twice
-	// as many each second after, as a supervisor has it.
-	giveFirst = 1000
+	// as many each second after, as a supervisor has it for a target this slow.
+	giveFirst = 10
 	// medianLatency and spread are those of an answer; failures come sooner.
 	medianLatency = 4 * time.Second
 	spread        = 0.6
@@ -68,7 +68,7 @@ type became struct {
 }
 
 func newWorld(d *day, l load, whenOpen jobs.WhenOpen, goal string, seed uint64) *world {
-	w := &world{day: d, load: l, random: rand.New(rand.NewPCG(seed, 7)), now: dayBegan}
+	w := &world{day: d, load: l, random: rand.New(rand.NewPCG(seed, 7)), now: dayBegan.Add(l.from)}
 	chain := make([]*jobs.Target, len(d.targets))
 	for i, t := range d.targets {
 		chain[i] = &jobs.Target{
@@ -96,7 +96,7 @@ func newWorld(d *day, l load, whenOpen jobs.WhenOpen, goal string, seed uint64) 
 func (w *world) run() became {
 	w.at(0, w.count)
 	w.at(0, w.pump)
-	end := dayBegan.Add(w.load.within)
+	end := w.end()
 	for len(w.events) > 0 && w.left > 0 {
 		next := heap.Pop(&w.events).(event)
 		if next.at.After(end) {
@@ -109,6 +109,9 @@ func (w *world) run() became {
 	return w.done
 }
 
+// end is the deadline.
+func (w *world) end() time.Time { return dayBegan.Add(w.load.from + w.load.within) }
+
 // at does something after a while.
 func (w *world) at(after time.Duration, do func()) {
 	w.order++
@@ -117,7 +120,7 @@ func (w *world) at(after time.Duration, do func()) {
 
 // count tells the router what waits, as a worker does.
 func (w *world) count() {
-	w.router.Backlog(route, w.left, dayBegan.Add(w.load.within))
+	w.router.Backlog(route, w.left, w.end())
 	w.router.Beat(map[string]int{route: w.running + min(len(w.waiting), atOnce)})
 	w.at(backlogEvery, w.count)
 }
