@@ -101,6 +101,7 @@ routes:
     models: [m-4.1, m]
   - name: labels
     chain: [other]
+tenants: [{name: acme, weight: 2.5}, {name: others}]
 worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 `, vars("DATABASE_URL", "postgres://u:canary@h/db", "ACME_KEY", "canary"))
 	if len(warnings) > 0 {
@@ -111,6 +112,9 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 	}
 	if want := (WorkerConfig{50, time.Minute, time.Hour}); c.Worker != want {
 		t.Errorf("worker: %+v", c.Worker)
+	}
+	if want := []TenantConfig{{Name: "acme", Weight: 2.5}, {Name: "others", Weight: 1}}; !cmp.Equal(c.Tenants, want) {
+		t.Errorf("tenants: %+v", c.Tenants)
 	}
 	small := &jobs.Target{
 		Name: "small", Provider: "acme", Region: "eu-west-1", Dialect: "openai", BaseURL: "https://api.example.com/v1",
@@ -168,6 +172,7 @@ targets:
 routes:
   - {name: one, chain: [bb, b, b], optimization_goal: speed, when_open: wayt, models: [m]}
   - {name: two, chain: [], when_filtered: rerote, deadline: 24, models: [m]}
+tenants: [{name: Acme, weight: 0}, {weight: 1001}, {name: a}, {name: a}]
 worker: {concurrency: 0, hold_budget: -1m}
 strategies: {careful: {}}
 `, vars())
@@ -200,9 +205,14 @@ strategies: {careful: {}}
 		`22:28: routes[1].when_filtered: unknown choice "rerote"; did you mean "reroute"?`,
 		`22:51: routes[1].deadline: "24" is not a duration: write it like 30s, 24h or 7d`,
 		`22:74: routes[1].models[0]: "m" is claimed by routes[0] already; a model means one route`,
-		`23:10: worker.concurrency: must be from 1 to 10000`,
-		`23:26: worker.hold_budget: must be longer than nothing, as in 2m0s`,
-		`24:1: strategies: unknown key; there are postgres, nats, listen, prices, targets, routes, worker`,
+		`23:12: tenants[0].name: "Acme" cannot be a name: use 1 to 64 of a-z, 0-9, '-' and '_', beginning and ending with a letter or digit; "acme" would do`,
+		`23:24: tenants[0].weight: must be from 0.01 to 1000; twice the weight is twice the share`,
+		`23:37: tenants[1].name: is missing: name the tenant as its requests do, as in acme`,
+		`23:37: tenants[1].weight: must be from 0.01 to 1000; twice the weight is twice the share`,
+		`23:64: tenants[3].name: "a" is the name of tenants[2] already; names are unique`,
+		`24:10: worker.concurrency: must be from 1 to 10000`,
+		`24:26: worker.hold_budget: must be longer than nothing, as in 2m0s`,
+		`25:1: strategies: unknown key; there are postgres, nats, listen, prices, targets, routes, tenants, worker`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -229,6 +229,13 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
 `
 
 const initTail = `
+# Tenants that are not as all others: requests say whose they are.
+# tenants:
+#   - name: acme
+#
+#     # Its share of a route with fair admission: twice the weight, twice the share.
+#     weight: 1
+
 # The worker, which makes the calls.
 # worker:
 #   # Requests in one worker at once, with those that wait for a provider: 1 to 10000.
