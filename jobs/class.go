@@ -122,10 +122,11 @@ func (c Class) Final() bool {
 	return c != OK && (meanings[c].next == Nobody || meanings[c].next == OtherPolicy)
 }
 
-// Answered tells whether the target did its part: an answer, or a refusal that
-// is the request's own fault. Either is a success for the circuit.
+// Answered tells whether the target did its part: an answer, whatever it is worth,
+// or a refusal that is the request's own fault. Either is a success for the
+// circuit.
 func (c Class) Answered() bool {
-	return c == OK || meanings[c].scope == OnRequest
+	return c == OK || c == Invalid || meanings[c].scope == OnRequest
 }
 
 // Valid tells whether the class is one of Classes.

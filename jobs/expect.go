@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -86,7 +87,7 @@ func ParseExpect(raw []byte) (*Expect, error) {
 		switch known := string(name); {
 		case seen[known]:
 			return nil, fmt.Errorf("%s: stands twice; leave one of them out", known)
-		case strings.Contains(" "+strings.Join(expectFields, " ")+" ", " "+known+" "):
+		case slices.Contains(expectFields, known):
 			seen[known] = true
 		case Nearest(known, expectFields) != "":
 			return nil, fmt.Errorf("%.80q is not known; did you mean %q?", known, Nearest(known, expectFields))
@@ -184,4 +185,23 @@ func (e *Expect) checkRest() error {
 		return fmt.Errorf("otherwise: %.80q is neither %s nor %s", e.Otherwise, OtherwiseRefuse, OtherwiseKeep)
 	}
 	return nil
+}
+
+// ExpectError names the expectation as the field of a request that an error is
+// about: "regex: …" becomes "expect.regex: …". Nil stays nil.
+func ExpectError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case knownField(err.Error()):
+		return fmt.Errorf("expect.%w", err)
+	default:
+		return fmt.Errorf("expect: %w", err)
+	}
+}
+
+// knownField tells whether an error begins with a field of an Expect.
+func knownField(text string) bool {
+	name, _, found := strings.Cut(text, ": ")
+	return found && slices.Contains(expectFields, name)
 }

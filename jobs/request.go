@@ -101,7 +101,7 @@ func (r *Request) checkFields() error {
 		return fmt.Errorf("max_cost: %s is below zero", r.MaxCost)
 	}
 	if err := r.Expect.Check(); err != nil {
-		return fmt.Errorf("expect.%w", err)
+		return ExpectError(err)
 	}
 	return CheckMetadata(r.Metadata)
 }
