@@ -105,9 +105,10 @@ func BenchmarkPaceWait(b *testing.B) {
 
 func BenchmarkStrategyOrdered(b *testing.B) {
 	order, all := candidates(10)
+	scores := make([]jobs.Score, len(order))
 	b.ReportAllocs()
 	for b.Loop() {
-		ordered(order, all)
+		ordered(order, scores, all)
 	}
 }
 

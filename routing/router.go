@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,8 +34,10 @@ type Config struct {
 	// open one is probed only after Grant. Otherwise whoever comes after the
 	// cooldown is the probe.
 	Fleet bool
-	Now   func() time.Time // nil: time.Now
-	Seed  uint64           // of the jitter
+	// Choosing is how targets are chosen; see Router.Choose.
+	Choosing Choosing
+	Now      func() time.Time // nil: time.Now
+	Seed     uint64           // of the jitter, and of what is picked at random
 }
 
 // A Router routes requests. Safe for concurrent use.
@@ -43,6 +46,7 @@ type Router struct {
 	provider Provider
 	now      func() time.Time
 	plan     atomic.Pointer[plan]
+	choosing atomic.Pointer[choosing]
 	prompts  prompts
 
 	reloading sync.Mutex
@@ -50,6 +54,7 @@ type Router struct {
 
 	mu       sync.Mutex
 	sharedAt time.Time // when shares last followed the fleet
+	random   *rand.Rand
 }
 
 // New returns a Router whose circuits are all closed. A target that stands in
@@ -59,6 +64,8 @@ func New(config Config) *Router {
 		config.Now = time.Now
 	}
 	r := &Router{config: config, provider: config.Provider, now: config.Now, known: map[string]*target{}}
+	r.random = rand.New(rand.NewPCG(config.Seed, hash("choosing")))
+	r.Choose(config.Choosing)
 	r.plan.Store(newPlan(config.Routes, func(t *jobs.Target) *target {
 		made := newTarget(t, config)
 		r.known[t.Name] = made
@@ -96,29 +103,32 @@ func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.O
 		return nil, &no
 	}
 	goal := cmp.Or(request.Goal, route.Goal, Ordered)
-	strategy := strategies[goal]
+	choosing := r.choosing.Load()
+	strategy := choosing.strategies[goal]
 	if strategy == nil {
-		no := refused(badRequest("unknown_goal", "optimization_goal: %q is not known; there are: %s", goal, strings.Join(Goals(), ", ")), nil)
+		no := refused(badRequest("unknown_goal", "optimization_goal: %q is not known; there are: %s", goal, strings.Join(choosing.goals, ", ")), nil)
 		return nil, &no
 	}
-	made := newTry(r, rank(strategy, route.chain), request, history)
+	made := newTry(r, route.chain, request, history)
 	made.lenient = route.OtherPolicies
+	if goal != Ordered {
+		made.choose(goal, strategy, choosing)
+	}
 	return made, nil
 }
 
-// rank orders the chain for a request.
-func rank(strategy Strategy, chain []*target) []*target {
-	order, candidates := make([]int, len(chain)), make([]Candidate, len(chain))
-	for i, t := range chain {
-		order[i] = i
-		candidates[i] = Candidate{Target: t.Target}
+// Choose takes what a new configuration says of how targets are chosen, for whatever
+// begins from now on. Safe for concurrent use.
+func (r *Router) Choose(config Choosing) { r.choosing.Store(newChoosing(config)) }
+
+// draw is a number below n, at random.
+func (r *Router) draw(n int) int {
+	if n < 2 {
+		return 0
 	}
-	strategy(order, candidates)
-	ranked := make([]*target, len(chain))
-	for i, index := range order {
-		ranked[i] = chain[index]
-	}
-	return ranked
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.random.IntN(n)
 }
 
 func badRequest(code, format string, args ...any) *jobs.Error {
