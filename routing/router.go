@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tidegate/jobs"
+	"tidegate/jobs/expect"
 )
 
 // A Provider makes calls. It is safe for concurrent use.
@@ -48,6 +49,7 @@ type Router struct {
 	plan     atomic.Pointer[plan]
 	choosing atomic.Pointer[choosing]
 	prompts  prompts
+	rules    expect.Cache
 
 	reloading sync.Mutex
 	known     map[string]*target // as they were last configured; with those that left all chains
@@ -110,9 +112,12 @@ func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.O
 		return nil, &no
 	}
 	made := newTry(r, route.chain, request, history)
-	made.lenient = route.OtherPolicies
+	made.route, made.lenient = route, route.OtherPolicies
 	if goal != Ordered {
 		made.choose(goal, strategy, choosing)
+	}
+	if no := made.expects(route); no != nil {
+		return nil, no
 	}
 	return made, nil
 }

@@ -22,6 +22,7 @@ type try struct {
 	router  *Router
 	request *jobs.Request
 	ranked  []*target
+	route   *route     // nil: the call is of no route
 	choice  *choice    // how they were ranked; nil: as the chain is written
 	next    int        // of ranked: whom to ask
 	history jobs.Trace // of earlier tries
@@ -34,6 +35,8 @@ type try struct {
 	lenient bool     // other policies may be tried where content is refused
 
 	explained bool // the first attempt says why its target was chosen
+
+	expectation expectation
 }
 
 // ends tells whether nobody else may be asked after a refusal.
@@ -100,6 +103,9 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 	if err == nil && t.lenient && answer.FinishReason == takenAway {
 		err = filtered(answer)
 	}
+	if err == nil {
+		err = t.judge(target, answer)
+	}
 	var end paceEnd
 	if err == nil {
 		attempt.FirstByte, attempt.Usage, attempt.Cost = answer.FirstByte, answer.Usage, target.Price.Cost(answer.Usage)
@@ -138,6 +144,8 @@ func (t *try) after(ctx context.Context) *jobs.Outcome {
 		return nil
 	case t.ends(t.last):
 		no = refused(t.last, t.trace)
+	case t.last.Class == jobs.Invalid && t.exhausted() != nil:
+		no = *t.exhausted()
 	case n >= blamedAtMost:
 		no = refused(poison(t.last, n), t.trace)
 	case ctx.Err() != nil:
@@ -171,6 +179,9 @@ func (t *try) report(target *target, permit *Permit, err *jobs.Error, blamed boo
 		permit.Done(Success, "")
 	}
 	t.fit.met(target, err)
+	if class == jobs.Invalid {
+		t.disappointed()
+	}
 }
 
 // cool is what a 429 means for a circuit: nothing, unless it asks for long, or there
