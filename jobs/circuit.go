@@ -44,6 +44,9 @@ type Circuit struct {
 	// configuring its target anew: then its cooldown replaces an earlier one, also a
 	// longer one.
 	Person bool
+	// Degraded is how the answers of the target have changed for the worse, as a person
+	// reads it; empty: they have not. It is called as long as its circuit is closed.
+	Degraded string
 	// Prober is the worker that has the probe of an open circuit; empty: nobody.
 	Prober string
 }

@@ -47,11 +47,13 @@ type Result struct {
 	// BadAnswers is how many answers were not as expected, and were paid; one that was
 	// kept all the same is among them.
 	BadAnswers int
-	StoredAt time.Time
+	StoredAt   time.Time
 }
 
 // Escalated tells whether the answer came after others that were not as expected.
-func (r *Result) Escalated() bool { return r.State == StateAnswered && r.Class == "" && r.BadAnswers > 0 }
+func (r *Result) Escalated() bool {
+	return r.State == StateAnswered && r.Class == "" && r.BadAnswers > 0
+}
 
 // Unmet is which expectation an answer does not keep that was kept for want of a
 // better one; empty: none.

@@ -117,7 +117,7 @@ type Route struct {
 	// EscalateTo are targets that are asked after an answer that was not as expected,
 	// before the rest of the chain, and never otherwise.
 	EscalateTo []*Target
-	Models        []string // which `model` of an incoming line means this route
+	Models     []string // which `model` of an incoming line means this route
 }
 
 // ContentPolicy names by whose rules the target refuses content.

@@ -46,7 +46,7 @@ func (t *try) choose(goal string, strategy Strategy, by *choosing) {
 
 // candidate is what a strategy is to know of a target.
 func (t *try) candidate(target *target) Candidate {
-	c := Candidate{Target: target.Target, Success: 1, Unpriced: !target.Price.Known()}
+	c := Candidate{Target: target.Target, Success: target.circuit.trust(), Unpriced: !target.Price.Known()}
 	now := t.router.now()
 	if ready, until := target.circuit.readiness(); ready != Flowing {
 		c.Shut = true

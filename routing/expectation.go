@@ -32,7 +32,7 @@ func (t *try) expects(route *route) *jobs.Outcome {
 		e.rules[i] = rules
 	}
 	for _, step := range t.history {
-		if step.Attempt != nil && step.Attempt.Class == jobs.Invalid {
+		if a := step.Attempt; a != nil && a.Class == jobs.Invalid && a.Code != degraded {
 			e.bad++
 		}
 	}
@@ -42,11 +42,14 @@ func (t *try) expects(route *route) *jobs.Outcome {
 	return nil
 }
 
+// exists tells whether anything is expected.
+func (e *expectation) exists() bool { return e.rules != [2]*expect.Rules{} }
+
 // judge makes a refusal of an answer that is not as expected. It was billed all the
 // same.
 func (t *try) judge(target *target, answer *jobs.Answer) *jobs.Error {
 	e := &t.expectation
-	if e.rules == [2]*expect.Rules{} {
+	if !e.exists() {
 		return nil
 	}
 	said := saidBy(target.Target, answer)

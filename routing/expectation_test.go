@@ -185,9 +185,9 @@ func TestListen(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]utterance{
 		`{"id":"x","choices":[{"index":0,"message":{"role":"assistant","content":"say \"hi\""},"finish_reason":"stop"},{"message":{"content":"no"}}],"usage":{}}`: {text: []byte(`say \"hi\"`)},
-		`{"choices":[{"message":{"content":null,"refusal":"no"}}]}`:                                                                                                {text: []byte("no"), refusal: true},
-		`{"choices":[{"message":{"content":null,"refusal":null,"tool_calls":[{"id":"1","function":{"name":"f","arguments":"{\"content\":\"x\"}"}}]}}]}`:            {calls: true},
-		`{"choices":[{"message":{"tool_calls":[],"content":""}}]}`:                                                                                                 {text: []byte{}},
+		`{"choices":[{"message":{"content":null,"refusal":"no"}}]}`:                                                                                     {text: []byte("no"), refusal: true},
+		`{"choices":[{"message":{"content":null,"refusal":null,"tool_calls":[{"id":"1","function":{"name":"f","arguments":"{\"content\":\"x\"}"}}]}}]}`: {calls: true},
+		`{"choices":[{"message":{"tool_calls":[],"content":""}}]}`:                                                                                      {text: []byte{}},
 		`{"choices":[]}`: {}, `{}`: {}, ``: {}, `[]`: {}, `{"choices":[{"message":{"content":"never ends`: {text: []byte("never ends")},
 	} {
 		got := listen([]byte(body))

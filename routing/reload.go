@@ -60,12 +60,13 @@ func (r *Router) Reload(routes []jobs.Route) (moved []string) {
 
 // as is the target as another configuration has it.
 func (t *target) as(configured *jobs.Target) *target {
-	made := &target{Target: configured, circuit: t.circuit, pace: t.pace, tokens: t.tokens, since: t.since}
+	made := &target{Target: configured, circuit: t.circuit, pace: t.pace, tokens: t.tokens, habits: t.habits, since: t.since}
 	if !sameAddress(configured, t.Target) || configured.ContextTokens != t.ContextTokens || configured.ContentPolicy() != t.ContentPolicy() {
 		made.since = t.circuit.now()
 	}
 	if configured.Model != t.Model || configured.Dialect != t.Dialect { // each counts in its own way
 		made.tokens = &calibration{}
+		made.habits.accepted.Store(true) // and answers in its own
 	}
 	return made
 }

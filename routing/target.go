@@ -14,12 +14,14 @@ type target struct {
 	circuit *Circuit
 	pace    *pace
 	tokens  *calibration
+	habits  *habits
 	since   time.Time // when it was configured to be one with other limits or rules; zero: it was this since the start
 }
 
 func newTarget(t *jobs.Target, config Config) *target {
 	random := rand.New(rand.NewPCG(config.Seed, hash(t.Name)+1))
-	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random), tokens: &calibration{}}
+	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random), tokens: &calibration{}, habits: &habits{}}
+	made.circuit.onAccept = func() { made.habits.accepted.Store(true) }
 	made.circuit.onTurn = func(closed bool) {
 		if closed {
 			made.pace.recovered()

@@ -104,7 +104,7 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 		err = filtered(answer)
 	}
 	if err == nil {
-		err = t.judge(target, answer)
+		err = t.inspect(p, answer, attempt.Latency)
 	}
 	var end paceEnd
 	if err == nil {
@@ -179,7 +179,7 @@ func (t *try) report(target *target, permit *Permit, err *jobs.Error, blamed boo
 		permit.Done(Success, "")
 	}
 	t.fit.met(target, err)
-	if class == jobs.Invalid {
+	if class == jobs.Invalid && err.Code != degraded {
 		t.disappointed()
 	}
 }

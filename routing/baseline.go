@@ -1,0 +1,283 @@
+package routing
+
+import (
+	"fmt"
+	"math"
+
+	"tidegate/jobs/expect"
+)
+
+// A signal is something of an answer that a target has a habit of.
+type signal int
+
+// The signals: shares first, of answers that are somehow bad, then numbers.
+const (
+	refusals  signal = iota // it refuses, in words
+	garbles                 // its text is broken: see text.garbled
+	misses                  // it is not as its request expects, and another target's was
+	strangers               // a model of another family answered
+	lengths                 // of the answer, in tokens, as a logarithm
+	echoes                  // how much of the answer stands in the question, 0 to 1
+	speeds                  // tokens a second, as a logarithm
+	questions               // tokens of the question, as a logarithm: it tells nothing of the target
+	signals
+)
+
+const shares = int(lengths) // how many of the signals are shares
+
+const (
+	// opensAfter is how many answers more a change is watched before it may open the
+	// circuit.
+	opensAfter = 8
+	// acceptedAfter is for how many answers a change may go on, where it opens nothing,
+	// until it is the habit.
+	acceptedAfter = 1000
+	// recovered and relapsed are the sums of evidence, as logarithms of odds, at which a
+	// target that was taken back is as before, and is not.
+	recovered = 4
+	relapsed  = -3
+)
+
+// A sample is one answer as a baseline sees it.
+type sample struct {
+	refuses bool
+	garbled bool
+	family  string  // of the model that answered; empty: it does not say
+	tokens  int     // of the answer
+	asked   int     // tokens of the question; zero: not known
+	speed   float64 // tokens a second; zero: not known
+	echo    float64 // below zero: not known
+	judged  bool    // its request expects something, …
+	unmet   bool    // … and it is not that
+}
+
+// A baseline is the habit of a target with the requests of one route: a slow
+// memory of some hundred answers, and the last ones beside it, which are not in it
+// yet. When these differ by more than chance, that is a change, and the slow memory
+// stands still until it is over.
+//
+// It counts answers, and knows no time, so that a replay runs the very same.
+// Requires external locking.
+type baseline struct {
+	shares  [shares]habitOfShare
+	numbers [int(signals) - shares]habitOfNumber
+	family  string // that answers as a rule
+	change  *change
+}
+
+// A change is what is different of late, and how that goes on.
+type change struct {
+	signal signal
+	reason string // as a person reads it
+	normal float64
+	now    float64 // what it was when the change was seen
+	spread float64 // of a number
+	after  int     // answers since
+	quiet  int     // of these, the latest ones that show nothing of it
+	shut   bool    // the circuit has been opened for it
+	sum    float64 // of the evidence since the target was taken back: above zero, it is as before
+}
+
+// observe takes an answer, and returns the change that is seen with it for the
+// first time, or that has gone on for so long that it may open the circuit.
+func (b *baseline) observe(s *sample) *change {
+	b.push(s)
+	if b.change == nil {
+		if b.change = b.look(); b.change != nil {
+			b.freeze(true)
+		}
+		return b.change
+	}
+	c := b.change
+	if c.signal == signals { // of which nothing was seen here
+		return nil
+	}
+	c.after++
+	still := b.tests(c.signal) != ""
+	if c.quiet++; still {
+		c.quiet = 0
+	}
+	switch {
+	case c.after > acceptedAfter:
+		b.relearn()
+	case c.quiet >= lately && !c.shut:
+		b.over()
+	case still && c.after >= opensAfter:
+		return c
+	}
+	return nil
+}
+
+// push takes an answer into the last ones.
+func (b *baseline) push(s *sample) {
+	b.shares[refusals].push(s.refuses)
+	b.shares[garbles].push(s.garbled)
+	if s.family != "" {
+		if b.family == "" {
+			b.family = s.family
+		}
+		b.shares[strangers].push(s.family != b.family)
+		if b.shares[strangers].slow > 0.9 { // it began with a rare one
+			b.family = s.family
+			b.shares[strangers] = habitOfShare{}
+		}
+	}
+	b.number(lengths).push(math.Log1p(float64(s.tokens)))
+	if s.asked > 0 {
+		b.number(questions).push(math.Log1p(float64(s.asked)))
+	}
+	if s.speed > 0 {
+		b.number(speeds).push(math.Log(s.speed))
+	}
+	if s.echo >= 0 {
+		b.number(echoes).push(s.echo)
+	}
+}
+
+// missed takes whether an answer was as its request expected. It is said apart: an
+// answer is held against its target only when another one did better.
+func (b *baseline) missed(is bool) { b.shares[misses].push(is) }
+
+func (b *baseline) number(s signal) *habitOfNumber { return &b.numbers[int(s)-shares] }
+
+// look finds the first signal that has changed.
+func (b *baseline) look() *change {
+	for s := range signals {
+		reason := b.tests(s)
+		if reason == "" {
+			continue
+		}
+		c := &change{signal: s, reason: reason}
+		if int(s) < shares {
+			c.normal, c.now = b.shares[s].usual(), b.shares[s].now()
+		} else {
+			n := b.number(s)
+			c.normal, c.now, c.spread = n.mean, n.now(), n.spread(s)
+		}
+		return c
+	}
+	return nil
+}
+
+// tests says how a signal has changed; empty: it has not. What follows from other
+// questions is no change of the target.
+func (b *baseline) tests(s signal) string {
+	if int(s) < shares {
+		h := &b.shares[s]
+		if !h.changed() {
+			return ""
+		}
+		return fmt.Sprintf("%.0f%% of the last %d answers %s, before %.0f%%", 100*h.now(), h.filled, signalWords[s], 100*h.slow)
+	}
+	if s == questions || !b.number(s).changed(s) || b.otherQuestions() {
+		return ""
+	}
+	h := b.number(s)
+	unit, was, is := signalWords[s], math.Expm1(h.mean), math.Expm1(h.now())
+	switch s {
+	case echoes:
+		return fmt.Sprintf("of the last %d answers %.0f%% %s, before %.0f%%", h.filled, 100*h.now(), unit, 100*h.mean)
+	case speeds:
+		was, is = math.Exp(h.mean), math.Exp(h.now())
+	}
+	return fmt.Sprintf("the last %d answers have %.0f %s, before %.0f", h.filled, is, unit, was)
+}
+
+var signalWords = [signals]string{
+	refusals: "refuse", garbles: "are garbled", misses: "are not as expected", strangers: "are of another model",
+	lengths: "tokens", echoes: "stand in the question", speeds: "tokens a second",
+}
+
+// otherQuestions tells whether the questions have changed, too.
+func (b *baseline) otherQuestions() bool {
+	h := b.number(questions)
+	return h.slow >= learned && math.Abs(h.score(questions)) > otherQuestions
+}
+
+// marksOnly tells whether a change never opens a circuit: a provider that is slow
+// or quick is that, and the latency is weighed elsewhere.
+func (c *change) marksOnly() bool { return c.signal == speeds }
+
+// alike tells whether two targets have changed in the same way.
+func (c *change) alike(other *change) bool {
+	if other == nil || c.signal != other.signal {
+		return false
+	}
+	return int(c.signal) < shares || (c.now > c.normal) == (other.now > other.normal)
+}
+
+// opened notes that the circuit was opened for the change.
+func (b *baseline) opened() { b.change.shut, b.change.sum = true, 0 }
+
+// weigh adds an answer to the evidence since the target was taken back, and tells
+// whether it is for the target.
+func (b *baseline) weigh(s *sample) (good bool) {
+	odds := b.change.odds(b, s)
+	b.change.sum += odds
+	return odds >= 0
+}
+
+// odds are those that an answer is one as before, against one as in the change, as a
+// logarithm.
+func (c *change) odds(b *baseline, s *sample) float64 {
+	switch {
+	case c.signal == signals:
+		return oddsOfStrange(b.strange(s) != "")
+	case c.signal == misses && !s.judged, c.signal == echoes && s.echo < 0, c.signal == speeds && s.speed <= 0:
+		return 0
+	}
+	if int(c.signal) >= shares {
+		x := map[signal]float64{lengths: math.Log1p(float64(s.tokens)), echoes: s.echo, speeds: math.Log(s.speed)}[c.signal]
+		normal, now := (x-c.normal)/c.spread, (x-c.now)/c.spread
+		return min(max((now*now-normal*normal)/2, -2), 2)
+	}
+	bad := map[signal]bool{
+		refusals: s.refuses, garbles: s.garbled, misses: s.unmet, strangers: s.family != "" && s.family != b.family,
+	}[c.signal]
+	normal, now := min(max(c.normal, 0.01), 0.9), min(max(c.now, 0.3), 0.95)
+	if bad {
+		return math.Log(normal / now)
+	}
+	return math.Log((1 - normal) / (1 - now))
+}
+
+// over ends a change: the target is as before.
+func (b *baseline) over() {
+	b.change = nil
+	b.freeze(false)
+	for i := range b.shares {
+		b.shares[i].forget()
+	}
+	for i := range b.numbers {
+		b.numbers[i].forget()
+	}
+}
+
+// relearn takes what comes as the habit.
+func (b *baseline) relearn() { *b = baseline{} }
+
+func (b *baseline) freeze(is bool) {
+	for i := range b.shares {
+		b.shares[i].frozen = is
+	}
+	for i := range b.numbers {
+		b.numbers[i].frozen = is
+	}
+}
+
+// strange says what of one answer is not as the target does, by itself; empty:
+// nothing is.
+func (b *baseline) strange(s *sample) string {
+	switch rare := func(x signal) bool { return b.shares[x].slow < 0.3 }; {
+	case s.refuses && rare(refusals):
+		return "it refuses"
+	case s.garbled && rare(garbles):
+		return "it is garbled"
+	case s.family != "" && b.family != "" && s.family != b.family && rare(strangers):
+		return "it is of another model"
+	}
+	return ""
+}
+
+// familyOf is the family of the model that answered.
+func familyOf(model string) string { return expect.Family(model) }
