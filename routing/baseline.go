@@ -96,6 +96,7 @@ func (b *baseline) observe(s *sample) *change {
 	still := b.tests(c.signal) != ""
 	if c.quiet++; still {
 		c.quiet = 0
+		b.measure(c) // by now more of the last answers are of the change
 	}
 	switch {
 	case c.after > acceptedAfter:
@@ -148,15 +149,20 @@ func (b *baseline) look() *change {
 			continue
 		}
 		c := &change{signal: s, reason: reason}
-		if int(s) < shares {
-			c.normal, c.now = b.shares[s].usual(), b.shares[s].now()
-		} else {
-			n := b.number(s)
-			c.normal, c.now, c.spread = n.mean, n.now(), n.spread(s)
-		}
+		b.measure(c)
 		return c
 	}
 	return nil
+}
+
+// measure notes how large a change is.
+func (b *baseline) measure(c *change) {
+	if int(c.signal) < shares {
+		c.normal, c.now = b.shares[c.signal].usual(), b.shares[c.signal].now()
+		return
+	}
+	n := b.number(c.signal)
+	c.normal, c.now, c.spread = n.mean, n.now(), n.spread(c.signal)
 }
 
 // tests says how a signal has changed; empty: it has not. What follows from other

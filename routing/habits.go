@@ -17,6 +17,8 @@ const (
 	// hearsay is the evidence at which a mark that another worker has made is given up,
 	// where its cause is not seen here: some hundred good answers.
 	hearsay = 60
+	// doubtful is the evidence of the answer to a probe at which the circuit stays open.
+	doubtful = -0.7
 	// telling is the evidence of one answer at which it is not taken.
 	telling = -2
 )
@@ -142,7 +144,7 @@ func (t *try) watch(p *place, b *baseline, s *sample, at standing) (why string, 
 	}
 	reason := b.change.reason
 	switch permit := &p.permit; {
-	case permit.Probe() && odds < 0, at.watched && b.change.sum <= relapsed:
+	case permit.Probe() && odds < doubtful, at.watched && b.change.sum <= relapsed:
 		b.change.shut = true
 		return reason, func() { permit.degrade(reason) }
 	case odds <= telling && at.watched:
