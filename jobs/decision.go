@@ -23,6 +23,8 @@ type Decision struct {
 	// that it preferred.
 	Waited time.Duration
 	Reason string // why it waited, or did not any more, as a person reads it
+	// Waits are those waits.
+	Waits []Wait
 	// Skipped are the targets that were passed over before the attempt.
 	Skipped []Skip
 }
@@ -52,6 +54,25 @@ func (d *Decision) Empty() bool {
 	return d == nil || len(d.Candidates) == 0 && len(d.Skipped) == 0 && d.Goal == "" && d.Waited == 0 && d.Reason == "" && d.ExtraCost == 0 && d.Worth == 0
 }
 
+// Follow adds what came before the attempt that the decision is of, and began at a
+// time: skips, and waits.
+func (d *Decision) Follow(skips []Skip, waits []Wait, at time.Time) {
+	d.Skipped = append(d.Skipped[:len(d.Skipped):len(d.Skipped)], skips...)
+	for i := range skips {
+		if skip := &skips[i]; skip.Worth > 0 || skip.ExtraCost > 0 {
+			d.ExtraCost, d.Worth, d.Reason = skip.ExtraCost, skip.Worth, skip.Reason
+		}
+	}
+	if len(waits) == 0 {
+		return
+	}
+	d.Waits = append(d.Waits[:len(d.Waits):len(d.Waits)], waits...)
+	d.Waited = max(0, at.Sub(waits[0].Since))
+	if last := waits[len(waits)-1]; d.ExtraCost == 0 && d.Worth == 0 {
+		d.ExtraCost, d.Worth, d.Reason = last.ExtraCost, last.Worth, last.Reason
+	}
+}
+
 // AppendJSON appends the decision in its stored form, which leaves out what is
 // zero. It costs some hundred nanoseconds, where encoding/json takes microseconds.
 func (d *Decision) AppendJSON(to []byte) ([]byte, error) {
@@ -74,6 +95,9 @@ func (d *Decision) AppendJSON(to []byte) ([]byte, error) {
 	w.whole("worth", int64(d.Worth))
 	w.whole("waited", d.Waited.Milliseconds())
 	w.text("why", d.Reason)
+	if len(d.Waits) > 0 {
+		w.value("waits", d.Waits)
+	}
 	if len(d.Skipped) > 0 {
 		w.value("skipped", d.Skipped)
 	}
@@ -183,6 +207,7 @@ func (d *Decision) UnmarshalJSON(data []byte) error {
 		Worth      MicroUSD     `json:"worth"`
 		Waited     int64        `json:"waited"`
 		Reason     string       `json:"why"`
+		Waits      []Wait       `json:"waits"`
 		Skipped    []Skip       `json:"skipped"`
 	}
 	if err := json.Unmarshal(data, &is); err != nil {
@@ -190,7 +215,7 @@ func (d *Decision) UnmarshalJSON(data []byte) error {
 	}
 	*d = Decision{
 		Goal: is.Goal, Estimator: is.Estimator, Explored: is.Explored, Candidates: is.Candidates, ExtraCost: is.ExtraCost, Worth: is.Worth,
-		Waited: time.Duration(is.Waited) * time.Millisecond, Reason: is.Reason, Skipped: is.Skipped,
+		Waited: time.Duration(is.Waited) * time.Millisecond, Reason: is.Reason, Waits: is.Waits, Skipped: is.Skipped,
 	}
 	return nil
 }

@@ -12,18 +12,18 @@ type signal int
 
 // The signals: shares first, of answers that are somehow bad, then numbers.
 const (
-	refusals  signal = iota // it refuses, in words
-	garbles                 // its text is broken: see text.garbled
-	misses                  // it is not as its request expects, and another target's was
-	strangers               // a model of another family answered
-	lengths                 // of the answer, in tokens, as a logarithm
-	echoes                  // how much of the answer stands in the question, 0 to 1
-	speeds                  // tokens a second, as a logarithm
-	questions               // tokens of the question, as a logarithm: it tells nothing of the target
+	signalRefusal  signal = iota // it refuses, in words
+	signalGarbled                // its text is broken: see garbledText
+	signalMissed                 // it is not as its request expects, and another target's was
+	signalStranger               // a model of another family answered
+	signalLength                 // of the answer, in tokens, as a logarithm
+	signalEcho                   // how much of the answer stands in the question, 0 to 1
+	signalSpeed                  // tokens a second, as a logarithm
+	signalQuestion               // tokens of the question, as a logarithm: it tells nothing of the target
 	signals
 )
 
-const shares = int(lengths) // how many of the signals are shares
+const shares = int(signalLength) // how many of the signals are shares
 
 const (
 	// opensAfter is how many answers more a change is watched before it may open the
@@ -38,8 +38,8 @@ const (
 	relapsed  = -3
 )
 
-// A sample is one answer as a baseline sees it.
-type sample struct {
+// A reply is one answer as a baseline sees it.
+type reply struct {
 	refuses bool
 	garbled bool
 	family  string  // of the model that answered; empty: it does not say
@@ -80,7 +80,7 @@ type change struct {
 
 // observe takes an answer, and returns the change that is seen with it for the
 // first time, or that has gone on for so long that it may open the circuit.
-func (b *baseline) observe(s *sample) *change {
+func (b *baseline) observe(s *reply) *change {
 	b.push(s)
 	if b.change == nil {
 		if b.change = b.look(); b.change != nil {
@@ -110,34 +110,34 @@ func (b *baseline) observe(s *sample) *change {
 }
 
 // push takes an answer into the last ones.
-func (b *baseline) push(s *sample) {
-	b.shares[refusals].push(s.refuses)
-	b.shares[garbles].push(s.garbled)
+func (b *baseline) push(s *reply) {
+	b.shares[signalRefusal].push(s.refuses)
+	b.shares[signalGarbled].push(s.garbled)
 	if s.family != "" {
 		if b.family == "" {
 			b.family = s.family
 		}
-		b.shares[strangers].push(s.family != b.family)
-		if b.shares[strangers].slow > 0.9 { // it began with a rare one
+		b.shares[signalStranger].push(s.family != b.family)
+		if b.shares[signalStranger].slow > 0.9 { // it began with a rare one
 			b.family = s.family
-			b.shares[strangers] = habitOfShare{}
+			b.shares[signalStranger] = habitOfShare{}
 		}
 	}
-	b.number(lengths).push(math.Log1p(float64(s.tokens)))
+	b.number(signalLength).push(math.Log1p(float64(s.tokens)))
 	if s.asked > 0 {
-		b.number(questions).push(math.Log1p(float64(s.asked)))
+		b.number(signalQuestion).push(math.Log1p(float64(s.asked)))
 	}
 	if s.speed > 0 {
-		b.number(speeds).push(math.Log(s.speed))
+		b.number(signalSpeed).push(math.Log(s.speed))
 	}
 	if s.echo >= 0 {
-		b.number(echoes).push(s.echo)
+		b.number(signalEcho).push(s.echo)
 	}
 }
 
 // missed takes whether an answer was as its request expected. It is said apart: an
 // answer is held against its target only when another one did better.
-func (b *baseline) missed(is bool) { b.shares[misses].push(is) }
+func (b *baseline) missed(is bool) { b.shares[signalMissed].push(is) }
 
 func (b *baseline) number(s signal) *habitOfNumber { return &b.numbers[int(s)-shares] }
 
@@ -175,34 +175,34 @@ func (b *baseline) tests(s signal) string {
 		}
 		return fmt.Sprintf("%.0f%% of the last %d answers %s, before %.0f%%", 100*h.now(), h.filled, signalWords[s], 100*h.slow)
 	}
-	if s == questions || !b.number(s).changed(s) || b.otherQuestions() {
+	if s == signalQuestion || !b.number(s).changed(s) || b.otherQuestions() {
 		return ""
 	}
 	h := b.number(s)
 	unit, was, is := signalWords[s], math.Expm1(h.mean), math.Expm1(h.now())
 	switch s {
-	case echoes:
+	case signalEcho:
 		return fmt.Sprintf("of the last %d answers %.0f%% %s, before %.0f%%", h.filled, 100*h.now(), unit, 100*h.mean)
-	case speeds:
+	case signalSpeed:
 		was, is = math.Exp(h.mean), math.Exp(h.now())
 	}
 	return fmt.Sprintf("the last %d answers have %.0f %s, before %.0f", h.filled, is, unit, was)
 }
 
 var signalWords = [signals]string{
-	refusals: "refuse", garbles: "are garbled", misses: "are not as expected", strangers: "are of another model",
-	lengths: "tokens", echoes: "stand in the question", speeds: "tokens a second",
+	signalRefusal: "refuse", signalGarbled: "are garbled", signalMissed: "are not as expected", signalStranger: "are of another model",
+	signalLength: "tokens", signalEcho: "stand in the question", signalSpeed: "tokens a second",
 }
 
 // otherQuestions tells whether the questions have changed, too.
 func (b *baseline) otherQuestions() bool {
-	h := b.number(questions)
-	return h.slow >= learned && math.Abs(h.score(questions)) > otherQuestions
+	h := b.number(signalQuestion)
+	return h.slow >= learned && math.Abs(h.score(signalQuestion)) > otherQuestions
 }
 
 // marksOnly tells whether a change never opens a circuit: a provider that is slow
 // or quick is that, and the latency is weighed elsewhere.
-func (c *change) marksOnly() bool { return c.signal == speeds }
+func (c *change) marksOnly() bool { return c.signal == signalSpeed }
 
 // alike tells whether two targets have changed in the same way.
 func (c *change) alike(other *change) bool {
@@ -217,7 +217,7 @@ func (b *baseline) opened() { b.change.shut, b.change.sum = true, 0 }
 
 // weigh adds an answer to the evidence since the target was taken back, and tells
 // whether it is for the target.
-func (b *baseline) weigh(s *sample) (good bool) {
+func (b *baseline) weigh(s *reply) (good bool) {
 	odds := b.change.odds(b, s)
 	b.change.sum += odds
 	return odds >= 0
@@ -225,20 +225,20 @@ func (b *baseline) weigh(s *sample) (good bool) {
 
 // odds are those that an answer is one as before, against one as in the change, as a
 // logarithm.
-func (c *change) odds(b *baseline, s *sample) float64 {
+func (c *change) odds(b *baseline, s *reply) float64 {
 	switch {
 	case c.signal == signals:
 		return oddsOfStrange(b.strange(s) != "")
-	case c.signal == misses && !s.judged, c.signal == echoes && s.echo < 0, c.signal == speeds && s.speed <= 0:
+	case c.signal == signalMissed && !s.judged, c.signal == signalEcho && s.echo < 0, c.signal == signalSpeed && s.speed <= 0:
 		return 0
 	}
 	if int(c.signal) >= shares {
-		x := map[signal]float64{lengths: math.Log1p(float64(s.tokens)), echoes: s.echo, speeds: math.Log(s.speed)}[c.signal]
+		x := map[signal]float64{signalLength: math.Log1p(float64(s.tokens)), signalEcho: s.echo, signalSpeed: math.Log(s.speed)}[c.signal]
 		normal, now := (x-c.normal)/c.spread, (x-c.now)/c.spread
 		return min(max((now*now-normal*normal)/2, -2), 2)
 	}
 	bad := map[signal]bool{
-		refusals: s.refuses, garbles: s.garbled, misses: s.unmet, strangers: s.family != "" && s.family != b.family,
+		signalRefusal: s.refuses, signalGarbled: s.garbled, signalMissed: s.unmet, signalStranger: s.family != "" && s.family != b.family,
 	}[c.signal]
 	normal, now := min(max(c.normal, 0.01), 0.9), min(max(c.now, 0.3), 0.95)
 	if bad {
@@ -273,13 +273,13 @@ func (b *baseline) freeze(is bool) {
 
 // strange says what of one answer is not as the target does, by itself; empty:
 // nothing is.
-func (b *baseline) strange(s *sample) string {
+func (b *baseline) strange(s *reply) string {
 	switch rare := func(x signal) bool { return b.shares[x].slow < 0.3 }; {
-	case s.refuses && rare(refusals):
+	case s.refuses && rare(signalRefusal):
 		return "it refuses"
-	case s.garbled && rare(garbles):
+	case s.garbled && rare(signalGarbled):
 		return "it is garbled"
-	case s.family != "" && b.family != "" && s.family != b.family && rare(strangers):
+	case s.family != "" && b.family != "" && s.family != b.family && rare(signalStranger):
 		return "it is of another model"
 	}
 	return ""

@@ -26,10 +26,10 @@ const (
 
 // numberSteps is by how much the mean of a number must be off to be a change: half
 // as many tokens again, a sixth of the answer, and two and a half times the speed.
-var numberSteps = map[signal]float64{lengths: 0.405, echoes: 0.15, speeds: 0.916}
+var numberSteps = map[signal]float64{signalLength: 0.405, signalEcho: 0.15, signalSpeed: 0.916}
 
 // leastSpread is what answers of a target may differ by at least.
-var leastSpread = map[signal]float64{lengths: 0.1, echoes: 0.03, speeds: 0.1, questions: 0.05}
+var leastSpread = map[signal]float64{signalLength: 0.1, signalEcho: 0.03, signalSpeed: 0.1, signalQuestion: 0.05}
 
 // habitOfShare is how often something is so: of many answers, and of the last ones.
 type habitOfShare struct {
@@ -168,7 +168,7 @@ func (h *habitOfNumber) changed(s signal) bool {
 		return false
 	}
 	off := h.now() - h.mean
-	if math.Abs(off) < numberSteps[s] || s == echoes && off > 0 {
+	if math.Abs(off) < numberSteps[s] || s == signalEcho && off > 0 {
 		return false
 	}
 	return math.Abs(h.score(s)) >= numberEvidence

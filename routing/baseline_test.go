@@ -23,7 +23,7 @@ type habitual struct {
 	refusals float64
 }
 
-func (h *habitual) sample() sample {
+func (h *habitual) sample() reply {
 	x := h.random.NormFloat64()
 	switch h.kind {
 	case "pareto": // with an index of 1.1
@@ -35,7 +35,7 @@ func (h *habitual) sample() sample {
 	case "student": // with 2 degrees of freedom
 		x /= math.Sqrt(h.random.ExpFloat64())
 	}
-	s := sample{family: "m", tokens: int(math.Exp(min(5+h.spread*x, 15))), asked: int(math.Exp(7 + h.spread*h.random.NormFloat64())), echo: 0.7 + 0.1*h.random.NormFloat64()}
+	s := reply{family: "m", tokens: int(math.Exp(min(5+h.spread*x, 15))), asked: int(math.Exp(7 + h.spread*h.random.NormFloat64())), echo: 0.7 + 0.1*h.random.NormFloat64()}
 	s.speed = math.Exp(4 + 0.5*h.random.NormFloat64())
 	s.refuses, s.garbled = h.random.Float64() < h.refusals, h.random.Float64() < h.refusals
 	return s
@@ -84,7 +84,7 @@ func TestStationaryBaselinesStayQuiet(t *testing.T) {
 
 // changedAfter is how many answers of a changed target it takes until it is seen,
 // and until its circuit may open.
-func changedAfter(t *testing.T, spread float64, change func(*sample)) (seen, opens int) {
+func changedAfter(t *testing.T, spread float64, change func(*reply)) (seen, opens int) {
 	t.Helper()
 	h := habitual{random: rand.New(rand.NewPCG(uint64(spread*100), 7)), kind: "normal", spread: spread, refusals: 0.01}
 	var b baseline
@@ -112,25 +112,25 @@ func TestSuddenChangesAreSeen(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		spread float64
-		change func(*sample)
+		change func(*reply)
 	}{
-		"half as long":       {0.4, func(s *sample) { s.tokens /= 2 }},
-		"three times":        {0.8, func(s *sample) { s.tokens *= 3 }},
-		"another model":      {1, func(s *sample) { s.family = "small" }},
-		"refuses":            {1, func(s *sample) { s.refuses = true }},
-		"garbled":            {1, func(s *sample) { s.garbled = true }},
-		"of something else":  {1, func(s *sample) { s.echo -= 0.4 }},
-		"four times as fast": {1, func(s *sample) { s.speed *= 6 }},
+		"half as long":       {0.4, func(s *reply) { s.tokens /= 2 }},
+		"three times":        {0.8, func(s *reply) { s.tokens *= 3 }},
+		"another model":      {1, func(s *reply) { s.family = "small" }},
+		"refuses":            {1, func(s *reply) { s.refuses = true }},
+		"garbled":            {1, func(s *reply) { s.garbled = true }},
+		"of something else":  {1, func(s *reply) { s.echo -= 0.4 }},
+		"four times as fast": {1, func(s *reply) { s.speed *= 6 }},
 	} {
 		seen, opens := changedAfter(t, c.spread, c.change)
 		if seen == 0 || opens == 0 || opens > 45 {
 			t.Errorf("%s: seen after %d answers, may open after %d", name, seen, opens)
 		}
 	}
-	if seen, _ := changedAfter(t, 1, func(s *sample) { s.tokens, s.asked = s.tokens*5, s.asked*5 }); seen != 0 {
+	if seen, _ := changedAfter(t, 1, func(s *reply) { s.tokens, s.asked = s.tokens*5, s.asked*5 }); seen != 0 {
 		t.Errorf("other questions were taken for another target after %d answers", seen)
 	}
-	if seen, _ := changedAfter(t, 1, func(s *sample) { s.echo += 0.2 }); seen != 0 {
+	if seen, _ := changedAfter(t, 1, func(s *reply) { s.echo += 0.2 }); seen != 0 {
 		t.Errorf("better answers were taken for worse ones after %d", seen)
 	}
 }
@@ -145,7 +145,7 @@ func TestBadTimeIsNoHabit(t *testing.T) {
 		s := h.sample()
 		b.observe(&s)
 	}
-	was := b.number(lengths).mean
+	was := b.number(signalLength).mean
 	for range 300 {
 		s := h.sample()
 		s.tokens /= 3
@@ -158,8 +158,8 @@ func TestBadTimeIsNoHabit(t *testing.T) {
 		s := h.sample()
 		b.observe(&s)
 	}
-	if b.change != nil || math.Abs(b.number(lengths).mean-was) > 0.1 {
-		t.Errorf("the habit is %.2f, was %.2f; change %+v", b.number(lengths).mean, was, b.change)
+	if b.change != nil || math.Abs(b.number(signalLength).mean-was) > 0.1 {
+		t.Errorf("the habit is %.2f, was %.2f; change %+v", b.number(signalLength).mean, was, b.change)
 	}
 	s := h.sample()
 	for range 2000 { // and what goes on for ever is one in the end
@@ -179,7 +179,7 @@ func TestBaselineOfAnything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var b baseline
 		for i := range rapid.IntRange(0, 400).Draw(t, "answers") {
-			s := sample{
+			s := reply{
 				refuses: rapid.Bool().Draw(t, "refuses"), family: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "family"),
 				tokens: rapid.IntRange(0, math.MaxInt32).Draw(t, "tokens"), asked: rapid.IntRange(0, math.MaxInt32).Draw(t, "asked"),
 				speed: rapid.Float64Range(0, 1e12).Draw(t, "speed"), echo: rapid.Float64Range(-1, 1).Draw(t, "echo"),
@@ -193,7 +193,7 @@ func TestBaselineOfAnything(t *testing.T) {
 					t.Fatalf("the evidence is %v of %+v", b.change.sum, b.change)
 				}
 			}
-			for s := lengths; s < signals; s++ {
+			for s := signalLength; s < signals; s++ {
 				if n := b.number(s); math.IsNaN(n.mean) || math.IsInf(n.mean, 0) || math.IsNaN(n.variance) || n.variance < 0 {
 					t.Fatalf("signal %d: %+v", s, n)
 				}
@@ -244,7 +244,7 @@ func BenchmarkBaseline(b *testing.B) {
 	var base baseline
 	b.ReportAllocs()
 	for b.Loop() {
-		s := sampleOf(body, &answer, time.Second)
+		s := replyOf(body, &answer, time.Second)
 		base.observe(&s)
 	}
 }

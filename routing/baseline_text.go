@@ -23,11 +23,11 @@ const (
 	shingleSlots = 1 << 15
 )
 
-// sampleOf is an answer as a baseline sees it. It looks at so much of it and no
+// replyOf is an answer as a baseline sees it. It looks at so much of it and no
 // more, and copies nothing.
-func sampleOf(body []byte, answer *jobs.Answer, latency time.Duration) sample {
+func replyOf(body []byte, answer *jobs.Answer, latency time.Duration) reply {
 	said := listen(answer.Body)
-	s := sample{
+	s := reply{
 		family: familyOf(answer.Model), tokens: answered(answer.Usage), asked: answer.Usage.Input, echo: -1,
 		refuses: said.refusal || answer.FinishReason == takenAway || refusing(said.text),
 	}

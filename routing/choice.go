@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -15,11 +16,13 @@ const band = 0.1
 // taken as it is written, there is none.
 type choice struct {
 	goal       string
+	strategy   Strategy
 	estimator  string
 	order      []int // of candidates: the best first
 	scores     []jobs.Score
 	candidates []Candidate
-	propensity float64 // the chance with which the first that may be called came to stand there
+	chosen     int     // of candidates: whom the request is to go to; -1: to whoever comes first
+	propensity float64 // the chance with which it was
 	explored   bool
 }
 
@@ -27,13 +30,13 @@ type choice struct {
 func (t *try) choose(goal string, strategy Strategy, by *choosing) {
 	n := len(t.ranked)
 	c := &choice{
-		goal: goal, estimator: by.estimator, propensity: 1,
+		goal: goal, strategy: strategy, estimator: by.estimator, chosen: -1, propensity: 1,
 		order: make([]int, n), scores: make([]jobs.Score, n), candidates: make([]Candidate, n),
 	}
-	for i, target := range t.ranked {
+	for i := range c.order {
 		c.order[i] = i
-		c.candidates[i] = t.candidate(target)
 	}
+	t.consider(c, by)
 	strategy(c.order, c.scores, c.candidates)
 	t.choice = c
 	t.pick(by)
@@ -44,19 +47,80 @@ func (t *try) choose(goal string, strategy Strategy, by *choosing) {
 	}
 }
 
-// candidate is what a strategy is to know of a target.
-func (t *try) candidate(target *target) Candidate {
-	c := Candidate{Target: target.Target, Success: target.circuit.trust(), Unpriced: !target.Price.Known()}
+// consider fills in what a strategy is to know of each target of the chain.
+func (t *try) consider(c *choice, by *choosing) {
 	now := t.router.now()
-	if ready, until := target.circuit.readiness(); ready != Flowing {
-		c.Shut = true
-		c.Wait = max(until.Sub(now), 0)
-		if until.IsZero() {
-			c.Wait = 0
+	input, output := t.expected()
+	use := jobs.Usage{Input: int(input), Output: int(output)}
+	guesses := make([]guess, len(t.ranked))
+	best := math.Inf(1) // of those that are known
+	for i, target := range t.ranked {
+		g := target.statistics.guess(by, now)
+		if guesses[i] = g; g.known {
+			best = min(best, g.fixed+g.each*output)
 		}
 	}
-	return c
+	if math.IsInf(best, 1) {
+		best = unknownSeconds
+	}
+	for i, target := range t.ranked {
+		g, of := guesses[i], &c.candidates[i]
+		seconds := best
+		if g.known {
+			seconds = g.fixed + g.each*output
+		}
+		load := target.pace.load()
+		*of = Candidate{
+			Target: target.Target, Success: (1 - g.failure) * target.circuit.trust(), Latency: inSeconds(g.completion(seconds, load)), Known: g.known,
+			Cost: target.Price.Cost(use), Unpriced: !target.Price.Known(),
+		}
+		ready, until := target.circuit.readiness()
+		switch of.Shut = ready != Flowing; {
+		case !of.Shut:
+			of.Wait = load.until(t.waiting(), seconds)
+		case !until.IsZero():
+			of.Wait = max(until.Sub(now), 0)
+		}
+	}
 }
+
+// unknownSeconds is what a call is thought to take where nothing is known of any.
+const unknownSeconds = 10
+
+// expected is what the request is expected to use, in tokens, whoever answers.
+func (t *try) expected() (input, output float64) {
+	input, output = t.route.lengths.expected(len(t.request.Body))
+	if c := t.counted(); c.output > 0 {
+		output = min(output, float64(c.output))
+	}
+	return input, output
+}
+
+// waiting is how many requests of the route wait in this worker for their turn.
+func (t *try) waiting() float64 { return float64(t.route.waiting.Load()) }
+
+// completion is how long a request is expected to take until it is answered, of whose
+// call one that is answered takes so many seconds.
+func (g guess) completion(seconds float64, load load) float64 {
+	limit, failure := load.limit(seconds), min(max(g.failure, 0), mostFailure)
+	seconds += failure / (1 - failure) * (g.again + g.part*seconds)
+	if g.crowds && limit > 0 {
+		full := float64(load.out+1) / limit
+		seconds *= 1 + full*full
+	}
+	return seconds
+}
+
+// inSeconds is a duration that is not below zero, nor so long that two of them are
+// more than one holds.
+func inSeconds(seconds float64) time.Duration {
+	if !(seconds > 0) {
+		return 0
+	}
+	return time.Duration(min(seconds, mostSeconds) * float64(time.Second))
+}
+
+const mostSeconds = 365 * 24 * 3600
 
 // scored tells whether the strategy gave scores.
 func (c *choice) scored() bool {
@@ -68,34 +132,76 @@ func (c *choice) scored() bool {
 	return false
 }
 
-// open lists, in their order, the places in the order of those that may be called.
-func (c *choice) open(into []int) []int {
-	for at, index := range c.order {
-		if !c.candidates[index].Shut {
-			into = append(into, at)
-		}
-	}
-	return into
-}
-
-// pick puts one of those that are nearly the best before the others, whichever.
+// pick puts one of those that are nearly the best before the others, whichever, or
+// now and then any that may be called at once, so that something is known of it.
 func (t *try) pick(by *choosing) {
 	c := t.choice
 	if !c.scored() {
 		return
 	}
-	open := c.open(make([]int, 0, 8))
-	if len(open) < 2 {
+	room := make([]int, 0, 2*usualChain)
+	near, ready := room[0:0:usualChain], room[usualChain:usualChain]
+	best := math.Inf(1)
+	top := -1
+	for at, index := range c.order {
+		is := &c.candidates[index]
+		if is.Shut {
+			continue
+		}
+		loss := 1 - c.scores[index].Total
+		if top < 0 {
+			top, best = at, loss
+		}
+		if loss <= (1+band)*best && (at == top || t.unfit(t.ranked[index]) == "") {
+			near = append(near, at)
+		}
+		if is.Wait == 0 {
+			ready = append(ready, at)
+		}
+	}
+	if top < 0 {
 		return
 	}
-	loss := func(at int) float64 { return 1 - c.scores[c.order[at]].Total }
-	near := 1
-	for near < len(open) && loss(open[near]) <= (1+band)*loss(open[0]) {
-		near++
+	near = c.atOnce(near)
+	explore := by.explore
+	if !t.request.Deadline.IsZero() || len(ready) < 2 {
+		explore = 0
 	}
-	chosen := open[t.router.draw(near)]
-	c.propensity = 1 / float64(near)
-	c.first(chosen, open[0])
+	at, explored := near[t.router.draw(len(near))], false
+	if t.router.toss(explore) {
+		if any := ready[t.router.draw(len(ready))]; t.unfit(t.ranked[c.order[any]]) == "" {
+			at, explored = any, true
+		}
+	}
+	c.chosen, c.explored = c.order[at], explored
+	c.propensity = chance(at, near, 1-explore) + chance(at, ready, explore)
+	c.first(at, top)
+}
+
+// usualChain is how many targets a chain has at most for which nothing more is
+// allocated.
+const usualChain = 8
+
+// atOnce leaves those that may be called at once, if there are any.
+func (c *choice) atOnce(near []int) []int {
+	now := 0
+	for _, at := range near {
+		if c.candidates[c.order[at]].Wait == 0 {
+			near[now], now = at, now+1
+		}
+	}
+	if now == 0 {
+		return near
+	}
+	return near[:now]
+}
+
+// chance is that of one to be picked, where any of some is with a given one.
+func chance(at int, of []int, with float64) float64 {
+	if !slices.Contains(of, at) {
+		return 0
+	}
+	return with / float64(len(of))
 }
 
 // first moves what stands at one place of the order before another one.
@@ -116,37 +222,4 @@ func (c *choice) decision() *jobs.Decision {
 		}
 	}
 	return d
-}
-
-// A choosing is by what a router chooses: what a configuration says of it. It is
-// not changed.
-type choosing struct {
-	strategies map[string]Strategy
-	goals      []string
-	estimator  string
-}
-
-func newChoosing(config Choosing) *choosing {
-	c := &choosing{strategies: map[string]Strategy{}, estimator: config.Estimator}
-	for name, strategy := range strategies {
-		c.strategies[name] = strategy
-	}
-	for name, strategy := range config.Strategies {
-		c.strategies[name] = strategy
-	}
-	for name := range c.strategies {
-		c.goals = append(c.goals, name)
-	}
-	slices.Sort(c.goals)
-	return c
-}
-
-// Choosing is what a configuration says of how targets are chosen. The zero value
-// is the default.
-type Choosing struct {
-	// Strategies are those of one's own, by name, beside those that are always
-	// there.
-	Strategies map[string]Strategy
-	// Estimator names what guesses how a target does; empty: decayed.
-	Estimator string
 }

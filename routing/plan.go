@@ -2,6 +2,7 @@ package routing
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"tidegate/jobs"
 )
@@ -19,6 +20,14 @@ type route struct {
 	jobs.Route
 	chain    []*target
 	stronger []*target // that are asked after a bad answer; none of them is of the chain
+	*habits
+}
+
+// habits are what there is to know of a route in this process, whatever its
+// configuration.
+type habits struct {
+	lengths lengths
+	waiting atomic.Int64 // requests in this worker that wait for their turn, as of the last beat
 }
 
 // newPlan asks take for each target once, in the order of the chains.

@@ -50,9 +50,12 @@ type Router struct {
 	choosing atomic.Pointer[choosing]
 	prompts  prompts
 	rules    expect.Cache
+	ahead    atomic.Int64 // by how many nanoseconds the database's clock, which deadlines are of, is ahead
+	backlogs backlogs
 
 	reloading sync.Mutex
 	known     map[string]*target // as they were last configured; with those that left all chains
+	habits    map[string]*habits // of routes, likewise
 
 	mu       sync.Mutex
 	sharedAt time.Time // when shares last followed the fleet
@@ -65,14 +68,16 @@ func New(config Config) *Router {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	r := &Router{config: config, provider: config.Provider, now: config.Now, known: map[string]*target{}}
+	r := &Router{config: config, provider: config.Provider, now: config.Now, known: map[string]*target{}, habits: map[string]*habits{}}
 	r.random = rand.New(rand.NewPCG(config.Seed, hash("choosing")))
 	r.Choose(config.Choosing)
-	r.plan.Store(newPlan(config.Routes, func(t *jobs.Target) *target {
+	plan := newPlan(config.Routes, func(t *jobs.Target) *target {
 		made := newTarget(t, config)
 		r.known[t.Name] = made
 		return made
-	}))
+	})
+	r.takeOver(plan)
+	r.plan.Store(plan)
 	return r
 }
 
@@ -112,7 +117,7 @@ func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.O
 		return nil, &no
 	}
 	made := newTry(r, route.chain, request, history)
-	made.route, made.lenient = route, route.OtherPolicies
+	made.route, made.lenient, made.whenOpen = route, route.OtherPolicies, route.WhenOpen
 	if goal != Ordered {
 		made.choose(goal, strategy, choosing)
 	}
@@ -122,10 +127,6 @@ func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.O
 	return made, nil
 }
 
-// Choose takes what a new configuration says of how targets are chosen, for whatever
-// begins from now on. Safe for concurrent use.
-func (r *Router) Choose(config Choosing) { r.choosing.Store(newChoosing(config)) }
-
 // draw is a number below n, at random.
 func (r *Router) draw(n int) int {
 	if n < 2 {
@@ -134,6 +135,16 @@ func (r *Router) draw(n int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.random.IntN(n)
+}
+
+// toss tells whether something happened that does with such a chance.
+func (r *Router) toss(chance float64) bool {
+	if chance <= 0 {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.random.Float64() < chance
 }
 
 func badRequest(code, format string, args ...any) *jobs.Error {

@@ -20,9 +20,9 @@ const (
 // A try is one walk along the chain for one request.
 type try struct {
 	router  *Router
+	route   *route // nil: a probe is for none
 	request *jobs.Request
 	ranked  []*target
-	route   *route     // nil: the call is of no route
 	choice  *choice    // how they were ranked; nil: as the chain is written
 	next    int        // of ranked: whom to ask
 	history jobs.Trace // of earlier tries
@@ -37,6 +37,9 @@ type try struct {
 	explained bool // the first attempt says why its target was chosen
 
 	expectation expectation
+	whenOpen    jobs.WhenOpen
+	passed      []*target // that may not be called, or failed, and that the strategy prefers
+	turn        turn      // the first that there is, where the request goes on since its deadline comes near
 }
 
 // ends tells whether nobody else may be asked after a refusal.
@@ -59,15 +62,26 @@ func (t *try) seek(into *place) *jobs.Outcome {
 			t.picky = true
 			continue
 		}
+		if no := t.waits(target); no != nil {
+			return no
+		}
 		found, no := target.admit(t.tokens(target))
 		switch {
 		case found.target != nil:
 			*into = found
 			return nil
-		case no.paced:
+		case no.paced && !t.hurries():
 			return t.paced(target, no)
+		case no.paced:
+			t.turn.earliest(target, no)
+			t.skip(target, no.reason+", and the deadline comes near", no.until)
+			continue
 		}
 		t.skip(target, no.reason, no.until)
+		t.passed = append(t.passed, target)
+	}
+	if t.turn.target != nil {
+		return t.paced(t.turn.target, t.turn.no)
 	}
 	outcome := t.leftOver()
 	return &outcome
@@ -113,6 +127,7 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 		end = paceEnd{class: jobs.OK, usage: answer.Usage, latency: attempt.Latency, allowance: answer.Allowance}
 		permit.Done(Success, "")
 		t.learn(target, answer.Usage)
+		t.heed(target, sample{seconds: attempt.Latency.Seconds(), output: float64(answer.Usage.Output)})
 	} else {
 		answer, t.last, t.limited = nil, err, false
 		attempt.Class, attempt.Status, attempt.Code, attempt.Message = err.Class, err.Status, err.Code, err.Message
@@ -120,10 +135,32 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 		attempt.Blamed = t.blames(target, err)
 		end = paceEnd{class: err.Class, usage: err.Usage, latency: attempt.Latency, retryAfter: err.RetryAfter, allowance: err.Allowance}
 		t.report(target, permit, err, attempt.Blamed)
+		t.heedRefusal(target, &attempt)
 	}
 	attempt.Unpriced = target.Price.Unpriced(attempt.Usage)
 	t.trace = append(t.trace, jobs.Step{Attempt: &attempt})
 	return answer, end
+}
+
+// heed adds a call that has just ended to what is known of its target.
+func (t *try) heed(target *target, s sample) {
+	if t.route != nil {
+		target.statistics.hear(t.router.choosing.Load(), t.router.now(), s)
+	}
+}
+
+// heedRefusal is heed for a call that was not answered, or badly. A bad answer that
+// may be the request's own fault is held against nobody yet: see credit.
+func (t *try) heedRefusal(target *target, a *jobs.Attempt) {
+	switch {
+	case a.Class != jobs.Invalid:
+		t.passed = append(t.passed, target)
+		if a.Class.Trips() && !a.Blamed {
+			t.heed(target, sample{failed: true})
+		}
+	case a.Code == degraded:
+		t.heed(target, sample{failed: true})
+	}
 }
 
 // explain adds to the first attempt why its target was chosen. Those after it went to
@@ -133,7 +170,10 @@ func (t *try) explain(attempt *jobs.Attempt) {
 		return
 	}
 	t.explained = true
-	attempt.Decision, attempt.Propensity = t.choice.decision(), float32(t.choice.propensity)
+	attempt.Decision = t.choice.decision()
+	if c := t.choice; c.chosen >= 0 && c.candidates[c.chosen].Target.Name == attempt.Target {
+		attempt.Propensity = float32(c.propensity)
+	}
 }
 
 // after looks at a call that was not answered: nil, and the next target is asked.

@@ -76,6 +76,7 @@ func (w *Walk) renew() bool {
 	}
 	no := w.place.target.shut()
 	w.try.skip(w.place.target, no.reason, no.until)
+	w.try.passed = append(w.try.passed, w.place.target)
 	return false
 }
 

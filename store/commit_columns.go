@@ -79,16 +79,21 @@ type attemptColumns struct {
 
 func (c *attemptColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
 	var skips []jobs.Skip
+	var waits []jobs.Wait
 	for _, step := range e.Trace {
-		if step.Skip != nil {
+		switch {
+		case step.Skip != nil:
 			skips = append(skips, *step.Skip)
 			continue
+		case step.Wait != nil:
+			waits = append(waits, *step.Wait)
+			continue
 		}
-		decision, err := decisionOf(step.Attempt, skips)
+		decision, err := decisionOf(step.Attempt, skips, waits)
 		if err != nil {
 			return fmt.Errorf("decision of an attempt: %w", err)
 		}
-		skips = nil
+		skips, waits = nil, nil
 		c.addOne(requestID, e.Request.Route, step.Attempt, decision)
 	}
 	return nil
@@ -96,12 +101,12 @@ func (c *attemptColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
 
 // decisionOf is what is stored of why a target was chosen; nil: there is nothing
 // to say.
-func decisionOf(a *jobs.Attempt, skips []jobs.Skip) ([]byte, error) {
+func decisionOf(a *jobs.Attempt, skips []jobs.Skip, waits []jobs.Wait) ([]byte, error) {
 	var d jobs.Decision
 	if a.Decision != nil {
 		d = *a.Decision
 	}
-	d.Skipped = append(d.Skipped[:len(d.Skipped):len(d.Skipped)], skips...)
+	d.Follow(skips, waits, a.At)
 	if d.Empty() {
 		return nil, nil
 	}

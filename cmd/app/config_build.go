@@ -23,7 +23,7 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 	}
 	routes := make([]jobs.Route, len(c.Routes))
 	for i, r := range c.Routes {
-		routes[i] = jobs.Route{Name: r.Name, Goal: r.Goal, Deadline: r.Deadline, OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models, Expect: r.Expect.build()}
+		routes[i] = jobs.Route{Name: r.Name, Goal: r.Goal, Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen), OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models, Expect: r.Expect.build()}
 		for _, name := range r.Chain {
 			routes[i].Chain = append(routes[i].Chain, named[name])
 		}
@@ -81,8 +81,9 @@ func (c Config) String() string {
 		Prices   string         `yaml:"prices,omitempty"`
 		Targets  []TargetConfig `yaml:"targets"`
 		Routes   []RouteConfig  `yaml:"routes"`
+		Tenants  []TenantConfig `yaml:"tenants,omitempty"`
 		Worker   WorkerConfig   `yaml:"worker"`
-	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Worker})
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Tenants, c.Worker})
 	if err != nil {
 		return "configuration of " + c.File
 	}

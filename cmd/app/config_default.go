@@ -15,6 +15,7 @@ const (
 	DefaultBilling         = "standard"
 	DefaultWhenOpen        = "reroute"
 	DefaultWhenFiltered    = "refuse"
+	DefaultWeight          = 1
 	DefaultConcurrency     = 200
 	DefaultShutdownTimeout = 30 * time.Second
 	DefaultHoldBudget      = 2 * time.Minute
@@ -41,6 +42,8 @@ func (r *RouteConfig) setDefaults() {
 	r.WhenOpen = DefaultWhenOpen
 	r.WhenFiltered = DefaultWhenFiltered
 }
+
+func (t *TenantConfig) setDefaults() { t.Weight = DefaultWeight }
 
 func (w *WorkerConfig) setDefaults() {
 	w.Concurrency = DefaultConcurrency

@@ -101,6 +101,7 @@ routes:
     models: [m-4.1, m]
   - name: labels
     chain: [other]
+tenants: [{name: acme, weight: 2.5}, {name: others}]
 worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 `, vars("DATABASE_URL", "postgres://u:canary@h/db", "ACME_KEY", "canary"))
 	if len(warnings) > 0 {
@@ -111,6 +112,9 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 	}
 	if want := (WorkerConfig{50, time.Minute, time.Hour}); c.Worker != want {
 		t.Errorf("worker: %+v", c.Worker)
+	}
+	if want := []TenantConfig{{Name: "acme", Weight: 2.5}, {Name: "others", Weight: 1}}; !cmp.Equal(c.Tenants, want) {
+		t.Errorf("tenants: %+v", c.Tenants)
 	}
 	small := &jobs.Target{
 		Name: "small", Provider: "acme", Region: "eu-west-1", Dialect: "openai", BaseURL: "https://api.example.com/v1",
@@ -131,8 +135,8 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 		t.Error(diff)
 	}
 	wantRoutes := []jobs.Route{
-		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Deadline: 7 * 24 * time.Hour, OtherPolicies: true, Models: []string{"m-4.1", "m"}},
-		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered"},
+		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Deadline: 7 * 24 * time.Hour, WhenOpen: jobs.WhenOpenReroute, OtherPolicies: true, Models: []string{"m-4.1", "m"}},
+		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered", WhenOpen: jobs.WhenOpenReroute},
 	}
 	if diff := cmp.Diff(wantRoutes, routes); diff != "" {
 		t.Error(diff)
@@ -166,8 +170,9 @@ targets:
     base_url: https://user:canary@h/v1
     model: m
 routes:
-  - {name: one, chain: [bb, b, b], optimization_goal: speed, when_open: wait, models: [m]}
+  - {name: one, chain: [bb, b, b], optimization_goal: speed, when_open: wayt, models: [m]}
   - {name: two, chain: [], when_filtered: rerote, deadline: 24, models: [m]}
+tenants: [{name: Acme, weight: 0}, {weight: 1001}, {name: a}, {name: a}]
 worker: {concurrency: 0, hold_budget: -1m}
 strategies: {careful: {}}
 `, vars())
@@ -195,14 +200,19 @@ strategies: {careful: {}}
 		`21:25: routes[0].chain[0]: there is no target "bb"; there are GPT-4.1, b, b`,
 		`21:32: routes[0].chain[2]: "b" is in this chain already; a target stands in it once`,
 		`21:36: routes[0].optimization_goal: unknown goal "speed"; there are ordered, cost`,
-		`21:62: routes[0].when_open: unknown choice "wait"; there is only reroute`,
+		`21:62: routes[0].when_open: unknown choice "wayt"; did you mean "wait"?`,
 		`22:17: routes[1].chain: needs at least one target; there are GPT-4.1, b, b`,
 		`22:28: routes[1].when_filtered: unknown choice "rerote"; did you mean "reroute"?`,
 		`22:51: routes[1].deadline: "24" is not a duration: write it like 30s, 24h or 7d`,
 		`22:74: routes[1].models[0]: "m" is claimed by routes[0] already; a model means one route`,
-		`23:10: worker.concurrency: must be from 1 to 10000`,
-		`23:26: worker.hold_budget: must be longer than nothing, as in 2m0s`,
-		`24:1: strategies: unknown key; there are postgres, nats, listen, prices, targets, routes, worker`,
+		`23:12: tenants[0].name: "Acme" cannot be a name: use 1 to 64 of a-z, 0-9, '-' and '_', beginning and ending with a letter or digit; "acme" would do`,
+		`23:24: tenants[0].weight: must be from 0.01 to 1000; twice the weight is twice the share`,
+		`23:37: tenants[1].name: is missing: name the tenant as its requests do, as in acme`,
+		`23:37: tenants[1].weight: must be from 0.01 to 1000; twice the weight is twice the share`,
+		`23:64: tenants[3].name: "a" is the name of tenants[2] already; names are unique`,
+		`24:10: worker.concurrency: must be from 1 to 10000`,
+		`24:26: worker.hold_budget: must be longer than nothing, as in 2m0s`,
+		`25:1: strategies: unknown key; there are postgres, nats, listen, prices, targets, routes, tenants, worker`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -74,10 +74,15 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|prices|context_tokens|price|priced_as|expect|escalate_to|canaries): .*$`)
 	want, _ := parsed(t, initText(env), env)
 
-	body, worker, _ := strings.Cut(initText(env), "# worker:\n")
+	body, tail, _ := strings.Cut(initText(env), "# tenants:\n")
+	tail = strings.Replace(tail, "\n# The worker, which", "\n# # The worker, which", 1)
 	full := commented.ReplaceAllString(example.ReplaceAllString(body, ""), "$1$2") +
-		"worker:\n" + regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(worker, "")
+		"tenants:\n" + regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(tail, "")
 	got, warnings := parsed(t, full, env)
+	if want := []TenantConfig{{Name: "acme", Weight: DefaultWeight}}; !cmp.Equal(got.Tenants, want) {
+		t.Errorf("tenants: %+v", got.Tenants)
+	}
+	got.Tenants = nil
 	if len(warnings) > 0 {
 		t.Error(warnings)
 	}

@@ -212,7 +212,8 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # How a target is chosen. ordered: the first of the chain that may be called.
     # optimization_goal: ordered
 
-    # What to do when the best target may not be called. reroute: call the next.
+    # What to do when the best target may not be called. reroute: call the next. wait: wait until it is back, or until the
+    # deadline needs the next. price: wait while what the next costs more is more than what not to wait is worth.
     # when_open: reroute
 
     # What to do when a target refuses the content, or its filter ends the answer. With refuse the request ends,
@@ -240,6 +241,13 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
 `
 
 const initTail = `
+# Tenants that are not as all others: requests say whose they are.
+# tenants:
+#   - name: acme
+#
+#     # Its share of a route with fair admission: twice the weight, twice the share.
+#     weight: 1
+
 # The worker, which makes the calls.
 # worker:
 #   # Requests in one worker at once, with those that wait for a provider: 1 to 10000.

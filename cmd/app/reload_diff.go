@@ -6,14 +6,14 @@ import (
 )
 
 // merge is what a worker with one configuration takes of another one while it
-// runs: targets, prices, and what it says of the routes that are there. A route has a
+// runs: targets, prices, tenants, and what it says of the routes that are there. A route has a
 // queue that is worked, and connections to Postgres, from the start of a worker
 // to its end; so one that is new, or gone, waits for a restart, and is listed.
 // One that is gone is worked as before until then.
 func merge(running, fresh *Config) (effective *Config, waiting []string) {
 	merged := *running
 	merged.Targets, merged.Routes = slices.Clone(fresh.Targets), nil
-	merged.Prices, merged.Table = fresh.Prices, fresh.Table
+	merged.Prices, merged.Table, merged.Tenants = fresh.Prices, fresh.Table, fresh.Tenants
 	targets, routes := byName(fresh.Targets), byName(fresh.Routes)
 	was := byName(running.Targets)
 	for _, route := range running.Routes {
@@ -44,6 +44,7 @@ func merge(running, fresh *Config) (effective *Config, waiting []string) {
 // "targets.a.api_key". It never shows a value.
 func changes(before, after *Config) []string {
 	changed := append(listChanges("targets.", before.Targets, after.Targets), listChanges("routes.", before.Routes, after.Routes)...)
+	changed = append(changed, listChanges("tenants.", before.Tenants, after.Tenants)...)
 	if !before.table().Equal(after.table()) {
 		changed = append(changed, "prices")
 	}
@@ -66,6 +67,7 @@ type named interface{ name() string }
 
 func (t TargetConfig) name() string { return t.Name }
 func (r RouteConfig) name() string  { return r.Name }
+func (t TenantConfig) name() string { return t.Name }
 
 func byName[T named](list []T) map[string]T {
 	names := make(map[string]T, len(list))

@@ -33,11 +33,11 @@ func TestChangesNameFields(t *testing.T) {
 	}
 }
 
-// Every field of a target and of a route is found when it changes, and named as
+// Every field of a target, of a route and of a tenant is found when it changes, and named as
 // the file names it.
 func TestChangesMissNoField(t *testing.T) {
 	t.Parallel()
-	before := &Config{Targets: []TargetConfig{{Name: "a"}}, Routes: []RouteConfig{{Name: "r"}}}
+	before := &Config{Targets: []TargetConfig{{Name: "a"}}, Routes: []RouteConfig{{Name: "r"}}, Tenants: []TenantConfig{{Name: "t"}}}
 	each := func(prefix string, into func(*Config) reflect.Value) {
 		kind := into(before).Type()
 		for i := range kind.NumField() {
@@ -45,7 +45,7 @@ func TestChangesMissNoField(t *testing.T) {
 			if name == "name" {
 				continue
 			}
-			after := &Config{Targets: slices.Clone(before.Targets), Routes: slices.Clone(before.Routes)}
+			after := &Config{Targets: slices.Clone(before.Targets), Routes: slices.Clone(before.Routes), Tenants: slices.Clone(before.Tenants)}
 			fill(into(after).Field(i))
 			if got := changes(before, after); len(got) == 0 || !strings.HasPrefix(got[0], prefix+name) {
 				t.Errorf("%s%s changes, and it names %v", prefix, name, got)
@@ -54,6 +54,7 @@ func TestChangesMissNoField(t *testing.T) {
 	}
 	each("targets.a.", func(c *Config) reflect.Value { return reflect.ValueOf(&c.Targets[0]).Elem() })
 	each("routes.r.", func(c *Config) reflect.Value { return reflect.ValueOf(&c.Routes[0]).Elem() })
+	each("tenants.t.", func(c *Config) reflect.Value { return reflect.ValueOf(&c.Tenants[0]).Elem() })
 }
 
 // fill sets a value to something.

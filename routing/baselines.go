@@ -23,9 +23,9 @@ const (
 	telling = -2
 )
 
-// habits are what answers of one target are like, by route. Safe for concurrent
+// baselines are what answers of one target are like, by route. Safe for concurrent
 // use.
-type habits struct {
+type baselines struct {
 	accepted atomic.Bool // a person takes what comes: it is the habit
 
 	mu sync.Mutex
@@ -33,7 +33,7 @@ type habits struct {
 }
 
 // lock returns the baseline of a route, to be unlocked.
-func (h *habits) lock(route string) *baseline {
+func (h *baselines) lock(route string) *baseline {
 	h.mu.Lock()
 	if h.accepted.Swap(false) {
 		clear(h.of)
@@ -48,7 +48,7 @@ func (h *habits) lock(route string) *baseline {
 }
 
 // changes tells whether another route than this one sees a change. It requires mu.
-func (h *habits) changes(but string) bool {
+func (h *baselines) changes(but string) bool {
 	for route, b := range h.of {
 		if route != but && b.change != nil {
 			return true
@@ -77,9 +77,9 @@ func (t *try) hear(p *place, answer *jobs.Answer, latency time.Duration, unmet b
 	if t.route == nil {
 		return t.hearMinimal(p, answer, at)
 	}
-	s := sampleOf(t.request.Body, answer, latency)
+	s := replyOf(t.request.Body, answer, latency)
 	s.judged, s.unmet = t.expectation.exists(), unmet
-	h := p.target.habits
+	h := p.target.baselines
 	b := h.lock(t.route.Name)
 	var then func()
 	switch {
@@ -109,10 +109,10 @@ func (t *try) hearMinimal(p *place, answer *jobs.Answer, at standing) (why strin
 	if at.mark == "" {
 		return ""
 	}
-	h := p.target.habits
+	h := p.target.baselines
 	h.mu.Lock()
 	for _, b := range h.of {
-		if why = b.strange(&sample{family: familyOf(answer.Model)}); why != "" {
+		if why = b.strange(&reply{family: familyOf(answer.Model)}); why != "" {
 			break
 		}
 	}
@@ -124,8 +124,8 @@ func (t *try) hearMinimal(p *place, answer *jobs.Answer, at standing) (why strin
 }
 
 // watch weighs an answer of a target that is known to be degraded. It requires the
-// lock of its habits, and returns what is to be done without it.
-func (t *try) watch(p *place, b *baseline, s *sample, at standing) (why string, then func()) {
+// lock of its baselines, and returns what is to be done without it.
+func (t *try) watch(p *place, b *baseline, s *reply, at standing) (why string, then func()) {
 	if b.change == nil {
 		b.change = &change{signal: signals, reason: at.mark}
 		b.freeze(true)
@@ -157,9 +157,9 @@ func (t *try) watch(p *place, b *baseline, s *sample, at standing) (why string, 
 }
 
 // notice tells a baseline of an answer of a target that is in order, or at least was
-// not shut for it. It requires the lock of its habits, and returns what is to be done
+// not shut for it. It requires the lock of its baselines, and returns what is to be done
 // without it.
-func (t *try) notice(target *target, b *baseline, s *sample) (then func()) {
+func (t *try) notice(target *target, b *baseline, s *reply) (then func()) {
 	before := b.change
 	c := b.observe(s)
 	switch {
@@ -173,7 +173,7 @@ func (t *try) notice(target *target, b *baseline, s *sample) (then func()) {
 		b.opened()
 		reason := c.reason
 		return func() { target.circuit.degrade(reason) }
-	case c == nil && before != nil && b.change == nil && !target.habits.changes(t.route.Name):
+	case c == nil && before != nil && b.change == nil && !target.baselines.changes(t.route.Name):
 		return target.circuit.unmark
 	}
 	return nil
@@ -186,18 +186,18 @@ func (t *try) suspect(target *target, seen *change) {
 		if other == target {
 			continue
 		}
-		b := other.habits.lock(t.route.Name)
+		b := other.baselines.lock(t.route.Name)
 		same := seen.alike(b.change)
 		if same {
 			b.relearn()
 		}
-		other.habits.mu.Unlock()
+		other.baselines.mu.Unlock()
 		if !same {
 			continue
 		}
-		b = target.habits.lock(t.route.Name)
+		b = target.baselines.lock(t.route.Name)
 		b.relearn()
-		target.habits.mu.Unlock()
+		target.baselines.mu.Unlock()
 		const reason = "others answer in the same way now: it is the requests that have changed"
 		other.circuit.acquit(reason)
 		target.circuit.acquit(reason)
@@ -233,8 +233,8 @@ func (t *try) credit(target *target) {
 	if !t.expectation.exists() || t.route == nil {
 		return
 	}
-	target.habits.lock(t.route.Name).missed(false)
-	target.habits.mu.Unlock()
+	target.baselines.lock(t.route.Name).missed(false)
+	target.baselines.mu.Unlock()
 	for _, trace := range []jobs.Trace{t.history, t.trace} {
 		for _, step := range trace {
 			a := step.Attempt
@@ -242,8 +242,9 @@ func (t *try) credit(target *target) {
 				continue
 			}
 			if other := t.router.plan.Load().byName[a.Target]; other != nil {
-				other.habits.lock(t.route.Name).missed(true)
-				other.habits.mu.Unlock()
+				other.baselines.lock(t.route.Name).missed(true)
+				other.baselines.mu.Unlock()
+				t.heed(other, sample{failed: true})
 			}
 		}
 	}

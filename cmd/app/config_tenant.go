@@ -1,0 +1,31 @@
+package app
+
+import "fmt"
+
+// TenantConfig is what holds for one tenant. One that is not named has the
+// defaults.
+type TenantConfig struct {
+	Name   string  `yaml:"name"`
+	Weight float64 `yaml:"weight"` // its share of a route with fair admission, beside those of others
+}
+
+// minWeight and maxWeight bound a weight: what lies beyond is hardly meant.
+const (
+	minWeight = 0.01
+	maxWeight = 1000
+)
+
+// checkTenants notes what is wrong with the tenants.
+func (r *configReader) checkTenants(c *Config) {
+	names := map[string]int{}
+	for i := range c.Tenants {
+		tenant, at := &c.Tenants[i], fmt.Sprintf("tenants[%d]", i)
+		if r.required(at+".name", tenant.Name, "name the tenant as its requests do, as in acme") {
+			r.name(at+".name", tenant.Name)
+			r.unique(names, tenant.Name, "tenants[%d].name", i)
+		}
+		if tenant.Weight < minWeight || tenant.Weight > maxWeight {
+			r.problem(at+".weight", "must be from %v to %v; twice the weight is twice the share", minWeight, maxWeight)
+		}
+	}
+}
