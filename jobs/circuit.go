@@ -10,6 +10,8 @@ const (
 	CircuitClosed   CircuitState = "closed"    // calls flow
 	CircuitOpen     CircuitState = "open"      // none do
 	CircuitHalfOpen CircuitState = "half-open" // one trial call is out
+	// CircuitDegraded is what events call a closed circuit whose target is degraded.
+	CircuitDegraded CircuitState = "degraded"
 )
 
 // LongestCooldown is the longest time for which anybody means a circuit to stay

@@ -43,16 +43,16 @@ func TestExpectInConfig(t *testing.T) {
 func TestWrongExpectInConfig(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"    escalate_to: [weak]\n":                                      `f:7:19: routes[0].escalate_to[0]: there is no target "weak"`,
-		"    escalate_to: [a]\n":                                         "f:7:19: routes[0].escalate_to[0]: \"a\" is in the chain already",
-		"    escalate_to: [strong, strong]\n":                            "f:7:27: routes[0].escalate_to[1]: \"strong\" is here already",
-		"    expect: {regex: '('}\n":                                     "f:7:14: routes[0].expect.regex: error parsing regexp",
-		"    expect: {json_schema: '{\"type\": 3}'}\n":                   "routes[0].expect.json_schema: is no JSON schema",
-		"    expect: {json_schema: '{'}\n":                               "routes[0].expect.json_schema: is not JSON",
+		"    escalate_to: [weak]\n":                                       `f:7:19: routes[0].escalate_to[0]: there is no target "weak"`,
+		"    escalate_to: [a]\n":                                          "f:7:19: routes[0].escalate_to[0]: \"a\" is in the chain already",
+		"    escalate_to: [strong, strong]\n":                             "f:7:27: routes[0].escalate_to[1]: \"strong\" is here already",
+		"    expect: {regex: '('}\n":                                      "f:7:14: routes[0].expect.regex: error parsing regexp",
+		"    expect: {json_schema: '{\"type\": 3}'}\n":                    "routes[0].expect.json_schema: is no JSON schema",
+		"    expect: {json_schema: '{'}\n":                                "routes[0].expect.json_schema: is not JSON",
 		"    expect: {json_schema: '{\"$ref\": \"http://x.example\"}'}\n": "nothing is loaded",
-		"    expect: {min_tokens: 4, max_tokens: 3}\n":                   "routes[0].expect.min_tokens: 4 is more than max_tokens, 3",
-		"    expect: {tries: 99}\n":                                      "routes[0].expect.tries: must be from 1 to 10",
-		"    expect: {regx: a}\n":                                        `routes[0].expect.regx: unknown key; did you mean "regex"`,
+		"    expect: {min_tokens: 4, max_tokens: 3}\n":                    "routes[0].expect.min_tokens: 4 is more than max_tokens, 3",
+		"    expect: {tries: 99}\n":                                       "routes[0].expect.tries: must be from 1 to 10",
+		"    expect: {regx: a}\n":                                         `routes[0].expect.regx: unknown key; did you mean "regex"`,
 	} {
 		_, _, err := ParseConfig([]byte(expectHead+text), "f", vars(), Known{})
 		if err == nil || !strings.Contains(err.Error(), want) {
