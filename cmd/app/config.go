@@ -124,6 +124,8 @@ type RouteConfig struct {
 	WhenFiltered string        `yaml:"when_filtered"`
 	Deadline     time.Duration `yaml:"deadline,omitempty"` // zero: none
 	Models       []string      `yaml:"models,omitempty"`
+	Expect       *ExpectConfig `yaml:"expect,omitempty"`      // nil: nothing
+	EscalateTo   []string      `yaml:"escalate_to,omitempty"` // targets that are asked after a bad answer
 }
 
 // WorkerConfig is how a worker process behaves.
