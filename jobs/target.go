@@ -111,7 +111,10 @@ type Route struct {
 	// OtherPolicies sends a request whose content was refused on to a target with
 	// another policy. Otherwise it is refused at once.
 	OtherPolicies bool
-	Models        []string // which `model` of an incoming line means this route
+	// Admission is when its jobs become available: AdmissionFair or AdmissionDirect;
+	// empty: direct.
+	Admission string
+	Models    []string // which `model` of an incoming line means this route
 }
 
 // ContentPolicy names by whose rules the target refuses content.

@@ -24,7 +24,11 @@ UPDATE tidegate.river_job SET scheduled_at = now() WHERE id IN (
 func (s *Store) Unpark(ctx context.Context, lead jobs.Lead, target string) (n int, err error) {
 	err = s.asLead(ctx, lead, fmt.Sprintf("giving back what waits for %s", target), func(tx pgx.Tx) error {
 		done, err := tx.Exec(ctx, unpark, target, unparkAtMost)
-		n = int(done.RowsAffected())
+		if err != nil {
+			return err
+		}
+		turned, err := tx.Exec(ctx, unparkWaiting, target, unparkAtMost)
+		n = int(done.RowsAffected() + turned.RowsAffected())
 		return err
 	})
 	return n, err

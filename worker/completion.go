@@ -72,6 +72,7 @@ func (c *completion) Work(ctx context.Context, job *river.Job[jobs.CompletionArg
 
 // A run is one request in this worker's hands.
 type run struct {
+	job      int64 // River's
 	request  jobs.Request
 	deadline time.Time // of the request, by this machine's clock; zero: none
 	ticket   uint64
@@ -112,7 +113,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	if alone && !c.quarantine.Lets(got.Request.Route) {
 		return nil, c.snooze(ctx, quarantineRest)
 	}
-	r := &run{request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History}
+	r := &run{job: job.ID, request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History}
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
 	}
@@ -291,15 +292,19 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 	}
 	r.rest = outcome.Until
 	if wait := outcome.Until.Sub(c.now()); wait > parkAfter {
-		return &parked{wait}
+		return &parked{wait, cmp.Or(outcome.Reason, "no target that fits it may be called")}
 	}
 	return nil
 }
 
-// A parked request waits in its queue until its time comes: it holds no slot.
-type parked struct{ wait time.Duration }
+// A parked request waits until its time comes, and holds no place of the worker:
+// in its queue or, where its route has fair admission, as what waits for its turn.
+type parked struct {
+	wait   time.Duration
+	reason string // for people
+}
 
-func (p *parked) Error() string { return "no target that fits it may be called for " + p.wait.String() }
+func (p *parked) Error() string { return "it waits for " + p.wait.String() + ": " + p.reason }
 
 func sleepUntil(ctx context.Context, wait time.Duration) error {
 	if ctx.Err() != nil {

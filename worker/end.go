@@ -41,6 +41,7 @@ func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
 	case errors.Is(err, errStopping):
 		return c.snooze(ctx, 0)
 	case errors.As(err, &parked):
+		c.claims.Park(r.job, parked.reason)
 		return c.snooze(ctx, parked.wait)
 	case ctx.Err() != nil:
 		return c.interrupted()

@@ -161,7 +161,7 @@ func newSite(t *testing.T) *site {
 
 // fleetOf is all of a store that a worker needs to be one of many.
 func fleetOf(s *store.Store) worker.Fleet {
-	return worker.Fleet{Peers: s, Probes: s, Claims: s, Lead: s, Care: s, Books: s}
+	return worker.Fleet{Peers: s, Probes: s, Claims: s, Lead: s, Care: s, Books: s, Admission: s}
 }
 
 // connect opens a pool whose connections the server knows by a name.

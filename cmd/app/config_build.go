@@ -24,6 +24,9 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 	routes := make([]jobs.Route, len(c.Routes))
 	for i, r := range c.Routes {
 		routes[i] = jobs.Route{Name: r.Name, Goal: r.Goal, Deadline: r.Deadline, OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models}
+		if r.Admission != DefaultAdmission {
+			routes[i].Admission = r.Admission
+		}
 		for _, name := range r.Chain {
 			routes[i].Chain = append(routes[i].Chain, named[name])
 		}

@@ -223,6 +223,10 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # out, for ever.
     deadline: 24h
 
+    # When requests come to workers. direct: in the order of arrival. fair: tenants that
+    # want the route at once have shares of it, by their weights; see tenants.
+    # admission: direct
+
     # Requests that name one of these models come to this route.
     # models: [gpt-5-mini]
 `

@@ -67,3 +67,36 @@ func (k *known) route(ctx context.Context, db store.Querier, name string, now ti
 	}
 	return route, nil
 }
+
+// split tells requests that are available at once from those that wait for their
+// turn. What is remembered of their routes may be half a minute old: the supervisor
+// admits what waits on a route that has no fair admission any more.
+func (k *known) split(requests []jobs.Request) (direct, fair []jobs.Request) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	one := requests[0].Route
+	for i := range requests {
+		if requests[i].Route != one { // a batch may go several ways
+			return k.sort(requests)
+		}
+	}
+	if k.fair(one) {
+		return nil, requests
+	}
+	return requests, nil
+}
+
+// sort requires mu.
+func (k *known) sort(requests []jobs.Request) (direct, fair []jobs.Request) {
+	for _, r := range requests {
+		if k.fair(r.Route) {
+			fair = append(fair, r)
+		} else {
+			direct = append(direct, r)
+		}
+	}
+	return direct, fair
+}
+
+// fair requires mu.
+func (k *known) fair(route string) bool { return k.routes[route].Admission == jobs.AdmissionFair }
