@@ -80,14 +80,14 @@ WITH RECURSIVE tenants AS (
 	SELECT (SELECT w.tenant FROM tidegate.waiting w WHERE w.route = $1 AND w.not_before IS NULL AND w.tenant > t.tenant ORDER BY w.tenant LIMIT 1)
 	FROM tenants t WHERE t.tenant IS NOT NULL
 ), named AS MATERIALIZED (
-	SELECT tenant FROM tenants WHERE tenant IS NOT NULL LIMIT $4
-), some AS MATERIALIZED (
-	SELECT tenant, (SELECT max(tenant) FROM named HAVING count(*) = $4) AS last,
-		least($3, greatest($5, 2 * $3 / (SELECT count(*) FROM named))) AS most
+	SELECT tenant FROM tenants WHERE tenant IS NOT NULL LIMIT $4::bigint
+), shown AS MATERIALIZED (
+	SELECT tenant, (SELECT max(tenant) FROM named HAVING count(*) = $4::bigint) AS last,
+		least($3::bigint, greatest($5::bigint, 2 * $3::bigint / (SELECT count(*) FROM named))) AS most
 	FROM named WHERE ` + admissible + `
 )
 SELECT s.tenant, s.most, coalesce(s.last, ''), coalesce(c.finish, 0), h.request_id, h.work
-FROM some s LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
+FROM shown s LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
 CROSS JOIN LATERAL (
 	SELECT w.request_id, w.work, w.priority, w.job_id FROM tidegate.waiting w
 	WHERE w.route = $1 AND w.tenant = s.tenant AND w.not_before IS NULL ORDER BY w.priority, w.job_id LIMIT s.most
@@ -95,12 +95,12 @@ CROSS JOIN LATERAL (
 ORDER BY s.tenant, h.priority, h.job_id`
 
 	readNear = `/* tidegate: near deadlines */
-WITH some AS (
+WITH shown AS (
 	SELECT tenant, request_id, work, deadline, job_id FROM tidegate.waiting
-	WHERE route = $1 AND not_before IS NULL AND deadline <= now() + $2::interval ORDER BY deadline LIMIT $3
+	WHERE route = $1 AND not_before IS NULL AND deadline <= now() + $2::interval ORDER BY deadline LIMIT $3::bigint
 )
-SELECT s.tenant, $3 + 1, '', coalesce(c.finish, 0), s.request_id, s.work
-FROM some s LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
+SELECT s.tenant, $3::bigint + 1, '', coalesce(c.finish, 0), s.request_id, s.work
+FROM shown s LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
 WHERE ` + admissible + `
 ORDER BY s.tenant, s.deadline, s.job_id`
 

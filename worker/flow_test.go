@@ -1,0 +1,57 @@
+package worker
+
+import (
+	"testing"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// A virtualFlow is workers that are given jobs each second of which no end waits.
+type virtualFlow struct {
+	flow
+	now         time.Time
+	ready, idle int // ready for them; rounds in which they could have done more
+}
+
+// round is a second, in which so many are done, if there are as many.
+func (v *virtualFlow) round(done int) {
+	if v.now.IsZero() {
+		v.now = time.Unix(1e9, 0)
+	}
+	room := v.room(v.now, jobs.Backlog{Available: v.ready}, floorEach)
+	v.gave(max(room, 0), room)
+	v.ready += max(room, 0)
+	if v.ready < done {
+		v.idle++
+	}
+	v.ready -= min(done, v.ready)
+	v.now = v.now.Add(time.Second)
+}
+
+// Where workers take all that they are given, they are given more each time; where
+// they do not, as much as they do in a while, and no less than a few.
+func TestFlowFollowsWorkers(t *testing.T) {
+	t.Parallel()
+	const perSecond = 300
+	v := &virtualFlow{}
+	for range 60 {
+		v.round(perSecond)
+	}
+	if v.ready < 3*perSecond || v.ready > 5*perSecond || v.idle > 6 {
+		t.Errorf("%d are ready after a minute of %d a second, and workers had too few in %d rounds", v.ready, perSecond, v.idle)
+	}
+	for range 1000 { // what is ready stays so
+		v.round(2)
+	}
+	if v.ready > 2*floorEach {
+		t.Errorf("%d are ready where 2 are done in a second", v.ready)
+	}
+	v.idle = 0
+	for range 60 {
+		v.round(perSecond)
+	}
+	if v.idle > 10 {
+		t.Errorf("workers that are fast again had too few in %d rounds of 60", v.idle)
+	}
+}
