@@ -55,3 +55,25 @@ func TestFlowFollowsWorkers(t *testing.T) {
 		t.Errorf("workers that are fast again had too few in %d rounds of 60", v.idle)
 	}
 }
+
+// Workers whose calls take long get their hands full all the same: what they take at
+// once is doubled, whatever was done.
+func TestFlowFillsWorkersWithLongCalls(t *testing.T) {
+	t.Parallel()
+	const hands = 400
+	var f flow
+	now, calling, looks := time.Unix(1e9, 0), 0, 0
+	for ; calling < hands && looks < 100; looks++ {
+		room := f.room(now, jobs.Backlog{Running: calling, Calling: calling}, floorEach)
+		f.gave(max(room, 0), room)
+		calling += max(room, 0)
+		now = now.Add(admitAgain)
+	}
+	if looks > 6 {
+		t.Errorf("it took %d looks to give them %d", looks, calling)
+	}
+	room := f.room(now, jobs.Backlog{Available: hands, Running: hands, Calling: hands}, floorEach)
+	if f.gave(0, room); room > 0 {
+		t.Errorf("they take no more, and %d are to be given", room)
+	}
+}
