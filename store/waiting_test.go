@@ -518,3 +518,29 @@ func TestInsertWaitingTells(t *testing.T) {
 	s.exec("SELECT pg_notify('tidegate_fleet', '')")
 	hear(store.Word{Fleet: true})
 }
+
+func TestStatusOfWhatWaits(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	s.wait("a", 1, nil)
+	s.admit(jobs.Intake{AtMost: 9})
+	s.park(time.Hour, "it is dear")
+	s.wait("a", 2, nil)
+	s.wait("b", 3, nil)
+	status, err := s.Status(t.Context())
+	if err != nil || len(status.Waiting) != 3 {
+		t.Fatalf("%+v, %v", status.Waiting, err)
+	}
+	until := status.Waiting[2].Until.Sub(status.At)
+	status.Waiting[2].Until = time.Time{}
+	want := []store.WaitingStatus{
+		{Route: "summaries", Tenant: "b", Requests: 3}, {Route: "summaries", Tenant: "a", Requests: 2},
+		{Route: "summaries", Tenant: "a", Requests: 1, Reason: "it is dear"},
+	}
+	if !slices.Equal(status.Waiting, want) || until < 50*time.Minute || until > time.Hour {
+		t.Errorf("%+v, until in %s", status.Waiting, until)
+	}
+	if status.Routes[0].Waiting != 6 {
+		t.Errorf("the route has %d", status.Routes[0].Waiting)
+	}
+}
