@@ -68,8 +68,8 @@ UPDATE tidegate.waiting SET not_before = NULL, reason = NULL WHERE request_id IN
 
 	readShares = `/* tidegate: fair clock */ SELECT coalesce(max(finish), 0) FROM tidegate.shares WHERE route = $1 AND tenant = ''`
 
-	// admissible leaves out tenants of some that may start nothing now, whatever
-	// waits of them: it is looked at once for each tenant, and no row is written.
+	// admissible leaves out those that may start nothing now, by their tenant and the
+	// route $1, whatever waits of them: no row is written for it.
 	admissible = `true`
 
 	// So many of each tenant as may be its turns together, and a few more.
@@ -95,13 +95,14 @@ CROSS JOIN LATERAL (
 ORDER BY s.tenant, h.priority, h.job_id`
 
 	readNear = `/* tidegate: near deadlines */
-WITH shown AS (
+WITH near AS (
 	SELECT tenant, request_id, work, deadline, job_id FROM tidegate.waiting
 	WHERE route = $1 AND not_before IS NULL AND deadline <= now() + $2::interval ORDER BY deadline LIMIT $3::bigint
+), shown AS (
+	SELECT * FROM near WHERE ` + admissible + `
 )
 SELECT s.tenant, $3::bigint + 1, '', coalesce(c.finish, 0), s.request_id, s.work
 FROM shown s LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
-WHERE ` + admissible + `
 ORDER BY s.tenant, s.deadline, s.job_id`
 
 	// River hands jobs out by priority, time and id: those of all tenants have one

@@ -20,7 +20,7 @@ WITH given AS MATERIALIZED (
 	FROM unnest($1::uuid[], $2::timestamptz[], $3::real[], $4::smallint[], $5::text[], $6::text[]) AS g (request_id, deadline, work, priority, route, tenant)
 ), told AS (
 	SELECT pg_notify('tidegate_waiting', '') FROM (SELECT DISTINCT route FROM given) r
-	WHERE NOT EXISTS (SELECT FROM tidegate.waiting w WHERE w.route = r.route AND w.not_before IS NULL)
+	WHERE $8 AND NOT EXISTS (SELECT FROM tidegate.waiting w WHERE w.route = r.route AND w.not_before IS NULL)
 ), pending AS (
 	INSERT INTO tidegate.river_job (id, state, max_attempts, priority, args, kind, queue)
 	SELECT job_id, 'pending', $7, priority, jsonb_build_object('r', request_id), '` + jobs.CompletionKind + `', route FROM given
@@ -31,9 +31,9 @@ WITH given AS MATERIALIZED (
 SELECT count(*) FROM told`
 
 // InsertWaiting writes River jobs of requests that wait for their turn, in the
-// caller's transaction, which has written the requests. The supervisor is told if
-// nothing waited on one of their routes before.
-func InsertWaiting(ctx context.Context, tx pgx.Tx, requests []jobs.Request, maxAttempts int) error {
+// caller's transaction, which has written the requests. With tell, the supervisor
+// is told if nothing waited on one of their routes before.
+func InsertWaiting(ctx context.Context, tx pgx.Tx, requests []jobs.Request, maxAttempts int, tell bool) error {
 	n := len(requests)
 	ids, deadlines, work := make([][16]byte, n), make([]*time.Time, n), make([]float32, n)
 	priorities, routes, tenants := make([]int16, n), make([]string, n), make([]string, n)
@@ -47,7 +47,7 @@ func InsertWaiting(ctx context.Context, tx pgx.Tx, requests []jobs.Request, maxA
 		priorities[i], routes[i], tenants[i] = small(r.Rank()), r.Route, r.Tenant
 	}
 	var told int
-	err := tx.QueryRow(ctx, insertWaiting, ids, deadlines, work, priorities, routes, tenants, maxAttempts).Scan(&told)
+	err := tx.QueryRow(ctx, insertWaiting, ids, deadlines, work, priorities, routes, tenants, maxAttempts, tell).Scan(&told)
 	if err != nil {
 		return fmt.Errorf("writing %d River jobs that wait for their turn: %w", n, err)
 	}

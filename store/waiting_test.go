@@ -58,7 +58,7 @@ func (s *shared) wait(tenant string, n int, change func(*jobs.Request)) []jobs.R
 		if err := store.InsertRequests(s.t.Context(), tx, requests); err != nil {
 			return err
 		}
-		return store.InsertWaiting(s.t.Context(), tx, requests, 5)
+		return store.InsertWaiting(s.t.Context(), tx, requests, 5, true)
 	})
 	if err != nil {
 		s.t.Fatal(err)

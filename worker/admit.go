@@ -10,7 +10,9 @@ import (
 const (
 	// admitAtOnce bounds one transaction of an admission.
 	admitAtOnce = 500
-	// admitAgain is how soon workers are given more that took all they were given.
+	// admitAgain is how soon there is another look after one that admitted all that
+	// waited, since producers say no more than now and then that something does; and
+	// after one whose workers took all that they were given.
 	admitAgain = 200 * time.Millisecond
 	// admitApart is how far apart two looks are that producers ask for.
 	admitApart = 20 * time.Millisecond
@@ -111,7 +113,12 @@ func (s *supervisor) admitAll(ctx context.Context, fleet *jobs.Fleet) error {
 func (s *supervisor) admitRest(ctx context.Context, route string) error {
 	for all := 0; ; {
 		n, err := s.fleet.Admission.AdmitAll(ctx, s.held, route, admitAtOnce)
-		if all += n; n < admitAtOnce || err != nil {
+		all += n
+		if n == admitAtOnce && s.late() {
+			s.Admit()
+			n = 0
+		}
+		if n < admitAtOnce || err != nil {
 			if all > 0 {
 				s.log.Info().Str("route", route).Int("jobs", all).Msg("the route has no fair admission: jobs that waited are available")
 			}
@@ -128,20 +135,29 @@ func (s *supervisor) admitRoute(ctx context.Context, fleet *jobs.Fleet, b jobs.B
 		f.dry = false
 		return nil
 	}
-	left := room
-	for left > 0 {
-		n, more, err := s.admitSome(ctx, jobs.Intake{Route: b.Route, AtMost: min(left, admitAtOnce), Near: near, Behind: f.after}, f)
-		left -= n
-		if err != nil || !more {
-			f.gave(room-left, max(room, 1))
+	left, more := room, true
+	for left > 0 && more {
+		if s.late() { // the rest in the next look, which others go before
+			s.Admit()
+			break
+		}
+		n, some, err := s.admitSome(ctx, jobs.Intake{Route: b.Route, AtMost: min(left, admitAtOnce), Near: near, Behind: f.after}, f)
+		if err != nil {
 			return err
 		}
+		left, more = left-n, some
+		f.given += n
 	}
-	f.gave(room-left, room)
-	if room > 0 && f.grown > int(f.rate*admitAhead.Seconds()) {
+	f.dry = more
+	if left < room && (!more || f.grown > int(f.rate*admitAhead.Seconds())) {
 		time.AfterFunc(admitAgain, s.Admit)
 	}
 	return nil
+}
+
+// late tells whether a look has used up half of the time that a duty may take.
+func (s *supervisor) late() bool {
+	return s.now().Sub(s.admission.at) > s.timing.Lease/dutyShare/2
 }
 
 // admitSome is one step, and tells whether there may be another one.

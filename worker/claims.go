@@ -56,6 +56,7 @@ func newClaims(config *Config) *claims {
 func (c *claims) Take(job int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	delete(c.parked, job) // of another time
 	now := c.jobs[job]
 	now.worked++
 	now.client = c.client

@@ -27,7 +27,7 @@ type flow struct {
 	given int       // admitted since then
 	rate  float64   // jobs a second, of the last seconds
 	grown int       // how many it has tried to keep ready
-	dry   bool      // the last time there was room for no more
+	dry   bool      // there was no room for all that waited, the last time
 	after string    // the tenant to go on behind, where there are many
 
 	waiting int // how many waited when that was last counted
@@ -59,10 +59,4 @@ func (f *flow) measure(now time.Time, out int) {
 		f.rate += weight * (done - f.rate)
 	}
 	f.at, f.out, f.given = now, out, 0
-}
-
-// gave notes how many were admitted where there was room for so many.
-func (f *flow) gave(n, room int) {
-	f.given += n
-	f.dry = n >= room
 }

@@ -20,7 +20,7 @@ func (v *virtualFlow) round(done int) {
 		v.now = time.Unix(1e9, 0)
 	}
 	room := v.room(v.now, jobs.Backlog{Available: v.ready}, floorEach)
-	v.gave(max(room, 0), room)
+	v.given, v.dry = max(room, 0), true
 	v.ready += max(room, 0)
 	if v.ready < done {
 		v.idle++
@@ -65,7 +65,7 @@ func TestFlowFillsWorkersWithLongCalls(t *testing.T) {
 	now, calling, looks := time.Unix(1e9, 0), 0, 0
 	for ; calling < hands && looks < 100; looks++ {
 		room := f.room(now, jobs.Backlog{Running: calling, Calling: calling}, floorEach)
-		f.gave(max(room, 0), room)
+		f.given, f.dry = max(room, 0), true
 		calling += max(room, 0)
 		now = now.Add(admitAgain)
 	}
@@ -73,7 +73,7 @@ func TestFlowFillsWorkersWithLongCalls(t *testing.T) {
 		t.Errorf("it took %d looks to give them %d", looks, calling)
 	}
 	room := f.room(now, jobs.Backlog{Available: hands, Running: hands, Calling: hands}, floorEach)
-	if f.gave(0, room); room > 0 {
+	if room > 0 {
 		t.Errorf("they take no more, and %d are to be given", room)
 	}
 }

@@ -40,6 +40,7 @@ type known struct {
 	mu     sync.Mutex
 	routes map[string]jobs.Route
 	until  time.Time // when routes are old
+	told   time.Time // when the supervisor was last to be told that something waits
 }
 
 func (k *known) route(ctx context.Context, db store.Querier, name string, now time.Time) (jobs.Route, error) {
@@ -100,3 +101,19 @@ func (k *known) sort(requests []jobs.Request) (direct, fair []jobs.Request) {
 
 // fair requires mu.
 func (k *known) fair(route string) bool { return k.routes[route].Admission == jobs.AdmissionFair }
+
+// tellApart is how far apart two words to the supervisor are. It looks again by
+// itself soon after it was told, and each second.
+const tellApart = 50 * time.Millisecond
+
+// tell tells whether it is time for another one: Postgres sends such words of all
+// transactions one after the other, until each has committed.
+func (k *known) tell(now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if passed := now.Sub(k.told); passed >= 0 && passed < tellApart {
+		return false
+	}
+	k.told = now
+	return true
+}

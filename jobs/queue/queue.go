@@ -146,7 +146,7 @@ func (q *Queue) insert(ctx context.Context, tx pgx.Tx, requests []jobs.Request) 
 	}
 	direct, fair := q.known.split(requests)
 	if len(fair) > 0 {
-		if err := store.InsertWaiting(ctx, tx, fair, maxAttempts); err != nil {
+		if err := store.InsertWaiting(ctx, tx, fair, maxAttempts, q.known.tell(q.now())); err != nil {
 			return err
 		}
 	}
