@@ -5,8 +5,9 @@
 -- How jobs of the route become available: at once, or when their turn has come.
 ALTER TABLE tidegate.routes ADD COLUMN IF NOT EXISTS admission text NOT NULL DEFAULT 'direct' CHECK (admission IN ('direct', 'fair'));
 
--- NULL: the default. Quick, whatever there is.
-ALTER TABLE tidegate.requests ADD COLUMN IF NOT EXISTS priority smallint CHECK (priority BETWEEN 1 AND 4);
+-- From 1, which goes first, to 4; NULL: the default. Quick, whatever there is, since
+-- nothing is checked here.
+ALTER TABLE tidegate.requests ADD COLUMN IF NOT EXISTS priority smallint;
 
 -- A row comes with its request, or when a worker gives a job back that has to wait,
 -- and goes when the job is admitted or the request ends.
