@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS tidegate.waiting (
     request_id uuid PRIMARY KEY,           -- serves: cancel, expire
     job_id     bigint NOT NULL,            -- River's; also the order of arrival
     not_before timestamptz,                -- it waits for a time of its own; NULL: for its turn
-    deadline   timestamptz,                -- the request's; NULL: none
+    deadline   timestamptz NOT NULL,       -- the request's; of one without, a day after it was accepted
     work       real NOT NULL,              -- about as many tokens; what was admitted before is none
     priority   smallint NOT NULL,
     route      text NOT NULL,
@@ -28,7 +28,7 @@ CREATE INDEX IF NOT EXISTS waiting_turns ON tidegate.waiting (route, tenant, pri
 -- serves: admission, those whose time has come
 CREATE INDEX IF NOT EXISTS waiting_times ON tidegate.waiting (route, not_before) WHERE not_before IS NOT NULL;
 -- serves: admission, those whose deadline is near
-CREATE INDEX IF NOT EXISTS waiting_deadlines ON tidegate.waiting (route, deadline) WHERE deadline IS NOT NULL AND not_before IS NULL;
+CREATE INDEX IF NOT EXISTS waiting_deadlines ON tidegate.waiting (route, deadline) WHERE not_before IS NULL;
 
 -- The fair clock of each route: where it stands, under the tenant '', and up to
 -- where the work of a tenant that was admitted reaches.

@@ -35,7 +35,7 @@ SELECT count(*) FROM told`
 // is told if nothing waited on one of their routes before.
 func InsertWaiting(ctx context.Context, tx pgx.Tx, requests []jobs.Request, maxAttempts int, tell bool) error {
 	n := len(requests)
-	ids, deadlines, work := make([][16]byte, n), make([]*time.Time, n), make([]float32, n)
+	ids, deadlines, work := make([][16]byte, n), make([]time.Time, n), make([]float32, n)
 	priorities, routes, tenants := make([]int16, n), make([]string, n), make([]string, n)
 	for i := range requests {
 		r := &requests[i]
@@ -43,7 +43,7 @@ func InsertWaiting(ctx context.Context, tx pgx.Tx, requests []jobs.Request, maxA
 		if err != nil {
 			return err
 		}
-		ids[i], deadlines[i], work[i] = id, orNullTime(r.Deadline), float32(jobs.ExpectedWork(r.Body))
+		ids[i], deadlines[i], work[i] = id, due(r), float32(jobs.ExpectedWork(r.Body))
 		priorities[i], routes[i], tenants[i] = small(r.Rank()), r.Route, r.Tenant
 	}
 	var told int
@@ -52,6 +52,17 @@ func InsertWaiting(ctx context.Context, tx pgx.Tx, requests []jobs.Request, maxA
 		return fmt.Errorf("writing %d River jobs that wait for their turn: %w", n, err)
 	}
 	return nil
+}
+
+// withoutDeadline is after what time a request counts as one whose deadline has come
+// that has none.
+const withoutDeadline = 24 * time.Hour
+
+func due(r *jobs.Request) time.Time {
+	if r.Deadline.IsZero() {
+		return r.CreatedAt.Add(withoutDeadline)
+	}
+	return r.Deadline
 }
 
 // dropWaiting has requests wait for their turn no more that have ended: those of
@@ -73,7 +84,7 @@ WITH moved AS (
 	RETURNING j.id, (j.args->>'r')::uuid AS request_id, j.scheduled_at, g.reason
 )
 INSERT INTO tidegate.waiting (request_id, job_id, not_before, deadline, work, priority, route, tenant, reason)
-SELECT q.id, m.id, m.scheduled_at, q.deadline, 0, coalesce(q.priority, $3), q.route, q.tenant, m.reason
+SELECT q.id, m.id, m.scheduled_at, coalesce(q.deadline, q.created_at + $4::interval), 0, coalesce(q.priority, $3), q.route, q.tenant, m.reason
 FROM moved m JOIN tidegate.requests q ON q.id = m.request_id
 ON CONFLICT (request_id) DO NOTHING`
 
@@ -85,7 +96,7 @@ func (s *Store) Park(ctx context.Context, tx pgx.Tx, parked []jobs.Parked) error
 	for i, p := range parked {
 		ids[i], reasons[i] = p.JobID, p.Reason
 	}
-	_, err := tx.Exec(ctx, park, ids, reasons, jobs.DefaultPriority)
+	_, err := tx.Exec(ctx, park, ids, reasons, jobs.DefaultPriority, withoutDeadline)
 	return err
 }
 

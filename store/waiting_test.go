@@ -292,7 +292,7 @@ func TestUnparkWaiting(t *testing.T) {
 	}
 	s.wait("a", 2, nil)
 	again(func() {
-		if n, err := s.Unpark(t.Context(), s.held, "cheap"); err != nil || n != 2 {
+		if n, err := s.Unpark(t.Context(), s.held, "cheap", 100); err != nil || n != 2 {
 			t.Errorf("%d, %v", n, err)
 		}
 	})
@@ -438,8 +438,8 @@ func TestAdmissionReadsFewRows(t *testing.T) {
 	s.exec("ANALYZE tidegate.waiting")
 	s.exec(`INSERT INTO tidegate.waiting (request_id, job_id, deadline, work, priority, route, tenant)
 		SELECT gen_random_uuid(), n, now() + n * interval '1 second', 100, 2, 'summaries', CASE WHEN n % 1000 = 0 THEN 'small' ELSE 'big' END FROM generate_series(1, 50000) n`)
-	s.exec(`INSERT INTO tidegate.waiting (request_id, job_id, not_before, work, priority, route, tenant)
-		SELECT gen_random_uuid(), -n, now() + interval '1 day', 0, 1, 'summaries', 'big' FROM generate_series(1, 20000) n`)
+	s.exec(`INSERT INTO tidegate.waiting (request_id, job_id, not_before, deadline, work, priority, route, tenant)
+		SELECT gen_random_uuid(), -n, now() + interval '1 day', now() + interval '1 day', 0, 1, 'summaries', 'big' FROM generate_series(1, 20000) n`)
 	for name, q := range map[string]struct {
 		sql  string
 		args []any

@@ -250,7 +250,7 @@ func TestParkedOnAFairRoute(t *testing.T) {
 	}
 	s.batch("a", 3, nil)
 	_, stop := s.start()
-	const parked = "SELECT count(*) FROM tidegate.waiting w JOIN tidegate.river_job j ON j.id = w.job_id WHERE w.reason = 'it is dear' AND w.not_before > now() AND j.state = 'pending' AND j.attempt = 0"
+	const parked = "SELECT count(*) FROM tidegate.waiting w JOIN tidegate.river_job j ON j.id = w.job_id WHERE w.reason = 'no target that fits it may be called' AND w.not_before > now() AND j.state = 'pending' AND j.attempt = 0"
 	fixture.Await(t, soon, "all are parked", func() bool { return s.number(parked) == 3 })
 	dear.Store(false)
 	s.exec("UPDATE tidegate.waiting SET not_before = now()")

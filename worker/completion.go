@@ -35,6 +35,7 @@ type completion struct {
 	claims     *claims
 	slots      *slots
 	quarantine *quarantine
+	bell       *bell // of those who wait for a price
 	*gathered
 	stopping  context.Context // ends when the worker stops
 	answering atomic.Int64    // those who went to call and have not committed what came of it
@@ -78,10 +79,14 @@ type run struct {
 	ticket   uint64
 	alone    bool // its job is in quarantine
 	began    time.Time
-	rest     time.Time    // before which it waits on its own account
-	history  jobs.Trace   // attempts of earlier tries, already committed
-	slots    []int        // of the calls of this try
-	calls    []jobs.Begun // of this try
+	rest     time.Time       // before which it waits on its own account
+	history  jobs.Trace      // attempts of earlier tries, already committed
+	waits    []jobs.Wait     // since the last of these
+	parked   bool            // before, with waits
+	patient  bool            // it waits for a price
+	bell     <-chan struct{} // rung since the router was last asked: the price may be another
+	slots    []int           // of the calls of this try
+	calls    []jobs.Begun    // of this try
 }
 
 func (r *run) guest() guest {
@@ -113,7 +118,8 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	if alone && !c.quarantine.Lets(got.Request.Route) {
 		return nil, c.snooze(ctx, quarantineRest)
 	}
-	r := &run{job: job.ID, request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History}
+	r := &run{job: job.ID, request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow)}
+	r.parked = len(r.waits) > 0
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
 	}
@@ -125,10 +131,11 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 // deadline of the request, or with ctx.
 func (c *completion) await(ctx context.Context, r *run) (left leave, err error) {
 	if rest := r.rest.Sub(c.now()); rest > 0 {
-		if err := c.pause(ctx, r, func(ctx context.Context) error { return sleepUntil(ctx, rest) }); err != nil {
+		if err := c.pause(ctx, r, func(ctx context.Context) error { return r.sleep(ctx, rest) }); err != nil {
 			return leave{}, err
 		}
 	}
+	r.bell = c.bell.Listen()
 	err = c.pause(ctx, r, func(ctx context.Context) (err error) {
 		left, err = c.room.Wait(ctx, r.guest())
 		return err
@@ -195,9 +202,10 @@ func (c *completion) keep(r *run, trace jobs.Trace) error {
 	if len(attempts) == 0 {
 		return nil
 	}
-	if _, err := c.commit(jobs.Entry{Request: &r.request, Trace: trace}); err != nil {
+	if _, err := c.commit(jobs.Entry{Request: &r.request, Trace: r.trace(trace)}); err != nil {
 		return err
 	}
+	r.waits = nil
 	for i := range attempts {
 		r.history = append(r.history, jobs.Step{Attempt: &attempts[i]})
 		if attempts[i].Probe { // it had its turn: the next probe is another's
@@ -284,24 +292,28 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 	if err := c.keep(r, outcome.Trace); err != nil {
 		return err
 	}
+	r.waited(outcome.Trace)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if outcome.Held {
+	if outcome.Held || r.patient && r.rung() {
 		return nil
 	}
 	r.rest = outcome.Until
 	if wait := outcome.Until.Sub(c.now()); wait > parkAfter {
-		return &parked{wait, cmp.Or(outcome.Reason, "no target that fits it may be called")}
+		return &parked{wait: wait, reason: r.parkReason(), waits: r.waits, known: r.parked}
 	}
 	return nil
 }
 
-// A parked request waits until its time comes, and holds no place of the worker:
-// in its queue or, where its route has fair admission, as what waits for its turn.
+// A parked request waits until its time comes, and holds no place of the worker: in
+// its queue or, where its route has fair admission, among those that wait for their
+// turn.
 type parked struct {
 	wait   time.Duration
-	reason string // for people
+	reason string      // for people
+	waits  []jobs.Wait // to be remembered
+	known  bool        // its job remembers others
 }
 
 func (p *parked) Error() string { return "it waits for " + p.wait.String() + ": " + p.reason }

@@ -17,7 +17,7 @@ import (
 // finish commits the result; only then is the job done.
 func (c *completion) finish(r *run, outcome jobs.Outcome) error {
 	result := resultOf(r, outcome)
-	entry := jobs.Entry{Request: &r.request, Trace: outcome.Trace, Result: &result}
+	entry := jobs.Entry{Request: &r.request, Trace: r.trace(outcome.Trace), Result: &result}
 	stored, err := c.commit(entry)
 	var refused *jobs.EntryError
 	if errors.As(err, &refused) { // what the target said cannot be kept: say that instead
@@ -41,8 +41,7 @@ func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
 	case errors.Is(err, errStopping):
 		return c.snooze(ctx, 0)
 	case errors.As(err, &parked):
-		c.claims.Park(r.job, parked.reason)
-		return c.snooze(ctx, parked.wait)
+		return c.park(ctx, r, parked)
 	case ctx.Err() != nil:
 		return c.interrupted()
 	default:

@@ -13,6 +13,7 @@ import (
 
 	"tidegate/jobs"
 	"tidegate/jobs/queue"
+	"tidegate/routing"
 	"tidegate/routing/simulator"
 )
 
@@ -162,6 +163,7 @@ func (d *demo) simulate() error {
 	}
 	d.simulator = server
 	d.config = DefaultSimulated("http://" + server.Addr())
+	d.config.Routes[0].Goal = routing.Cost // so that there is a choice to explain
 	return nil
 }
 

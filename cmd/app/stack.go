@@ -105,7 +105,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Concurrency: config.Concurrency,
 		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: cmp.Or(config.Name, workerName()),
-		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Weight: s.weight, Now: config.Now,
+		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
 	})
 	return s, err
 }
@@ -123,6 +123,7 @@ func (s *Stack) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { s.relay.Run(lasting) })
 	parts.Go(func() { s.addDays(lasting) })
+	parts.Go(func() { s.countBacklogs(lasting) })
 	parts.Go(func() { s.tell(lasting) })
 	parts.Go(func() {
 		wake := func(word store.Word) {
