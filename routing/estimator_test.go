@@ -208,7 +208,7 @@ func TestOnlyAnswersAndFailuresAreSamples(t *testing.T) {
 		by, s := newChoosing(Choosing{}), &statistics{}
 		s.note(by, newClock().now(), &jobs.Attempt{Class: class, Latency: time.Second})
 		heard := s.own != sums{}
-		if want := class == jobs.OK || class.Trips(); heard != want {
+		if want := class == jobs.OK || class == jobs.Invalid || class.Trips(); heard != want {
 			t.Errorf("%s is a sample: %t", class, heard)
 		}
 	}
