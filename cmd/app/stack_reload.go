@@ -67,6 +67,7 @@ func (s *Stack) Reload(routes []jobs.Route) {
 // takes is Reload of a configuration.
 func (s *Stack) takes(config *Config) {
 	_, routes := config.Build()
+	s.Router.Choose(config.choosing())
 	s.Reload(routes)
 }
 
