@@ -24,7 +24,8 @@ const maxCostUSD = 1e6
 type line struct {
 	customID, method, url, route, goal, longGoal, deadline, tenant *string
 	maxCostUSD                                                     *float64
-	metadata, body                                                 json.RawMessage
+	priority                                                       *int
+	metadata, expect, body                                         json.RawMessage
 }
 
 type lineField struct {
@@ -43,7 +44,9 @@ var lineFields = []lineField{
 	{"optimization_goal", func(l *line) any { return &l.longGoal }},
 	{"deadline", func(l *line) any { return &l.deadline }},
 	{"max_cost_usd", func(l *line) any { return &l.maxCostUSD }},
+	{"priority", func(l *line) any { return &l.priority }},
 	{"metadata", func(l *line) any { return &l.metadata }},
+	{"expect", func(l *line) any { return &l.expect }},
 	{"tenant", func(l *line) any { return &l.tenant }},
 }
 
@@ -71,7 +74,9 @@ func parseLine(raw []byte, opts *LineOptions) (Request, error) {
 		func() error { return l.takeGoal(opts) },
 		func() error { return l.takeDeadline(&request, opts) },
 		func() error { return l.takeMaxCost(&request) },
+		func() error { return l.takePriority(&request) },
 		func() error { return l.takeMetadata(&request) },
+		func() error { return l.takeExpect(&request, opts) },
 	} {
 		if err := step(); err != nil {
 			return Request{}, err
@@ -277,6 +282,15 @@ func (l *line) takeMaxCost(r *Request) error {
 	return nil
 }
 
+// takePriority refuses a zero, too: a request's zero means that it says none.
+func (l *line) takePriority(r *Request) error {
+	if l.priority == nil {
+		return nil
+	}
+	r.Priority = *l.priority
+	return checkPriority(r.Priority)
+}
+
 func (l *line) takeMetadata(r *Request) error {
 	if l.metadata == nil {
 		return nil
@@ -285,6 +299,16 @@ func (l *line) takeMetadata(r *Request) error {
 		return errors.New("metadata: must be an object whose values are strings")
 	}
 	return nil
+}
+
+func (l *line) takeExpect(r *Request, opts *LineOptions) (err error) {
+	if l.expect == nil || string(l.expect) == "null" {
+		return nil
+	}
+	if r.Expect, err = ParseExpect(l.expect); err == nil && opts.CheckExpect != nil {
+		err = opts.CheckExpect(r.Expect, r.Body)
+	}
+	return ExpectError(err)
 }
 
 // bodyModel finds the model that a body of valid JSON names; empty: it names

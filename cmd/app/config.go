@@ -123,7 +123,12 @@ type RouteConfig struct {
 	// "refuse", or "reroute" to one with another policy.
 	WhenFiltered string        `yaml:"when_filtered"`
 	Deadline     time.Duration `yaml:"deadline,omitempty"` // zero: none
-	Models       []string      `yaml:"models,omitempty"`
+	// Admission is when requests come to workers: "direct", as they arrive, or
+	// "fair", by the shares of their tenants.
+	Admission  string        `yaml:"admission"`
+	Models     []string      `yaml:"models,omitempty"`
+	Expect     *ExpectConfig `yaml:"expect,omitempty"`      // nil: nothing
+	EscalateTo []string      `yaml:"escalate_to,omitempty"` // targets that are asked after a bad answer
 }
 
 // WorkerConfig is how a worker process behaves.

@@ -71,7 +71,7 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	t.Parallel()
 	env := environments["every key"]
 	commented := regexp.MustCompile(`(?m)^( *)# ([a-z_]+: .*)$`)
-	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|prices|context_tokens|price|priced_as): .*$`)
+	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|prices|context_tokens|price|priced_as|expect|escalate_to|canaries): .*$`)
 	want, _ := parsed(t, initText(env), env)
 
 	body, tail, _ := strings.Cut(initText(env), "# tenants:\n")
@@ -92,7 +92,7 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the defaults that it tells are not the defaults:\n%s\n%s", diff, full)
 	}
-	for _, line := range []string{"listen: 127", "    dialect: ", "    billing: ", "    timeouts: {", "    circuit: {", "    when_open: ", "    when_filtered: ", "  concurrency: 200", "  hold_budget: "} {
+	for _, line := range []string{"listen: 127", "    dialect: ", "    billing: ", "    timeouts: {", "    circuit: {", "    when_open: ", "    when_filtered: ", "    admission: ", "  concurrency: 200", "  hold_budget: "} {
 		if !strings.Contains(full, "\n"+line) {
 			t.Errorf("%q was not tried:\n%s", line, full)
 		}

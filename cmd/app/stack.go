@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,10 +43,11 @@ type StackConfig struct {
 	Pool        *pgxpool.Pool
 	Conn        *nats.Conn
 	Routes      []jobs.Route
-	Choosing    routing.Choosing // how targets are chosen
-	Concurrency int              // of the worker; zero: its default
-	StopTimeout time.Duration    // of the worker; zero: its default
-	HoldBudget  time.Duration    // of the worker; zero: its default
+	Choosing    routing.Choosing   // how targets are chosen
+	Weights     map[string]float64 // of tenants, on routes with fair admission; those that are not named have 1
+	Concurrency int                // of the worker; zero: its default
+	StopTimeout time.Duration      // of the worker; zero: its default
+	HoldBudget  time.Duration      // of the worker; zero: its default
 	Timing      worker.Timing
 	Name        string // of this start of the worker, unique in the fleet; empty: of host, process and time
 	Log         zerolog.Logger
@@ -66,6 +68,7 @@ type Stack struct {
 	drills   *provider.Drills
 	config   StackConfig
 	name     string
+	weights  atomic.Pointer[map[string]float64] // by tenant
 	tidings  tidings
 }
 
@@ -78,6 +81,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		config:   config,
 		tidings:  tidings{routes: config.Routes, wake: make(chan struct{}, 1)},
 	}
+	s.weights.Store(&config.Weights)
 	if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
 		return nil, err
 	}
@@ -102,9 +106,9 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	}
 	s.Worker, err = worker.New(worker.Config{
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Concurrency: config.Concurrency,
-		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store},
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: s.name,
-		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Now: config.Now,
+		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
 	})
 	return s, err
 }
@@ -126,7 +130,15 @@ func (s *Stack) Run(ctx context.Context) error {
 	parts.Go(func() { s.tell(lasting) })
 	parts.Go(func() { s.remember(lasting) })
 	parts.Go(func() {
-		wake := func() { s.Worker.Wake(); s.relay.Wake() } // what changed is an event, too
+		wake := func(word store.Word) {
+			if word.Fleet {
+				s.Worker.Wake()
+				s.relay.Wake() // what changed is an event, too
+			}
+			if word.Waiting {
+				s.Worker.Enqueued()
+			}
+		}
 		s.Store.Listen(lasting, wake, func(err error) {
 			s.config.Log.Warn().Err(err).Msg("changes of the fleet are seen a second late, until this connection is back")
 		})

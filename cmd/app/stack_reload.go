@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -50,7 +51,7 @@ func (s *Stack) Reload(routes []jobs.Route) {
 	moved := s.Router.Reload(routes)
 	var targets []*jobs.Target
 	for _, route := range routes {
-		targets = append(targets, route.Chain...)
+		targets = append(append(targets, route.Chain...), route.EscalateTo...)
 	}
 	s.provider.Keep(targets)
 	s.tidings.mu.Lock()
@@ -68,7 +69,14 @@ func (s *Stack) Reload(routes []jobs.Route) {
 func (s *Stack) takes(config *Config) {
 	_, routes := config.Build()
 	s.Router.Choose(config.choosing())
+	weights := config.Weights()
+	s.weights.Store(&weights)
 	s.Reload(routes)
+}
+
+// weight is a tenant's, by the configuration of now.
+func (s *Stack) weight(tenant string) float64 {
+	return cmp.Or((*s.weights.Load())[tenant], DefaultWeight)
 }
 
 // tell says now and then what the routes are, and what a new configuration has

@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"tidegate/jobs"
+	"tidegate/jobs/expect"
 	"tidegate/store"
 )
 
@@ -28,6 +29,7 @@ type Queue struct {
 	pool  *pgxpool.Pool
 	river *river.Client[pgx.Tx]
 	known known
+	rules expect.Cache // that a batch has one Expect for all is usual
 	now   func() time.Time
 	look  time.Duration // for what was lost while it was committed
 }
@@ -84,6 +86,9 @@ func (q *Queue) complete(ctx context.Context, db store.Querier, r *jobs.Request)
 	if err := checkTexts(r); err != nil {
 		return err
 	}
+	if _, err := q.rules.Compile(r.Expect, r.Body); err != nil {
+		return jobs.ExpectError(err)
+	}
 	route, err := q.known.route(ctx, db, r.Route, q.now())
 	if err != nil {
 		return err
@@ -135,7 +140,8 @@ const unfit = "is not UTF-8 text without NUL characters"
 
 func fits(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
-// insert writes requests and their River jobs.
+// insert writes requests and their River jobs: available at once, or pending until
+// the supervisor admits them.
 func (q *Queue) insert(ctx context.Context, tx pgx.Tx, requests []jobs.Request) error {
 	if len(requests) == 0 {
 		return nil
@@ -143,11 +149,20 @@ func (q *Queue) insert(ctx context.Context, tx pgx.Tx, requests []jobs.Request) 
 	if err := store.InsertRequests(ctx, tx, requests); err != nil {
 		return err
 	}
-	params := make([]river.InsertManyParams, len(requests))
-	for i := range requests {
+	direct, fair := q.known.split(requests)
+	if len(fair) > 0 {
+		if err := store.InsertWaiting(ctx, tx, fair, maxAttempts, q.known.tell(q.now())); err != nil {
+			return err
+		}
+	}
+	if len(direct) == 0 {
+		return nil
+	}
+	params := make([]river.InsertManyParams, len(direct))
+	for i := range direct {
 		params[i] = river.InsertManyParams{
-			Args:       jobs.CompletionArgs{RequestID: requests[i].ID},
-			InsertOpts: &river.InsertOpts{Queue: requests[i].Route, MaxAttempts: maxAttempts},
+			Args:       jobs.CompletionArgs{RequestID: direct[i].ID},
+			InsertOpts: &river.InsertOpts{Queue: direct[i].Route, MaxAttempts: maxAttempts, Priority: direct[i].Rank()},
 		}
 	}
 	if _, err := q.river.InsertManyFastTx(ctx, tx, params); err != nil {
