@@ -49,6 +49,7 @@ type Fleet struct {
 	Chains   map[string][]string // by route: the targets of its chain
 	LastGood map[string]float64  // by target: the highest rate that it is known to take, in calls a second of the whole fleet
 	Drills   []Drill
+	Budgets  []Budget // but for those of batches that have ended
 }
 
 // A Lead is the right to act for the whole fleet, as its supervisor. It ends
