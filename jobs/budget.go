@@ -153,6 +153,9 @@ const (
 	ShortNever ShortageKind = "never" // it alone is dearer than a whole limit
 )
 
-// BudgetMark is where the metadata of a River job names the budget that it is
-// parked for, so that it is found when that changes.
-const BudgetMark = "tidegate_budget"
+// A Parked is what stands beside a River job, as its output, that waits for a budget:
+// River's own page shows it, and the job is found by it when the budget changes.
+type Parked struct {
+	Budget string `json:"budget"` // as a BudgetKey is written
+	Why    string `json:"why"`    // as a person reads it
+}

@@ -87,6 +87,7 @@ func (p *pass) call(ctx context.Context, begin func(context.Context, jobs.Begun)
 	}
 	began := t.router.now()
 	call := jobs.Begun{RequestID: t.request.ID, Target: target.Name, Route: t.request.Route, At: began, Within: target.Timeouts.Total}
+	call.Estimate = func() (jobs.MicroUSD, bool) { return t.estimate(target) }
 	if err := begin(ctx, call); err != nil {
 		return nil, &jobs.Outcome{Verdict: jobs.Blocked, Until: t.router.now(), Reason: err.Error(), Trace: t.trace}
 	}

@@ -9,9 +9,8 @@ import (
 	"tidegate/jobs"
 )
 
-// budgetMark is where the metadata of a River job names the budget that it waits
-// for, as a jobs.BudgetKey is written.
-const budgetMark = jobs.BudgetMark
+// waitsFor is the budget that a River job is parked for, as jobs.Parked says it.
+const waitsFor = `metadata #>> '{output,budget}'`
 
 const beginDay = `/* tidegate: begin day */
 WITH over AS (
@@ -35,8 +34,8 @@ func (s *Store) BeginDay(ctx context.Context, held jobs.Lead) (n int, err error)
 
 // Jobs go back to where they were in their queue: what waited longest goes first.
 const giveParked = `/* tidegate: give back what waits for a budget */
-UPDATE tidegate.river_job SET state = 'available', scheduled_at = created_at, metadata = metadata - '` + budgetMark + `' WHERE id IN (
-	SELECT id FROM tidegate.river_job WHERE state = 'scheduled' AND metadata ->> '` + budgetMark + `' = $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
+UPDATE tidegate.river_job SET state = 'available', scheduled_at = created_at, metadata = metadata - 'output' WHERE id IN (
+	SELECT id FROM tidegate.river_job WHERE state = 'scheduled' AND ` + waitsFor + ` = $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
 
 const (
 	serveBudget = `/* tidegate: serve budget */ UPDATE tidegate.budgets SET served = greatest(served, $2) WHERE id = $1`

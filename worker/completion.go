@@ -35,6 +35,7 @@ type completion struct {
 	claims     *claims
 	slots      *slots
 	quarantine *quarantine
+	budgets    *budgets
 	*gathered
 	stopping  context.Context // ends when the worker stops
 	answering atomic.Int64    // those who went to call and have not committed what came of it
@@ -112,6 +113,9 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	if alone && !c.quarantine.Lets(got.Request.Route) {
 		return nil, c.snooze(ctx, quarantineRest)
 	}
+	if parked := c.spent(&got.Request, alone); parked != nil {
+		return nil, c.park(ctx, parked)
+	}
 	r := &run{request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History}
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
@@ -123,6 +127,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 // await waits for the request's turn. It ends when the worker stops, with the
 // deadline of the request, or with ctx.
 func (c *completion) await(ctx context.Context, r *run) (left leave, err error) {
+	_, r.request.Budgeted = c.budgets.Of(&r.request)
 	if rest := r.rest.Sub(c.now()); rest > 0 {
 		if err := c.pause(ctx, r, func(ctx context.Context) error { return sleepUntil(ctx, rest) }); err != nil {
 			return leave{}, err
@@ -145,7 +150,10 @@ func (c *completion) answer(ctx context.Context, r *run, left leave) error {
 	if left.pass != nil {
 		defer c.room.Settled(r.guest())
 		var err error
-		if outcome, err = c.call(ctx, r, left); err != nil {
+		var short shortage
+		if outcome, err = c.call(ctx, r, left); errors.As(err, &short) {
+			return c.unaffordable(r, short)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -229,12 +237,21 @@ func (r *run) note(call jobs.Begun) {
 }
 
 // begin writes down that a call begins, if it still should: the worker may have
-// been declared dead, and the request may have ended.
-func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) error {
+// been declared dead, the request may have ended, or its budget may be spent.
+func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) (err error) {
 	if call.RequestID == "" {
 		_, err := c.begins.Do(ctx, call)
 		return err
 	}
+	if err := c.price(r, &call); err != nil {
+		return err
+	}
+	placed := false
+	defer func() {
+		if err != nil && placed { // there is no call after all, so nothing is to be kept for it
+			_, _ = c.begins.Do(context.WithoutCancel(ctx), jobs.Begun{Slot: call.Slot})
+		}
+	}()
 	for {
 		if c.expired(r) {
 			return errDeadline
@@ -249,9 +266,13 @@ func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) error {
 			}
 			return err
 		}
-		if got.ended {
+		switch {
+		case got.ended:
 			return errEnded
+		case got.short != nil:
+			return shortage{got.short}
 		}
+		placed = call.Cost > 0
 		if err := c.heart.Lives(); !errors.Is(err, errStale) { // it was well before, and may have waited long
 			return err
 		}
@@ -291,15 +312,19 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 	}
 	r.rest = outcome.Until
 	if wait := outcome.Until.Sub(c.now()); wait > parkAfter {
-		return &parked{wait}
+		return &parked{wait: wait, why: outcome.Reason}
 	}
 	return nil
 }
 
 // A parked request waits in its queue until its time comes: it holds no slot.
-type parked struct{ wait time.Duration }
+type parked struct {
+	wait   time.Duration
+	why    string
+	budget jobs.BudgetKey // that it waits for; zero: for none
+}
 
-func (p *parked) Error() string { return "no target that fits it may be called for " + p.wait.String() }
+func (p *parked) Error() string { return "it waits for " + p.wait.String() + ": " + p.why }
 
 func sleepUntil(ctx context.Context, wait time.Duration) error {
 	if ctx.Err() != nil {

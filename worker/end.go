@@ -41,7 +41,7 @@ func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
 	case errors.Is(err, errStopping):
 		return c.snooze(ctx, 0)
 	case errors.As(err, &parked):
-		return c.snooze(ctx, parked.wait)
+		return c.park(ctx, parked)
 	case ctx.Err() != nil:
 		return c.interrupted()
 	default:
@@ -76,6 +76,8 @@ func (c *completion) over(err error) error {
 // commit writes an entry, however long Postgres is away: the answer was paid. It
 // tells whether the entry's result is the one that stands.
 func (c *completion) commit(entry jobs.Entry) (stored bool, err error) {
+	_, under := c.budgets.Of(entry.Request)
+	entry.Budgeted = under || entry.Request.Budgeted
 	done, err := c.commits.Do(context.Background(), entry)
 	return done.stored, cmp.Or(err, done.err)
 }

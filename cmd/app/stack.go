@@ -99,7 +99,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	}
 	s.Worker, err = worker.New(worker.Config{
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Concurrency: config.Concurrency,
-		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store},
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Ledger: s.Store, Budgets: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: cmp.Or(config.Name, workerName()),
 		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Now: config.Now,
 	})
