@@ -23,6 +23,7 @@ type Attempt struct {
 	Probe      bool          `json:"probe,omitempty"`    // the trial call of a half-open circuit
 	Blamed     bool          `json:"blamed,omitempty"`   // the target answered others meanwhile: the request's own fault
 	Propensity float32       `json:"propensity"`         // the chance with which the target was chosen
+	Decision   *Decision     `json:"decision,omitempty"` // why it was that one; nil: it was next in its chain, or is not known
 }
 
 // A Skip is a target that was passed over, and why.
@@ -31,15 +32,20 @@ type Skip struct {
 	Target string    `json:"target"`
 	Reason string    `json:"reason"`         // as a person reads it
 	Until  time.Time `json:"until,omitzero"` // when it is worth asking again; zero: not by waiting
+	// ExtraCost and Worth tell of a target that was not waited for: what the one that
+	// was asked instead costs more, and what not to wait was worth.
+	ExtraCost MicroUSD `json:"extra_cost_micro_usd,omitzero"`
+	Worth     MicroUSD `json:"worth_micro_usd,omitzero"`
 }
 
-// A Step is one entry of a trace: an attempt or a skip, never both.
+// A Step is one entry of a trace: an attempt, a skip or a wait.
 type Step struct {
 	Attempt *Attempt `json:"attempt,omitempty"`
 	Skip    *Skip    `json:"skip,omitempty"`
+	Wait    *Wait    `json:"wait,omitempty"`
 }
 
-// A Trace is the attempts and skips of one request, in order.
+// A Trace is the attempts, skips and waits of one request, in order.
 type Trace []Step
 
 // Attempts lists the calls that were made, in order.

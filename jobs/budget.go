@@ -153,8 +153,11 @@ const (
 	ShortNever ShortageKind = "never" // it alone is dearer than a whole limit
 )
 
-// A Parked is what stands beside a River job, as its output, that waits for a budget:
-// River's own page shows it, and the job is found by it when the budget changes.
+// BudgetMark is where the metadata of a River job has a Parked.
+const BudgetMark = "tidegate_budget"
+
+// A Parked is what stands beside a River job that waits for a budget: River's own page
+// shows it, and the job is found by it when the budget changes.
 type Parked struct {
 	Budget string `json:"budget"` // as a BudgetKey is written
 	Why    string `json:"why"`    // as a person reads it

@@ -108,6 +108,7 @@ type Route struct {
 	Chain    []*Target     // in order of preference
 	Goal     string        // the strategy of requests that name none
 	Deadline time.Duration // given to requests without one; zero: none
+	WhenOpen WhenOpen      // what they do while the target that they prefer may not be called; empty: reroute
 	// OtherPolicies sends a request whose content was refused on to a target with
 	// another policy. Otherwise it is refused at once.
 	OtherPolicies bool

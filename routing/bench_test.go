@@ -105,9 +105,10 @@ func BenchmarkPaceWait(b *testing.B) {
 
 func BenchmarkStrategyOrdered(b *testing.B) {
 	order, all := candidates(10)
+	scores := make([]jobs.Score, len(order))
 	b.ReportAllocs()
 	for b.Loop() {
-		ordered(order, all)
+		ordered(order, scores, all)
 	}
 }
 
@@ -157,5 +158,38 @@ func BenchmarkRouteAnsweredInWindow(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Route(context.Background(), request, nil)
+	}
+}
+
+// What it costs to choose among three targets, and among ten.
+func BenchmarkAdmitScored(b *testing.B) {
+	for _, n := range []int{3, 10} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var targets []*jobs.Target
+			for i := range n {
+				targets = append(targets, &jobs.Target{Name: fmt.Sprintf("t%d", i), Limits: jobs.Limits{Concurrency: 200}})
+			}
+			s := chainOf(b, targets...).asks(&jobs.Request{ID: "one", Goal: Balanced, Body: chatBody(b, strings.Repeat("the tide turns. ", 60))})
+			b.ReportAllocs()
+			for b.Loop() {
+				pass, _ := s.router.Admit(s.request, nil)
+				pass.Release()
+			}
+		})
+	}
+}
+
+func BenchmarkStrategyBalanced(b *testing.B) {
+	order, all := candidates(10)
+	scores := make([]jobs.Score, len(order))
+	for i := range all {
+		all[i].Success, all[i].Latency, all[i].Cost = 1-float64(i)/20, time.Duration(1+i*7%10)*time.Second, jobs.MicroUSD(1+i*3%10)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range order {
+			order[i] = i
+		}
+		strategies[Balanced](order, scores, all)
 	}
 }

@@ -126,7 +126,7 @@ func TestTokensAreTakenAsTheyAreUsed(t *testing.T) {
 	plain := newCounted(s.request).input(s.request, o200k)
 	s.provider.usage = jobs.Usage{Input: plain * 3 / 4, Output: 50}
 	first, _ := s.router.Admit(s.request, nil)
-	if got := first.(*pass).place.tokens; got != plain+expectedOutput {
+	if got := first.(*Walk).place.tokens; got != plain+expectedOutput {
 		t.Errorf("the first call takes %d tokens, not %d and what an answer may have", got, plain)
 	}
 	first.Release()
@@ -136,7 +136,7 @@ func TestTokensAreTakenAsTheyAreUsed(t *testing.T) {
 	if second == nil {
 		t.Fatal("the second call may not go")
 	}
-	if got, used := second.(*pass).place.tokens, plain*3/4+50; got < used-1 || got > used+1 {
+	if got, used := second.(*Walk).place.tokens, plain*3/4+50; got < used-1 || got > used+1 {
 		t.Errorf("the second call takes %d tokens, the first used %d", got, used)
 	}
 	second.Release()

@@ -47,6 +47,7 @@ type Circuit struct {
 	served     time.Time     // when the latest of those calls of its own epoch began that were a success
 	since      time.Time     // when the epoch began
 	reason     string
+	outages    outages // that are over
 }
 
 const (
@@ -111,9 +112,17 @@ func (c *Circuit) open(wait time.Duration, said bool, reason string) {
 // close requires mu.
 func (c *Circuit) close(reason string) {
 	c.breaker.Close()
-	c.downSince, c.tripWait, c.inARow = time.Time{}, 0, 0
+	c.recover()
 	c.changed(reason)
 	c.local = false
+}
+
+// recover requires mu.
+func (c *Circuit) recover() {
+	if !c.downSince.IsZero() && !c.local {
+		c.outages.add(c.now().Sub(c.downSince))
+	}
+	c.downSince, c.tripWait, c.inARow = time.Time{}, 0, 0
 }
 
 // follow opens the circuit of a target that shares what was refused at another,
@@ -195,4 +204,19 @@ func (c *Circuit) servedSince(t time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.breaker.IsClosed() && !c.since.After(t) && c.served.After(t)
+}
+
+// outage is what there is to know of the one that goes on.
+func (c *Circuit) outage() outage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	o := outage{ends: c.breaker.IsClosed(), typical: c.outages}
+	if c.cools(now) {
+		o.known = c.cooledAt().Sub(now)
+	}
+	if !c.downSince.IsZero() {
+		o.age = max(0, now.Sub(c.downSince))
+	}
+	return o
 }

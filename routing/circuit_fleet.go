@@ -1,10 +1,6 @@
 package routing
 
-import (
-	"time"
-
-	"tidegate/jobs"
-)
+import "tidegate/jobs"
 
 // A circuit that a fleet shares follows what the others wrote down. Generations
 // are the fleet's: the higher one is right. What only this host saw, before a
@@ -60,8 +56,8 @@ func (c *Circuit) adoptClosed(said jobs.Circuit) bool {
 		return false
 	}
 	c.breaker.Close()
+	c.recover()
 	c.local = false
-	c.downSince, c.tripWait, c.inARow = time.Time{}, 0, 0
 	c.turned()
 	c.since, c.reason = said.Since, said.Reason
 	return true

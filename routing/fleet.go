@@ -14,6 +14,7 @@ import (
 // returns the circuits whose state changed here by it.
 func (r *Router) Follow(fleet *jobs.Fleet, worker string) []jobs.Circuit {
 	plan := r.plan.Load()
+	r.ahead.Store(int64(fleet.Ahead))
 	changed := plan.adopt(fleet.Circuits)
 	shares := r.sharesDue()
 	for _, t := range plan.targets {
@@ -76,9 +77,12 @@ func (r *Router) Beat(inHand map[string]int) jobs.Beat {
 	beat := jobs.Beat{Demand: map[string]int{}, Accepted: map[string]float64{}, Announced: map[string]float64{}}
 	for name, n := range inHand {
 		if route := plan.routes[name]; route != nil {
+			out := 0
 			for _, t := range route.chain {
 				beat.Demand[t.Name] += n
+				out += t.pace.load().out
 			}
+			route.waiting.Store(int64(max(0, n-out)))
 		}
 	}
 	for _, t := range plan.targets {

@@ -304,10 +304,13 @@ func (s *story) told() string {
 	}
 	b.WriteString(", " + o.Reason)
 	for _, step := range o.Trace {
-		if step.Attempt != nil {
+		switch {
+		case step.Attempt != nil:
 			b.WriteString("\n  called " + step.Attempt.Target + ": " + string(step.Attempt.Class))
-		} else {
+		case step.Skip != nil:
 			b.WriteString("\n  skipped " + step.Skip.Target + ": " + step.Skip.Reason)
+		case step.Wait != nil:
+			b.WriteString("\n  " + step.Wait.Reason)
 		}
 	}
 	return b.String()

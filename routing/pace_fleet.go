@@ -1,6 +1,9 @@
 package routing
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // A paceShare is what the fleet says to a worker of one target.
 type paceShare struct {
@@ -44,6 +47,57 @@ func (p *pace) report() (accepted, announced float64) {
 	defer p.mu.Unlock()
 	p.advance()
 	return p.law.proven, p.limits.heard(p.clock.seen)
+}
+
+// A load is how much is asked of a target, beside what may be.
+type load struct {
+	out    int           // calls that are out
+	places int           // for calls at once; zero: no bound
+	rate   float64       // calls a second; +Inf: no bound
+	next   time.Duration // until the pace would let a call go; zero: now
+	full   bool          // all places are taken: a call that ends will tell
+}
+
+// load tells how much is asked of the target.
+func (p *pace) load() load {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.advance()
+	l := load{out: p.places.out, places: p.places.bound(), rate: p.law.rate, full: !p.places.free()}
+	if p.clock.paused() {
+		l.next = p.clock.until.Sub(p.clock.seen)
+	}
+	l.next = max(l.next, p.requests.wait(1), p.tokens.wait(someTokens))
+	return l
+}
+
+// limit is how many calls at once there may be, of which each takes so long; zero:
+// no limit is known.
+func (l load) limit(seconds float64) float64 {
+	limit := math.Inf(1)
+	if l.places > 0 {
+		limit = float64(l.places)
+	}
+	if limit = min(limit, l.rate*seconds); math.IsInf(limit, 1) {
+		return 0
+	}
+	return max(limit, 1)
+}
+
+// until is how long one of those who wait is to wait for its turn, if all of them wait
+// for this target, and a call takes so long; zero: it may go now.
+func (l load) until(waiting, seconds float64) time.Duration {
+	if l.next == 0 && !l.full {
+		return 0
+	}
+	rate := l.rate
+	if l.places > 0 && seconds > 0 {
+		rate = min(rate, float64(l.places)/seconds)
+	}
+	if math.IsInf(rate, 1) {
+		return l.next
+	}
+	return max(l.next, inSeconds(max(waiting, 1)/rate))
 }
 
 // A paceSnapshot is what people are shown of a pace.

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"tidegate/jobs"
 )
@@ -18,6 +19,14 @@ type plan struct {
 type route struct {
 	jobs.Route
 	chain []*target
+	*habits
+}
+
+// habits are what there is to know of a route in this process, whatever its
+// configuration.
+type habits struct {
+	lengths lengths
+	waiting atomic.Int64 // requests in this worker that wait for their turn, as of the last beat
 }
 
 // newPlan asks take for each target once, in the order of the chains.

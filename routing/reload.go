@@ -43,6 +43,7 @@ func (r *Router) Reload(routes []jobs.Route) (moved []string) {
 		t.circuit.retarget(t.Target)
 		t.pace.relimitTo(t.Limits)
 	}
+	r.takeOver(next)
 	r.plan.Store(next)
 	for name, t := range r.known {
 		if next.byName[name] == nil {
@@ -58,14 +59,24 @@ func (r *Router) Reload(routes []jobs.Route) (moved []string) {
 	return moved
 }
 
+// takeOver gives routes what is known of those of their names.
+func (r *Router) takeOver(next *plan) {
+	for name, route := range next.routes {
+		if r.habits[name] == nil {
+			r.habits[name] = &habits{}
+		}
+		route.habits = r.habits[name]
+	}
+}
+
 // as is the target as another configuration has it.
 func (t *target) as(configured *jobs.Target) *target {
-	made := &target{Target: configured, circuit: t.circuit, pace: t.pace, tokens: t.tokens, since: t.since}
+	made := &target{Target: configured, circuit: t.circuit, pace: t.pace, tokens: t.tokens, statistics: t.statistics, since: t.since}
 	if !sameAddress(configured, t.Target) || configured.ContextTokens != t.ContextTokens || configured.ContentPolicy() != t.ContentPolicy() {
 		made.since = t.circuit.now()
 	}
-	if configured.Model != t.Model || configured.Dialect != t.Dialect { // each counts in its own way
-		made.tokens = &calibration{}
+	if configured.Model != t.Model || configured.Dialect != t.Dialect { // each counts in its own way, and is as fast as it is
+		made.tokens, made.statistics = &calibration{}, &statistics{}
 	}
 	return made
 }

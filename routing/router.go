@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,8 +34,10 @@ type Config struct {
 	// open one is probed only after Grant. Otherwise whoever comes after the
 	// cooldown is the probe.
 	Fleet bool
-	Now   func() time.Time // nil: time.Now
-	Seed  uint64           // of the jitter
+	// Choosing is how targets are chosen; see Router.Choose.
+	Choosing Choosing
+	Now      func() time.Time // nil: time.Now
+	Seed     uint64           // of the jitter, and of what is picked at random
 }
 
 // A Router routes requests. Safe for concurrent use.
@@ -43,13 +46,18 @@ type Router struct {
 	provider Provider
 	now      func() time.Time
 	plan     atomic.Pointer[plan]
+	choosing atomic.Pointer[choosing]
 	prompts  prompts
+	ahead    atomic.Int64 // by how many nanoseconds the database's clock, which deadlines are of, is ahead
+	backlogs backlogs
 
 	reloading sync.Mutex
 	known     map[string]*target // as they were last configured; with those that left all chains
+	habits    map[string]*habits // of routes, likewise
 
 	mu       sync.Mutex
 	sharedAt time.Time // when shares last followed the fleet
+	random   *rand.Rand
 }
 
 // New returns a Router whose circuits are all closed. A target that stands in
@@ -58,12 +66,16 @@ func New(config Config) *Router {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	r := &Router{config: config, provider: config.Provider, now: config.Now, known: map[string]*target{}}
-	r.plan.Store(newPlan(config.Routes, func(t *jobs.Target) *target {
+	r := &Router{config: config, provider: config.Provider, now: config.Now, known: map[string]*target{}, habits: map[string]*habits{}}
+	r.random = rand.New(rand.NewPCG(config.Seed, hash("choosing")))
+	r.Choose(config.Choosing)
+	plan := newPlan(config.Routes, func(t *jobs.Target) *target {
 		made := newTarget(t, config)
 		r.known[t.Name] = made
 		return made
-	}))
+	})
+	r.takeOver(plan)
+	r.plan.Store(plan)
 	return r
 }
 
@@ -96,29 +108,38 @@ func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.O
 		return nil, &no
 	}
 	goal := cmp.Or(request.Goal, route.Goal, Ordered)
-	strategy := strategies[goal]
+	choosing := r.choosing.Load()
+	strategy := choosing.strategies[goal]
 	if strategy == nil {
-		no := refused(badRequest("unknown_goal", "optimization_goal: %q is not known; there are: %s", goal, strings.Join(Goals(), ", ")), nil)
+		no := refused(badRequest("unknown_goal", "optimization_goal: %q is not known; there are: %s", goal, strings.Join(choosing.goals, ", ")), nil)
 		return nil, &no
 	}
-	made := newTry(r, rank(strategy, route.chain), request, history)
-	made.lenient = route.OtherPolicies
+	made := newTry(r, route.chain, request, history)
+	made.route, made.lenient, made.whenOpen = route, route.OtherPolicies, route.WhenOpen
+	if goal != Ordered {
+		made.choose(goal, strategy, choosing)
+	}
 	return made, nil
 }
 
-// rank orders the chain for a request.
-func rank(strategy Strategy, chain []*target) []*target {
-	order, candidates := make([]int, len(chain)), make([]Candidate, len(chain))
-	for i, t := range chain {
-		order[i] = i
-		candidates[i] = Candidate{Target: t.Target}
+// draw is a number below n, at random.
+func (r *Router) draw(n int) int {
+	if n < 2 {
+		return 0
 	}
-	strategy(order, candidates)
-	ranked := make([]*target, len(chain))
-	for i, index := range order {
-		ranked[i] = chain[index]
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.random.IntN(n)
+}
+
+// toss tells whether something happened that does with such a chance.
+func (r *Router) toss(chance float64) bool {
+	if chance <= 0 {
+		return false
 	}
-	return ranked
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.random.Float64() < chance
 }
 
 func badRequest(code, format string, args ...any) *jobs.Error {

@@ -1,6 +1,10 @@
 package routing
 
+import "tidegate/jobs"
+
 // Ordered is the goal of taking the chain as it is written.
 const Ordered = "ordered"
 
-func ordered([]int, []Candidate) {}
+var _ = register(Ordered, ordered)
+
+func ordered([]int, []jobs.Score, []Candidate) {}

@@ -30,7 +30,7 @@ func TestStrategiesKeepTheirContract(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				order, all := candidates(rapid.IntRange(0, 20).Draw(t, "targets"))
 				before := slices.Clone(all)
-				strategy(order, all)
+				strategy(order, make([]jobs.Score, len(order)), all)
 				if !slices.Equal(all, before) {
 					t.Fatal("it changed the candidates")
 				}
@@ -48,7 +48,8 @@ func TestStrategiesKeepTheirContract(t *testing.T) {
 func TestStrategiesAllocateNothing(t *testing.T) {
 	for name, strategy := range strategies {
 		order, all := candidates(10)
-		if n := testing.AllocsPerRun(100, func() { strategy(order, all) }); n != 0 {
+		scores := make([]jobs.Score, len(order))
+		if n := testing.AllocsPerRun(100, func() { strategy(order, scores, all) }); n != 0 {
 			t.Errorf("%s allocates %v times", name, n)
 		}
 	}
@@ -57,19 +58,22 @@ func TestStrategiesAllocateNothing(t *testing.T) {
 func TestOrderedTakesTheChainAsItIsWritten(t *testing.T) {
 	t.Parallel()
 	order, all := candidates(5)
-	ordered(order, all)
+	ordered(order, make([]jobs.Score, 5), all)
 	if !slices.IsSorted(order) {
 		t.Errorf("the order is %v", order)
 	}
 }
 
-func TestRankFollowsTheStrategy(t *testing.T) {
+func TestRouteFollowsTheStrategy(t *testing.T) {
 	t.Parallel()
 	s := chain(t, "a", "b", "c")
-	backwards := func(order []int, _ []Candidate) { slices.Reverse(order) }
+	s.router.Choose(Choosing{Strategies: map[string]Strategy{
+		"backwards": func(order []int, _ []jobs.Score, _ []Candidate) { slices.Reverse(order) },
+	}})
+	s.asks(&jobs.Request{Goal: "backwards"}).down("c").down("b").tries().to("a").calls("b", 1).calls("c", 1)
 	var names []string
-	for _, target := range rank(backwards, s.router.plan.Load().routes[theRoute].chain) {
-		names = append(names, target.Name)
+	for _, attempt := range s.history.Attempts() {
+		names = append(names, attempt.Target)
 	}
 	if !slices.Equal(names, []string{"c", "b", "a"}) {
 		t.Errorf("the order is %v", names)

@@ -11,15 +11,16 @@ import (
 // A target is a jobs.Target with what there is to know of it in this process.
 type target struct {
 	*jobs.Target
-	circuit *Circuit
-	pace    *pace
-	tokens  *calibration
-	since   time.Time // when it was configured to be one with other limits or rules; zero: it was this since the start
+	circuit    *Circuit
+	pace       *pace
+	tokens     *calibration
+	statistics *statistics
+	since      time.Time // when it was configured to be one with other limits or rules; zero: it was this since the start
 }
 
 func newTarget(t *jobs.Target, config Config) *target {
 	random := rand.New(rand.NewPCG(config.Seed, hash(t.Name)+1))
-	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random), tokens: &calibration{}}
+	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random), tokens: &calibration{}, statistics: &statistics{}}
 	made.circuit.onTurn = func(closed bool) {
 		if closed {
 			made.pace.recovered()

@@ -132,6 +132,9 @@ func (t *try) learn(target *target, used jobs.Usage) {
 		}
 	}
 	target.tokens.learnAnswer(used.Output)
+	if t.route != nil {
+		t.route.lengths.learn(len(t.request.Body), used)
+	}
 	t.router.prompts.forget(t.request)
 }
 

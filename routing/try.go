@@ -20,8 +20,10 @@ const (
 // A try is one walk along the chain for one request.
 type try struct {
 	router  *Router
+	route   *route // nil: a probe is for none
 	request *jobs.Request
 	ranked  []*target
+	choice  *choice    // how they were ranked; nil: as the chain is written
 	next    int        // of ranked: whom to ask
 	history jobs.Trace // of earlier tries
 	trace   jobs.Trace // of this one
@@ -31,6 +33,12 @@ type try struct {
 	picky   bool     // a target was passed over that others may be sent to
 	limited bool     // the last call met a 429 that is a matter of the pace alone
 	lenient bool     // other policies may be tried where content is refused
+
+	explained bool // the first attempt says why its target was chosen
+
+	whenOpen jobs.WhenOpen
+	passed   []*target // that may not be called, or failed, and that the strategy prefers
+	turn     turn      // the first that there is, where the request goes on since its deadline comes near
 }
 
 // ends tells whether nobody else may be asked after a refusal.
@@ -53,15 +61,26 @@ func (t *try) seek(into *place) *jobs.Outcome {
 			t.picky = true
 			continue
 		}
+		if no := t.waits(target); no != nil {
+			return no
+		}
 		found, no := target.admit(t.tokens(target))
 		switch {
 		case found.target != nil:
 			*into = found
 			return nil
-		case no.paced:
+		case no.paced && !t.hurries():
 			return t.paced(target, no)
+		case no.paced:
+			t.turn.earliest(target, no)
+			t.skip(target, no.reason+", and the deadline comes near", no.until)
+			continue
 		}
 		t.skip(target, no.reason, no.until)
+		t.passed = append(t.passed, target)
+	}
+	if t.turn.target != nil {
+		return t.paced(t.turn.target, t.turn.no)
 	}
 	outcome := t.leftOver()
 	return &outcome
@@ -82,36 +101,29 @@ func (t *try) paced(target *target, no wait) *jobs.Outcome {
 	return &jobs.Outcome{Verdict: jobs.Blocked, Held: !t.picky, Err: t.last, Until: no.until, Reason: target.Name + ": " + no.reason, Trace: t.trace}
 }
 
-// call makes one call and tells the circuit and the pace. It returns the answer
-// or sets last.
-func (t *try) call(ctx context.Context, p *place, began time.Time) *jobs.Answer {
+// note tells the circuit what a call means for it, and writes it down. It returns
+// the answer or sets last, and what the pace is to hear.
+func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Error) (*jobs.Answer, paceEnd) {
 	target, permit := p.target, &p.permit
-	end, panics := paceEnd{class: jobs.Lost}, true
-	defer func() {
-		p.called(end)
-		if panics && permit.Probe() { // the next one would be called at once, and the next …
-			permit.end(Failure, ending{reason: "the trial call ended in a panic"})
-		}
-		permit.Done(Neutral, "") // for what says nothing of the target, too
-	}()
-	answer, err := t.router.provider.Complete(ctx, target.Target, t.request.Body)
-	panics = false
 	attempt := jobs.Attempt{
 		At: began, Target: target.Name, Class: jobs.OK, Status: 200, Latency: t.router.now().Sub(began),
 		Probe: permit.Probe(), Propensity: 1,
 	}
+	t.explain(&attempt)
 	if err == nil && answer == nil {
 		err = &jobs.Error{Class: jobs.Garbled, Message: "the provider gave neither an answer nor an error"}
 	}
 	if err == nil && t.lenient && answer.FinishReason == takenAway {
 		err = filtered(answer)
 	}
+	var end paceEnd
 	if err == nil {
 		attempt.FirstByte, attempt.Usage, attempt.Cost = answer.FirstByte, answer.Usage, target.Price.Cost(answer.Usage)
 		answer.Target = target.Name
 		end = paceEnd{class: jobs.OK, usage: answer.Usage, latency: attempt.Latency, allowance: answer.Allowance}
 		permit.Done(Success, "")
 		t.learn(target, answer.Usage)
+		t.heed(target, sample{seconds: attempt.Latency.Seconds(), output: float64(answer.Usage.Output)})
 	} else {
 		answer, t.last, t.limited = nil, err, false
 		attempt.Class, attempt.Status, attempt.Code, attempt.Message = err.Class, err.Status, err.Code, err.Message
@@ -119,10 +131,54 @@ func (t *try) call(ctx context.Context, p *place, began time.Time) *jobs.Answer 
 		attempt.Blamed = t.blames(target, err)
 		end = paceEnd{class: err.Class, usage: err.Usage, latency: attempt.Latency, retryAfter: err.RetryAfter, allowance: err.Allowance}
 		t.report(target, permit, err, attempt.Blamed)
+		t.passed = append(t.passed, target)
+		if err.Class.Trips() && !attempt.Blamed {
+			t.heed(target, sample{failed: true})
+		}
 	}
 	attempt.Unpriced = target.Price.Unpriced(attempt.Usage)
 	t.trace = append(t.trace, jobs.Step{Attempt: &attempt})
-	return answer
+	return answer, end
+}
+
+// heed adds a call that has just ended to what is known of its target.
+func (t *try) heed(target *target, s sample) {
+	if t.route != nil {
+		target.statistics.hear(t.router.choosing.Load(), t.router.now(), s)
+	}
+}
+
+// explain adds to the first attempt why its target was chosen. Those after it went to
+// the next ones of the same order.
+func (t *try) explain(attempt *jobs.Attempt) {
+	if t.choice == nil || t.explained {
+		return
+	}
+	t.explained = true
+	attempt.Decision = t.choice.decision()
+	if c := t.choice; c.chosen >= 0 && c.candidates[c.chosen].Target.Name == attempt.Target {
+		attempt.Propensity = float32(c.propensity)
+	}
+}
+
+// after looks at a call that was not answered: nil, and the next target is asked.
+func (t *try) after(ctx context.Context) *jobs.Outcome {
+	var no jobs.Outcome
+	switch n := t.blamed(); {
+	case t.last == nil: // there was no call
+		return nil
+	case t.ends(t.last):
+		no = refused(t.last, t.trace)
+	case n >= blamedAtMost:
+		no = refused(poison(t.last, n), t.trace)
+	case ctx.Err() != nil:
+		no = t.stopped(ctx)
+	case t.limited: // a matter of the pace: not a reason to pay the next one
+		no = jobs.Outcome{Verdict: jobs.Blocked, Held: true, Err: t.last, Until: t.router.now(), Reason: "it is called as fast as it takes calls: " + t.last.Gist(), Trace: t.trace}
+	default:
+		return nil
+	}
+	return &no
 }
 
 // report tells the circuit, and those that share its account or key, what a

@@ -14,9 +14,10 @@ import (
 const attemptFields = `a.at, a.target, a.class, a.status, a.code, a.message, a.latency_us, a.first_byte_us,
 	a.input_tokens, a.cached_input_tokens, a.output_tokens, a.reasoning_tokens, a.cost_micro_usd, a.unpriced, a.probe, a.blamed, a.propensity`
 
-const traceOf = `/* tidegate: trace */ SELECT a.request_id, ` + attemptFields + ` FROM tidegate.attempts a WHERE a.request_id = $1 ORDER BY a.at`
+const traceOf = `/* tidegate: trace */ SELECT a.request_id, ` + attemptFields + `, a.decision FROM tidegate.attempts a WHERE a.request_id = $1 ORDER BY a.at`
 
-// Attempts lists the calls that were made for a request, oldest first.
+// Attempts lists the calls that were made for a request, oldest first, and why
+// each went where it did.
 func (s *Store) Attempts(ctx context.Context, requestID string) ([]jobs.Attempt, error) {
 	id, err := parseID(requestID)
 	if err != nil {
@@ -33,7 +34,7 @@ func (s *Store) Attempts(ctx context.Context, requestID string) ([]jobs.Attempt,
 // The time that a request was accepted at, by its producer's clock, spares the
 // days before it. The planner must not think that it would rather read them all.
 const histories = `/* tidegate: histories */
-SELECT q.id, ` + attemptFields + `
+SELECT q.id, ` + attemptFields + `, NULL::jsonb
 FROM unnest($1::uuid[]) AS wanted (id)
 JOIN tidegate.requests q ON q.id = wanted.id
 CROSS JOIN LATERAL (
@@ -42,7 +43,8 @@ CROSS JOIN LATERAL (
 ORDER BY q.id, a.at`
 
 // Histories reads what calls were made for requests, oldest first, by request.
-// Those without any are left out. It costs a few times what Load does.
+// Those without any are left out, and so is why targets were chosen. It costs a few
+// times what Load does.
 func (s *Store) Histories(ctx context.Context, ids []string) (map[string]jobs.Trace, error) {
 	wanted, err := parseIDs(ids)
 	if err != nil {
@@ -80,7 +82,7 @@ func scanAttempt(row pgx.Row) (id uuid.UUID, a jobs.Attempt, err error) {
 	var latency, cost int64
 	var first *int64
 	err = row.Scan(&id, &a.At, &a.Target, &a.Class, &status, &code, &message, &latency, &first, &a.Usage.Input, &a.Usage.CachedInput,
-		&a.Usage.Output, &a.Usage.Reasoning, &cost, &a.Unpriced, &a.Probe, &a.Blamed, &a.Propensity)
+		&a.Usage.Output, &a.Usage.Reasoning, &cost, &a.Unpriced, &a.Probe, &a.Blamed, &a.Propensity, &a.Decision)
 	a.Status, a.Code, a.Message, a.Cost = int(orZero(status)), orZero(code), orZero(message), jobs.MicroUSD(cost)
 	a.Latency, a.FirstByte = time.Duration(latency)*time.Microsecond, time.Duration(orZero(first))*time.Microsecond
 	return id, a, err

@@ -51,7 +51,7 @@ WITH held AS (
 	CROSS JOIN LATERAL (VALUES (c.tenant_budget), (c.route_budget), (c.batch_budget)) k (id)
 	WHERE c.reserved > 0 GROUP BY k.id
 ), marked AS (
-	SELECT ` + waitsFor + ` AS budget, count(*) AS jobs FROM tidegate.river_job WHERE state = 'scheduled' AND metadata ? 'output' GROUP BY 1
+	SELECT ` + waitsFor + ` AS budget, count(*) AS jobs FROM tidegate.river_job WHERE state = 'scheduled' AND metadata ? '` + jobs.BudgetMark + `' GROUP BY 1
 )
 SELECT ` + budgetFields + `, coalesce(h.reserved, 0), coalesce(m.jobs, 0) + CASE WHEN b.scope = 'route' AND b.out_since IS NOT NULL THEN
 	(SELECT count(*) FROM tidegate.river_job WHERE queue = b.name AND state IN ('available', 'running')) ELSE 0 END

@@ -10,7 +10,10 @@ import (
 )
 
 // waitsFor is the budget that a River job is parked for, as jobs.Parked says it.
-const waitsFor = `metadata #>> '{output,budget}'`
+const waitsFor = `metadata #>> '{` + jobs.BudgetMark + `,budget}'`
+
+// giveBackAtMost is how many jobs one call gives back: it takes a moment.
+const giveBackAtMost = 5000
 
 const beginDay = `/* tidegate: begin day */
 WITH over AS (
@@ -34,7 +37,7 @@ func (s *Store) BeginDay(ctx context.Context, held jobs.Lead) (n int, err error)
 
 // Jobs go back to where they were in their queue: what waited longest goes first.
 const giveParked = `/* tidegate: give back what waits for a budget */
-UPDATE tidegate.river_job SET state = 'available', scheduled_at = created_at, metadata = metadata - 'output' WHERE id IN (
+UPDATE tidegate.river_job SET state = 'available', scheduled_at = created_at, metadata = metadata - '` + jobs.BudgetMark + `' WHERE id IN (
 	SELECT id FROM tidegate.river_job WHERE state = 'scheduled' AND ` + waitsFor + ` = $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
 
 const (
@@ -49,7 +52,7 @@ DELETE FROM tidegate.budgets WHERE id = $1 AND per_day IS NULL AND total IS NULL
 // if held leads no more.
 func (s *Store) GiveBack(ctx context.Context, held jobs.Lead, budget *jobs.Budget, last bool) (n int, err error) {
 	err = s.asLead(ctx, held, fmt.Sprintf("giving back what waits for the budget of %s", budget.BudgetKey), func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, giveParked, budget.BudgetKey.String(), unparkAtMost)
+		done, err := tx.Exec(ctx, giveParked, budget.BudgetKey.String(), giveBackAtMost)
 		n = int(done.RowsAffected())
 		if err != nil || n > 0 || !last {
 			return err

@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -77,24 +76,44 @@ type attemptColumns struct {
 }
 
 func (c *attemptColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
-	var skips []*jobs.Skip
+	var skips []jobs.Skip
+	var waits []jobs.Wait
 	for _, step := range e.Trace {
-		if step.Skip != nil {
-			skips = append(skips, step.Skip)
+		switch {
+		case step.Skip != nil:
+			skips = append(skips, *step.Skip)
+			continue
+		case step.Wait != nil:
+			waits = append(waits, *step.Wait)
 			continue
 		}
-		var decision []byte
-		if len(skips) > 0 {
-			var err error
-			if decision, err = marshal(map[string]any{"skipped": skips}); err != nil {
-				return fmt.Errorf("decision of an attempt: %w", err)
-			}
-			skips = nil
+		decision, err := decisionOf(step.Attempt, skips, waits)
+		if err != nil {
+			return fmt.Errorf("decision of an attempt: %w", err)
 		}
+		skips, waits = nil, nil
 		c.addOne(requestID, e.Request.Route, step.Attempt, decision)
 	}
 	return nil
 }
+
+// decisionOf is what is stored of why a target was chosen; nil: there is nothing
+// to say.
+func decisionOf(a *jobs.Attempt, skips []jobs.Skip, waits []jobs.Wait) ([]byte, error) {
+	var d jobs.Decision
+	if a.Decision != nil {
+		d = *a.Decision
+	}
+	d.Follow(skips, waits, a.At)
+	if d.Empty() {
+		return nil, nil
+	}
+	data, err := d.AppendJSON(make([]byte, 0, 64+bytesPerCandidate*len(d.Candidates)))
+	return withoutNUL(data), err
+}
+
+// bytesPerCandidate is about what one of a decision takes.
+const bytesPerCandidate = 96
 
 func (c *attemptColumns) addOne(requestID uuid.UUID, route string, a *jobs.Attempt, decision []byte) {
 	c.requestID, c.at = append(c.requestID, requestID), append(c.at, a.At)
@@ -122,18 +141,17 @@ func text(s string) pgtype.Text {
 	return pgtype.Text{String: s, Valid: s != ""}
 }
 
-// marshal makes JSON fit for a jsonb column, which takes no NUL.
-func marshal(value any) ([]byte, error) {
-	data, err := json.Marshal(value)
-	if err != nil || !bytes.Contains(data, nul) {
-		return data, err
+// withoutNUL makes JSON fit for a jsonb column, which takes no NUL.
+func withoutNUL(data []byte) []byte {
+	if !bytes.Contains(data, nul) {
+		return data
 	}
 	return escapes.ReplaceAllFunc(data, func(escape []byte) []byte {
 		if bytes.Equal(escape, nul) {
 			return nil
 		}
 		return escape
-	}), nil
+	})
 }
 
 var (

@@ -48,6 +48,10 @@ func TestCommitKeepsEverything(t *testing.T) {
 	failed := jobs.Attempt{
 		At: at.Add(-time.Second), Target: "dear", Class: jobs.Overload, Code: "overloaded", Message: "come back later", Latency: time.Millisecond,
 		Probe: true, Blamed: true, Propensity: 0.25,
+		Decision: &jobs.Decision{
+			Goal: "cost", Estimator: "decayed", Explored: true, ExtraCost: 7, Worth: 9, Waited: time.Second, Reason: "it was \"cheap\" \x00",
+			Candidates: []jobs.Considered{{Target: "dear", Success: 0.5, Latency: time.Second, Cost: 3, Score: jobs.Score{Total: 0.25}}},
+		},
 	}
 	skip := jobs.Skip{At: at, Target: "gone", Reason: "its circuit is open \\u0000 \x00 \xff", Until: at}
 	entry.Trace = jobs.Trace{{Skip: &skip}, {Attempt: &failed}, entry.Trace[0]}
@@ -56,6 +60,10 @@ func TestCommitKeepsEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	decided := *failed.Decision
+	decided.Reason = `it was "cheap" `
+	decided.Skipped = []jobs.Skip{{At: at, Target: "gone", Reason: "its circuit is open \\u0000  \uFFFD", Until: at}}
+	failed.Decision = &decided
 	if diff := cmp.Diff([]jobs.Attempt{failed, *entry.Trace[2].Attempt}, got); diff != "" {
 		t.Errorf("attempts (-want +got):\n%s", diff)
 	}

@@ -9,21 +9,19 @@ import (
 	"tidegate/jobs"
 )
 
-// unparkAtMost is how many jobs one call moves: it takes a moment.
-const unparkAtMost = 5000
-
 const unpark = `/* tidegate: unpark */
 UPDATE tidegate.river_job SET scheduled_at = now() WHERE id IN (
 	SELECT j.id FROM tidegate.river_job j JOIN tidegate.routes t ON t.name = j.queue
-	WHERE $1 = ANY (t.chain) AND j.state = 'scheduled' AND j.scheduled_at > now() LIMIT $2 FOR UPDATE OF j SKIP LOCKED)`
+	WHERE $1 = ANY (t.chain) AND j.state = 'scheduled' AND j.scheduled_at > now()
+		AND coalesce(` + waitsFor + `, '') = '' LIMIT $2 FOR UPDATE OF j SKIP LOCKED)`
 
 // Unpark gives jobs that wait for a time back to the queues of those routes whose
-// chain has a target, some thousands of them, and returns how many: zero when
+// chain has a target, so many of them at most, and returns how many: zero when
 // there are no more. River hands them out within seconds. It returns ErrDeposed if
 // lead leads no more.
-func (s *Store) Unpark(ctx context.Context, lead jobs.Lead, target string) (n int, err error) {
+func (s *Store) Unpark(ctx context.Context, lead jobs.Lead, target string, atMost int) (n int, err error) {
 	err = s.asLead(ctx, lead, fmt.Sprintf("giving back what waits for %s", target), func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, unpark, target, unparkAtMost)
+		done, err := tx.Exec(ctx, unpark, target, atMost)
 		n = int(done.RowsAffected())
 		return err
 	})

@@ -34,7 +34,7 @@ func TestUnpark(t *testing.T) {
 	w.park()
 	w.job(&requests[2], "summaries", 1, "one")
 	for _, want := range []int{1, 0} {
-		if n, err := w.Unpark(t.Context(), held, "b"); n != want || err != nil {
+		if n, err := w.Unpark(t.Context(), held, "b", 5); n != want || err != nil {
 			t.Errorf("%d were given back, want %d: %v", n, want, err)
 		}
 	}

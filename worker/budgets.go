@@ -1,12 +1,9 @@
 package worker
 
 import (
-	"context"
 	"maps"
 	"sync"
 	"time"
-
-	"github.com/riverqueue/river"
 
 	"tidegate/jobs"
 )
@@ -131,13 +128,15 @@ func (c *completion) unaffordable(r *run, no shortage) error {
 	case no.Kind == jobs.ShortAll && no.Budget.Scope == jobs.BudgetRoute && !r.alone:
 		return nil // the room holds for all of them
 	default:
-		return parkedFor(&no.Budget, no.Reason, no.Until)
+		parked := parkedFor(&no.Budget, no.Reason, no.Until)
+		parked.waits, parked.known = r.waits, r.parked
+		return parked
 	}
 }
 
 // parkedFor parks a request until its budget is raised, and at most until then.
 func parkedFor(budget *jobs.Budget, reason string, until time.Duration) *parked {
-	p := &parked{wait: parkForGood, why: reason, budget: budget.BudgetKey}
+	p := &parked{wait: parkForGood, budget: jobs.Parked{Budget: budget.BudgetKey.String(), Why: reason}, why: reason}
 	if until > 0 {
 		p.wait = until + parkLonger
 	}
@@ -156,13 +155,4 @@ func (c *completion) spent(r *jobs.Request, alone bool) *parked {
 		until = 0
 	}
 	return parkedFor(budget, budget.Reason(), until)
-}
-
-// park gives a job back to its queue for a while, and says there why.
-func (c *completion) park(ctx context.Context, p *parked) error {
-	if p.budget != (jobs.BudgetKey{}) {
-		// It fails only outside of a job of River's, and is then only not found in time.
-		_ = river.RecordOutput(ctx, jobs.Parked{Budget: p.budget.String(), Why: p.why})
-	}
-	return c.snooze(ctx, p.wait)
 }

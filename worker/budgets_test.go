@@ -47,7 +47,7 @@ func (s *site) answers(n int) {
 func (s *site) parked(n int, words string) {
 	s.t.Helper()
 	fixture.Await(s.t, soon, "jobs are parked", func() bool {
-		return s.number("SELECT count(*) FROM tidegate.river_job WHERE state = 'scheduled' AND attempt = 0 AND metadata #>> '{output,why}' LIKE '%' || $1 || '%'", words) == n
+		return s.number("SELECT count(*) FROM tidegate.river_job WHERE state = 'scheduled' AND attempt = 0 AND metadata #>> '{tidegate_budget,why}' LIKE '%' || $1 || '%'", words) == n
 	})
 }
 

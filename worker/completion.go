@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -36,6 +37,7 @@ type completion struct {
 	slots      *slots
 	quarantine *quarantine
 	budgets    *budgets
+	bell       *bell // of those who wait for a price
 	*gathered
 	stopping  context.Context // ends when the worker stops
 	answering atomic.Int64    // those who went to call and have not committed what came of it
@@ -78,10 +80,15 @@ type run struct {
 	ticket   uint64
 	alone    bool // its job is in quarantine
 	began    time.Time
-	rest     time.Time    // before which it waits on its own account
-	history  jobs.Trace   // attempts of earlier tries, already committed
-	slots    []int        // of the calls of this try
-	calls    []jobs.Begun // of this try
+	rest     time.Time       // before which it waits on its own account
+	history  jobs.Trace      // attempts of earlier tries, already committed
+	waits    []jobs.Wait     // since the last of these
+	parked   bool            // before, with waits
+	marked   bool            // parked before, for a budget
+	patient  bool            // it waits for a price
+	bell     <-chan struct{} // rung since the router was last asked: the price may be another
+	slots    []int           // of the calls of this try
+	calls    []jobs.Begun    // of this try
 }
 
 func (r *run) guest() guest {
@@ -116,7 +123,8 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	if parked := c.spent(&got.Request, alone); parked != nil {
 		return nil, c.park(ctx, parked)
 	}
-	r := &run{request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History}
+	r := &run{request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow)}
+	r.parked, r.marked = len(r.waits) > 0, bytes.Contains(job.Metadata, []byte(jobs.BudgetMark))
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
 	}
@@ -129,10 +137,11 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 func (c *completion) await(ctx context.Context, r *run) (left leave, err error) {
 	_, r.request.Budgeted = c.budgets.Of(&r.request)
 	if rest := r.rest.Sub(c.now()); rest > 0 {
-		if err := c.pause(ctx, r, func(ctx context.Context) error { return sleepUntil(ctx, rest) }); err != nil {
+		if err := c.pause(ctx, r, func(ctx context.Context) error { return r.sleep(ctx, rest) }); err != nil {
 			return leave{}, err
 		}
 	}
+	r.bell = c.bell.Listen()
 	err = c.pause(ctx, r, func(ctx context.Context) (err error) {
 		left, err = c.room.Wait(ctx, r.guest())
 		return err
@@ -202,9 +211,10 @@ func (c *completion) keep(r *run, trace jobs.Trace) error {
 	if len(attempts) == 0 {
 		return nil
 	}
-	if _, err := c.commit(jobs.Entry{Request: &r.request, Trace: trace}); err != nil {
+	if _, err := c.commit(jobs.Entry{Request: &r.request, Trace: r.trace(trace)}); err != nil {
 		return err
 	}
+	r.waits = nil
 	for i := range attempts {
 		r.history = append(r.history, jobs.Step{Attempt: &attempts[i]})
 		if attempts[i].Probe { // it had its turn: the next probe is another's
@@ -304,15 +314,16 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 	if err := c.keep(r, outcome.Trace); err != nil {
 		return err
 	}
+	r.waited(outcome.Trace)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if outcome.Held {
+	if outcome.Held || r.patient && r.rung() {
 		return nil
 	}
 	r.rest = outcome.Until
 	if wait := outcome.Until.Sub(c.now()); wait > parkAfter {
-		return &parked{wait: wait, why: outcome.Reason}
+		return &parked{wait: wait, waits: r.waits, known: r.parked, marked: r.marked, why: outcome.Reason}
 	}
 	return nil
 }
@@ -320,8 +331,11 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 // A parked request waits in its queue until its time comes: it holds no slot.
 type parked struct {
 	wait   time.Duration
+	waits  []jobs.Wait // to be remembered
+	known  bool        // its job remembers others
+	budget jobs.Parked // that it waits for; zero: none
+	marked bool        // its job waited for one before
 	why    string
-	budget jobs.BudgetKey // that it waits for; zero: for none
 }
 
 func (p *parked) Error() string { return "it waits for " + p.wait.String() + ": " + p.why }

@@ -17,7 +17,7 @@ import (
 // finish commits the result; only then is the job done.
 func (c *completion) finish(r *run, outcome jobs.Outcome) error {
 	result := resultOf(r, outcome)
-	entry := jobs.Entry{Request: &r.request, Trace: outcome.Trace, Result: &result}
+	entry := jobs.Entry{Request: &r.request, Trace: r.trace(outcome.Trace), Result: &result}
 	stored, err := c.commit(entry)
 	var refused *jobs.EntryError
 	if errors.As(err, &refused) { // what the target said cannot be kept: say that instead

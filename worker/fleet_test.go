@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,8 @@ type village struct {
 	done   []string  // in words
 	holder string    // of the probe
 	parked int       // jobs that wait for a time
+	gives  []int     // how many of them were given back, call by call
+	many   bool      // as many at once as are asked for, and not two
 	rates  map[string]float64
 }
 
@@ -187,15 +190,25 @@ func (v *village) SavePace(ctx context.Context, held jobs.Lead, target string, r
 	return nil
 }
 
-func (v *village) Unpark(ctx context.Context, held jobs.Lead, target string) (int, error) {
+func (v *village) Unpark(ctx context.Context, held jobs.Lead, target string, atMost int) (int, error) {
 	if err := v.act(ctx, held, "unpark "+target); err != nil {
 		return 0, err
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	n := min(v.parked, 2)
+	if v.many {
+		n = min(v.parked, atMost)
+	}
 	v.parked -= n
+	v.gives = append(v.gives, n)
 	return n, nil
+}
+
+func (v *village) given() []int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.gives)
 }
 
 func (v *village) Forget(ctx context.Context, held jobs.Lead) error {

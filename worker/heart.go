@@ -23,8 +23,8 @@ type heart struct {
 	name   string
 	peers  Peers
 	router Circuits
-	beat   func() jobs.Beat // what the worker says of itself
-	told   func(jobs.Fleet) // what was read; every time
+	beat   func() jobs.Beat                               // what the worker says of itself
+	told   func(fleet jobs.Fleet, changed []jobs.Circuit) // what was read; every time
 	timing Timing
 	log    zerolog.Logger
 	now    func() time.Time
@@ -38,7 +38,7 @@ type heart struct {
 	dead    bool
 }
 
-func newHeart(config *Config, beat func() jobs.Beat, told func(jobs.Fleet)) *heart {
+func newHeart(config *Config, beat func() jobs.Beat, told func(fleet jobs.Fleet, changed []jobs.Circuit)) *heart {
 	return &heart{
 		name: config.Name, peers: config.Fleet.Peers, router: config.Circuits, beat: beat, told: told,
 		timing: config.Timing, log: config.Log, now: config.Now,
@@ -122,11 +122,12 @@ func (h *heart) read(ctx context.Context) error {
 	h.mu.Lock()
 	h.ahead = fleet.Ahead
 	h.mu.Unlock()
-	for _, circuit := range h.router.Follow(&fleet, h.name) {
+	changed := h.router.Follow(&fleet, h.name)
+	for _, circuit := range changed {
 		h.log.Warn().Str("target", circuit.Target).Str("to", string(circuit.State)).Str("reason", circuit.Reason).
 			Time("cooldown_until", circuit.CooldownUntil).Msg("circuit follows the fleet")
 	}
-	h.told(fleet)
+	h.told(fleet, changed)
 	return nil
 }
 

@@ -16,7 +16,7 @@ func (v *village) beating(t *testing.T) (h *heart, told func() int, stop func())
 	t.Helper()
 	var mu sync.Mutex
 	n := 0
-	h = newHeart(v.alone(&breakers{}), func() jobs.Beat { return jobs.Beat{} }, func(jobs.Fleet) {
+	h = newHeart(v.alone(&breakers{}), func() jobs.Beat { return jobs.Beat{} }, func(jobs.Fleet, []jobs.Circuit) {
 		mu.Lock()
 		defer mu.Unlock()
 		n++

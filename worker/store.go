@@ -125,9 +125,9 @@ type Care interface {
 type Books interface {
 	// SavePace keeps the rate that a target is known to take.
 	SavePace(ctx context.Context, held jobs.Lead, target string, rate float64) error
-	// Unpark gives back jobs that wait for a time on the routes of a target, and
-	// returns how many; zero: there are no more.
-	Unpark(ctx context.Context, held jobs.Lead, target string) (int, error)
+	// Unpark gives back jobs that wait for a time on the routes of a target, so many
+	// at most, and returns how many; zero: there are no more.
+	Unpark(ctx context.Context, held jobs.Lead, target string, atMost int) (int, error)
 	// Forget drops what is known of those who died long ago.
 	Forget(ctx context.Context, held jobs.Lead) error
 }

@@ -52,7 +52,7 @@ func (r *realm) Rescue(_ context.Context, _ jobs.Lead, worker string, _ jobs.Res
 
 func (r *realm) Orphans(context.Context) ([]string, error) { return nil, nil }
 
-func (r *realm) Unpark(context.Context, jobs.Lead, string) (int, error) { return 0, nil }
+func (r *realm) Unpark(context.Context, jobs.Lead, string, int) (int, error) { return 0, nil }
 
 func (r *realm) Beat(context.Context, jobs.Beat) (bool, error) { return false, nil }
 

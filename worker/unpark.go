@@ -8,39 +8,48 @@ import (
 )
 
 const (
-	// freshWord is how long ago a person's word may be of which a new supervisor
-	// does not know whether the one before had heard it.
+	// freshWord is how long ago a circuit may have changed of which a new supervisor
+	// does not know whether the one before had seen to it.
 	freshWord = time.Minute
 	// parkedLate is by when every worker has parked its last job for what was so
 	// before.
 	parkedLate = 10 * time.Second
+	// unparkAtMost is how many jobs one call moves: it takes a moment.
+	unparkAtMost = 5000
+	// unparkFirst is how many are given back in the first round after a circuit
+	// closed by itself, and twice as many in each of the next: should it open again,
+	// the others were left alone.
+	unparkFirst = 1000
 )
 
-// A word is what a person said of a circuit, as far as a supervisor saw to it.
+// A word is what was said of a circuit, as far as a supervisor saw to it.
 type word struct {
 	generation uint64
 	again      time.Time // when those are given back that were parked late; zero: they were
+	next       int       // how many to give back in this round; zero: there are no more
 }
 
-// unpark gives jobs back that wait for the end of a cooldown, when a person ended
-// it before: they are scheduled for a time that may be days away, or, where a
-// circuit was opened until somebody closes it, for good.
+// unpark gives jobs back that wait for a time on account of a circuit, when a
+// person changed that circuit, or it closed: they are scheduled for a time that may
+// be days away, or, where a circuit was opened until somebody closes it, for good.
 func (s *supervisor) unpark(ctx context.Context, fleet *jobs.Fleet) error {
 	for i := range fleet.Circuits {
 		c := &fleet.Circuits[i]
 		heard := s.words[c.Target]
+		known := heard.generation == c.Generation
 		switch {
-		case !c.Person || s.now().Sub(c.Since) > freshWord:
+		case !c.Person && c.State != jobs.CircuitClosed, !known && s.now().Sub(c.Since) > freshWord:
 			delete(s.words, c.Target)
 			continue
-		case heard.generation != c.Generation:
-			heard = word{c.Generation, s.now().Add(parkedLate)}
+		case !known:
+			heard = word{c.Generation, s.now().Add(parkedLate), unparkFirst}
+		case heard.next > 0:
 		case heard.again.IsZero() || s.now().Before(heard.again):
 			continue
 		default:
-			heard.again = time.Time{}
+			heard.again, heard.next = time.Time{}, unparkFirst
 		}
-		if err := s.unparkAll(ctx, c.Target); err != nil {
+		if err := s.unparkSome(ctx, c.Target, &heard, c.Person); err != nil {
 			return err
 		}
 		s.words[c.Target] = heard
@@ -48,17 +57,24 @@ func (s *supervisor) unpark(ctx context.Context, fleet *jobs.Fleet) error {
 	return nil
 }
 
-// unparkAll goes on until there are no more. What a round has no time for, the
-// next one does.
-func (s *supervisor) unparkAll(ctx context.Context, target string) error {
+// unparkSome goes on until there are no more, or until there are enough for this
+// round. What a round has no time for, the next one does.
+func (s *supervisor) unparkSome(ctx context.Context, target string, heard *word, all bool) error {
 	return s.briefly(ctx, func(ctx context.Context) error {
-		for all := 0; ; {
-			n, err := s.fleet.Books.Unpark(ctx, s.held, target)
-			if all += n; n == 0 || err != nil {
-				if all > 0 {
-					s.log.Info().Str("target", target).Int("jobs", all).Msg("a person changed a circuit: jobs that waited for its time are given back")
-				}
+		for given := 0; ; {
+			n, err := s.fleet.Books.Unpark(ctx, s.held, target, min(unparkAtMost, heard.next))
+			given += n
+			ends := n == 0 || err != nil
+			if (ends || !all && given >= heard.next) && given > 0 {
+				s.log.Info().Str("target", target).Int("jobs", given).Msg("a circuit closed, or a person changed it: jobs that waited for its time are given back")
+			}
+			switch {
+			case ends:
+				heard.next = 0
 				return err
+			case !all && given >= heard.next:
+				heard.next *= 2
+				return nil
 			}
 		}
 	})

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,7 +10,7 @@ import (
 )
 
 // When a person changes a circuit, all that waits for its time is given back, and
-// once more what was parked just then. What workers change gives nothing back.
+// once more what was parked just then. A circuit that opens by itself gives nothing back.
 func TestSupervisorUnparksWhenAPersonSpeaks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -26,7 +27,10 @@ func TestSupervisorUnparksWhenAPersonSpeaks(t *testing.T) {
 			})
 			after(2 * time.Second)
 		}
-		says(1, false, 0)
+		v.change(func() {
+			v.fleet.Circuits = []jobs.Circuit{{Target: "a", State: jobs.CircuitOpen, Generation: 1, Since: time.Now()}}
+		})
+		after(2 * time.Second)
 		v.mustDo(t)
 		says(2, true, 0)
 		v.mustDo(t, "unpark a", "unpark a", "unpark a")
@@ -39,5 +43,37 @@ func TestSupervisorUnparksWhenAPersonSpeaks(t *testing.T) {
 		v.mustDo(t)
 		says(3, true, 2*time.Minute)
 		v.mustDo(t)
+	})
+}
+
+// A circuit that closes by itself gives back what waits for it, a few first: should
+// it open again, the others were left alone.
+func TestSupervisorUnparksWhenACircuitCloses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v := newVillage()
+		defer v.supervising(t)()
+		after(1500 * time.Millisecond)
+		v.mustDo(t, "forget")
+		is := func(state jobs.CircuitState, generation uint64) {
+			v.change(func() {
+				v.fleet.Circuits = []jobs.Circuit{{Target: "a", State: state, Generation: generation, Since: time.Now()}}
+			})
+		}
+		v.change(func() { v.parked, v.many = 10_000, true })
+		is(jobs.CircuitOpen, 1)
+		after(2 * time.Second)
+		is(jobs.CircuitClosed, 2)
+		after(2 * time.Second)
+		is(jobs.CircuitOpen, 3)
+		after(5 * time.Second)
+		if given, want := v.given(), []int{1000, 2000}; !slices.Equal(given, want) {
+			t.Errorf("in two seconds of a circuit that is closed, %v were given back, want %v", given, want)
+		}
+		is(jobs.CircuitClosed, 4)
+		after(time.Minute)
+		if given, want := v.given()[2:], []int{1000, 2000, 4000, 0, 0}; !slices.Equal(given, want) {
+			t.Errorf("then %v, want %v", given, want)
+		}
 	})
 }

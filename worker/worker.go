@@ -101,6 +101,7 @@ type Worker struct {
 	claims     *claims
 	quarantine *quarantine
 	budgets    *budgets
+	bell       *bell // rung when a wait for a price may be over
 	prober     *prober
 	supervisor *supervisor
 	egress     *egress
@@ -117,7 +118,7 @@ func New(config Config) (*Worker, error) {
 	if len(config.Queues) == 0 {
 		return nil, fmt.Errorf("a worker needs at least one route")
 	}
-	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), budgets: &budgets{}, stuck: make(chan error, 1)}
+	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), budgets: &budgets{}, bell: newBell(), stuck: make(chan error, 1)}
 	w.heart = newHeart(&config, func() jobs.Beat { return config.Router.Beat(w.room.InHand()) }, w.heard)
 	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
 	w.room.spent = w.budgets.Holds
@@ -158,6 +159,14 @@ func (w *Worker) CircuitChanged(circuit jobs.Circuit) {
 	w.room.Changed()
 	w.circuits.changed(circuit)
 	w.prober.Wake()
+	w.back(&circuit)
+}
+
+// back tells those who wait for a price that a target may be called again.
+func (w *Worker) back(circuit *jobs.Circuit) {
+	if circuit.State == jobs.CircuitClosed && !circuit.CooldownUntil.After(w.config.Now()) {
+		w.bell.Ring()
+	}
 }
 
 // Reloaded tells the worker that its router took a new configuration: those who
@@ -165,6 +174,7 @@ func (w *Worker) CircuitChanged(circuit jobs.Circuit) {
 func (w *Worker) Reloaded() {
 	w.room.Changed()
 	w.prober.Wake()
+	w.bell.Ring()
 	w.Wake()
 }
 
@@ -175,8 +185,11 @@ func (w *Worker) Wake() {
 	w.supervisor.Wake()
 }
 
-// heard is what the others said.
-func (w *Worker) heard(fleet jobs.Fleet) {
+// heard is what the others said, and which circuits have changed by it.
+func (w *Worker) heard(fleet jobs.Fleet, changed []jobs.Circuit) {
+	for i := range changed {
+		w.back(&changed[i])
+	}
 	w.config.Drills(fleet.Drills)
 	w.egress.Look(&fleet)
 	w.quarantine.Look(&fleet)
@@ -337,6 +350,7 @@ func (w *Worker) newCompletion(stopping context.Context) *completion {
 		slots:      &slots{},
 		quarantine: w.quarantine,
 		budgets:    w.budgets,
+		bell:       w.bell,
 		gathered:   w.gathered,
 		stopping:   stopping,
 		stuck:      w.callStuck,

@@ -23,7 +23,7 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 	}
 	routes := make([]jobs.Route, len(c.Routes))
 	for i, r := range c.Routes {
-		routes[i] = jobs.Route{Name: r.Name, Goal: r.Goal, Deadline: r.Deadline, OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models}
+		routes[i] = jobs.Route{Name: r.Name, Goal: r.Goal, Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen), OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models}
 		for _, name := range r.Chain {
 			routes[i].Chain = append(routes[i].Chain, named[name])
 		}

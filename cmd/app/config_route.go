@@ -7,6 +7,9 @@ import (
 	"tidegate/jobs"
 )
 
+// whenOpen are the choices of when_open.
+var whenOpen = []string{DefaultWhenOpen, string(jobs.WhenOpenWait), string(jobs.WhenOpenPrice)}
+
 // whenFiltered are the choices of when_filtered.
 var whenFiltered = []string{DefaultWhenFiltered, "reroute"}
 
@@ -27,8 +30,8 @@ func (r *configReader) checkRoutes(c *Config, known Known) {
 		if !slices.Contains(known.Goals, route.Goal) {
 			r.problem(at+".optimization_goal", "unknown goal %s; %s", r.shown(at+".optimization_goal", route.Goal), didYouMean(route.Goal, known.Goals))
 		}
-		if route.WhenOpen != DefaultWhenOpen {
-			r.problem(at+".when_open", "unknown choice %s; there is only %s", r.shown(at+".when_open", route.WhenOpen), DefaultWhenOpen)
+		if !slices.Contains(whenOpen, route.WhenOpen) {
+			r.problem(at+".when_open", "unknown choice %s; %s", r.shown(at+".when_open", route.WhenOpen), didYouMean(route.WhenOpen, whenOpen))
 		}
 		if !slices.Contains(whenFiltered, route.WhenFiltered) {
 			r.problem(at+".when_filtered", "unknown choice %s; %s", r.shown(at+".when_filtered", route.WhenFiltered), didYouMean(route.WhenFiltered, whenFiltered))

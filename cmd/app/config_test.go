@@ -135,8 +135,8 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 		t.Error(diff)
 	}
 	wantRoutes := []jobs.Route{
-		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Deadline: 7 * 24 * time.Hour, OtherPolicies: true, Models: []string{"m-4.1", "m"}},
-		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered"},
+		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Deadline: 7 * 24 * time.Hour, WhenOpen: jobs.WhenOpenReroute, OtherPolicies: true, Models: []string{"m-4.1", "m"}},
+		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered", WhenOpen: jobs.WhenOpenReroute},
 	}
 	if diff := cmp.Diff(wantRoutes, routes); diff != "" {
 		t.Error(diff)
@@ -170,7 +170,7 @@ targets:
     base_url: https://user:canary@h/v1
     model: m
 routes:
-  - {name: one, chain: [bb, b, b], optimization_goal: speed, when_open: wait, models: [m]}
+  - {name: one, chain: [bb, b, b], optimization_goal: speed, when_open: wayt, models: [m]}
   - {name: two, chain: [], when_filtered: rerote, deadline: 24, models: [m]}
 tenants: [{name: Acme, weight: 0}, {weight: 1001}, {name: a}, {name: a}]
 worker: {concurrency: 0, hold_budget: -1m}
@@ -200,7 +200,7 @@ strategies: {careful: {}}
 		`21:25: routes[0].chain[0]: there is no target "bb"; there are GPT-4.1, b, b`,
 		`21:32: routes[0].chain[2]: "b" is in this chain already; a target stands in it once`,
 		`21:36: routes[0].optimization_goal: unknown goal "speed"; there are ordered, cost`,
-		`21:62: routes[0].when_open: unknown choice "wait"; there is only reroute`,
+		`21:62: routes[0].when_open: unknown choice "wayt"; did you mean "wait"?`,
 		`22:17: routes[1].chain: needs at least one target; there are GPT-4.1, b, b`,
 		`22:28: routes[1].when_filtered: unknown choice "rerote"; did you mean "reroute"?`,
 		`22:51: routes[1].deadline: "24" is not a duration: write it like 30s, 24h or 7d`,

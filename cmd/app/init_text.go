@@ -212,7 +212,8 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # How a target is chosen. ordered: the first of the chain that may be called.
     # optimization_goal: ordered
 
-    # What to do when the best target may not be called. reroute: call the next.
+    # What to do when the best target may not be called. reroute: call the next. wait: wait until it is back, or until the
+    # deadline needs the next. price: wait while what the next costs more is more than what not to wait is worth.
     # when_open: reroute
 
     # What to do when a target refuses the content, or its filter ends the answer. With refuse the request ends,

@@ -119,6 +119,7 @@ func (s *Stack) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { s.relay.Run(lasting) })
 	parts.Go(func() { s.addDays(lasting) })
+	parts.Go(func() { s.countBacklogs(lasting) })
 	parts.Go(func() { s.tell(lasting) })
 	parts.Go(func() {
 		wake := func() { s.Worker.Wake(); s.relay.Wake() } // what changed is an event, too

@@ -35,6 +35,13 @@ func (t *tidings) add(moved []string) {
 	t.moved = slices.Compact(slices.Sorted(slices.Values(append(t.moved, moved...))))
 }
 
+// all are the routes as they are configured now.
+func (t *tidings) all() []jobs.Route {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.routes
+}
+
 // Reload takes what a new configuration says of the routes that the worker was
 // made with, and of their targets: those may be others. Whatever begins from now
 // on goes by it. It does not wait for the fleet, which is told until it has heard.

@@ -1,0 +1,32 @@
+package jobs
+
+import "time"
+
+// WhenOpen is what a route does while the target that a request's goal prefers may
+// not be called, and another one may, for more.
+type WhenOpen string
+
+// The choices. The zero value is WhenOpenReroute.
+const (
+	WhenOpenReroute WhenOpen = "reroute" // the next one is called
+	WhenOpenWait    WhenOpen = "wait"    // it waits, until that one returns or the deadline comes near
+	WhenOpenPrice   WhenOpen = "price"   // it waits while that is worth it
+)
+
+// Waits tells whether requests may wait at all.
+func (w WhenOpen) Waits() bool { return w == WhenOpenWait || w == WhenOpenPrice }
+
+// A Wait is a time in which a request could have been sent to a target, and waited
+// for one that costs less. It ends with the next attempt of its trace, or with the
+// request.
+type Wait struct {
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until,omitzero"` // at the latest: then it goes to the next one; zero: as long as it takes
+	Target string    `json:"target"`         // for which it waits
+	Next   string    `json:"next"`           // which could have been called
+	// ExtraCost is what the next one would have cost more, and Worth what not to
+	// wait was worth: it waits while the first is more than the second.
+	ExtraCost MicroUSD `json:"extra_cost_micro_usd"`
+	Worth     MicroUSD `json:"worth_micro_usd"`
+	Reason    string   `json:"reason"` // as a person reads it
+}

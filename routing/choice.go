@@ -1,0 +1,225 @@
+package routing
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// band is how much worse than the best one, of what is missing to a perfect score,
+// a target may be that is as good: so that many workers do not all go to one.
+const band = 0.1
+
+// A choice is how a request's chain was ranked, and by what. Where the chain is
+// taken as it is written, there is none.
+type choice struct {
+	goal       string
+	strategy   Strategy
+	estimator  string
+	order      []int // of candidates: the best first
+	scores     []jobs.Score
+	candidates []Candidate
+	chosen     int     // of candidates: whom the request is to go to; -1: to whoever comes first
+	propensity float64 // the chance with which it was
+	explored   bool
+}
+
+// choose ranks the chain for the request by a strategy.
+func (t *try) choose(goal string, strategy Strategy, by *choosing) {
+	n := len(t.ranked)
+	c := &choice{
+		goal: goal, strategy: strategy, estimator: by.estimator, chosen: -1, propensity: 1,
+		order: make([]int, n), scores: make([]jobs.Score, n), candidates: make([]Candidate, n),
+	}
+	for i := range c.order {
+		c.order[i] = i
+	}
+	t.consider(c, by)
+	strategy(c.order, c.scores, c.candidates)
+	t.choice = c
+	t.pick(by)
+	chain := t.ranked
+	t.ranked = make([]*target, n)
+	for i, index := range c.order {
+		t.ranked[i] = chain[index]
+	}
+}
+
+// consider fills in what a strategy is to know of each target of the chain.
+func (t *try) consider(c *choice, by *choosing) {
+	now := t.router.now()
+	input, output := t.expected()
+	use := jobs.Usage{Input: int(input), Output: int(output)}
+	guesses := make([]guess, len(t.ranked))
+	best := math.Inf(1) // of those that are known
+	for i, target := range t.ranked {
+		g := target.statistics.guess(by, now)
+		if guesses[i] = g; g.known {
+			best = min(best, g.fixed+g.each*output)
+		}
+	}
+	if math.IsInf(best, 1) {
+		best = unknownSeconds
+	}
+	for i, target := range t.ranked {
+		g, of := guesses[i], &c.candidates[i]
+		seconds := best
+		if g.known {
+			seconds = g.fixed + g.each*output
+		}
+		load := target.pace.load()
+		*of = Candidate{
+			Target: target.Target, Success: 1 - g.failure, Latency: inSeconds(g.completion(seconds, load)), Known: g.known,
+			Cost: target.Price.Cost(use), Unpriced: !target.Price.Known(),
+		}
+		ready, until := target.circuit.readiness()
+		switch of.Shut = ready != Flowing; {
+		case !of.Shut:
+			of.Wait = load.until(t.waiting(), seconds)
+		case !until.IsZero():
+			of.Wait = max(until.Sub(now), 0)
+		}
+	}
+}
+
+// unknownSeconds is what a call is thought to take where nothing is known of any.
+const unknownSeconds = 10
+
+// expected is what the request is expected to use, in tokens, whoever answers.
+func (t *try) expected() (input, output float64) {
+	input, output = t.route.lengths.expected(len(t.request.Body))
+	if c := t.counted(); c.output > 0 {
+		output = min(output, float64(c.output))
+	}
+	return input, output
+}
+
+// waiting is how many requests of the route wait in this worker for their turn.
+func (t *try) waiting() float64 { return float64(t.route.waiting.Load()) }
+
+// completion is how long a request is expected to take until it is answered, of whose
+// call one that is answered takes so many seconds.
+func (g guess) completion(seconds float64, load load) float64 {
+	limit, failure := load.limit(seconds), min(max(g.failure, 0), mostFailure)
+	seconds += failure / (1 - failure) * (g.again + g.part*seconds)
+	if g.crowds && limit > 0 {
+		full := float64(load.out+1) / limit
+		seconds *= 1 + full*full
+	}
+	return seconds
+}
+
+// inSeconds is a duration that is not below zero, nor so long that two of them are
+// more than one holds.
+func inSeconds(seconds float64) time.Duration {
+	if !(seconds > 0) {
+		return 0
+	}
+	return time.Duration(min(seconds, mostSeconds) * float64(time.Second))
+}
+
+const mostSeconds = 365 * 24 * 3600
+
+// scored tells whether the strategy gave scores.
+func (c *choice) scored() bool {
+	for i := range c.scores {
+		if c.scores[i] != (jobs.Score{}) {
+			return true
+		}
+	}
+	return false
+}
+
+// pick puts one of those that are nearly the best before the others, whichever, or
+// now and then any that may be called at once, so that something is known of it.
+func (t *try) pick(by *choosing) {
+	c := t.choice
+	if !c.scored() {
+		return
+	}
+	room := make([]int, 0, 2*usualChain)
+	near, ready := room[0:0:usualChain], room[usualChain:usualChain]
+	best := math.Inf(1)
+	top := -1
+	for at, index := range c.order {
+		is := &c.candidates[index]
+		if is.Shut {
+			continue
+		}
+		loss := 1 - c.scores[index].Total
+		if top < 0 {
+			top, best = at, loss
+		}
+		if loss <= (1+band)*best && (at == top || t.unfit(t.ranked[index]) == "") {
+			near = append(near, at)
+		}
+		if is.Wait == 0 {
+			ready = append(ready, at)
+		}
+	}
+	if top < 0 {
+		return
+	}
+	near = c.atOnce(near)
+	explore := by.explore
+	if !t.request.Deadline.IsZero() || len(ready) < 2 {
+		explore = 0
+	}
+	at, explored := near[t.router.draw(len(near))], false
+	if t.router.toss(explore) {
+		if any := ready[t.router.draw(len(ready))]; t.unfit(t.ranked[c.order[any]]) == "" {
+			at, explored = any, true
+		}
+	}
+	c.chosen, c.explored = c.order[at], explored
+	c.propensity = chance(at, near, 1-explore) + chance(at, ready, explore)
+	c.first(at, top)
+}
+
+// usualChain is how many targets a chain has at most for which nothing more is
+// allocated.
+const usualChain = 8
+
+// atOnce leaves those that may be called at once, if there are any.
+func (c *choice) atOnce(near []int) []int {
+	now := 0
+	for _, at := range near {
+		if c.candidates[c.order[at]].Wait == 0 {
+			near[now], now = at, now+1
+		}
+	}
+	if now == 0 {
+		return near
+	}
+	return near[:now]
+}
+
+// chance is that of one to be picked, where any of some is with a given one.
+func chance(at int, of []int, with float64) float64 {
+	if !slices.Contains(of, at) {
+		return 0
+	}
+	return with / float64(len(of))
+}
+
+// first moves what stands at one place of the order before another one.
+func (c *choice) first(from, to int) {
+	index := c.order[from]
+	copy(c.order[to+1:from+1], c.order[to:from])
+	c.order[to] = index
+}
+
+// decision is what is written down with the first attempt.
+func (c *choice) decision() *jobs.Decision {
+	d := &jobs.Decision{Goal: c.goal, Estimator: c.estimator, Explored: c.explored, Candidates: make([]jobs.Considered, len(c.order))}
+	for i, index := range c.order {
+		is := &c.candidates[index]
+		d.Candidates[i] = jobs.Considered{
+			Target: is.Target.Name, Success: is.Success, Latency: is.Latency.Round(time.Millisecond), Wait: is.Wait, Cost: is.Cost,
+			Unpriced: is.Unpriced, Unknown: !is.Known, Shut: is.Shut, Score: c.scores[index],
+		}
+	}
+	return d
+}

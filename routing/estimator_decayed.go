@@ -1,0 +1,102 @@
+package routing
+
+import (
+	"math"
+	"time"
+)
+
+// Decayed is the estimator that forgets with time: what a target did half a minute
+// ago counts half as much as what it does now, and where nothing was heard of late,
+// what it does in general is what is expected of it. So one that was slow is asked
+// again by itself once it may be well.
+const Decayed = "decayed"
+
+var _ = enlist(Decayed, func(Choosing) estimator {
+	return estimator{hear: hearDecayed, age: ageDecayed, guess: guessDecayed}
+})
+
+const (
+	fastHalf    = 30 * time.Second // of what is known of the last minute
+	slowHalf    = 30 * time.Minute // of what is known in general
+	failHalf    = 20 * time.Second // of failures
+	neverForget = 20               // samples of what is known in general stay, however old
+
+	startTokens = 60  // tokens that a call takes as long as, beside those of its answer
+	tail        = 4   // times the mean: what is longer counts as this, for one answer in a hundred takes seven times as long
+	tailFrom    = 5   // samples that there must be for it
+	pull        = 3   // samples that what is known in general counts as, beside those of the last minute
+	firstFailed = .05 // failures …
+	firstTried  = 5   // … of so many calls are thought of a target of which nothing is known
+	mostFailure = .98 // chance: beyond, everything takes for ever
+
+	failureSeconds = 3  // a failure costs, …
+	failurePart    = .5 // … and such a part of a call
+)
+
+// What the sums of the decayed estimator are.
+const (
+	fastSeconds = iota // per token
+	fastCalls
+	slowSeconds
+	slowCalls
+	fastFailed
+	fastTried
+	slowFailed
+	slowTried
+)
+
+func hearDecayed(own, all *sums, s sample, ago time.Duration) {
+	recent, lately, general := halved(ago, failHalf), halved(ago, fastHalf), halved(ago, slowHalf)
+	own[fastTried] += recent
+	own[slowTried] += general
+	if s.failed {
+		own[fastFailed] += recent
+		own[slowFailed] += general
+		return
+	}
+	each := max(s.seconds, 0) / (max(s.output, 0) + startTokens)
+	if all[slowCalls] > tailFrom {
+		each = min(each, tail*all[slowSeconds]/all[slowCalls])
+	}
+	own[fastSeconds] += lately * each
+	own[fastCalls] += lately
+	own[slowSeconds] += general * each
+	own[slowCalls] += general
+}
+
+// halved is what is left of 1 after some time.
+func halved(after, half time.Duration) float64 { return math.Exp2(-float64(after) / float64(half)) }
+
+func ageDecayed(s *sums, by time.Duration) {
+	fast, fail := halved(by, fastHalf), halved(by, failHalf)
+	s[fastSeconds] *= fast
+	s[fastCalls] *= fast
+	s[fastFailed] *= fail
+	s[fastTried] *= fail
+	slow := halved(by, slowHalf)
+	ageGeneral(&s[slowSeconds], &s[slowCalls], slow)
+	ageGeneral(&s[slowFailed], &s[slowTried], slow)
+}
+
+// ageGeneral never forgets the last samples.
+func ageGeneral(sum, of *float64, by float64) {
+	if *of > neverForget {
+		by = max(by, neverForget / *of)
+		*sum *= by
+		*of *= by
+	}
+}
+
+func guessDecayed(all *sums) guess {
+	usual := (all[slowFailed] + firstFailed) / (all[slowTried] + firstTried)
+	g := guess{
+		failure: min((all[fastFailed]+pull*usual)/(all[fastTried]+pull), mostFailure),
+		again:   failureSeconds, part: failurePart, crowds: true,
+	}
+	if all[slowCalls] > 0 {
+		general := all[slowSeconds] / all[slowCalls]
+		g.known, g.each = true, (all[fastSeconds]+pull*general)/(all[fastCalls]+pull)
+		g.fixed = startTokens * g.each
+	}
+	return g
+}

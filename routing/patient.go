@@ -1,0 +1,319 @@
+package routing
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"tidegate/jobs"
+)
+
+const (
+	// patientFor is how often a target may fail one request, in order as it is, until
+	// the next one is asked however dear: it may be the request.
+	patientFor = 3
+	// unknownCompletion is how long an answer is thought to take of which nothing is
+	// known, and at most this share of the time that the request has.
+	unknownCompletion = 10 * time.Second
+	unknownShare      = 10
+	// localWait is how long a request waits for a target that only this host cannot
+	// reach: nobody else will say that it is back.
+	localWait = 30 * time.Second
+)
+
+// deadline is when the request has to be answered, by this machine's clock; zero:
+// there is none.
+func (t *try) deadline() time.Time {
+	if t.request.Deadline.IsZero() {
+		return time.Time{}
+	}
+	return t.request.Deadline.Add(-time.Duration(t.router.ahead.Load()))
+}
+
+// wanted is the deadline, and where waiting has a price, a day from the acceptance if
+// there is none.
+func (t *try) wanted() time.Time {
+	deadline := t.deadline()
+	if deadline.IsZero() && t.whenOpen == jobs.WhenOpenPrice && !t.request.CreatedAt.IsZero() {
+		return t.request.CreatedAt.Add(asIfWithin - time.Duration(t.router.ahead.Load()))
+	}
+	return deadline
+}
+
+// spare is how long it is to the latest start at a target that may be called,
+// when those at the given rate (calls a second) share the backlog; endless: there is no deadline.
+func (t *try) spare(next *target, rate float64) time.Duration {
+	wanted := t.wanted()
+	if wanted.IsZero() {
+		return endless
+	}
+	now := t.router.now()
+	window := wanted.Sub(t.request.CreatedAt)
+	completion := t.completion(next, window)
+	spare := wanted.Sub(now) - need(completion, 0, 0, window)
+	if waiting := t.router.backlogOf(t.request.Route); waiting.n > 0 && !waiting.last.IsZero() {
+		// Whoever is last in the queue has to be answered in time, too.
+		spare = min(spare, waiting.last.Sub(now)-need(completion, waiting.n, rate, window))
+	}
+	return spare
+}
+
+// completion is how long an answer of a target is thought to take, where the request
+// has so much time.
+func (t *try) completion(target *target, window time.Duration) time.Duration {
+	_, output := t.expected()
+	if g := target.statistics.guess(t.router.choosing.Load(), t.router.now()); g.known {
+		return inSeconds(g.completion(g.fixed+g.each*output, load{}))
+	}
+	return min(unknownCompletion, max(0, window/unknownShare))
+}
+
+// rate is what targets that fit the request and may be called take together, in
+// calls a second of the fleet; +Inf: no bound of one of them is known.
+func (t *try) rate() float64 {
+	sum := 0.0
+	for _, target := range t.ranked {
+		if ready, _ := target.circuit.readiness(); ready == Flowing && t.unfit(target) == "" {
+			sum += target.pace.capacity(t.tokens(target))
+		}
+	}
+	return sum
+}
+
+// waits says what becomes of a request that may be sent to next, if it waits for one
+// of those that the walk has passed over instead, which costs less; nil: it does
+// not.
+func (t *try) waits(next *target) *jobs.Outcome {
+	if !t.whenOpen.Waits() {
+		return nil
+	}
+	preferred := t.preferred(next)
+	if len(preferred) == 0 {
+		return nil
+	}
+	now, spare := t.router.now(), t.spare(next, t.rate())
+	if ready, _ := next.circuit.readiness(); ready == Shut {
+		return nil // the gate is where it waits
+	}
+	var best *jobs.Wait
+	var until time.Time
+	for _, target := range preferred {
+		o, is := t.outlook(target, next, spare)
+		if !is {
+			continue
+		}
+		worth, waits := t.patient(&o)
+		if waits {
+			w := &jobs.Wait{Since: now, Target: target.Name, Next: next.Name, ExtraCost: max(0, o.extra), Worth: worth}
+			if best == nil || w.ExtraCost > best.ExtraCost {
+				best, until = w, now.Add(t.lasts(&o, target))
+				if last := t.atMost(&o); last != endless {
+					w.Until = now.Add(last)
+				}
+			}
+			continue
+		}
+		t.unwaited(target, &o, worth, next)
+	}
+	if best == nil {
+		return nil
+	}
+	best.Reason = t.words(best)
+	t.trace = append(t.trace, jobs.Step{Wait: best})
+	return &jobs.Outcome{Verdict: jobs.Blocked, Err: t.last, Until: until, Reason: best.Reason, Trace: t.trace}
+}
+
+// preferred lists the targets that the request's goal prefers to next, but that may
+// not be called, or have just failed it. How a target does that is down is no part
+// of that: it is what the wait is for.
+func (t *try) preferred(next *target) []*target {
+	preferred := t.passed
+	if t.choice == nil {
+		return preferred
+	}
+	for _, target := range t.choice.well(t) {
+		if target == next {
+			break
+		}
+		if ready, _ := target.circuit.readiness(); ready == Shut && !slices.Contains(preferred, target) && t.unfit(target) == "" {
+			preferred = append(preferred[:len(preferred):len(preferred)], target)
+		}
+	}
+	return preferred
+}
+
+// well is how the chain would be ranked if those that are shut were not.
+func (c *choice) well(t *try) []*target {
+	shut := false
+	order, candidates := make([]int, len(c.order)), slices.Clone(c.candidates)
+	for i := range candidates {
+		order[i] = i
+		if is := &candidates[i]; is.Shut {
+			shut = true
+			is.Shut, is.Wait, is.Success, is.Latency = false, 0, 1, t.whenWell(t.byName(is.Target.Name), is.Latency)
+		}
+	}
+	if !shut {
+		return nil
+	}
+	c.strategy(order, make([]jobs.Score, len(order)), candidates)
+	ranked := make([]*target, len(order))
+	for i, index := range order {
+		ranked[i] = t.byName(candidates[index].Target.Name)
+	}
+	return ranked
+}
+
+// whenWell is how long an answer of a target takes that does not fail; otherwise where
+// nothing is known.
+func (t *try) whenWell(target *target, otherwise time.Duration) time.Duration {
+	g := target.statistics.guess(t.router.choosing.Load(), t.router.now())
+	if !g.known {
+		return otherwise
+	}
+	_, output := t.expected()
+	return inSeconds(g.fixed + g.each*output)
+}
+
+// byName finds a target of the chain.
+func (t *try) byName(name string) *target {
+	return t.ranked[slices.IndexFunc(t.ranked, func(is *target) bool { return is.Name == name })]
+}
+
+// outlook is what there is to know of a wait for a target, beside the next one;
+// false: there is nothing to wait for.
+func (t *try) outlook(target, next *target, spare time.Duration) (outlook, bool) {
+	o := outlook{spare: spare, value: t.request.MaxCost}
+	if target.Price.Known() && next.Price.Known() {
+		cost := next.Price.Cost(t.usage(next))
+		o.extra = cost - target.Price.Cost(t.usage(target))
+		if o.value == 0 {
+			o.value = valueOf * min(cost, math.MaxInt64/valueOf)
+		}
+		if o.extra <= 0 {
+			return o, false
+		}
+	} else if t.whenOpen == jobs.WhenOpenPrice {
+		return o, false // nobody can say what is saved
+	}
+	if ready, _ := target.circuit.readiness(); ready == Shut {
+		o.outage = target.circuit.outage()
+		return o, o.outage.known < jobs.LongestCooldown // else a person shut it, and no time will open it
+	}
+	failed := t.failedAt(target)
+	if failed == 0 || failed >= patientFor {
+		return o, false
+	}
+	o.outage = outage{known: againMin << failed, ends: true}
+	return o, true
+}
+
+// patient tells whether the request waits, and what not to wait is worth.
+func (t *try) patient(o *outlook) (worth jobs.MicroUSD, waits bool) {
+	if worth, waits = o.waits(); t.whenOpen == jobs.WhenOpenWait {
+		waits = o.spare > 0 && o.outage.known < o.spare
+	}
+	return worth, waits
+}
+
+// lasts is when to look again, if nobody says before that the target is back: at the
+// end of what the provider said, or when the next one is to be asked.
+func (t *try) lasts(o *outlook, target *target) time.Duration {
+	most := t.atMost(o)
+	switch {
+	case o.outage.ends:
+		most = min(most, max(o.outage.known, againSoon))
+	case target.circuit.Snapshot().Local:
+		most = min(most, localWait)
+	}
+	return min(most, longestWaitForPrice)
+}
+
+// atMost is how long it waits however long the outage lasts; endless: there is no
+// deadline.
+func (t *try) atMost(o *outlook) time.Duration {
+	if t.whenOpen == jobs.WhenOpenPrice {
+		return o.lasts()
+	}
+	return o.spare
+}
+
+// longestWaitForPrice bounds a wait of which nobody says that it is over.
+const longestWaitForPrice = 24 * time.Hour
+
+// failedAt counts how often a target failed the request.
+func (t *try) failedAt(target *target) int {
+	n := 0
+	for _, trace := range []jobs.Trace{t.history, t.trace} {
+		for _, step := range trace {
+			if a := step.Attempt; a != nil && a.Target == target.Name && a.Class.Trips() {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// words says why a request waits, as a person reads it.
+func (t *try) words(w *jobs.Wait) string {
+	said := fmt.Sprintf("waits for %s: %s would cost %s more, and not to wait is worth %s", w.Target, w.Next, w.ExtraCost, w.Worth)
+	if t.whenOpen == jobs.WhenOpenWait {
+		said = fmt.Sprintf("waits for %s: %s would cost %s more", w.Target, w.Next, w.ExtraCost)
+	}
+	if w.Until.IsZero() {
+		return said + ", and there is no deadline"
+	}
+	return said + ", until " + w.Until.UTC().Format("2006-01-02 15:04:05Z") + " at the latest"
+}
+
+// unwaited says at the skip of a target that was not waited for why it was not.
+func (t *try) unwaited(target *target, o *outlook, worth jobs.MicroUSD, next *target) {
+	why := fmt.Sprintf("; not waited for: %s costs %s more, and not to wait is worth %s", next.Name, o.extra, worth)
+	if worth == mostWorth {
+		why = fmt.Sprintf("; not waited for: it would not be back in time for the deadline, %s costs %s more", next.Name, o.extra)
+	}
+	for i := len(t.trace) - 1; i >= 0; i-- {
+		if skip := t.trace[i].Skip; skip != nil && skip.Target == target.Name {
+			if skip.Worth == 0 && skip.ExtraCost == 0 { // the first that it was compared with is the cheapest
+				skip.Reason += why
+			}
+			skip.ExtraCost, skip.Worth = o.extra, worth
+			return
+		}
+	}
+}
+
+// hurries tells whether a request whose target is called as fast as it may be goes on
+// to another one, since its deadline comes near.
+func (t *try) hurries() bool {
+	if t.request.Deadline.IsZero() {
+		return false
+	}
+	rate := 0.0
+	for _, other := range t.ranked[t.next:] {
+		if ready, _ := other.circuit.readiness(); ready == Shut || t.unfit(other) != "" {
+			continue
+		}
+		if rate == 0 {
+			rate = t.rate()
+		}
+		if t.spare(other, rate) <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// earliest is the first of two waits for a turn.
+func (w *turn) earliest(target *target, no wait) {
+	if w.target == nil || !no.until.IsZero() && (w.no.until.IsZero() || no.until.Before(w.no.until)) {
+		w.target, w.no = target, no
+	}
+}
+
+// A turn is one that a request waits for, at a target that is in order.
+type turn struct {
+	target *target
+	no     wait
+}

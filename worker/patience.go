@@ -1,0 +1,136 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"tidegate/jobs"
+)
+
+// A bell wakes everybody who listened before it is rung. Safe for concurrent use.
+type bell struct {
+	mu   sync.Mutex
+	rung chan struct{}
+}
+
+func newBell() *bell { return &bell{rung: make(chan struct{})} }
+
+// Listen returns what is closed when the bell is next rung.
+func (b *bell) Listen() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.rung
+}
+
+// Ring never blocks.
+func (b *bell) Ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.rung)
+	b.rung = make(chan struct{})
+}
+
+// waitsKey is where River's row of a job that is parked keeps the waits of its
+// request, so that they are found again in the trace.
+const waitsKey = "tidegate_waits"
+
+// waitsAtMost bounds what is remembered of a request that waits again and again.
+const waitsAtMost = 16
+
+// waitsOf reads the waits that a job was parked with.
+func waitsOf(job *rivertype.JobRow) []jobs.Wait {
+	if !bytes.Contains(job.Metadata, []byte(waitsKey)) {
+		return nil
+	}
+	var kept struct {
+		Waits []jobs.Wait `json:"tidegate_waits"`
+	}
+	if json.Unmarshal(job.Metadata, &kept) != nil {
+		return nil // what is lost says why it waited, and no more
+	}
+	return kept.Waits
+}
+
+// trace is what a try added, behind the waits that came before it.
+func (r *run) trace(added jobs.Trace) jobs.Trace {
+	if len(r.waits) == 0 {
+		return added
+	}
+	whole := make(jobs.Trace, 0, len(r.waits)+len(added))
+	for i := range r.waits {
+		whole = append(whole, jobs.Step{Wait: &r.waits[i]})
+	}
+	return append(whole, added...)
+}
+
+// waited remembers the waits at the end of a trace, until there is an attempt that
+// they came before. One that goes on is still the same.
+func (r *run) waited(trace jobs.Trace) {
+	r.patient = false
+	for _, step := range trace {
+		switch {
+		case step.Attempt != nil:
+			r.patient = false
+			continue
+		case step.Wait == nil:
+			continue
+		}
+		r.patient = true
+		if n := len(r.waits); n > 0 && (r.waits[n-1].Target == step.Wait.Target || n == waitsAtMost) {
+			since := r.waits[n-1].Since
+			r.waits[n-1] = *step.Wait
+			r.waits[n-1].Since = since
+			continue
+		}
+		r.waits = append(r.waits, *step.Wait)
+	}
+}
+
+// sleep waits, if for a price then until the bell is rung at most.
+func (r *run) sleep(ctx context.Context, wait time.Duration) error {
+	if !r.patient {
+		return sleepUntil(ctx, wait)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.bell:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// rung tells whether something changed since the router was last asked, for which a
+// wait for a price may be over.
+func (r *run) rung() bool {
+	select {
+	case <-r.bell:
+		return true
+	default:
+		return false
+	}
+}
+
+// park gives a job back to its queue until its time comes, with what it waited for,
+// and the budget that it waits for.
+func (c *completion) park(ctx context.Context, p *parked) error {
+	if len(p.waits) > 0 || p.known {
+		if err := river.MetadataSet(ctx, waitsKey, p.waits); err != nil {
+			c.log.Debug().Err(err).Msg("a wait will be missing in the trace")
+		}
+	}
+	if p.budget != (jobs.Parked{}) || p.marked {
+		if err := river.MetadataSet(ctx, jobs.BudgetMark, p.budget); err != nil {
+			c.log.Debug().Err(err).Msg("a job that waits for a budget goes on later")
+		}
+	}
+	return c.snooze(ctx, p.wait)
+}
