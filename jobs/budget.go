@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"time"
 )
 
@@ -33,6 +35,35 @@ type BudgetLimits struct {
 
 // None tells whether there is no limit.
 func (l BudgetLimits) None() bool { return l == BudgetLimits{} }
+
+// mostBudget is more than anybody means: a billion dollars.
+const mostBudget MicroUSD = 1_000_000_000_000_000
+
+// Check says which limit cannot be meant, or nil.
+func (l BudgetLimits) Check() error {
+	for name, limit := range map[string]MicroUSD{"per_day": l.PerDay, "total": l.Total} {
+		switch {
+		case limit < 0:
+			return fmt.Errorf("%s: %s is below zero; leave it out for no limit", name, limit)
+		case limit > mostBudget:
+			return fmt.Errorf("%s: %s is more than anybody has; amounts are US dollars", name, limit)
+		}
+	}
+	return nil
+}
+
+// dollars is an amount as people write it.
+var dollars = regexp.MustCompile(`^\$?([0-9]{1,9})(?:\.([0-9]{1,6}))?$`)
+
+// ParseDollars reads an amount of US dollars, exactly: "5", "$5.25", "0.000001".
+func ParseDollars(text string) (MicroUSD, error) {
+	parts := dollars.FindStringSubmatch(text)
+	if parts == nil {
+		return 0, fmt.Errorf("%.40q is not an amount of US dollars like 5 or 2.50, of at most six decimals and a billion", text)
+	}
+	micros, err := strconv.ParseInt(parts[1]+(parts[2] + "000000")[:6], 10, 64)
+	return MicroUSD(micros), err // which digits cannot cause
+}
 
 // A BudgetSetter is whose word a budget's limits are.
 type BudgetSetter string

@@ -121,6 +121,7 @@ type RouteConfig struct {
 	WhenFiltered string        `yaml:"when_filtered"`
 	Deadline     time.Duration `yaml:"deadline,omitempty"` // zero: none
 	Models       []string      `yaml:"models,omitempty"`
+	Budget       *BudgetConfig `yaml:"budget,omitempty"` // nil: none
 }
 
 // WorkerConfig is how a worker process behaves.

@@ -42,9 +42,10 @@ type StackConfig struct {
 	Pool        *pgxpool.Pool
 	Conn        *nats.Conn
 	Routes      []jobs.Route
-	Concurrency int           // of the worker; zero: its default
-	StopTimeout time.Duration // of the worker; zero: its default
-	HoldBudget  time.Duration // of the worker; zero: its default
+	Budgets     []store.FileBudget // what the configuration says of them
+	Concurrency int                // of the worker; zero: its default
+	StopTimeout time.Duration      // of the worker; zero: its default
+	HoldBudget  time.Duration      // of the worker; zero: its default
 	Timing      worker.Timing
 	Name        string // of this start of the worker, unique in the fleet; empty: of host, process and time
 	Log         zerolog.Logger
@@ -74,9 +75,12 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		Store:    store.New(config.Pool).OnClock(config.Now),
 		provider: provider.New(provider.Config{UserAgent: "tidegate/" + programVersion()}),
 		config:   config,
-		tidings:  tidings{routes: config.Routes, wake: make(chan struct{}, 1)},
+		tidings:  tidings{routes: config.Routes, said: config.Budgets, wake: make(chan struct{}, 1)},
 	}
 	if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
+		return nil, err
+	}
+	if err := s.Store.FileBudgets(ctx, config.Budgets); err != nil {
 		return nil, err
 	}
 	s.drills = provider.NewDrills(s.provider, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), config.Now)
