@@ -123,7 +123,6 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 		end = paceEnd{class: jobs.OK, usage: answer.Usage, latency: attempt.Latency, allowance: answer.Allowance}
 		permit.Done(Success, "")
 		t.learn(target, answer.Usage)
-		t.heed(target, sample{seconds: attempt.Latency.Seconds(), output: float64(answer.Usage.Output)})
 	} else {
 		answer, t.last, t.limited = nil, err, false
 		attempt.Class, attempt.Status, attempt.Code, attempt.Message = err.Class, err.Status, err.Code, err.Message
@@ -132,20 +131,13 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 		end = paceEnd{class: err.Class, usage: err.Usage, latency: attempt.Latency, retryAfter: err.RetryAfter, allowance: err.Allowance}
 		t.report(target, permit, err, attempt.Blamed)
 		t.passed = append(t.passed, target)
-		if err.Class.Trips() && !attempt.Blamed {
-			t.heed(target, sample{failed: true})
-		}
+	}
+	if t.route != nil { // else it was a probe, and too short to tell
+		target.statistics.note(t.router.choosing.Load(), t.router.now(), &attempt)
 	}
 	attempt.Unpriced = target.Price.Unpriced(attempt.Usage)
 	t.trace = append(t.trace, jobs.Step{Attempt: &attempt})
 	return answer, end
-}
-
-// heed adds a call that has just ended to what is known of its target.
-func (t *try) heed(target *target, s sample) {
-	if t.route != nil {
-		target.statistics.hear(t.router.choosing.Load(), t.router.now(), s)
-	}
 }
 
 // explain adds to the first attempt why its target was chosen. Those after it went to

@@ -16,7 +16,7 @@ const (
 	readNow = `/* tidegate: clock */ SELECT clock_timestamp()`
 
 	listPeers = `/* tidegate: peers */
-SELECT id, beats, dead_at IS NOT NULL, demand, accepted, announced, unreached
+SELECT id, beats, beat_at, dead_at IS NOT NULL, demand, accepted, announced, unreached, statistics
 FROM tidegate.workers WHERE dead_at IS NULL OR dead_at > now() - interval '1 hour' ORDER BY id`
 
 	listPauses = `/* tidegate: pauses */ SELECT route, owner, reason, since FROM tidegate.pauses ORDER BY route, owner`
@@ -94,7 +94,7 @@ func collect[T any](into *[]T, scan pgx.RowToFunc[T]) func(pgx.Rows) error {
 
 func scanPeer(row pgx.CollectableRow) (jobs.Peer, error) {
 	var p jobs.Peer
-	err := row.Scan(&p.Worker, &p.Beats, &p.Dead, &p.Demand, &p.Accepted, &p.Announced, &p.Unreached)
+	err := row.Scan(&p.Worker, &p.Beats, &p.At, &p.Dead, &p.Demand, &p.Accepted, &p.Announced, &p.Unreached, &p.Statistics)
 	return p, err
 }
 
@@ -120,6 +120,9 @@ func toMachineTime(fleet *jobs.Fleet, now time.Time) {
 				*t = now.Add(t.Sub(there))
 			}
 		}
+	}
+	for i := range fleet.Peers {
+		turn(&fleet.Peers[i].At)
 	}
 	for i := range fleet.Circuits {
 		c := &fleet.Circuits[i]

@@ -30,7 +30,10 @@ type Config struct {
 	Targets  []TargetConfig `yaml:"targets"`
 	Routes   []RouteConfig  `yaml:"routes"`
 	Tenants  []TenantConfig `yaml:"tenants,omitempty"` // those that are not as all others
-	Worker   WorkerConfig   `yaml:"worker"`
+	// Strategies are those of one's own, by name.
+	Strategies map[string]WeightsConfig `yaml:"strategies,omitempty"`
+	Estimator  EstimatorConfig          `yaml:"estimator"`
+	Worker     WorkerConfig             `yaml:"worker"`
 
 	// File is where it was read from; empty: there was no file.
 	File string `yaml:"-"`

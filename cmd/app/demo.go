@@ -13,6 +13,7 @@ import (
 
 	"tidegate/jobs"
 	"tidegate/jobs/queue"
+	"tidegate/routing"
 	"tidegate/routing/simulator"
 )
 
@@ -145,7 +146,7 @@ func (d *demo) start(ctx context.Context, f *demoFlags) error {
 	}
 	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Concurrency: concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Choosing: d.config.choosing(), Concurrency: concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
 	})
 	return err
 }
@@ -162,6 +163,7 @@ func (d *demo) simulate() error {
 	}
 	d.simulator = server
 	d.config = DefaultSimulated("http://" + server.Addr())
+	d.config.Routes[0].Goal = routing.Cost // so that there is a choice to explain
 	return nil
 }
 

@@ -32,6 +32,7 @@ type demoReport struct {
 	cost, dearest jobs.MicroUSD
 	dearestName   string
 	read          []jobs.ResultEvent // to read
+	explain       jobs.Result        // one that was re-routed; zero: none was
 }
 
 // readers are documents that most people who try this know.
@@ -56,6 +57,7 @@ func (d *demo) report(ctx context.Context, ended time.Time) (*demoReport, error)
 		}
 		if event.Target != d.route.Chain[0].Name {
 			r.Rerouted++
+			r.single(&event.Result)
 		}
 		r.cost += event.Cost
 		r.dearest += dearest.Price.Cost(event.Usage)
@@ -98,8 +100,19 @@ func (r *demoReport) choose(event jobs.ResultEvent) {
 	}
 }
 
-// conclude shows the table, something to read, and what to try next.
-func (d *demo) conclude(_ context.Context, r *demoReport) error {
+// single keeps one that was re-routed, to be explained: if there is one, the first
+// that was called, not answered, and called elsewhere.
+func (r *demoReport) single(result *jobs.Result) {
+	twice, had := result.Attempts == 2, r.explain.Attempts == 2
+	if result.State == jobs.StateAnswered && (r.explain.RequestID == "" || twice && (!had || result.StoredAt.Before(r.explain.StoredAt))) {
+		r.explain = *result
+		r.explain.Body = nil
+	}
+}
+
+// conclude shows the table, something to read, why one went elsewhere, and what to
+// try next.
+func (d *demo) conclude(ctx context.Context, r *demoReport) error {
 	fmt.Fprintln(d.out)
 	if err := r.write(d.out, d.simulator != nil); err != nil {
 		return err
@@ -107,6 +120,17 @@ func (d *demo) conclude(_ context.Context, r *demoReport) error {
 	fmt.Fprintln(d.out)
 	for _, event := range r.read[:min(len(readers), len(r.read))] {
 		fmt.Fprintf(d.out, "%s\n%s\n\n", oneLine(event.CustomID), indent(visible(answerText(event.Body))))
+	}
+	if r.explain.RequestID != "" {
+		why, err := explain(ctx, d.stack.Store, r.explain.RequestID, "")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(d.out, "One of those that were re-routed, as `tidegate why REQUEST` tells it:\n\n")
+		if err := why.write(d.out); err != nil {
+			return err
+		}
+		fmt.Fprintln(d.out)
 	}
 	fmt.Fprint(d.out, `Try next:
   tidegate dev                                     the whole thing, to stay, on this machine

@@ -209,7 +209,8 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # called, requests wait until one may.
     chain: [%s]
 
-    # How a target is chosen. ordered: the first of the chain that may be called.
+    # How a target is chosen. ordered: the first of the chain that may be called. balanced, speed and
+    # cost weigh how often it answers, how fast, and for how much. You may add strategies of your own.
     # optimization_goal: ordered
 
     # What to do when the best target may not be called. reroute: call the next. wait: wait until it is back, or until the
@@ -242,6 +243,21 @@ const initTail = `
 #
 #     # Its budget on all routes together, as that of a route.
 #     budget: {per_day: 5}
+
+# Strategies of your own, which an optimization_goal may name. The three weights come to 1 in sum.
+# strategies:
+#   careful: {success_rate: 0.6, latency: 0.1, cost: 0.3}
+
+# What guesses how targets do.
+# estimator:
+#   # decayed (what was seen in the last minute, beside what is usual) or ewma (a moving average).
+#   name: decayed
+#
+#   # How much the latest answer counts for ewma, up to 1.
+#   alpha: 0.2
+#
+#   # The part of the requests without a near deadline that explore, to learn how any target of the chain does; 0 is none.
+#   explore: 0.01
 
 # The worker, which makes the calls.
 # worker:

@@ -78,6 +78,7 @@ func (s *Stack) Reload(routes []jobs.Route) {
 // Take is Reload of a configuration, with what it says of budgets.
 func (s *Stack) Take(config *Config) {
 	_, routes := config.Build()
+	s.Router.Choose(config.choosing())
 	s.tidings.budgets(config.Budgets())
 	s.Reload(routes)
 }

@@ -1,0 +1,220 @@
+package app
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// longAgo is a wait that is worth a word.
+const longAgo = time.Second
+
+// inShort is the story in a few sentences.
+func (v *whyView) inShort() []string {
+	said := v.beforeCalls()
+	said = append(said, v.otherTargets()...)
+	if v.story.Result == nil {
+		return append(said, v.now()...)
+	}
+	return append(said, v.end()...)
+}
+
+// beforeCalls says how long it was until the first call.
+func (v *whyView) beforeCalls() []string {
+	made := v.story.Attempts
+	if len(made) == 0 {
+		return nil
+	}
+	if before := made[0].At.Sub(v.Accepted); before >= longAgo {
+		return []string{fmt.Sprintf("It was first called %s after it was accepted: until then it waited in its queue, or in a worker for its turn.", lasted(before))}
+	}
+	return nil
+}
+
+// otherTargets says what became of those that it was not answered by: the last word of
+// each.
+func (v *whyView) otherTargets() []string {
+	answered := -1
+	for i := range v.story.Attempts {
+		if v.story.Attempts[i].Class == jobs.OK {
+			answered = i
+		}
+	}
+	var said []string
+	told := map[string]bool{}
+	if answered >= 0 {
+		told[v.story.Attempts[answered].Target] = true
+	}
+	for i := range v.Steps {
+		step := &v.Steps[i]
+		switch {
+		case step.Waited != nil:
+			said = append(said, sentence(step.Waited.Reason))
+		case step.Skipped != nil && !told[step.Skipped.Target]:
+			told[step.Skipped.Target] = true
+			said = append(said, sentence(v.place(step.Skipped.Target)+" was passed over: "+step.Skipped.Reason))
+		case step.Call != nil && step.Call.Class != jobs.OK && !told[step.Call.Target]:
+			told[step.Call.Target] = true
+			said = append(said, v.failed(step.Call))
+		}
+	}
+	return said
+}
+
+// place names a target by where it stands in the chain.
+func (v *whyView) place(target string) string {
+	if len(v.Chain) > 1 && v.Chain[0] == target {
+		return target + ", the first of the chain,"
+	}
+	return target
+}
+
+// failed says how the calls of a target ended that did not answer.
+func (v *whyView) failed(last *jobs.Attempt) string {
+	n := 0
+	for i := range v.story.Attempts {
+		if v.story.Attempts[i].Target == last.Target {
+			n++
+		}
+	}
+	did := "was called and did not answer"
+	if n > 1 {
+		did = fmt.Sprintf("was called %d times and did not answer", n)
+	}
+	return sentence(v.place(last.Target) + " " + did + ": " + refusalText(last))
+}
+
+// end says how it ended.
+func (v *whyView) end() []string {
+	r := v.story.Result
+	after := lasted(r.StoredAt.Sub(v.Accepted))
+	switch r.State {
+	case jobs.StateAnswered:
+		return []string{v.answered(), fmt.Sprintf("That was %s after it was accepted; %s in all cost %s.", after, counted(v.Calls, "call"), jobs.CostText(v.Cost, v.Unpriced))}
+	case jobs.StateRefused:
+		return []string{sentence(fmt.Sprintf("It was refused for good after %s: %s", after, words(string(r.Class), r.Code, r.Message)))}
+	case jobs.StateExpired:
+		return []string{fmt.Sprintf("Its deadline passed %s after it was accepted, before a target had answered.", after)}
+	case jobs.StateCancelled:
+		return []string{fmt.Sprintf("It was cancelled %s after it was accepted.", after)}
+	default:
+		return []string{sentence(fmt.Sprintf("It ended as %s after %s: %s", r.State, after, r.Message))}
+	}
+}
+
+// answered says who answered, and why it was that one.
+func (v *whyView) answered() string {
+	target := v.story.Result.Target
+	var call *jobs.Attempt
+	for i := range v.story.Attempts {
+		if a := &v.story.Attempts[i]; a.Target == target && a.Class == jobs.OK {
+			call = a
+		}
+	}
+	if call == nil {
+		return target + " answered."
+	}
+	took := lasted(call.Latency)
+	d := call.Decision
+	switch {
+	case call.Probe:
+		return fmt.Sprintf("%s answered after %s: it was the trial call that found out whether it is back.", target, took)
+	case d == nil || len(d.Candidates) == 0:
+		return fmt.Sprintf("%s, the first of the chain that could be called, answered after %s.", target, took)
+	case d.Explored:
+		return fmt.Sprintf("%s answered after %s: it was tried to learn how it does, as one of %.0f requests is.", target, took, 1/max(0.001, float64(call.Propensity)))
+	case d.Candidates[0].Target == target:
+		return fmt.Sprintf("%s, the best by %s, answered after %s.", target, d.Goal, took)
+	default:
+		return fmt.Sprintf("%s, the best by %s that could be called, answered after %s.", target, d.Goal, took)
+	}
+}
+
+// now says where a request is that has not ended.
+func (v *whyView) now() []string {
+	s := v.story
+	var said []string
+	switch {
+	case s.Call != nil:
+		return []string{fmt.Sprintf("It is being called: %s, since %s, by %s.", s.Call.Target, age(s.At, s.Call.Since), s.Call.Worker)}
+	case s.Job == nil:
+		said = append(said, "It has no result, and River has no job of it: its route may be being repaired; see `tidegate doctor`.")
+	case s.Job.State == "running":
+		said = append(said, fmt.Sprintf("%s has it in hand: it waits there for a target that may be called, or for its turn.", s.Job.Worker))
+	case s.Job.State == "scheduled" || s.Job.ScheduledAt.After(s.At):
+		said = append(said, fmt.Sprintf("It is parked in its queue for another %s, unless what it waits for comes before.", lasted(s.Job.ScheduledAt.Sub(s.At))))
+	case s.Job.State == "pending":
+		said = append(said, "It waits to be admitted to its queue.")
+	default:
+		said = append(said, "It waits in its queue for a worker.")
+	}
+	if s.Job != nil && s.Job.Queue == jobs.QuarantineQueue {
+		said = append(said, fmt.Sprintf("It runs alone, in quarantine: %s died while it was being called.", counted(s.Crashes, "worker")))
+	}
+	for _, p := range s.Pauses {
+		said = append(said, sentence(fmt.Sprintf("The queue %s is paused by its %s since %s: %s", p.Route, p.Owner, age(s.At, p.Since), p.Reason)))
+	}
+	for i := range s.Circuits {
+		if c := &s.Circuits[i]; c.State != jobs.CircuitClosed || c.CooldownUntil.After(s.At) {
+			said = append(said, sentence(fmt.Sprintf("%s may not be called: its circuit is %s since %s: %s", c.Target, c.State, age(s.At, c.Since), c.Reason)))
+		}
+	}
+	if s.Retired {
+		said = append(said, fmt.Sprintf("The route %s is retired.", v.Route))
+	}
+	return said
+}
+
+// refusalText is what a call met.
+func refusalText(a *jobs.Attempt) string {
+	status := ""
+	if a.Status > 0 {
+		status = fmt.Sprintf("HTTP %d", a.Status)
+	}
+	return words(strings.TrimSpace(string(a.Class)+" "+status), a.Code, a.Message)
+}
+
+// words joins a class, a code and what was said, as far as there are any.
+func words(class, code, message string) string {
+	said := class
+	if code = jobs.CleanCode(code); code != "" {
+		said += " (" + code + ")"
+	}
+	if message = strings.TrimRight(shorten(message, 200), ". "); message != "" {
+		said += ", “" + message + "”"
+	}
+	return said
+}
+
+// sentence begins with what it is given, and ends with a full stop.
+func sentence(text string) string {
+	text = oneLine(text)
+	if text == "" {
+		return text
+	}
+	if !strings.ContainsAny(text[len(text)-1:], ".!?") {
+		text += "."
+	}
+	if strings.HasPrefix(text, "waits ") {
+		text = "It waited" + strings.TrimPrefix(text, "waits")
+	}
+	return text
+}
+
+// lasted is a span of time as a person says it, to three digits or so.
+func lasted(d time.Duration) string {
+	switch d = max(d, 0).Round(time.Millisecond); {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%d min %02d s", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%d days", int(d.Hours()/24))
+	}
+}

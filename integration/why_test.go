@@ -1,0 +1,127 @@
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	"tidegate/cmd/app"
+	"tidegate/integration/fixture"
+	"tidegate/jobs"
+	"tidegate/routing"
+	"tidegate/routing/simulator"
+)
+
+// A whyView is what why --json says, in part.
+type whyView struct {
+	RequestID string `json:"request_id"`
+	CustomID  string `json:"custom_id"`
+	State     string
+	Target    string
+	Calls     int
+	InShort   []string `json:"in_short"`
+	Steps     []struct {
+		Skipped *jobs.Skip
+		Choice  *struct {
+			Goal       string `json:"optimization_goal"`
+			Estimator  string
+			Candidates []struct {
+				Target      string
+				Score       float64
+				SuccessRate float64       `json:"success_rate"`
+				Cost        jobs.MicroUSD `json:"expected_cost_micro_usd"`
+			}
+		}
+		Call *struct {
+			Target string
+			Class  jobs.Class
+		}
+	}
+}
+
+func (s *stage) says(text string, parts ...string) {
+	s.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			s.Errorf("it does not say %q:\n%s", part, text)
+		}
+	}
+}
+
+// TestWhyTellsOfAReroute: a request that was refused at one target and answered by
+// another, with all that the choice was made of.
+func TestWhyTellsOfAReroute(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{config: func(c *app.Config) { c.Routes[0].Goal = routing.Cost }})
+	s.work(nil)
+	s.settle(s.enqueue(20, nil)) // so that something is known of the first
+	s.down("cheap", simulator.Fault{Mode: simulator.Unavailable})
+	batch := s.settle(s.enqueue(1, nil))
+	text := s.must("why", "n-000", "--batch", batch.ID).out
+	s.says(text, "(n-000), answered", "sim-cheap, the first of the chain, was called and did not answer: OVERLOAD HTTP 503",
+		"that could be called, answered after", "2 calls in all cost $", "chose sim-cheap, by cost and what decayed expects", "SCORE", "call 1, sim-cheap: OVERLOAD", "call 2, sim-", "answered")
+	view := lastLine[whyView](t, strings.ReplaceAll(s.must("why", "n-000", "--batch", batch.ID, "--json").out, "\n", " "))
+	if view.State != "answered" || view.Calls != 2 || view.Target == "sim-cheap" || view.CustomID != "n-000" || len(view.InShort) == 0 {
+		t.Errorf("%+v", view)
+	}
+	for _, step := range view.Steps {
+		if step.Choice == nil {
+			continue
+		}
+		if c := step.Choice; c.Goal != "cost" || len(c.Candidates) != 3 || c.Candidates[0].Target != "sim-cheap" || c.Candidates[0].Score <= c.Candidates[1].Score ||
+			c.Candidates[0].SuccessRate < 0.5 || c.Candidates[0].Cost <= 0 {
+			t.Errorf("%+v", c)
+		}
+	}
+	if by := s.must("why", view.RequestID).out; by != text {
+		t.Errorf("by its id:\n%s\nby its name:\n%s", by, text)
+	}
+}
+
+// TestWhyTellsWhatARequestWaitsFor: in an outage of all, in a queue that a person
+// paused, and before any worker lives.
+func TestWhyTellsWhatARequestWaitsFor(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.prepare()
+	first := s.enqueue(1, nil)
+	s.says(s.must("why", "n-000", "--batch", first.ID).out, ", waiting", "It waits in its queue for a worker.")
+	s.must("pause", summaries, "--reason", "the auditors are here")
+	s.says(s.must("why", "n-000", "--batch", first.ID).out, "The queue summaries is paused by its person", "the auditors are here.")
+	s.must("resume", summaries)
+	crew := s.work(nil)
+	s.settle(first)
+	s.down("*", simulator.Fault{Mode: simulator.Unavailable})
+	batch := s.enqueue(20, func(i int, r *jobs.Request) { r.Body = body(100 + i) })
+	fixture.Await(t, soon, "all circuits are open, and some wait in the worker", func() bool {
+		return crew.Worker.Waiting(summaries) > 0 && s.count("SELECT count(*) FROM tidegate.circuits WHERE state <> 'closed'") == 3
+	})
+	s.says(s.must("why", "n-019", "--batch", batch.ID).out, "sim-cheap may not be called: its circuit is", "OVERLOAD")
+	s.back()
+	s.settle(batch)
+	s.says(s.must("why", "n-019", "--batch", batch.ID).out, "It was first called", "answered after")
+}
+
+// TestWhyOfWhatIsNotThere: the error says what to name instead.
+func TestWhyOfWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.prepare()
+	batch := s.enqueue(2, func(_ int, r *jobs.Request) { r.CustomID = "same" })
+	for _, c := range []struct {
+		says string
+		code int
+		args []string
+	}{
+		{"a custom_id needs its --batch", 1, []string{"same"}},
+		{"not found", 1, []string{"01a20aa4-c8ca-75b5-a7d0-750cfcc3a7fe"}},
+		{"name one of its requests", 2, []string{batch.ID}},
+		{"stands more than once", 1, []string{"same", "--batch", batch.ID}},
+		{"not found", 1, []string{"other", "--batch", batch.ID}},
+		{"batch_none", 1, []string{"same", "--batch", "batch_none"}},
+	} {
+		got := s.tidegate(append([]string{"why"}, c.args...)...)
+		if got.code != c.code || !strings.Contains(got.errors, c.says) {
+			t.Errorf("%v: %d %s", c.args, got.code, got.errors)
+		}
+	}
+}

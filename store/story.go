@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+)
+
+// A Story is all that is written down of one request, as it stands at one moment.
+// Its times are the database's, but for those of attempts, which are the workers'.
+type Story struct {
+	At       time.Time
+	Request  jobs.Request // without its body
+	Bytes    int          // of its body
+	Attempts []jobs.Attempt
+	Result   *jobs.ResultEvent // nil: it has none yet
+	Job      *StoryJob         // nil: River has it no more
+	Call     *StoryCall        // nil: none is under way
+	Crashes  int               // of workers while it was being called
+	Retired  bool              // producers may not name its route any more
+	Chain    []string          // of its route now; the Circuits are in its order
+	Circuits []jobs.Circuit    // of those targets that workers have spoken of
+	Pauses   []jobs.Pause      // of its queue
+}
+
+// A StoryJob is where River has a request.
+type StoryJob struct {
+	Queue       string
+	State       string // in River's words
+	ScheduledAt time.Time
+	Worker      string // who had it last; empty: nobody yet
+}
+
+// A StoryCall is a call that is under way.
+type StoryCall struct {
+	Worker string
+	Target string
+	Since  time.Time
+}
+
+// Story reads all there is of a request. It returns ErrNotFound if there is no such
+// request. Of one that waits it looks through River's jobs, which takes a second for a
+// million of them.
+func (s *Store) Story(ctx context.Context, requestID string) (story Story, err error) {
+	id, err := parseID(requestID)
+	if err != nil {
+		return story, err
+	}
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err = pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error { return story.read(ctx, tx, id) })
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return story, fmt.Errorf("request %s: %w", id, err)
+	}
+	if story.Attempts, err = s.Attempts(ctx, requestID); err != nil {
+		return story, err
+	}
+	for result, err := range s.Results(ctx, Filter{RequestID: requestID}) {
+		if err != nil {
+			return story, err
+		}
+		story.Result = &result
+	}
+	circuits, err := s.Circuits(ctx)
+	story.choose(circuits)
+	return story, err
+}
+
+const storyRequest = `/* tidegate: story */
+SELECT now(), q.created_at, q.deadline, q.max_cost_micro_usd, q.tenant, q.route, q.goal, q.batch_id, q.custom_id, octet_length(q.body),
+	t.name IS NULL, coalesce(t.chain, '{}'), coalesce(s.crashes + s.alone, 0), r.request_id IS NOT NULL
+FROM tidegate.requests q LEFT JOIN tidegate.routes t ON t.name = q.route LEFT JOIN tidegate.suspects s ON s.request_id = q.id
+	LEFT JOIN tidegate.results r ON r.request_id = q.id
+WHERE q.id = $1`
+
+func (s *Story) read(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	var deadline *time.Time
+	var maxCost *int64
+	var goal, batch, custom *string
+	var ended bool
+	r := &s.Request
+	err := tx.QueryRow(ctx, storyRequest, id).Scan(&s.At, &r.CreatedAt, &deadline, &maxCost, &r.Tenant, &r.Route, &goal, &batch, &custom, &s.Bytes,
+		&s.Retired, &s.Chain, &s.Crashes, &ended)
+	if err != nil {
+		return err
+	}
+	r.ID, r.Deadline, r.MaxCost = id.String(), orZero(deadline), jobs.MicroUSD(orZero(maxCost))
+	r.Goal, r.BatchID, r.CustomID = orZero(goal), orZero(batch), orZero(custom)
+	if ended {
+		return nil
+	}
+	if err := s.readJob(ctx, tx, id); err != nil {
+		return err
+	}
+	return s.readPauses(ctx, tx)
+}
+
+// River knows the request by its job's arguments alone, which have no index.
+const storyJob = `/* tidegate: story job */
+SELECT queue, state, scheduled_at, coalesce(attempted_by[array_upper(attempted_by, 1)], '') FROM tidegate.river_job
+WHERE kind = '` + jobs.CompletionKind + `' AND finalized_at IS NULL AND args ->> 'r' = $1 LIMIT 1`
+
+const storyCall = `/* tidegate: story call */
+SELECT c.worker, c.target, c.began_at FROM tidegate.calls c JOIN tidegate.workers w ON w.id = c.worker
+WHERE c.request_id = $1 AND w.dead_at IS NULL
+	AND NOT EXISTS (SELECT FROM tidegate.attempts a WHERE a.request_id = c.request_id AND a.at = c.at)
+ORDER BY c.began_at DESC LIMIT 1`
+
+func (s *Story) readJob(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+	var job StoryJob
+	err := tx.QueryRow(ctx, storyJob, id.String()).Scan(&job.Queue, &job.State, &job.ScheduledAt, &job.Worker)
+	if err == nil {
+		s.Job = &job
+	}
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	var call StoryCall
+	err = tx.QueryRow(ctx, storyCall, id).Scan(&call.Worker, &call.Target, &call.Since)
+	if err == nil {
+		s.Call = &call
+	}
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	return nil
+}
+
+func (s *Story) readPauses(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, listPauses)
+	if err != nil {
+		return err
+	}
+	all, err := pgx.CollectRows(rows, scanPause)
+	queue := s.Request.Route
+	if s.Job != nil {
+		queue = s.Job.Queue
+	}
+	for _, p := range all {
+		if p.Route == queue {
+			s.Pauses = append(s.Pauses, p)
+		}
+	}
+	return err
+}
+
+// choose keeps the circuits of the chain, in its order.
+func (s *Story) choose(circuits []jobs.Circuit) {
+	for _, target := range s.Chain {
+		for _, c := range circuits {
+			if c.Target == target {
+				s.Circuits = append(s.Circuits, c)
+			}
+		}
+	}
+}
+
+const named = `/* tidegate: named */
+SELECT id FROM tidegate.requests WHERE batch_id = $1 AND custom_id = $2 ORDER BY id LIMIT 2`
+
+// Named finds the request of a batch by its producer's own name for it. It returns
+// ErrNotFound if there is none, and an error if there are several.
+func (s *Store) Named(ctx context.Context, batchID, customID string) (string, error) {
+	rows, err := s.pool.Query(ctx, named, batchID, customID)
+	if err != nil {
+		return "", fmt.Errorf("looking for %q in batch %s: %w", customID, batchID, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("looking for %q in batch %s: %w", customID, batchID, err)
+	case len(ids) == 0:
+		return "", fmt.Errorf("request %q of batch %s: %w", customID, batchID, ErrNotFound)
+	case len(ids) > 1:
+		return "", fmt.Errorf("custom_id %q stands more than once in batch %s: name the request by its id, as `tidegate results --batch %s --json` shows it", customID, batchID, batchID)
+	}
+	return ids[0].String(), nil
+}
