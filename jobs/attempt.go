@@ -85,3 +85,13 @@ func (t Trace) Unpriced() bool {
 	}
 	return false
 }
+
+// BadAnswers counts the answers that were not as expected.
+func (t Trace) BadAnswers() (n int) {
+	for _, step := range t {
+		if step.Attempt != nil && step.Attempt.Class == Invalid {
+			n++
+		}
+	}
+	return n
+}

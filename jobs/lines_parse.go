@@ -24,7 +24,7 @@ const maxCostUSD = 1e6
 type line struct {
 	customID, method, url, route, goal, longGoal, deadline, tenant *string
 	maxCostUSD                                                     *float64
-	metadata, body                                                 json.RawMessage
+	metadata, expect, body                                         json.RawMessage
 }
 
 type lineField struct {
@@ -44,6 +44,7 @@ var lineFields = []lineField{
 	{"deadline", func(l *line) any { return &l.deadline }},
 	{"max_cost_usd", func(l *line) any { return &l.maxCostUSD }},
 	{"metadata", func(l *line) any { return &l.metadata }},
+	{"expect", func(l *line) any { return &l.expect }},
 	{"tenant", func(l *line) any { return &l.tenant }},
 }
 
@@ -72,6 +73,7 @@ func parseLine(raw []byte, opts *LineOptions) (Request, error) {
 		func() error { return l.takeDeadline(&request, opts) },
 		func() error { return l.takeMaxCost(&request) },
 		func() error { return l.takeMetadata(&request) },
+		func() error { return l.takeExpect(&request, opts) },
 	} {
 		if err := step(); err != nil {
 			return Request{}, err
@@ -285,6 +287,16 @@ func (l *line) takeMetadata(r *Request) error {
 		return errors.New("metadata: must be an object whose values are strings")
 	}
 	return nil
+}
+
+func (l *line) takeExpect(r *Request, opts *LineOptions) (err error) {
+	if l.expect == nil || string(l.expect) == "null" {
+		return nil
+	}
+	if r.Expect, err = ParseExpect(l.expect); err == nil && opts.CheckExpect != nil {
+		err = opts.CheckExpect(r.Expect, r.Body)
+	}
+	return ExpectError(err)
 }
 
 // bodyModel finds the model that a body of valid JSON names; empty: it names

@@ -44,6 +44,9 @@ type Request struct {
 	Deadline time.Time
 	// MaxCost is what the answer may cost at most; zero: no limit.
 	MaxCost MicroUSD
+	// Expect is what its answer must be like, beside what its route expects; nil:
+	// nothing.
+	Expect *Expect
 	// Metadata is the producer's own: at most 16 pairs, keys of at most 64 and
 	// values of at most 512 characters. It is carried to the event, never read.
 	Metadata map[string]string
@@ -99,6 +102,9 @@ func (r *Request) checkFields() error {
 	}
 	if r.MaxCost < 0 {
 		return fmt.Errorf("max_cost: %s is below zero", r.MaxCost)
+	}
+	if err := r.Expect.Check(); err != nil {
+		return ExpectError(err)
 	}
 	return CheckMetadata(r.Metadata)
 }

@@ -113,7 +113,13 @@ type Route struct {
 	// OtherPolicies sends a request whose content was refused on to a target with
 	// another policy. Otherwise it is refused at once.
 	OtherPolicies bool
-	Models        []string // which `model` of an incoming line means this route
+	// Expect is what answers of the route must be like, beside what their requests
+	// expect; nil: nothing.
+	Expect *Expect
+	// EscalateTo are targets that are asked after an answer that was not as expected,
+	// before the rest of the chain, and never otherwise.
+	EscalateTo []*Target
+	Models     []string // which `model` of an incoming line means this route
 }
 
 // ContentPolicy names by whose rules the target refuses content.

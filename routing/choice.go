@@ -71,7 +71,7 @@ func (t *try) consider(c *choice, by *choosing) {
 		}
 		load := target.pace.load()
 		*of = Candidate{
-			Target: target.Target, Success: 1 - g.failure, Latency: inSeconds(g.completion(seconds, load)), Known: g.known,
+			Target: target.Target, Success: (1 - g.failure) * target.circuit.trust(), Latency: inSeconds(g.completion(seconds, load)), Known: g.known,
 			Cost: target.Price.Cost(use), Unpriced: !target.Price.Known(),
 		}
 		ready, until := target.circuit.readiness()

@@ -65,8 +65,17 @@ func (f *fit) tooLong(target *target, err *jobs.Error) {
 	f.why = err
 }
 
-// unfit says why a request is never sent to a target; empty: it may be.
+// unfit says why a request is not sent to a target, however long it waits; empty: it
+// may be.
 func (t *try) unfit(target *target) string {
+	if why := t.unable(target); why != "" {
+		return why
+	}
+	return t.askedEnough(target)
+}
+
+// unable is unfit, but for what the target has answered before.
+func (t *try) unable(target *target) string {
 	if why := t.barred(target); why != "" {
 		return why
 	}
@@ -154,6 +163,8 @@ func (t *try) estimate(target *target) (cost jobs.MicroUSD, ok bool) {
 // hopeless is why a request that fits no target of its chain is refused.
 func (t *try) hopeless() *jobs.Error {
 	switch {
+	case t.last != nil && t.last.Class == jobs.Invalid:
+		return t.unmet()
 	case t.fit.dear && (t.last == nil || t.last.Class.Scope() != jobs.OnRequest):
 		return badRequest("max_cost_exceeded", "no target of the chain could answer within max_cost %s", t.request.MaxCost)
 	case t.fit.why != nil:

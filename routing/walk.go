@@ -100,10 +100,7 @@ func (w *Walk) end(ctx context.Context, answer *jobs.Answer, err *jobs.Error) *j
 // onward takes a place at the next target after a call that was not answered, or
 // not made.
 func (w *Walk) onward(ctx context.Context) *jobs.Outcome {
-	if no := w.try.after(ctx); no != nil {
-		return no
-	}
-	return w.try.seek(&w.place)
+	return w.try.onward(ctx, &w.place)
 }
 
 // note tells the circuit and the pace how the call ended, and writes it down.

@@ -23,14 +23,14 @@ SELECT request_id FROM stored`
 
 const commitEntries = `given AS (
 	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
-		$10::int[], $11::int[], $12::int[], $13::int[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::smallint[], $19::text[], $20::boolean[])
+		$10::int[], $11::int[], $12::int[], $13::int[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::smallint[], $19::text[], $20::boolean[], $41::smallint[])
 	AS g (request_id, id, state, status, body, target, model, provider_id, finish_reason,
-		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts, batch_id, unpriced)
+		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts, batch_id, unpriced, bad_answers)
 ), stored AS (
 	INSERT INTO tidegate.results (request_id, id, state, status, body, target, model, provider_id, finish_reason,
-		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts, unpriced)
+		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts, unpriced, bad_answers)
 	SELECT request_id, id, state, status, body, target, model, provider_id, finish_reason,
-		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts, unpriced
+		input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, class, code, message, cost_micro_usd, attempts, unpriced, bad_answers
 	FROM given ORDER BY request_id
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state
@@ -110,7 +110,7 @@ func (s *Store) commitWhole(ctx context.Context, entries []jobs.Entry) ([]string
 			return nil, fmt.Errorf("%w: %w", errUnfit, err)
 		}
 	}
-	statement, args := commitGroup, append(results.args(), attempts.args()...)
+	statement, args := commitGroup, append(append(results.args(), attempts.args()...), results.badAnswers)
 	if owners := ownersOf(entries); owners != nil {
 		statement, args = commitUnderBudgets, append(args, owners.args()...)
 	}

@@ -26,6 +26,7 @@ type fact struct {
 	At         time.Time         `json:"at"`
 	Reason     string            `json:"reason"`
 	Since      time.Time         `json:"since"`
+	Degraded   string            `json:"degraded"`
 
 	Scope      jobs.BudgetScope `json:"scope"`
 	Name       string           `json:"name"`
@@ -48,7 +49,7 @@ func readFact(text []byte) jobs.Event {
 	case "circuit":
 		return jobs.Event{Circuit: &jobs.CircuitEvent{ID: f.ID, Circuit: jobs.Circuit{
 			Target: f.Target, Region: f.Region, State: f.State, Generation: f.Generation, Person: f.Person,
-			Reason: f.Reason, Since: f.Since, DownSince: f.DownSince, CooldownUntil: f.Cooldown,
+			Reason: f.Reason, Since: f.Since, DownSince: f.DownSince, CooldownUntil: f.Cooldown, Degraded: f.Degraded,
 		}}}
 	case "pause":
 		return jobs.Event{Pause: &jobs.PauseEvent{

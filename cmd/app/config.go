@@ -124,7 +124,9 @@ type RouteConfig struct {
 	WhenFiltered string        `yaml:"when_filtered"`
 	Deadline     time.Duration `yaml:"deadline,omitempty"` // zero: none
 	Models       []string      `yaml:"models,omitempty"`
-	Budget       *BudgetConfig `yaml:"budget,omitempty"` // nil: none
+	Budget       *BudgetConfig `yaml:"budget,omitempty"`      // nil: none
+	Expect       *ExpectConfig `yaml:"expect,omitempty"`      // nil: nothing
+	EscalateTo   []string      `yaml:"escalate_to,omitempty"` // targets that are asked after a bad answer
 }
 
 // WorkerConfig is how a worker process behaves.

@@ -23,9 +23,15 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 	}
 	routes := make([]jobs.Route, len(c.Routes))
 	for i, r := range c.Routes {
-		routes[i] = jobs.Route{Name: r.Name, Goal: r.Goal, Goals: c.goals(), Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen), OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models}
+		routes[i] = jobs.Route{
+			Name: r.Name, Goal: r.Goal, Goals: c.goals(), Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen),
+			OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models, Expect: r.Expect.build(),
+		}
 		for _, name := range r.Chain {
 			routes[i].Chain = append(routes[i].Chain, named[name])
+		}
+		for _, name := range r.EscalateTo {
+			routes[i].EscalateTo = append(routes[i].EscalateTo, named[name])
 		}
 	}
 	return targets, routes

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidegate/jobs"
+	"tidegate/jobs/expect"
 	"tidegate/jobs/queue"
 	"tidegate/routing"
 )
@@ -227,11 +228,16 @@ func lineOptions(routes []jobs.Route) jobs.LineOptions {
 			byModel[model] = route.Name
 		}
 	}
+	var rules expect.Cache // most lines of a file expect the same
 	opts := jobs.LineOptions{
 		Routes:     func(model string) (string, bool) { route, ok := byModel[model]; return route, ok },
 		KnownRoute: func(route string) bool { _, ok := deadlines[route]; return ok },
 		KnownGoal:  func(goal string) bool { return slices.Contains(known, goal) },
-		Deadline:   func(route string) time.Duration { return deadlines[route] },
+		CheckExpect: func(e *jobs.Expect, body []byte) error {
+			_, err := rules.Compile(e, body)
+			return err
+		},
+		Deadline: func(route string) time.Duration { return deadlines[route] },
 	}
 	if len(routes) == 1 {
 		opts.DefaultRoute = routes[0].Name

@@ -71,7 +71,7 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	t.Parallel()
 	env := environments["every key"]
 	commented := regexp.MustCompile(`(?m)^( *)# ([a-z_]+: .*)$`)
-	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|prices|context_tokens|price|priced_as|budget): .*$`)
+	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|prices|context_tokens|price|priced_as|expect|escalate_to|canaries|budget): .*$`)
 	want, _ := parsed(t, initText(env), env)
 
 	body, tail, _ := strings.Cut(initText(env), "# tenants:\n")

@@ -25,7 +25,7 @@ func merge(running, fresh *Config) (effective *Config, waiting []string) {
 		}
 		waiting = append(waiting, "routes."+route.Name+" is gone")
 		merged.Routes = append(merged.Routes, route)
-		for _, name := range route.Chain {
+		for _, name := range slices.Concat(route.Chain, route.EscalateTo) {
 			if _, known := targets[name]; !known {
 				targets[name] = was[name]
 				merged.Targets = append(merged.Targets, was[name])

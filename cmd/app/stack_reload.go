@@ -61,7 +61,7 @@ func (s *Stack) Reload(routes []jobs.Route) {
 	moved := s.Router.Reload(routes)
 	var targets []*jobs.Target
 	for _, route := range routes {
-		targets = append(targets, route.Chain...)
+		targets = append(append(targets, route.Chain...), route.EscalateTo...)
 	}
 	s.provider.Keep(targets)
 	s.tidings.mu.Lock()
