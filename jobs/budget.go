@@ -184,12 +184,12 @@ const (
 	ShortNever ShortageKind = "never" // it alone is dearer than a whole limit
 )
 
-// BudgetMark is where the metadata of a River job has a Parked.
+// BudgetMark is where the metadata of a River job has a BudgetWait.
 const BudgetMark = "tidegate_budget"
 
-// A Parked is what stands beside a River job that waits for a budget: River's own page
+// A BudgetWait is what stands beside a River job that waits for a budget: River's own page
 // shows it, and the job is found by it when the budget changes.
-type Parked struct {
+type BudgetWait struct {
 	Budget string `json:"budget"` // as a BudgetKey is written
 	Why    string `json:"why"`    // as a person reads it
 }

@@ -57,6 +57,7 @@ type Fleet struct {
 	Circuits []Circuit
 	Pauses   []Pause
 	Chains   map[string][]string // by route: the targets of its chain
+	Fair     map[string]bool     // by route: that it has fair admission
 	LastGood map[string]float64  // by target: the highest rate that it is known to take, in calls a second of the whole fleet
 	Drills   []Drill
 	Budgets  []Budget // but for those of batches that have ended

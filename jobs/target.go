@@ -119,7 +119,10 @@ type Route struct {
 	// EscalateTo are targets that are asked after an answer that was not as expected,
 	// before the rest of the chain, and never otherwise.
 	EscalateTo []*Target
-	Models     []string // which `model` of an incoming line means this route
+	// Admission is when its jobs become available: AdmissionFair or AdmissionDirect;
+	// empty: direct.
+	Admission string
+	Models    []string // which `model` of an incoming line means this route
 }
 
 // ContentPolicy names by whose rules the target refuses content.

@@ -40,6 +40,14 @@ const giveParked = `/* tidegate: give back what waits for a budget */
 UPDATE tidegate.river_job SET state = 'available', scheduled_at = created_at, metadata = metadata - '` + jobs.BudgetMark + `' WHERE id IN (
 	SELECT id FROM tidegate.river_job WHERE state = 'scheduled' AND ` + waitsFor + ` = $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
 
+// budgetReason is how the reason of what waits for a budget begins, before its key.
+const budgetReason = "budget of "
+
+// On a route with fair admission requests wait for money as they do for their turn.
+const giveWaiting = `/* tidegate: give back what waits for its turn and a budget */
+UPDATE tidegate.waiting SET not_before = NULL, reason = NULL WHERE request_id IN (
+	SELECT request_id FROM tidegate.waiting WHERE not_before IS NOT NULL AND starts_with(reason, $1) LIMIT $2 FOR UPDATE SKIP LOCKED)`
+
 const (
 	serveBudget = `/* tidegate: serve budget */ UPDATE tidegate.budgets SET served = greatest(served, $2) WHERE id = $1`
 	dropBudget  = `/* tidegate: drop budget */
@@ -53,7 +61,11 @@ DELETE FROM tidegate.budgets WHERE id = $1 AND per_day IS NULL AND total IS NULL
 func (s *Store) GiveBack(ctx context.Context, held jobs.Lead, budget *jobs.Budget, last bool) (n int, err error) {
 	err = s.asLead(ctx, held, fmt.Sprintf("giving back what waits for the budget of %s", budget.BudgetKey), func(tx pgx.Tx) error {
 		done, err := tx.Exec(ctx, giveParked, budget.BudgetKey.String(), giveBackAtMost)
-		n = int(done.RowsAffected())
+		if err != nil {
+			return err
+		}
+		turned, err := tx.Exec(ctx, giveWaiting, budgetReason+budget.BudgetKey.String()+":", giveBackAtMost)
+		n = int(done.RowsAffected() + turned.RowsAffected())
 		if err != nil || n > 0 || !last {
 			return err
 		}

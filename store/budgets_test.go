@@ -460,7 +460,7 @@ func TestGiveBack(t *testing.T) {
 		w.job(&requests[i], "summaries", 0, "one")
 	}
 	w.exec("UPDATE tidegate.river_job SET state = 'scheduled', scheduled_at = now() + interval '3 days', created_at = scheduled_at, metadata = CASE id % 3 WHEN 0 THEN '{}' ELSE jsonb_build_object('"+jobs.BudgetMark+"', $1::jsonb) END",
-		jobs.Parked{Budget: ofAcme.String(), Why: "it is spent"})
+		jobs.BudgetWait{Budget: ofAcme.String(), Why: "it is spent"})
 	if b, err := w.Budgets(t.Context(), false); err != nil || len(b) != 1 || b[0].Parked != 3 {
 		t.Errorf("budgets: %+v, %v", b, err)
 	}

@@ -23,7 +23,7 @@ FROM tidegate.workers WHERE dead_at IS NULL OR dead_at > now() - interval '1 hou
 
 	listPaces = `/* tidegate: paces */ SELECT target, last_good FROM tidegate.paces`
 
-	listChains = `/* tidegate: chains */ SELECT name, chain FROM tidegate.routes`
+	listChains = `/* tidegate: chains */ SELECT name, chain, admission FROM tidegate.routes`
 
 	listDrills = `/* tidegate: drills */ SELECT target, mode, rate, since, until FROM tidegate.drills WHERE until > now() ORDER BY target`
 )
@@ -58,17 +58,20 @@ func (s *Store) Fleet(ctx context.Context) (jobs.Fleet, error) {
 }
 
 func queueFleet(batch *pgx.Batch, fleet *jobs.Fleet) {
-	fleet.LastGood, fleet.Chains = map[string]float64{}, map[string][]string{}
+	fleet.LastGood, fleet.Chains, fleet.Fair = map[string]float64{}, map[string][]string{}, map[string]bool{}
 	batch.Queue(listPeers).Query(collect(&fleet.Peers, scanPeer))
 	batch.Queue(listCircuits).Query(collect(&fleet.Circuits, scanCircuit))
 	batch.Queue(listPauses).Query(collect(&fleet.Pauses, scanPause))
 	batch.Queue(listDrills).Query(collect(&fleet.Drills, scanDrill))
 	batch.Queue(listBudgets).Query(collect(&fleet.Budgets, scanFleetBudget))
 	batch.Queue(listChains).Query(func(rows pgx.Rows) error {
-		var route string
+		var route, admission string
 		var chain []string
-		_, err := pgx.ForEachRow(rows, []any{&route, &chain}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&route, &chain, &admission}, func() error {
 			fleet.Chains[route] = slices.Clone(chain)
+			if admission == jobs.AdmissionFair {
+				fleet.Fair[route] = true
+			}
 			return nil
 		})
 		return err

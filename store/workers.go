@@ -175,14 +175,17 @@ const (
 )
 
 // Forget drops workers that have been dead for a day, and suspects that have
-// not been near a death for a week, and closes the budgets of batches that have
-// ended. It returns ErrDeposed if lead leads no more.
+// not been near a death for a week, what fair clocks need of tenants no more, and
+// closes the budgets of batches that have ended. It returns ErrDeposed if lead leads no more.
 func (s *Store) Forget(ctx context.Context, lead jobs.Lead) error {
 	return s.asLead(ctx, lead, "forgetting the dead", func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, forgetWorkers); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, forgetSuspects); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(ctx, forgetShares); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, closeBudgets)

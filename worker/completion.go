@@ -75,6 +75,7 @@ func (c *completion) Work(ctx context.Context, job *river.Job[jobs.CompletionArg
 
 // A run is one request in this worker's hands.
 type run struct {
+	job      int64 // River's
 	request  jobs.Request
 	deadline time.Time // of the request, by this machine's clock; zero: none
 	ticket   uint64
@@ -121,9 +122,9 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 		return nil, c.snooze(ctx, quarantineRest)
 	}
 	if parked := c.spent(&got.Request, alone); parked != nil {
-		return nil, c.park(ctx, parked)
+		return nil, c.park(ctx, &run{job: job.ID}, parked)
 	}
-	r := &run{request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow)}
+	r := &run{job: job.ID, request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow)}
 	r.parked, r.marked = len(r.waits) > 0, bytes.Contains(job.Metadata, []byte(jobs.BudgetMark))
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
@@ -323,22 +324,24 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 	}
 	r.rest = outcome.Until
 	if wait := outcome.Until.Sub(c.now()); wait > parkAfter {
-		return &parked{wait: wait, waits: r.waits, known: r.parked, marked: r.marked, why: outcome.Reason}
+		return &parked{wait: wait, reason: r.parkReason(), waits: r.waits, known: r.parked, marked: r.marked}
 	}
 	return nil
 }
 
-// A parked request waits in its queue until its time comes: it holds no slot.
+// A parked request waits until its time comes, and holds no place of the worker: in
+// its queue or, where its route has fair admission, among those that wait for their
+// turn.
 type parked struct {
 	wait   time.Duration
-	waits  []jobs.Wait // to be remembered
-	known  bool        // its job remembers others
-	budget jobs.Parked // that it waits for; zero: none
-	marked bool        // its job waited for one before
-	why    string
+	reason string          // for people
+	waits  []jobs.Wait     // to be remembered
+	known  bool            // its job remembers others
+	budget jobs.BudgetWait // that it waits for; zero: none
+	marked bool            // its job waited for one before
 }
 
-func (p *parked) Error() string { return "it waits for " + p.wait.String() + ": " + p.why }
+func (p *parked) Error() string { return "it waits for " + p.wait.String() + ": " + p.reason }
 
 func sleepUntil(ctx context.Context, wait time.Duration) error {
 	if ctx.Err() != nil {

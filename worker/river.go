@@ -42,7 +42,7 @@ func newRiver(config *Config, completion *completion) (*river.Client[pgx.Tx], er
 		queues[name] = river.QueueConfig{MaxWorkers: min(config.Concurrency+min(config.Concurrency, overlap), river.QueueNumWorkersMax)}
 	}
 	queues[jobs.QuarantineQueue] = river.QueueConfig{MaxWorkers: 1}
-	client, err := river.NewClient(fencedDriver{riverpgxv5.New(config.Pool), completion.claims, completion.heart}, &river.Config{
+	client, err := river.NewClient(fencedDriver{riverpgxv5.New(config.Pool), completion.claims, completion.heart, config.Fleet.Admission}, &river.Config{
 		FetchCooldown:        fetchCooldown,
 		ID:                   config.Name,
 		JobTimeout:           -1,

@@ -123,10 +123,13 @@ type RouteConfig struct {
 	// "refuse", or "reroute" to one with another policy.
 	WhenFiltered string        `yaml:"when_filtered"`
 	Deadline     time.Duration `yaml:"deadline,omitempty"` // zero: none
-	Models       []string      `yaml:"models,omitempty"`
-	Budget       *BudgetConfig `yaml:"budget,omitempty"`      // nil: none
-	Expect       *ExpectConfig `yaml:"expect,omitempty"`      // nil: nothing
-	EscalateTo   []string      `yaml:"escalate_to,omitempty"` // targets that are asked after a bad answer
+	// Admission is when requests come to workers: "direct", as they arrive, or
+	// "fair", by the shares of their tenants.
+	Admission  string        `yaml:"admission"`
+	Models     []string      `yaml:"models,omitempty"`
+	Expect     *ExpectConfig `yaml:"expect,omitempty"`      // nil: nothing
+	EscalateTo []string      `yaml:"escalate_to,omitempty"` // targets that are asked after a bad answer
+	Budget     *BudgetConfig `yaml:"budget,omitempty"`      // nil: none
 }
 
 // WorkerConfig is how a worker process behaves.

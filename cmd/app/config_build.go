@@ -27,6 +27,9 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 			Name: r.Name, Goal: r.Goal, Goals: c.goals(), Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen),
 			OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models, Expect: r.Expect.build(),
 		}
+		if r.Admission != DefaultAdmission {
+			routes[i].Admission = r.Admission
+		}
 		for _, name := range r.Chain {
 			routes[i].Chain = append(routes[i].Chain, named[name])
 		}

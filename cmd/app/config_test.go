@@ -98,6 +98,7 @@ routes:
     when_open: reroute
     when_filtered: reroute
     deadline: 7d
+    admission: fair
     models: [m-4.1, m]
   - name: labels
     chain: [other]
@@ -140,7 +141,7 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 		t.Error(diff)
 	}
 	wantRoutes := []jobs.Route{
-		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Goals: []string{"careful"}, Deadline: 7 * 24 * time.Hour, WhenOpen: jobs.WhenOpenReroute, OtherPolicies: true, Models: []string{"m-4.1", "m"}},
+		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Goals: []string{"careful"}, Deadline: 7 * 24 * time.Hour, WhenOpen: jobs.WhenOpenReroute, OtherPolicies: true, Admission: jobs.AdmissionFair, Models: []string{"m-4.1", "m"}},
 		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered", Goals: []string{"careful"}, WhenOpen: jobs.WhenOpenReroute},
 	}
 	if diff := cmp.Diff(wantRoutes, routes); diff != "" {
@@ -176,7 +177,7 @@ targets:
     model: m
 routes:
   - {name: one, chain: [bb, b, b], optimization_goal: speed, when_open: wayt, models: [m]}
-  - {name: two, chain: [], when_filtered: rerote, deadline: 24, models: [m]}
+  - {name: two, chain: [], when_filtered: rerote, deadline: 24, models: [m], admission: fiar}
 tenants: [{name: Acme, weight: 0}, {weight: 1001}, {name: a}, {name: a}]
 worker: {concurrency: 0, hold_budget: -1m}
 strategies: {careful: {success_rate: 0.6, latency: 0.1, cost: 0.2}, Fast: {latency: 2}, ordered: {cost: 1}, odd: {latency: 2}}
@@ -212,6 +213,7 @@ astrology: {}
 		`22:28: routes[1].when_filtered: unknown choice "rerote"; did you mean "reroute"?`,
 		`22:51: routes[1].deadline: "24" is not a duration: write it like 30s, 24h or 7d`,
 		`22:74: routes[1].models[0]: "m" is claimed by routes[0] already; a model means one route`,
+		`22:78: routes[1].admission: unknown choice "fiar"; there are direct, fair`,
 		`23:12: tenants[0].name: "Acme" cannot be a name: use 1 to 64 of a-z, 0-9, '-' and '_', beginning and ending with a letter or digit; "acme" would do`,
 		`23:24: tenants[0].weight: must be from 0.01 to 1000; twice the weight is twice the share`,
 		`23:37: tenants[1].name: is missing: name the tenant as its requests do, as in acme`,

@@ -23,6 +23,7 @@ type enqueueFlags struct {
 	route, goal, tenant   string
 	deadline              time.Duration
 	maxCost               float64
+	priority              int
 	metadata              map[string]string
 	budget                string
 	skipBad, dryRun, wait bool
@@ -41,7 +42,7 @@ with the --prompt before it. All requests become one batch, in one transaction:
 all are accepted or, at the first bad line, none (unless --skip-bad).
 
 Beside the fields of OpenAI, a batch line may have: route, optimization_goal,
-deadline, max_cost_usd, metadata, tenant. A line with any other field is a bad
+deadline, max_cost_usd, priority, metadata, tenant. A line with any other field is a bad
 line; what is inside a body is the provider's, and kept as it is. Flags are for
 lines that say nothing.`,
 		Example: `  tidegate enqueue requests.jsonl
@@ -62,6 +63,7 @@ lines that say nothing.`,
 	flags.StringVar(&f.tenant, "tenant", "", "tenant of all requests")
 	spanVar(flags, &f.deadline, "deadline", 0, "deadline of requests that name none, from now, as in 6h or 7d (default: the route's)")
 	flags.Float64Var(&f.maxCost, "max-cost-usd", 0, "most that one request may cost, of those that say nothing, in US dollars")
+	flags.IntVar(&f.priority, "priority", jobs.DefaultPriority, "priority of requests that name none, beside others of their tenant: 1 goes first, 4 last")
 	flags.StringVar(&f.budget, "budget", "", "most that all requests may cost together, in US dollars: when it is spent the rest waits until it is raised (see budgets)")
 	flags.StringToStringVar(&f.metadata, "metadata", nil, "key=value pairs to add to every request")
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out bad lines, and name them, instead of refusing all")
@@ -87,6 +89,8 @@ func (f *enqueueFlags) check(args []string) error {
 		return usagef("--dry-run enqueues nothing, so there is nothing to --wait for")
 	case f.maxCost != 0 && !(f.maxCost >= 1e-6 && f.maxCost <= 1e6):
 		return usagef("--max-cost-usd: use an amount between 0.000001 and 1000000, or leave it out for no limit")
+	case f.priority < jobs.FirstPriority || f.priority > jobs.LastPriority:
+		return usagef("--priority: %d is not from %d (first) to %d (last)", f.priority, jobs.FirstPriority, jobs.LastPriority)
 	}
 	return firstError(
 		readLimit("--budget", f.budget, new(*jobs.MicroUSD)),

@@ -152,6 +152,9 @@ func (f *enqueueFlags) fillOne(r *jobs.Request) {
 	if r.MaxCost == 0 {
 		r.MaxCost = jobs.USD(f.maxCost)
 	}
+	if r.Priority == 0 && f.priority != jobs.DefaultPriority {
+		r.Priority = f.priority
+	}
 	if r.Tenant == "" {
 		r.Tenant = f.tenant
 	}

@@ -92,7 +92,7 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the defaults that it tells are not the defaults:\n%s\n%s", diff, full)
 	}
-	for _, line := range []string{"listen: 127", "    dialect: ", "    billing: ", "    timeouts: {", "    circuit: {", "    when_open: ", "    when_filtered: ", "  concurrency: 200", "  hold_budget: "} {
+	for _, line := range []string{"listen: 127", "    dialect: ", "    billing: ", "    timeouts: {", "    circuit: {", "    when_open: ", "    when_filtered: ", "    admission: ", "  concurrency: 200", "  hold_budget: "} {
 		if !strings.Contains(full, "\n"+line) {
 			t.Errorf("%q was not tried:\n%s", line, full)
 		}

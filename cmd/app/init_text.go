@@ -236,6 +236,9 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # Targets outside the chain that are asked after such an answer, before the rest of
     # the chain, and never else: a stronger model, as in escalate_to: [gpt-5].
     # escalate_to: []
+    # When requests come to workers. direct: in the order of arrival. fair: tenants that
+    # want the route at once have shares of it, by their weights; see tenants.
+    # admission: direct
 
     # Requests that name one of these models come to this route.
     # models: [gpt-5-mini]

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -44,6 +45,7 @@ type StackConfig struct {
 	Routes      []jobs.Route
 	Budgets     []store.FileBudget // what the configuration says of them
 	Choosing    routing.Choosing   // how targets are chosen
+	Weights     map[string]float64 // of tenants, on routes with fair admission; those that are not named have 1
 	Concurrency int                // of the worker; zero: its default
 	StopTimeout time.Duration      // of the worker; zero: its default
 	HoldBudget  time.Duration      // of the worker; zero: its default
@@ -67,6 +69,7 @@ type Stack struct {
 	drills   *provider.Drills
 	config   StackConfig
 	name     string
+	weights  atomic.Pointer[map[string]float64] // by tenant
 	tidings  tidings
 }
 
@@ -79,6 +82,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		config:   config,
 		tidings:  tidings{routes: config.Routes, said: config.Budgets, wake: make(chan struct{}, 1)},
 	}
+	s.weights.Store(&config.Weights)
 	if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
 		return nil, err
 	}
@@ -106,9 +110,9 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	}
 	s.Worker, err = worker.New(worker.Config{
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Concurrency: config.Concurrency,
-		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Ledger: s.Store, Budgets: s.Store},
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Ledger: s.Store, Budgets: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: s.name,
-		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Now: config.Now,
+		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
 	})
 	return s, err
 }
@@ -130,7 +134,15 @@ func (s *Stack) Run(ctx context.Context) error {
 	parts.Go(func() { s.tell(lasting) })
 	parts.Go(func() { s.remember(lasting) })
 	parts.Go(func() {
-		wake := func() { s.Worker.Wake(); s.relay.Wake() } // what changed is an event, too
+		wake := func(word store.Word) {
+			if word.Fleet {
+				s.Worker.Wake()
+				s.relay.Wake() // what changed is an event, too
+			}
+			if word.Waiting {
+				s.Worker.Enqueued()
+			}
+		}
 		s.Store.Listen(lasting, wake, func(err error) {
 			s.config.Log.Warn().Err(err).Msg("changes of the fleet are seen a second late, until this connection is back")
 		})

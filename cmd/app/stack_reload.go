@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -80,7 +81,14 @@ func (s *Stack) Take(config *Config) {
 	_, routes := config.Build()
 	s.Router.Choose(config.choosing())
 	s.tidings.budgets(config.Budgets())
+	weights := config.Weights()
+	s.weights.Store(&weights)
 	s.Reload(routes)
+}
+
+// weight is a tenant's, by the configuration of now.
+func (s *Stack) weight(tenant string) float64 {
+	return cmp.Or((*s.weights.Load())[tenant], DefaultWeight)
 }
 
 // tell says now and then what the routes are, and what a new configuration has
