@@ -218,3 +218,28 @@ func TestPersonResumesARouteOutOfBudget(t *testing.T) {
 		t.Error("its reason does not say how it goes on")
 	}
 }
+
+// On a route with fair admission nothing of a tenant is admitted whose budget is
+// spent: no row of what waits is written for it. Others go on.
+func TestBudgetOfATenantOnAFairRoute(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	if err := s.store.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered", Chain: []*jobs.Target{{Name: "cheap"}}, Admission: jobs.AdmissionFair}}); err != nil {
+		t.Fatal(err)
+	}
+	s.queue = s.newQueue()
+	s.limit(ofAcme, 0, 100)
+	s.acme(30)
+	s.enqueue(5)
+	s.start()
+	s.answers(15)
+	s.acme(10)
+	fixture.Await(t, soon, "the rest waits", func() bool { return s.number("SELECT count(*) FROM tidegate.waiting WHERE tenant = 'acme'") == 30 })
+	budgets, err := s.store.Budgets(t.Context(), false)
+	if err != nil || len(budgets) != 1 || budgets[0].Parked != 30 {
+		t.Errorf("budgets: %+v, %v", budgets, err)
+	}
+	s.limit(ofAcme, 0, 1000)
+	s.answers(45)
+	s.awaitJobs(45, "completed", 1)
+}
