@@ -289,7 +289,7 @@ func TestSameInputSameOrder(t *testing.T) {
 func TestAFewFindOut(t *testing.T) {
 	t.Parallel()
 	s := chain(t, "a", "b").chooses(Choosing{Strategies: map[string]Strategy{"fast": Weights{Latency: 1}.Strategy()}})
-	s.answersIn("a", 1, 40).answersIn("b", 2, 40)
+	s.answersIn("a", 1, 400).answersIn("b", 2, 400)
 	s.targets["a"].pace.places.few, s.targets["b"].pace.places.few = 1000, 1000
 	s.passes(10 * time.Minute)
 	if got := s.sharesOf(20, jobs.Request{Goal: "fast"}); got["a"] != 20 {
