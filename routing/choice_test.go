@@ -318,3 +318,26 @@ func TestAFewFindOut(t *testing.T) {
 		t.Errorf("it is well: %v", got)
 	}
 }
+
+// One that was in trouble, and that nobody asks, is explored more, with its chance
+// written down; some quick answers in a row end the doubt.
+func TestTheDoubtfulAreExplored(t *testing.T) {
+	t.Parallel()
+	s := chain(t, "a", "b", "c").chooses(Choosing{Explore: 0.1})
+	s.answersIn("a", 1, 400).answersIn("b", 1.5, 400).answersIn("c", 4, 400).passes(10*time.Minute).answersIn("a", 9, 40)
+	got := s.sharesOf(2000, jobs.Request{Goal: Speed})
+	if got["a"] < 380 || got["a"] > 560 || got["c"] < 30 || got["c"] > 110 {
+		t.Errorf("a fifth goes to a, and of a tenth a third to each: %v", got)
+	}
+	for range 200 {
+		w, _ := s.router.Walk(&jobs.Request{Route: theRoute, Goal: Speed}, nil)
+		if c := w.try.choice; w.Target().Name == "a" && (math.Abs(c.propensity-(0.2+0.1/3)) > 1e-9 || !c.explored) {
+			t.Fatalf("a has the chance %v, explored: %t", c.propensity, c.explored)
+		}
+		w.Release()
+	}
+	s.answersIn("a", 1, 8)
+	if got := s.sharesOf(200, jobs.Request{Goal: Speed}); got["a"] < 80 {
+		t.Errorf("it is well, and gets %v", got)
+	}
+}
