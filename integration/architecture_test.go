@@ -30,7 +30,8 @@ var floors = map[string]int{
 	"worker":            2,
 	"worker/publish":    2,
 
-	"store": 1,
+	"jobs/expect": 1,
+	"store":       1,
 
 	"jobs":       0,
 	"migrations": 0,

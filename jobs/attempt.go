@@ -26,6 +26,12 @@ type Attempt struct {
 	Decision   *Decision     `json:"decision,omitempty"` // why it was that one; nil: it was next in its chain, or is not known
 }
 
+// A PastAttempt is one of whatever request, on a route.
+type PastAttempt struct {
+	Attempt
+	Route string
+}
+
 // A Skip is a target that was passed over, and why.
 type Skip struct {
 	At     time.Time `json:"at"`
@@ -78,4 +84,14 @@ func (t Trace) Unpriced() bool {
 		}
 	}
 	return false
+}
+
+// BadAnswers counts the answers that were not as expected.
+func (t Trace) BadAnswers() (n int) {
+	for _, step := range t {
+		if step.Attempt != nil && step.Attempt.Class == Invalid {
+			n++
+		}
+	}
+	return n
 }

@@ -10,6 +10,8 @@ const (
 	CircuitClosed   CircuitState = "closed"    // calls flow
 	CircuitOpen     CircuitState = "open"      // none do
 	CircuitHalfOpen CircuitState = "half-open" // one trial call is out
+	// CircuitDegraded is what events call a closed circuit whose target is degraded.
+	CircuitDegraded CircuitState = "degraded"
 )
 
 // LongestCooldown is the longest time for which anybody means a circuit to stay
@@ -44,6 +46,9 @@ type Circuit struct {
 	// configuring its target anew: then its cooldown replaces an earlier one, also a
 	// longer one.
 	Person bool
+	// Degraded is how the answers of the target have changed for the worse, as a person
+	// reads it; empty: they have not. It is called as long as its circuit is closed.
+	Degraded string
 	// Prober is the worker that has the probe of an open circuit; empty: nobody.
 	Prober string
 }

@@ -19,6 +19,7 @@ const (
 	Content    Class = "CONTENT"     // the provider will not answer this, by its policy
 	BadRequest Class = "BAD_REQUEST" // the request itself is wrong
 	Garbled    Class = "GARBLED"     // a 200 that is empty, cut off or not decodable
+	Invalid    Class = "INVALID"     // a 200 whose answer is not what the request expects, or not what the target was known for
 	Lost       Class = "LOST"        // we stopped listening, killed or cancelled; it may have been billed
 )
 
@@ -87,12 +88,13 @@ var meanings = map[Class]meaning{
 	Content:    {OnRequest, NoRest, OtherPolicy},
 	BadRequest: {OnRequest, NoRest, Nobody},
 	Garbled:    {OnTarget, UntilProbed, AnyNeighbour},
+	Invalid:    {OnTarget, NoRest, AnyNeighbour},
 	Lost:       {OnTarget, NoRest, AnyNeighbour},
 }
 
 // Classes lists every class, answers first, in the order of this file.
 func Classes() []Class {
-	return []Class{OK, Rate, Quota, DailyQuota, Overload, Transient, Timeout, Auth, Context, Content, BadRequest, Garbled, Lost}
+	return []Class{OK, Rate, Quota, DailyQuota, Overload, Transient, Timeout, Auth, Context, Content, BadRequest, Garbled, Invalid, Lost}
 }
 
 // Scope tells how far the class reaches.
@@ -120,10 +122,11 @@ func (c Class) Final() bool {
 	return c != OK && (meanings[c].next == Nobody || meanings[c].next == OtherPolicy)
 }
 
-// Answered tells whether the target did its part: an answer, or a refusal that
-// is the request's own fault. Either is a success for the circuit.
+// Answered tells whether the target did its part: an answer, whatever it is worth,
+// or a refusal that is the request's own fault. Either is a success for the
+// circuit.
 func (c Class) Answered() bool {
-	return c == OK || meanings[c].scope == OnRequest
+	return c == OK || c == Invalid || meanings[c].scope == OnRequest
 }
 
 // Valid tells whether the class is one of Classes.

@@ -26,6 +26,9 @@ type LineOptions struct {
 	KnownRoute func(route string) bool
 	// KnownGoal tells whether there is such an optimization goal; nil: there is.
 	KnownGoal func(goal string) bool
+	// CheckExpect says what is wrong with what a line expects of its answer, beside
+	// what ParseExpect finds, as that its schema is none; nil: nothing is.
+	CheckExpect func(e *Expect, body []byte) error
 	// Deadline is how long a route's requests have that say nothing of it;
 	// nil or zero: for ever.
 	Deadline func(route string) time.Duration
@@ -67,8 +70,8 @@ func (e *LineError) Unwrap() error { return e.Err }
 //	{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {…}}
 //
 // where method and url may be left out and the fields route, optimization_goal
-// (or goal), deadline (RFC 3339 or a duration), max_cost_usd, priority, metadata
-// and tenant may stand beside them, and no other; or it is a chat-completions body
+// (or goal), deadline (RFC 3339 or a duration), max_cost_usd, priority, metadata,
+// expect (an Expect) and tenant may stand beside them, and no other; or it is a chat-completions body
 // by itself, known by its "messages". Bodies are kept byte for byte, with all
 // that they hold.
 //

@@ -25,7 +25,7 @@ type line struct {
 	customID, method, url, route, goal, longGoal, deadline, tenant *string
 	maxCostUSD                                                     *float64
 	priority                                                       *int
-	metadata, body                                                 json.RawMessage
+	metadata, expect, body                                         json.RawMessage
 }
 
 type lineField struct {
@@ -46,6 +46,7 @@ var lineFields = []lineField{
 	{"max_cost_usd", func(l *line) any { return &l.maxCostUSD }},
 	{"priority", func(l *line) any { return &l.priority }},
 	{"metadata", func(l *line) any { return &l.metadata }},
+	{"expect", func(l *line) any { return &l.expect }},
 	{"tenant", func(l *line) any { return &l.tenant }},
 }
 
@@ -75,6 +76,7 @@ func parseLine(raw []byte, opts *LineOptions) (Request, error) {
 		func() error { return l.takeMaxCost(&request) },
 		func() error { return l.takePriority(&request) },
 		func() error { return l.takeMetadata(&request) },
+		func() error { return l.takeExpect(&request, opts) },
 	} {
 		if err := step(); err != nil {
 			return Request{}, err
@@ -297,6 +299,16 @@ func (l *line) takeMetadata(r *Request) error {
 		return errors.New("metadata: must be an object whose values are strings")
 	}
 	return nil
+}
+
+func (l *line) takeExpect(r *Request, opts *LineOptions) (err error) {
+	if l.expect == nil || string(l.expect) == "null" {
+		return nil
+	}
+	if r.Expect, err = ParseExpect(l.expect); err == nil && opts.CheckExpect != nil {
+		err = opts.CheckExpect(r.Expect, r.Body)
+	}
+	return ExpectError(err)
 }
 
 // bodyModel finds the model that a body of valid JSON names; empty: it names

@@ -37,6 +37,7 @@ type Answer struct {
 	ProviderRequestID string // of the call, in the provider's words
 	FinishReason      string
 	Usage             Usage
+	Unmet             string        // which expectation it does not keep, and is kept all the same; empty: none
 	FirstByte         time.Duration // from sending to the first byte of the answer, or to the first token of a stream
 	Allowance         Allowance     // that the provider announced beside it
 }

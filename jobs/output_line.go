@@ -82,7 +82,7 @@ func refusedStatus(c Class) (int, string) {
 		return http.StatusUnauthorized, "authentication_error"
 	case Overload:
 		return http.StatusServiceUnavailable, "service_unavailable_error"
-	case Transient, Garbled, Lost:
+	case Transient, Garbled, Invalid, Lost:
 		return http.StatusBadGateway, "server_error"
 	case Timeout:
 		return http.StatusGatewayTimeout, "server_error"

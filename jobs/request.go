@@ -45,6 +45,9 @@ type Request struct {
 	Deadline time.Time
 	// MaxCost is what the answer may cost at most; zero: no limit.
 	MaxCost MicroUSD
+	// Expect is what its answer must be like, beside what its route expects; nil:
+	// nothing.
+	Expect *Expect
 	// Priority orders the requests of a tenant on a route: 1 goes first, 4 last;
 	// zero: DefaultPriority. With direct admission it orders those of all tenants.
 	Priority int
@@ -56,6 +59,9 @@ type Request struct {
 	Body json.RawMessage
 	// CreatedAt is when the request was accepted.
 	CreatedAt time.Time
+	// Budgeted tells that it is under a budget now, so that no target may be called
+	// whose price nobody knows. It is a worker's word, and not stored.
+	Budgeted bool
 }
 
 // Names as River, NATS and Postgres all take them: River queue names know no
@@ -100,6 +106,9 @@ func (r *Request) checkFields() error {
 	}
 	if r.MaxCost < 0 {
 		return fmt.Errorf("max_cost: %s is below zero", r.MaxCost)
+	}
+	if err := r.Expect.Check(); err != nil {
+		return ExpectError(err)
 	}
 	if r.Priority != 0 {
 		if err := checkPriority(r.Priority); err != nil {

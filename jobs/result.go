@@ -35,7 +35,8 @@ type Result struct {
 	FinishReason string
 	Usage        Usage
 
-	// All but answered.
+	// Of all but answered; and of an answer that is not as expected, and was kept for
+	// want of a better one: INVALID, the rule, and what of it is not kept.
 	Class   Class  // why a refused request was refused
 	Code    string // the provider's own code, or batch_expired, batch_cancelled
 	Message string
@@ -43,5 +44,22 @@ type Result struct {
 	Cost     MicroUSD // of all attempts, as far as it is known
 	Unpriced bool     // nobody knows what one of them cost
 	Attempts int      // calls made, by the worker that stored the result
-	StoredAt time.Time
+	// BadAnswers is how many answers were not as expected, and were paid; one that was
+	// kept all the same is among them.
+	BadAnswers int
+	StoredAt   time.Time
+}
+
+// Escalated tells whether the answer came after others that were not as expected.
+func (r *Result) Escalated() bool {
+	return r.State == StateAnswered && r.Class == "" && r.BadAnswers > 0
+}
+
+// Unmet is which expectation an answer does not keep that was kept for want of a
+// better one; empty: none.
+func (r *Result) Unmet() string {
+	if r.State != StateAnswered || r.Class != Invalid {
+		return ""
+	}
+	return r.Code + ": " + r.Message
 }

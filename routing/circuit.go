@@ -23,6 +23,7 @@ type Circuit struct {
 	now      func() time.Time
 	onChange func(jobs.Circuit) // called under mu: must not call back
 	onTurn   func(closed bool)  // the same, when it opened or closed, whoever made it; nil: nobody wants to know
+	onAccept func()             // the same, when a person takes a degraded target as it is; nil: nobody wants to know
 
 	began    time.Time    // this circuit
 	cooldown atomic.Int64 // nanoseconds since then before which no call goes out; grows, but for a person's word
@@ -46,6 +47,10 @@ type Circuit struct {
 	tripWait   time.Duration // the last wait after a trip
 	served     time.Time     // when the latest of those calls of its own epoch began that were a success
 	since      time.Time     // when the epoch began
+	degraded   string        // how its answers have changed; empty: they have not: see circuit_degraded.go
+	watched    bool          // it was open for that, and closed again
+	relapse    time.Duration // the last wait for that
+	forgave    time.Time     // when it was last as before
 	reason     string
 	outages    outages // that are over
 }
@@ -113,6 +118,7 @@ func (c *Circuit) open(wait time.Duration, said bool, reason string) {
 func (c *Circuit) close(reason string) {
 	c.breaker.Close()
 	c.recover()
+	c.watched = c.degraded != ""
 	c.changed(reason)
 	c.local = false
 }

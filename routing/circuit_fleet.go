@@ -21,6 +21,7 @@ func (c *Circuit) adopt(said jobs.Circuit) bool {
 		return false
 	}
 	c.generation, c.person = said.Generation, said.Person
+	c.adoptMark(said)
 	if said.Person {
 		c.cooldown.Store(noCooldown)
 	}
@@ -37,6 +38,25 @@ func (c *Circuit) adopt(said jobs.Circuit) bool {
 	c.turned()
 	c.since, c.reason, c.inARow = said.Since, said.Reason, 0
 	return true
+}
+
+// adoptMark requires mu.
+func (c *Circuit) adoptMark(said jobs.Circuit) {
+	closed := said.State == jobs.CircuitClosed
+	if said.Person && closed && c.degraded != "" && c.onAccept != nil {
+		c.onAccept()
+	}
+	if c.degraded != "" && said.Degraded == "" {
+		c.forgave = c.now()
+	}
+	c.degraded = said.Degraded
+	c.watched = closed && c.degraded != "" && (c.watched || !c.breaker.IsClosed())
+	if !closed && c.degraded != "" {
+		c.relapse = max(said.TripWait, c.relapse)
+	}
+	if said.Person {
+		c.relapse = 0
+	}
 }
 
 // news tells whether the fleet knows better. Two workers may move on to the same

@@ -30,6 +30,7 @@ var classEffects = map[jobs.Class]struct {
 	jobs.Content:    {jobs.CircuitClosed, jobs.CircuitClosed, 0, true, jobs.CircuitClosed},
 	jobs.BadRequest: {jobs.CircuitClosed, jobs.CircuitClosed, 0, true, jobs.CircuitClosed},
 	jobs.Garbled:    {jobs.CircuitClosed, jobs.CircuitOpen, 0, false, jobs.CircuitOpen},
+	jobs.Invalid:    {jobs.CircuitClosed, jobs.CircuitClosed, 0, false, jobs.CircuitClosed},
 	jobs.Lost:       {jobs.CircuitClosed, jobs.CircuitClosed, 0, false, jobs.CircuitHalfOpen},
 }
 

@@ -16,6 +16,7 @@ type fit struct {
 	filtered  []string    // policies by which its content was refused
 	why       *jobs.Error // what the last of these said; nil: there is none
 	dear      bool        // a target was passed over for max_cost
+	unpriced  string      // a target that was passed over, since the request is under a budget and it has no price; empty: none was
 	cramped   *target     // the one with the largest window of those passed over by an estimate; nil: none was
 	mute      []muteness  // targets whose dialect cannot say what is asked, or whose model cannot do it
 }
@@ -64,8 +65,17 @@ func (f *fit) tooLong(target *target, err *jobs.Error) {
 	f.why = err
 }
 
-// unfit says why a request is never sent to a target; empty: it may be.
+// unfit says why a request is not sent to a target, however long it waits; empty: it
+// may be.
 func (t *try) unfit(target *target) string {
+	if why := t.unable(target); why != "" {
+		return why
+	}
+	return t.askedEnough(target)
+}
+
+// unable is unfit, but for what the target has answered before.
+func (t *try) unable(target *target) string {
 	if why := t.barred(target); why != "" {
 		return why
 	}
@@ -85,6 +95,10 @@ func (t *try) barred(target *target) string {
 	}
 	if why := t.mute(target); why != "" {
 		return why
+	}
+	if t.request.Budgeted && !target.Price.Known() {
+		t.fit.unpriced = target.Name
+		return "has no price, and the request is under a budget"
 	}
 	return t.dear(target)
 }
@@ -136,9 +150,21 @@ func (t *try) dear(target *target) string {
 	return ""
 }
 
+// estimate is what a call may cost at most, as far as the request says how long an
+// answer may be, and else what one of the usual length does; not ok where nobody
+// knows the price.
+func (t *try) estimate(target *target) (cost jobs.MicroUSD, ok bool) {
+	if !target.Price.Known() {
+		return 0, false
+	}
+	return target.Price.Cost(t.usage(target)), true
+}
+
 // hopeless is why a request that fits no target of its chain is refused.
 func (t *try) hopeless() *jobs.Error {
 	switch {
+	case t.last != nil && t.last.Class == jobs.Invalid:
+		return t.unmet()
 	case t.fit.dear && (t.last == nil || t.last.Class.Scope() != jobs.OnRequest):
 		return badRequest("max_cost_exceeded", "no target of the chain could answer within max_cost %s", t.request.MaxCost)
 	case t.fit.why != nil:

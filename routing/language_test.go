@@ -1,8 +1,11 @@
 package routing
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -49,6 +52,9 @@ type script struct {
 	finish map[string]string // by target: why its answers end
 	mute   map[string]string // by target: what it cannot say
 	checks int               // how often that was asked
+
+	text  map[string]string // by target: what it answers; empty: an answer of nothing
+	model map[string]string // by target: the model that answers; empty: the one that was asked
 }
 
 func newScript() *script {
@@ -76,7 +82,17 @@ func (s *script) Complete(ctx context.Context, target *jobs.Target, body []byte)
 	if err != nil {
 		return nil, err
 	}
-	return &jobs.Answer{Body: []byte(`{"choices":[]}`), Model: target.Model, Usage: s.usage, FirstByte: time.Millisecond, FinishReason: s.finish[target.Name]}, nil
+	answer := []byte(`{"choices":[]}`)
+	if text := s.text[target.Name]; text != "" {
+		answer = completionOf(text)
+	}
+	return &jobs.Answer{Body: answer, Model: cmp.Or(s.model[target.Name], target.Model), Usage: s.usage, FirstByte: time.Millisecond, FinishReason: s.finish[target.Name]}, nil
+}
+
+// completionOf is a chat-completion object that says a text.
+func completionOf(text string) []byte {
+	content, _ := json.Marshal(text)
+	return fmt.Appendf(nil, `{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":%s},"finish_reason":"stop"}]}`, content)
 }
 
 func (s *script) say(target string) *jobs.Error {
@@ -116,14 +132,21 @@ func chain(t testing.TB, names ...string) *story {
 
 func chainOf(t testing.TB, targets ...*jobs.Target) *story {
 	s := &story{t: t, clock: newClock(), provider: newScript(), targets: map[string]*target{}}
-	s.router = New(Config{
-		Routes:   []jobs.Route{{Name: theRoute, Chain: targets}},
-		Provider: s.provider, Now: s.clock.now, Seed: 1,
-	})
+	return s.serves(jobs.Route{Chain: targets}).asks(&jobs.Request{})
+}
+
+// serves is what the route is like from now on.
+func (s *story) serves(route jobs.Route) *story {
+	route.Name = theRoute
+	if s.router == nil {
+		s.router = New(Config{Routes: []jobs.Route{route}, Provider: s.provider, Now: s.clock.now, Seed: 1})
+	} else {
+		s.router.Reload([]jobs.Route{route})
+	}
 	for _, target := range s.router.plan.Load().targets {
 		s.targets[target.Name] = target
 	}
-	return s.asks(&jobs.Request{})
+	return s
 }
 
 // asks makes another request the one that is told of.

@@ -18,7 +18,8 @@ type plan struct {
 
 type route struct {
 	jobs.Route
-	chain []*target
+	chain    []*target
+	stronger []*target // that are asked after a bad answer; none of them is of the chain
 	*habits
 }
 
@@ -35,15 +36,26 @@ func newPlan(routes []jobs.Route, take func(*jobs.Target) *target) *plan {
 	for _, given := range routes {
 		made := &route{Route: given}
 		for _, t := range given.Chain {
-			if p.byName[t.Name] == nil {
-				p.byName[t.Name] = take(t)
-				p.targets = append(p.targets, p.byName[t.Name])
-			}
-			if !slices.Contains(made.chain, p.byName[t.Name]) { // nobody is asked twice in one try
-				made.chain = append(made.chain, p.byName[t.Name])
-			}
+			made.chain = p.add(made.chain, t, take)
 		}
+		for _, t := range given.EscalateTo {
+			made.stronger = p.add(made.stronger, t, take)
+		}
+		made.stronger = slices.DeleteFunc(made.stronger, func(t *target) bool { return slices.Contains(made.chain, t) })
 		p.routes[given.Name] = made
 	}
 	return p
+}
+
+// add adds a target to a list, where nobody is twice: nobody is asked twice in one
+// try.
+func (p *plan) add(list []*target, t *jobs.Target, take func(*jobs.Target) *target) []*target {
+	if p.byName[t.Name] == nil {
+		p.byName[t.Name] = take(t)
+		p.targets = append(p.targets, p.byName[t.Name])
+	}
+	if slices.Contains(list, p.byName[t.Name]) {
+		return list
+	}
+	return append(list, p.byName[t.Name])
 }

@@ -35,7 +35,7 @@ func (r *Router) Probe(ctx context.Context, name string) *jobs.Attempt {
 	}
 	copied := *t.Target // with a timeout of its own
 	copied.Timeouts.Total = min(cmp.Or(copied.Timeouts.Total, probeTimeout), probeTimeout)
-	p.target = &target{Target: &copied, circuit: t.circuit, pace: t.pace, tokens: &calibration{}, statistics: &statistics{}} // so short a call teaches nothing
+	p.target = &target{Target: &copied, circuit: t.circuit, pace: t.pace, tokens: &calibration{}, statistics: &statistics{}, baselines: t.baselines} // so short a call teaches nothing
 	request := &jobs.Request{Body: fmt.Appendf(nil, probeBody, name, t.circuit.Snapshot().Generation)}
 	walk := &Walk{try: newTry(r, []*target{p.target}, request, nil), place: p, began: r.now()}
 	walk.note(walk.complete(ctx))

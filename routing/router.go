@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tidegate/jobs"
+	"tidegate/jobs/expect"
 )
 
 // A Provider makes calls. It is safe for concurrent use.
@@ -48,6 +49,7 @@ type Router struct {
 	plan     atomic.Pointer[plan]
 	choosing atomic.Pointer[choosing]
 	prompts  prompts
+	rules    expect.Cache
 	ahead    atomic.Int64 // by how many nanoseconds the database's clock, which deadlines are of, is ahead
 	backlogs backlogs
 
@@ -118,6 +120,9 @@ func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.O
 	made.route, made.lenient, made.whenOpen = route, route.OtherPolicies, route.WhenOpen
 	if goal != Ordered {
 		made.choose(goal, strategy, choosing)
+	}
+	if no := made.expects(route); no != nil {
+		return nil, no
 	}
 	return made, nil
 }

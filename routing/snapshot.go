@@ -18,6 +18,7 @@ func (c *Circuit) snapshot() jobs.Circuit {
 		Target: c.target.Name, Region: c.target.Region, State: c.state(),
 		Generation: c.generation, Reason: c.reason, Since: c.since, DownSince: c.downSince,
 		TripWait: c.tripWait, Local: c.local, Unreached: c.unreached, Person: c.person, CooldownUntil: c.cooledAt(),
+		Degraded: c.degraded,
 	}
 	return s
 }

@@ -15,12 +15,14 @@ type target struct {
 	pace       *pace
 	tokens     *calibration
 	statistics *statistics
+	baselines  *baselines
 	since      time.Time // when it was configured to be one with other limits or rules; zero: it was this since the start
 }
 
 func newTarget(t *jobs.Target, config Config) *target {
 	random := rand.New(rand.NewPCG(config.Seed, hash(t.Name)+1))
-	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random), tokens: &calibration{}, statistics: &statistics{}}
+	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random), tokens: &calibration{}, statistics: &statistics{}, baselines: &baselines{}}
+	made.circuit.onAccept = func() { made.baselines.accepted.Store(true) }
 	made.circuit.onTurn = func(closed bool) {
 		if closed {
 			made.pace.recovered()

@@ -36,9 +36,10 @@ type try struct {
 
 	explained bool // the first attempt says why its target was chosen
 
-	whenOpen jobs.WhenOpen
-	passed   []*target // that may not be called, or failed, and that the strategy prefers
-	turn     turn      // the first that there is, where the request goes on since its deadline comes near
+	expectation expectation
+	whenOpen    jobs.WhenOpen
+	passed      []*target // that may not be called, or failed, and that the strategy prefers
+	turn        turn      // the first that there is, where the request goes on since its deadline comes near
 }
 
 // ends tells whether nobody else may be asked after a refusal.
@@ -116,6 +117,9 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 	if err == nil && t.lenient && answer.FinishReason == takenAway {
 		err = filtered(answer)
 	}
+	if err == nil {
+		err = t.inspect(p, answer, attempt.Latency)
+	}
 	var end paceEnd
 	if err == nil {
 		attempt.FirstByte, attempt.Usage, attempt.Cost = answer.FirstByte, answer.Usage, target.Price.Cost(answer.Usage)
@@ -131,20 +135,32 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 		attempt.Blamed = t.blames(target, err)
 		end = paceEnd{class: err.Class, usage: err.Usage, latency: attempt.Latency, retryAfter: err.RetryAfter, allowance: err.Allowance}
 		t.report(target, permit, err, attempt.Blamed)
-		t.passed = append(t.passed, target)
-		if err.Class.Trips() && !attempt.Blamed {
-			t.heed(target, sample{failed: true})
-		}
+		t.heedRefusal(target, &attempt)
 	}
 	attempt.Unpriced = target.Price.Unpriced(attempt.Usage)
 	t.trace = append(t.trace, jobs.Step{Attempt: &attempt})
 	return answer, end
 }
 
-// heed adds a call that has just ended to what is known of its target.
+// heed adds a call that has just ended to what is known of its target. One that was a
+// minimal probe is too short to tell.
 func (t *try) heed(target *target, s sample) {
 	if t.route != nil {
 		target.statistics.hear(t.router.choosing.Load(), t.router.now(), s)
+	}
+}
+
+// heedRefusal is heed for a call that was not answered, or badly. A bad answer that
+// may be the request's own fault is held against nobody yet: see credit.
+func (t *try) heedRefusal(target *target, a *jobs.Attempt) {
+	switch {
+	case a.Class != jobs.Invalid:
+		t.passed = append(t.passed, target)
+		if a.Class.Trips() && !a.Blamed {
+			t.heed(target, sample{failed: true})
+		}
+	case a.Code == degraded:
+		t.heed(target, sample{failed: true})
 	}
 }
 
@@ -169,6 +185,8 @@ func (t *try) after(ctx context.Context) *jobs.Outcome {
 		return nil
 	case t.ends(t.last):
 		no = refused(t.last, t.trace)
+	case t.last.Class == jobs.Invalid && t.exhausted() != nil:
+		no = *t.exhausted()
 	case n >= blamedAtMost:
 		no = refused(poison(t.last, n), t.trace)
 	case ctx.Err() != nil:
@@ -202,6 +220,9 @@ func (t *try) report(target *target, permit *Permit, err *jobs.Error, blamed boo
 		permit.Done(Success, "")
 	}
 	t.fit.met(target, err)
+	if class == jobs.Invalid && err.Code != degraded {
+		t.disappointed()
+	}
 }
 
 // cool is what a 429 means for a circuit: nothing, unless it asks for long, or there

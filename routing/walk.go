@@ -52,7 +52,10 @@ func (w *Walk) Target() *jobs.Target { return w.place.target.Target }
 func (w *Walk) Call() jobs.Begun {
 	w.began = w.try.router.now()
 	target := w.place.target
-	return jobs.Begun{RequestID: w.try.request.ID, Target: target.Name, Route: w.try.request.Route, At: w.began, Within: target.Timeouts.Total}
+	return jobs.Begun{
+		RequestID: w.try.request.ID, Target: target.Name, Route: w.try.request.Route, At: w.began, Within: target.Timeouts.Total,
+		Estimate: func() (jobs.MicroUSD, bool) { return w.try.estimate(target) },
+	}
 }
 
 // Begin is to be asked just before each call: its target may have been shut since
@@ -97,10 +100,7 @@ func (w *Walk) end(ctx context.Context, answer *jobs.Answer, err *jobs.Error) *j
 // onward takes a place at the next target after a call that was not answered, or
 // not made.
 func (w *Walk) onward(ctx context.Context) *jobs.Outcome {
-	if no := w.try.after(ctx); no != nil {
-		return no
-	}
-	return w.try.seek(&w.place)
+	return w.try.onward(ctx, &w.place)
 }
 
 // note tells the circuit and the pace how the call ended, and writes it down.

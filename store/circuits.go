@@ -12,9 +12,9 @@ import (
 
 const givenCircuits = `WITH given AS (
 	SELECT target, region, state, generation, reason, now() + since AS since, now() + cooldown AS cooldown_until,
-		now() + down AS down_since, trip_wait, person
-	FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::interval[], $8::interval[], $9::interval[], $10::interval[], $11::boolean[])
-	AS g (target, region, state, generation, reason, since, cooldown, down, trip_wait, person)
+		now() + down AS down_since, trip_wait, person, degraded
+	FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::interval[], $8::interval[], $9::interval[], $10::interval[], $11::boolean[], $12::text[])
+	AS g (target, region, state, generation, reason, since, cooldown, down, trip_wait, person, degraded)
 	WHERE NOT EXISTS (SELECT FROM tidegate.workers WHERE id = $1 AND dead_at IS NOT NULL)
 )`
 
@@ -22,10 +22,10 @@ const givenCircuits = `WITH given AS (
 // also those that are not changed, so that two workers cannot wait for each
 // other. A cooldown never gets shorter, unless a person said so.
 const shareCircuits = `/* tidegate: share circuits */ ` + givenCircuits + `
-INSERT INTO tidegate.circuits AS c (target, region, state, generation, reason, since, cooldown_until, down_since, trip_wait, person, worker)
-SELECT target, region, state, generation, reason, since, cooldown_until, down_since, trip_wait, person, $1 FROM given ORDER BY target
+INSERT INTO tidegate.circuits AS c (target, region, state, generation, reason, since, cooldown_until, down_since, trip_wait, person, degraded, worker)
+SELECT target, region, state, generation, reason, since, cooldown_until, down_since, trip_wait, person, degraded, $1 FROM given ORDER BY target
 ON CONFLICT (target) DO UPDATE SET region = excluded.region, state = excluded.state, generation = excluded.generation, reason = excluded.reason,
-	since = excluded.since, down_since = excluded.down_since, trip_wait = excluded.trip_wait, person = excluded.person,
+	since = excluded.since, down_since = excluded.down_since, trip_wait = excluded.trip_wait, person = excluded.person, degraded = excluded.degraded,
 	cooldown_until = CASE WHEN excluded.person THEN excluded.cooldown_until ELSE greatest(c.cooldown_until, excluded.cooldown_until) END,
 	prober = CASE WHEN c.prober = excluded.worker OR excluded.state = 'closed' THEN NULL ELSE c.prober END,
 	worker = excluded.worker, updated_at = now()
@@ -73,6 +73,7 @@ func circuitArgs(worker string, circuits []jobs.Circuit, now time.Time) []any {
 		generation                      = []int64{}
 		since, cooldown, down, tripWait = []*time.Duration{}, []*time.Duration{}, []*time.Duration{}, []*time.Duration{}
 		person                          = []bool{}
+		degraded                        = []*string{}
 		fromNow                         = func(t time.Time) *time.Duration {
 			if t.IsZero() {
 				return nil
@@ -92,12 +93,13 @@ func circuitArgs(worker string, circuits []jobs.Circuit, now time.Time) []any {
 		generation, reason, person = append(generation, int64(c.Generation)), append(reason, c.Reason), append(person, c.Person)
 		since, cooldown = append(since, fromNow(c.Since)), append(cooldown, fromNow(c.CooldownUntil))
 		down, tripWait = append(down, fromNow(c.DownSince)), append(tripWait, orNull(c.TripWait))
+		degraded = append(degraded, orNull(c.Degraded))
 	}
-	return []any{worker, target, region, state, generation, reason, since, cooldown, down, tripWait, person}
+	return []any{worker, target, region, state, generation, reason, since, cooldown, down, tripWait, person, degraded}
 }
 
 const listCircuits = `/* tidegate: circuits */
-SELECT target, region, state, generation, reason, since, cooldown_until, down_since, trip_wait, person, prober FROM tidegate.circuits ORDER BY target`
+SELECT target, region, state, generation, reason, since, cooldown_until, down_since, trip_wait, person, prober, degraded FROM tidegate.circuits ORDER BY target`
 
 // Circuits lists where every circuit stands, as was last said. Their times are
 // the database's; see Fleet for this machine's.
@@ -120,10 +122,11 @@ func scanCircuit(row pgx.CollectableRow) (jobs.Circuit, error) {
 		cooldown, down *time.Time
 		tripWait       *time.Duration
 		prober         *string
+		degraded       *string
 	)
-	err := row.Scan(&c.Target, &c.Region, &c.State, &generation, &c.Reason, &c.Since, &cooldown, &down, &tripWait, &c.Person, &prober)
+	err := row.Scan(&c.Target, &c.Region, &c.State, &generation, &c.Reason, &c.Since, &cooldown, &down, &tripWait, &c.Person, &prober, &degraded)
 	c.Generation, c.CooldownUntil, c.DownSince = uint64(generation), orZero(cooldown), orZero(down)
-	c.TripWait, c.Prober = orZero(tripWait), orZero(prober)
+	c.TripWait, c.Prober, c.Degraded = orZero(tripWait), orZero(prober), orZero(degraded)
 	return c, err
 }
 
@@ -131,7 +134,7 @@ const setCircuit = `/* tidegate: set circuit */
 UPDATE tidegate.circuits SET state = $2, generation = generation + 1, reason = $4, since = now(), person = true, prober = NULL, worker = '',
 	cooldown_until = CASE WHEN $2 = 'open' THEN now() + $3::interval END,
 	down_since = CASE WHEN $2 = 'open' THEN coalesce(down_since, now()) END,
-	trip_wait = NULL, updated_at = now()
+	trip_wait = NULL, degraded = NULL, updated_at = now()
 WHERE target = $1`
 
 // forGood is how long a circuit stays open that a person opened for no given

@@ -31,6 +31,7 @@ type resultColumns struct {
 	class, code, message, batchID           texts
 	cost                                    []int64
 	unpriced                                []bool
+	badAnswers                              []int16
 }
 
 func (c *resultColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
@@ -49,6 +50,7 @@ func (c *resultColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
 	c.class, c.code = append(c.class, text(string(r.Class))), append(c.code, text(r.Code))
 	c.message, c.batchID = append(c.message, text(r.Message)), append(c.batchID, text(e.Request.BatchID))
 	c.cost, c.unpriced = append(c.cost, micros(r.Cost)), append(c.unpriced, r.Unpriced)
+	c.badAnswers = append(c.badAnswers, small(r.BadAnswers))
 	return nil
 }
 

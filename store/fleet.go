@@ -16,7 +16,7 @@ const (
 	readNow = `/* tidegate: clock */ SELECT clock_timestamp()`
 
 	listPeers = `/* tidegate: peers */
-SELECT id, beats, dead_at IS NOT NULL, demand, accepted, announced, unreached
+SELECT id, beats, beat_at, dead_at IS NOT NULL, demand, accepted, announced, unreached, statistics
 FROM tidegate.workers WHERE dead_at IS NULL OR dead_at > now() - interval '1 hour' ORDER BY id`
 
 	listPauses = `/* tidegate: pauses */ SELECT route, owner, reason, since FROM tidegate.pauses ORDER BY route, owner`
@@ -63,6 +63,7 @@ func queueFleet(batch *pgx.Batch, fleet *jobs.Fleet) {
 	batch.Queue(listCircuits).Query(collect(&fleet.Circuits, scanCircuit))
 	batch.Queue(listPauses).Query(collect(&fleet.Pauses, scanPause))
 	batch.Queue(listDrills).Query(collect(&fleet.Drills, scanDrill))
+	batch.Queue(listBudgets).Query(collect(&fleet.Budgets, scanFleetBudget))
 	batch.Queue(listChains).Query(func(rows pgx.Rows) error {
 		var route, admission string
 		var chain []string
@@ -96,7 +97,7 @@ func collect[T any](into *[]T, scan pgx.RowToFunc[T]) func(pgx.Rows) error {
 
 func scanPeer(row pgx.CollectableRow) (jobs.Peer, error) {
 	var p jobs.Peer
-	err := row.Scan(&p.Worker, &p.Beats, &p.Dead, &p.Demand, &p.Accepted, &p.Announced, &p.Unreached)
+	err := row.Scan(&p.Worker, &p.Beats, &p.At, &p.Dead, &p.Demand, &p.Accepted, &p.Announced, &p.Unreached, &p.Statistics)
 	return p, err
 }
 
@@ -123,12 +124,18 @@ func toMachineTime(fleet *jobs.Fleet, now time.Time) {
 			}
 		}
 	}
+	for i := range fleet.Peers {
+		turn(&fleet.Peers[i].At)
+	}
 	for i := range fleet.Circuits {
 		c := &fleet.Circuits[i]
 		turn(&c.Since, &c.CooldownUntil, &c.DownSince)
 	}
 	for i := range fleet.Pauses {
 		turn(&fleet.Pauses[i].Since)
+	}
+	for i := range fleet.Budgets {
+		turn(&fleet.Budgets[i].Since, &fleet.Budgets[i].OutSince)
 	}
 	for i := range fleet.Drills {
 		turn(&fleet.Drills[i].Since, &fleet.Drills[i].Until)

@@ -22,12 +22,12 @@ const takeOutbox = `/* tidegate: take outbox */
 SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at,
 	q.tenant, q.route, q.batch_id, q.custom_id, q.metadata,
 	r.id, r.stored_at, r.state, r.status, r.target, r.model, r.provider_id, r.finish_reason, r.input_tokens, r.cached_input_tokens,
-	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.unpriced, r.attempts,
+	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.unpriced, r.attempts, r.bad_answers,
 	coalesce(octet_length(r.body), 0), CASE WHEN octet_length(r.body) <= $2 THEN r.body END,
 	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at
 FROM (
 	SELECT * FROM tidegate.outbox
-	WHERE id > $3 AND (request_id IS NOT NULL OR batch_id IS NOT NULL OR event ->> 'type' IN ('circuit', 'pause'))
+	WHERE id > $3 AND (request_id IS NOT NULL OR batch_id IS NOT NULL OR event ->> 'type' IN ('circuit', 'pause', 'budget'))
 	ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ) o
 LEFT JOIN LATERAL (SELECT * FROM tidegate.requests WHERE id = o.request_id LIMIT 1) q ON true
@@ -137,7 +137,7 @@ type resultRow struct {
 	id                                             *uuid.UUID
 	storedAt                                       *time.Time
 	state, target, model, providerID, finishReason *string
-	status, attempts                               *int16
+	status, attempts, badAnswers                   *int16
 	input, cached, output, reasoning               *int32
 	class, code, message                           *string
 	cost                                           *int64
@@ -150,7 +150,7 @@ func (r *resultRow) fields() []any {
 	return []any{
 		&r.tenant, &r.route, &r.batchID, &r.customID, &r.metadata,
 		&r.id, &r.storedAt, &r.state, &r.status, &r.target, &r.model, &r.providerID, &r.finishReason, &r.input, &r.cached,
-		&r.output, &r.reasoning, &r.class, &r.code, &r.message, &r.cost, &r.unpriced, &r.attempts, &r.bodyBytes, &r.body,
+		&r.output, &r.reasoning, &r.class, &r.code, &r.message, &r.cost, &r.unpriced, &r.attempts, &r.badAnswers, &r.bodyBytes, &r.body,
 	}
 }
 
@@ -163,7 +163,7 @@ func (r *resultRow) event() (jobs.ResultEvent, error) {
 		Body: r.body, Target: orZero(r.target), Model: orZero(r.model), ProviderID: orZero(r.providerID), FinishReason: orZero(r.finishReason),
 		Usage: jobs.Usage{Input: int(orZero(r.input)), CachedInput: int(orZero(r.cached)), Output: int(orZero(r.output)), Reasoning: int(orZero(r.reasoning))},
 		Class: jobs.Class(orZero(r.class)), Code: orZero(r.code), Message: orZero(r.message),
-		Cost: jobs.MicroUSD(orZero(r.cost)), Unpriced: orZero(r.unpriced), Attempts: int(orZero(r.attempts)), StoredAt: orZero(r.storedAt),
+		Cost: jobs.MicroUSD(orZero(r.cost)), Unpriced: orZero(r.unpriced), Attempts: int(orZero(r.attempts)), BadAnswers: int(orZero(r.badAnswers)), StoredAt: orZero(r.storedAt),
 	}
 	if r.metadata == nil {
 		return e, nil

@@ -13,7 +13,7 @@ import (
 )
 
 var requestColumns = []string{
-	"id", "created_at", "deadline", "max_cost_micro_usd", "priority", "tenant", "route", "goal", "batch_id", "custom_id", "metadata", "body",
+	"id", "created_at", "deadline", "max_cost_micro_usd", "priority", "tenant", "route", "goal", "batch_id", "custom_id", "metadata", "expect", "body",
 }
 
 // InsertRequests writes requests by COPY in the caller's transaction. Every
@@ -37,9 +37,15 @@ func requestRow(r *jobs.Request) ([]any, error) {
 			return nil, fmt.Errorf("metadata of request %s: %w", r.ID, err)
 		}
 	}
+	var expect []byte
+	if r.Expect != nil {
+		if expect, err = json.Marshal(r.Expect); err != nil {
+			return nil, fmt.Errorf("expect of request %s: %w", r.ID, err)
+		}
+	}
 	return []any{
 		id, r.CreatedAt, orNullTime(r.Deadline), orNull(micros(r.MaxCost)), orNull(small(r.Priority)), r.Tenant, r.Route,
-		orNull(r.Goal), orNull(r.BatchID), orNull(r.CustomID), metadata, []byte(r.Body),
+		orNull(r.Goal), orNull(r.BatchID), orNull(r.CustomID), metadata, expect, []byte(r.Body),
 	}, nil
 }
 
@@ -51,7 +57,7 @@ func orNullTime(t time.Time) *time.Time {
 }
 
 const loadRequests = `/* tidegate: load requests */
-SELECT q.id, q.created_at, q.deadline, q.max_cost_micro_usd, q.priority, q.tenant, q.route, q.goal, q.batch_id, q.custom_id, q.metadata,
+SELECT q.id, q.created_at, q.deadline, q.max_cost_micro_usd, q.priority, q.tenant, q.route, q.goal, q.batch_id, q.custom_id, q.metadata, q.expect,
 	CASE WHEN r.request_id IS NULL THEN q.body END, r.request_id IS NOT NULL
 FROM unnest($1::uuid[]) AS wanted (id)
 JOIN tidegate.requests q ON q.id = wanted.id
@@ -83,11 +89,10 @@ func scanLoaded(row pgx.CollectableRow) (jobs.Loaded, error) {
 		maxCost                 *int64
 		priority                *int16
 		goal, batchID, customID *string
-		metadata                []byte
-		body                    []byte
+		metadata, expect, body  []byte
 	)
 	r := &l.Request
-	err := row.Scan(&id, &r.CreatedAt, &deadline, &maxCost, &priority, &r.Tenant, &r.Route, &goal, &batchID, &customID, &metadata, &body, &l.Ended)
+	err := row.Scan(&id, &r.CreatedAt, &deadline, &maxCost, &priority, &r.Tenant, &r.Route, &goal, &batchID, &customID, &metadata, &expect, &body, &l.Ended)
 	if err != nil {
 		return l, err
 	}
@@ -96,6 +101,9 @@ func scanLoaded(row pgx.CollectableRow) (jobs.Loaded, error) {
 	r.Goal, r.BatchID, r.CustomID, r.Body = orZero(goal), orZero(batchID), orZero(customID), body
 	if metadata != nil {
 		err = json.Unmarshal(metadata, &r.Metadata)
+	}
+	if expect != nil && err == nil {
+		err = json.Unmarshal(expect, &r.Expect)
 	}
 	return l, err
 }

@@ -47,9 +47,9 @@ func newCircuits(config *Config) *circuits {
 // changed notes a change. It never blocks.
 func (c *circuits) changed(circuit jobs.Circuit) {
 	c.mu.Lock()
-	before := c.known[circuit.Target].State
+	before, marked := c.known[circuit.Target].State, c.known[circuit.Target].Degraded
 	c.known[circuit.Target], c.dirty[circuit.Target] = circuit, true
-	if before != "" && before != circuit.State {
+	if before != "" && (before != circuit.State || (marked == "") != (circuit.Degraded == "")) {
 		c.untold = append(c.untold, turn{before, circuit})
 	}
 	c.mu.Unlock()
@@ -117,7 +117,11 @@ func (c *circuits) save(ctx context.Context) {
 // a circuit locked, since whoever reads the log may be slow.
 func (c *circuits) tell(turns []turn) {
 	for _, t := range turns {
-		c.log.Warn().Str("target", t.Target).Str("from", string(t.from)).Str("to", string(t.State)).
+		line := c.log.Warn()
+		if t.Degraded != "" {
+			line = line.Str("degraded", t.Degraded)
+		}
+		line.Str("target", t.Target).Str("from", string(t.from)).Str("to", string(t.State)).
 			Str("reason", t.Reason).Time("cooldown_until", t.CooldownUntil).Msg("circuit changed")
 	}
 }

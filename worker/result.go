@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"tidegate/jobs"
 )
@@ -13,9 +14,10 @@ import (
 func resultOf(r *run, outcome jobs.Outcome) jobs.Result {
 	result := jobs.Result{
 		ID: newResultID(), RequestID: r.request.ID,
-		Cost:     r.history.Cost() + outcome.Trace.Cost(),
-		Unpriced: r.history.Unpriced() || outcome.Trace.Unpriced(),
-		Attempts: len(r.history) + len(outcome.Trace.Attempts()),
+		Cost:       r.history.Cost() + outcome.Trace.Cost(),
+		Unpriced:   r.history.Unpriced() || outcome.Trace.Unpriced(),
+		Attempts:   len(r.history) + len(outcome.Trace.Attempts()),
+		BadAnswers: r.history.BadAnswers() + outcome.Trace.BadAnswers(),
 	}
 	switch outcome.Verdict {
 	case jobs.Answered:
@@ -23,6 +25,10 @@ func resultOf(r *run, outcome jobs.Outcome) jobs.Result {
 		result.State, result.Status, result.Body = jobs.StateAnswered, http.StatusOK, a.Body
 		result.Target, result.Model, result.ProviderID = a.Target, a.Model, a.ProviderID
 		result.FinishReason, result.Usage = a.FinishReason, a.Usage
+		if a.Unmet != "" {
+			result.Class = jobs.Invalid
+			result.Code, result.Message, _ = strings.Cut(a.Unmet, ": ")
+		}
 	case jobs.Refused:
 		e := outcome.Err
 		result.State, result.Status = jobs.StateRefused, cmp.Or(e.Status, http.StatusBadGateway)

@@ -85,7 +85,9 @@ func newCircuitsCloseCommand(o *options) *cobra.Command {
 		Use:   "close TARGET",
 		Short: "Let a target be called",
 		Long: `close closes the circuit of a target in every worker within a second, and ends its
-cooldown: it is called at once. If it still fails, its circuit opens again.`,
+cooldown: it is called at once. If it still fails, its circuit opens again. Of a
+target that is degraded, whose answers have changed, it takes the answers that
+come from now on as its own: they are what is compared with later.`,
 		Example: `  tidegate circuits close gpt-5-mini
   tidegate circuits close gpt-5-mini --reason "paid the bill"`,
 		Args:    arguments(1, 1, "the name of one target"),
@@ -178,6 +180,7 @@ type circuitView struct {
 	Reason        string            `json:"reason,omitempty"` // empty: it has not changed yet
 	Generation    uint64            `json:"generation"`
 	ByPerson      bool              `json:"by_person"`
+	Degraded      string            `json:"degraded,omitempty"` // how its answers have changed; empty: they have not
 }
 
 func viewCircuits(circuits []jobs.Circuit, now time.Time) []circuitView {
@@ -185,7 +188,7 @@ func viewCircuits(circuits []jobs.Circuit, now time.Time) []circuitView {
 	for i, c := range circuits {
 		views[i] = circuitView{
 			Target: c.Target, Region: c.Region, State: c.State, Since: c.Since, DownSince: c.DownSince,
-			UntilClosed: c.UntilClosed(now), Prober: c.Prober, Reason: c.Reason, Generation: c.Generation, ByPerson: c.Person,
+			UntilClosed: c.UntilClosed(now), Prober: c.Prober, Reason: c.Reason, Generation: c.Generation, ByPerson: c.Person, Degraded: c.Degraded,
 		}
 		if c.CooldownUntil.After(now) && !views[i].UntilClosed {
 			views[i].CooldownUntil = c.CooldownUntil
@@ -208,10 +211,20 @@ func (o *options) printCircuits(w io.Writer, fleet *jobs.Fleet) error {
 	}
 	for _, c := range view.Circuits {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", c.Target, cmp.Or(c.Region, "-"), c.State, age(now, c.Since),
-			left(now, &c), cmp.Or(c.Prober, "-"), c.Generation, cmp.Or(oneLine(c.Reason), "-"))
+			left(now, &c), cmp.Or(c.Prober, "-"), c.Generation, c.why())
 	}
 	writeDrills(table, now, view.Drills)
 	return table.Flush()
+}
+
+// why is the reason of the last change, and that the target is degraded where that
+// is not the same.
+func (c *circuitView) why() string {
+	why := cmp.Or(oneLine(c.Reason), "-")
+	if c.Degraded == "" || strings.Contains(c.Reason, c.Degraded) {
+		return why
+	}
+	return "degraded: " + oneLine(c.Degraded) + " (" + why + ")"
 }
 
 // untilClosed is for how long a circuit is open that somebody opened for no given

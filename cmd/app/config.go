@@ -30,7 +30,10 @@ type Config struct {
 	Targets  []TargetConfig `yaml:"targets"`
 	Routes   []RouteConfig  `yaml:"routes"`
 	Tenants  []TenantConfig `yaml:"tenants,omitempty"` // those that are not as all others
-	Worker   WorkerConfig   `yaml:"worker"`
+	// Strategies are those of one's own, by name.
+	Strategies map[string]WeightsConfig `yaml:"strategies,omitempty"`
+	Estimator  EstimatorConfig          `yaml:"estimator"`
+	Worker     WorkerConfig             `yaml:"worker"`
 
 	// File is where it was read from; empty: there was no file.
 	File string `yaml:"-"`
@@ -122,8 +125,11 @@ type RouteConfig struct {
 	Deadline     time.Duration `yaml:"deadline,omitempty"` // zero: none
 	// Admission is when requests come to workers: "direct", as they arrive, or
 	// "fair", by the shares of their tenants.
-	Admission string   `yaml:"admission"`
-	Models    []string `yaml:"models,omitempty"`
+	Admission  string        `yaml:"admission"`
+	Models     []string      `yaml:"models,omitempty"`
+	Expect     *ExpectConfig `yaml:"expect,omitempty"`      // nil: nothing
+	EscalateTo []string      `yaml:"escalate_to,omitempty"` // targets that are asked after a bad answer
+	Budget     *BudgetConfig `yaml:"budget,omitempty"`      // nil: none
 }
 
 // WorkerConfig is how a worker process behaves.

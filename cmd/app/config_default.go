@@ -28,6 +28,7 @@ type defaulter interface{ setDefaults() }
 
 func (c *Config) setDefaults() {
 	c.Listen = DefaultListen
+	c.Estimator.setDefaults()
 	c.Worker.setDefaults()
 }
 

@@ -177,6 +177,8 @@ type fieldsOf struct {
 	index map[string]int
 }
 
+func yamlFieldsOf[T any]() []string { return yamlFields(reflect.TypeFor[T]()).names }
+
 func yamlFields(t reflect.Type) fieldsOf {
 	fields := fieldsOf{index: map[string]int{}}
 	for i := range t.NumField() {

@@ -46,6 +46,9 @@ func (r *configReader) checkRoutes(c *Config, known Known) {
 			r.problem(at+".deadline", "must not be below zero; leave it out for none")
 		}
 		r.checkModels(route, at, models)
+		r.checkBudget(route.Budget, at+".budget")
+		r.warnUnpriced(c, route, at)
+		r.checkExpect(route.Expect, at+".expect")
 	}
 	for i, target := range c.Targets {
 		if target.Name != "" && !used[target.Name] {
@@ -78,6 +81,7 @@ func (r *configReader) checkChain(c *Config, route *RouteConfig, at string, used
 		}
 		seen[name], used[name] = true, true
 	}
+	r.checkEscalation(names, route, at, used)
 }
 
 func (r *configReader) checkModels(route *RouteConfig, at string, claimed map[string]string) {

@@ -71,18 +71,21 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	t.Parallel()
 	env := environments["every key"]
 	commented := regexp.MustCompile(`(?m)^( *)# ([a-z_]+: .*)$`)
-	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|prices|context_tokens|price|priced_as): .*$`)
+	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|prices|context_tokens|price|priced_as|expect|escalate_to|canaries|budget): .*$`)
 	want, _ := parsed(t, initText(env), env)
 
 	body, tail, _ := strings.Cut(initText(env), "# tenants:\n")
-	tail = strings.Replace(tail, "\n# The worker, which", "\n# # The worker, which", 1)
+	tail = regexp.MustCompile(`(?m)^# ([A-Z])`).ReplaceAllString(tail, "# # $1")
 	full := commented.ReplaceAllString(example.ReplaceAllString(body, ""), "$1$2") +
 		"tenants:\n" + regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(tail, "")
 	got, warnings := parsed(t, full, env)
-	if want := []TenantConfig{{Name: "acme", Weight: DefaultWeight}}; !cmp.Equal(got.Tenants, want) {
+	if want := []TenantConfig{{Name: "acme", Weight: DefaultWeight, Budget: &BudgetConfig{PerDay: 5}}}; !cmp.Equal(got.Tenants, want) {
 		t.Errorf("tenants: %+v", got.Tenants)
 	}
-	got.Tenants = nil
+	if want := map[string]WeightsConfig{"careful": {0.6, 0.1, 0.3}}; !cmp.Equal(got.Strategies, want) {
+		t.Errorf("strategies: %+v", got.Strategies)
+	}
+	got.Tenants, got.Strategies = nil, nil
 	if len(warnings) > 0 {
 		t.Error(warnings)
 	}
@@ -122,7 +125,7 @@ func TestInitTextExplainsEveryKey(t *testing.T) {
 			t.Error(bare)
 		}
 	}
-	if unexplained(text, "strategies") == "" || unexplained("a: 1\nlisten: x\n", "listen") == "" {
+	if unexplained(text, "astrology") == "" || unexplained("a: 1\nlisten: x\n", "listen") == "" {
 		t.Error("the check would let anything pass")
 	}
 }

@@ -209,7 +209,8 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # called, requests wait until one may.
     chain: [%s]
 
-    # How a target is chosen. ordered: the first of the chain that may be called.
+    # How a target is chosen. ordered: the first of the chain that may be called. balanced, speed and
+    # cost weigh how often it answers, how fast, and for how much. You may add strategies of your own.
     # optimization_goal: ordered
 
     # What to do when the best target may not be called. reroute: call the next. wait: wait until it is back, or until the
@@ -224,12 +225,27 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # out, for ever.
     deadline: 24h
 
+    # What an answer must be like, beside what its request expects: json_schema (one as
+    # text, or true for any JSON) or the response_format of the body, also fenced in
+    # Markdown; a regex; min_characters, max_characters, min_tokens, max_tokens; the
+    # finish_reasons that are right; same_model_family. One that is not is paid, and
+    # another target is asked, tries times; otherwise the request is refused, or keep
+    # stores the last answer, marked.
+    # expect: {json_schema: "true", response_format: false, fenced: true, regex: "^[{]", min_characters: 20, max_characters: 9000, min_tokens: 5, max_tokens: 3000, finish_reasons: [stop], same_model_family: true, tries: 2, otherwise: refuse}
+
+    # Targets outside the chain that are asked after such an answer, before the rest of
+    # the chain, and never else: a stronger model, as in escalate_to: [gpt-5].
+    # escalate_to: []
     # When requests come to workers. direct: in the order of arrival. fair: tenants that
     # want the route at once have shares of it, by their weights; see tenants.
     # admission: direct
 
     # Requests that name one of these models come to this route.
     # models: [gpt-5-mini]
+
+    # The budget: what its calls may cost in US dollars, per_day (of UTC) and in total. When it
+    # is spent, requests wait, until the next day or until it is raised. tidegate budgets shows it.
+    # budget: {per_day: 5, total: 100}
 `
 
 const initTail = `
@@ -239,6 +255,24 @@ const initTail = `
 #
 #     # Its share of a route with fair admission: twice the weight, twice the share.
 #     weight: 1
+#
+#     # Its budget on all routes together, as that of a route.
+#     budget: {per_day: 5}
+
+# Strategies of your own, which an optimization_goal may name. The three weights come to 1 in sum.
+# strategies:
+#   careful: {success_rate: 0.6, latency: 0.1, cost: 0.3}
+
+# What guesses how targets do.
+# estimator:
+#   # decayed (what was seen in the last minute, beside what is usual) or ewma (a moving average).
+#   name: decayed
+#
+#   # How much the latest answer counts for ewma, up to 1.
+#   alpha: 0.2
+#
+#   # The part of the requests without a near deadline that explore, to learn how any target of the chain does; 0 is none.
+#   explore: 0.01
 
 # The worker, which makes the calls.
 # worker:

@@ -208,6 +208,12 @@ func writeForPerson(w io.Writer, e *jobs.ResultEvent) error {
 	if e.Target != "" {
 		head += fmt.Sprintf(" · %s · %d tokens · %s", e.Target, e.Usage.Output, jobs.CostText(e.Cost, e.Unpriced))
 	}
+	switch {
+	case e.Unmet() != "":
+		head += " · not as expected: " + oneLine(e.Unmet())
+	case e.Escalated():
+		head += " · after " + counted(e.BadAnswers, "bad answer")
+	}
 	text := answerText(e.Body)
 	if e.State != jobs.StateAnswered {
 		text = strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Class, e.Code, e.Message))

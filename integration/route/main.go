@@ -18,14 +18,14 @@ func main() {
 			lat := routing.Weights{Latency: 1}
 			mix := routing.Weights{Success: 0.2, Latency: 0.8}
 			for name, p := range map[string]picker{
-				"1 decayed lat": ours{estimator: "decayed", weights: lat},
+				"1 decayed lat":    ours{estimator: "decayed", weights: lat},
 				"1 decayed lat x1": ours{estimator: "decayed", weights: lat, explore: 0.01},
 				"1 decayed mix x1": ours{estimator: "decayed", weights: mix, explore: 0.01},
-				"2 ewma lat": ours{estimator: "ewma", weights: lat},
-				"2 ewma lat x1": ours{estimator: "ewma", weights: lat, explore: 0.01},
-				"2 ewma mix": ours{estimator: "ewma", weights: mix},
-				"2 ewma mix x1": ours{estimator: "ewma", weights: mix, explore: 0.01},
-				"3 rr": &roundRobin{}, "4 oracle": oracle{}, "5 peak": newPeak(seed),
+				"2 ewma lat":       ours{estimator: "ewma", weights: lat},
+				"2 ewma lat x1":    ours{estimator: "ewma", weights: lat, explore: 0.01},
+				"2 ewma mix":       ours{estimator: "ewma", weights: mix},
+				"2 ewma mix x1":    ours{estimator: "ewma", weights: mix, explore: 0.01},
+				"3 rr":             &roundRobin{}, "4 oracle": oracle{}, "5 peak": newPeak(seed),
 			} {
 				r := newRun(w, p, seed)
 				began := time.Now()

@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"tidegate/jobs"
+	"tidegate/jobs/expect"
 	"tidegate/store"
 )
 
@@ -28,6 +29,7 @@ type Queue struct {
 	pool  *pgxpool.Pool
 	river *river.Client[pgx.Tx]
 	known known
+	rules expect.Cache // that a batch has one Expect for all is usual
 	now   func() time.Time
 	look  time.Duration // for what was lost while it was committed
 }
@@ -83,6 +85,9 @@ func (q *Queue) complete(ctx context.Context, db store.Querier, r *jobs.Request)
 	}
 	if err := checkTexts(r); err != nil {
 		return err
+	}
+	if _, err := q.rules.Compile(r.Expect, r.Body); err != nil {
+		return jobs.ExpectError(err)
 	}
 	route, err := q.known.route(ctx, db, r.Route, q.now())
 	if err != nil {

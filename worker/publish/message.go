@@ -20,6 +20,7 @@ const (
 	TypeBatch   = "dev.tidegate.batch.v1"
 	TypeCircuit = "dev.tidegate.circuit.v1"
 	TypeRoute   = "dev.tidegate.route.v1"
+	TypeBudget  = "dev.tidegate.budget.v1"
 )
 
 // A ResultBody is the data of a result's event.
@@ -37,6 +38,12 @@ type ResultBody struct {
 	Usage        jobs.Usage        `json:"usage"`
 	CostMicroUSD *jobs.MicroUSD    `json:"cost_micro_usd"` // null: not known, as that of a target without a price
 	Attempts     int               `json:"attempts"`
+	// BadAnswers is how many answers were not as expected; Escalated tells that the
+	// answer came after such ones. Unmet says which expectation it does not keep
+	// itself, where it was kept for want of a better one.
+	BadAnswers int    `json:"bad_answers,omitempty"`
+	Escalated  bool   `json:"escalated,omitempty"`
+	Unmet      string `json:"unmet,omitempty"`
 	// Response is the OpenAI chat-completion object. It is absent when it is
 	// larger than 64 KiB, or than the NATS server takes: then the header
 	// ce-dataref says where it is. A server that takes very little is sent no
@@ -91,6 +98,8 @@ func Message(event jobs.Event, limit int64) (msg *nats.Msg, err error) {
 		msg, err = circuitMessage(event.Circuit)
 	case event.Pause != nil:
 		msg, err = routeMessage(event.Pause)
+	case event.Budget != nil:
+		msg, err = budgetMessage(event.Budget)
 	default:
 		err = errors.New("an event of nothing")
 	}
@@ -111,7 +120,7 @@ func Body(e *jobs.ResultEvent) ResultBody {
 	body := ResultBody{
 		RequestID: e.RequestID, CustomID: e.CustomID, BatchID: e.BatchID, Tenant: e.Tenant, Route: e.Route, State: e.State, Metadata: e.Metadata,
 		Target: e.Target, Model: e.Model, FinishReason: e.FinishReason, Usage: e.Usage, Attempts: e.Attempts,
-		Response: e.Body, StoredAt: e.StoredAt,
+		BadAnswers: e.BadAnswers, Escalated: e.Escalated(), Unmet: e.Unmet(), Response: e.Body, StoredAt: e.StoredAt,
 	}
 	if !e.Unpriced {
 		body.CostMicroUSD = &e.Cost

@@ -14,11 +14,14 @@ import (
 type CircuitBody struct {
 	Target     string            `json:"target"`
 	Region     string            `json:"region,omitempty"`
-	State      jobs.CircuitState `json:"state"` // open or closed
+	State      jobs.CircuitState `json:"state"` // open or closed; or degraded, of one that is closed
 	Generation uint64            `json:"generation"`
 	// Reason is of what kind the failures were, or a person's words; never the
 	// provider's.
-	Reason        string    `json:"reason,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Degraded is how the answers of the target have changed for the worse; absent:
+	// they have not.
+	Degraded      string    `json:"degraded,omitempty"`
 	Since         time.Time `json:"since"`
 	DownSince     time.Time `json:"down_since,omitzero"` // also of one that closed: when it had opened
 	CooldownUntil time.Time `json:"cooldown_until,omitzero"`
@@ -54,7 +57,7 @@ func circuitMessage(e *jobs.CircuitEvent) (*nats.Msg, error) {
 		return nil, fmt.Errorf("event of a circuit: target: %w", err)
 	}
 	body := CircuitBody{
-		Target: e.Target, Region: e.Region, State: e.State, Generation: e.Generation, Reason: e.Reason, Since: e.Since,
+		Target: e.Target, Region: e.Region, State: e.State, Generation: e.Generation, Reason: e.Reason, Degraded: e.Degraded, Since: e.Since,
 		DownSince: e.DownSince, CooldownUntil: e.CooldownUntil, UntilClosed: e.UntilClosed(e.Since), ByPerson: e.Person,
 	}
 	if body.UntilClosed {

@@ -1,0 +1,71 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tidegate/jobs"
+	"tidegate/jobs/expect"
+)
+
+// ExpectConfig is what answers must be like: see jobs.Expect.
+type ExpectConfig struct {
+	JSONSchema      string   `yaml:"json_schema,omitempty"` // JSON, as text
+	ResponseFormat  bool     `yaml:"response_format,omitempty"`
+	Fenced          bool     `yaml:"fenced,omitempty"`
+	Regex           string   `yaml:"regex,omitempty"`
+	MinCharacters   int      `yaml:"min_characters,omitempty"`
+	MaxCharacters   int      `yaml:"max_characters,omitempty"`
+	MinTokens       int      `yaml:"min_tokens,omitempty"`
+	MaxTokens       int      `yaml:"max_tokens,omitempty"`
+	FinishReasons   []string `yaml:"finish_reasons,omitempty"`
+	SameModelFamily bool     `yaml:"same_model_family,omitempty"`
+	Tries           int      `yaml:"tries,omitempty"`     // zero: 2
+	Otherwise       string   `yaml:"otherwise,omitempty"` // refuse or keep; empty: refuse
+}
+
+// build is nil for nil.
+func (e *ExpectConfig) build() *jobs.Expect {
+	if e == nil {
+		return nil
+	}
+	return &jobs.Expect{
+		JSONSchema: json.RawMessage(strings.TrimSpace(e.JSONSchema)), ResponseFormat: e.ResponseFormat, Fenced: e.Fenced, Regex: e.Regex,
+		MinCharacters: e.MinCharacters, MaxCharacters: e.MaxCharacters, MinTokens: e.MinTokens, MaxTokens: e.MaxTokens,
+		FinishReasons: e.FinishReasons, SameModelFamily: e.SameModelFamily, Tries: e.Tries, Otherwise: e.Otherwise,
+	}
+}
+
+// checkExpect notes what is wrong with an expectation.
+func (r *configReader) checkExpect(e *ExpectConfig, at string) {
+	if e == nil {
+		return
+	}
+	if _, err := expect.Compile(e.build(), nil); err != nil {
+		field, text, found := strings.Cut(err.Error(), ": ")
+		if !found || !slices.Contains(yamlFieldsOf[ExpectConfig](), field) {
+			field, text = "", err.Error()
+		}
+		r.problem(strings.TrimSuffix(at+"."+field, "."), "%s", text)
+	}
+}
+
+// checkEscalation notes what is wrong with the targets that are asked after a bad
+// answer.
+func (r *configReader) checkEscalation(names []string, route *RouteConfig, at string, used map[string]bool) {
+	seen := map[string]bool{}
+	for i, name := range route.EscalateTo {
+		field := fmt.Sprintf("%s.escalate_to[%d]", at, i)
+		switch {
+		case !slices.Contains(names, name):
+			r.problem(field, "there is no target %s; %s", r.shown(field, name), didYouMean(name, names))
+		case slices.Contains(route.Chain, name):
+			r.problem(field, "%s is in the chain already, and asked after a bad answer as it is", r.shown(field, name))
+		case seen[name]:
+			r.problem(field, "%s is here already; a target stands here once", r.shown(field, name))
+		}
+		seen[name], used[name] = true, true
+	}
+}

@@ -1,0 +1,113 @@
+package routing
+
+import (
+	"encoding/json"
+
+	"tidegate/jobs"
+	"tidegate/jobs/expect"
+)
+
+// An utterance is what the first choice of an answer says, as it stands in its body:
+// escapes and all. It copies nothing.
+type utterance struct {
+	text    []byte // between its quotes
+	refusal bool   // the model says itself that it refuses
+	calls   bool   // it calls tools
+}
+
+// listen reads a chat-completion object. Of what is none, it makes what it can.
+func listen(body []byte) (said utterance) {
+	r := promptReader{data: body}
+	r.members(func(name string) {
+		if name != "choices" || r.peek() != '[' {
+			r.skip()
+			return
+		}
+		from := r.at
+		r.at++
+		if r.peek() == '{' {
+			r.members(func(name string) {
+				if name == "message" && r.peek() == '{' {
+					r.message(&said)
+					return
+				}
+				r.skip()
+			})
+		}
+		r.at = from
+		r.skip() // the other choices
+	})
+	return said
+}
+
+func (r *promptReader) message(said *utterance) {
+	r.members(func(name string) {
+		kind := r.peek()
+		switch {
+		case name == "content" && kind == '"':
+			said.text = r.quoted()
+		case name == "refusal" && kind == '"':
+			refused := r.quoted()
+			if said.refusal = len(refused) > 0; said.refusal && len(said.text) == 0 {
+				said.text = refused
+			}
+		case name == "tool_calls" && kind == '[':
+			from := r.at
+			r.at++
+			said.calls = r.peek() == '{'
+			r.at = from
+			r.skip()
+		default:
+			r.skip()
+		}
+	})
+}
+
+// members hands each name of an object to take, which must step over the value.
+func (r *promptReader) members(take func(name string)) {
+	if r.peek() != '{' {
+		return
+	}
+	for r.at++; r.peek() == '"'; r.at++ { // behind a brace or a comma
+		name := r.quoted()
+		if r.peek() != ':' {
+			return
+		}
+		r.at++
+		r.peek()
+		take(string(name))
+		if next := r.peek(); next != ',' {
+			if next == '}' {
+				r.at++
+			}
+			return
+		}
+	}
+}
+
+// plain is the text as it is meant. What cannot be read is left as it stands.
+func (u *utterance) plain() string {
+	quoted := make([]byte, 0, len(u.text)+2)
+	quoted = append(append(append(quoted, '"'), u.text...), '"')
+	var text string
+	if json.Unmarshal(quoted, &text) != nil {
+		return string(u.text)
+	}
+	return text
+}
+
+// saidBy is what rules are to know of an answer.
+func saidBy(target *jobs.Target, answer *jobs.Answer) expect.Said {
+	u := listen(answer.Body)
+	said := expect.Said{
+		Text: u.plain(), Calls: u.calls, Finish: answer.FinishReason, Model: answer.Model, Expected: target.Model,
+		Tokens: answered(answer.Usage),
+	}
+	if target.Dialect == "azure" { // the model is the name that somebody gave to a deployment
+		said.Expected = ""
+	}
+	return said
+}
+
+// answered counts the tokens of the answer itself.
+func answered(u jobs.Usage) int { return max(u.Output-u.Reasoning, 0) }
