@@ -101,7 +101,7 @@ WITH near AS (
 	SELECT tenant, request_id, work, deadline, job_id FROM tidegate.waiting
 	WHERE route = $1 AND not_before IS NULL AND deadline <= now() + $2::interval ORDER BY deadline LIMIT $3::bigint
 ), shown AS (
-	SELECT * FROM near WHERE ` + admissible + `
+	SELECT * FROM near WHERE tenant IN (SELECT tenant FROM (SELECT DISTINCT tenant FROM near) named WHERE ` + admissible + `)
 )
 SELECT s.tenant, $3::bigint + 1, '', coalesce(c.finish, 0), s.request_id, s.work
 FROM shown s LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
