@@ -73,7 +73,7 @@ func TestBadLinesEnqueueNothing(t *testing.T) {
 		"capitals":         {among(`{"Messages":[{}]}`), 1, []string{"line 6:", `did you mean "messages"?`, nothing}},
 		"capitals around":  {among(`{"Body":{"messages":[{}]}}`), 1, []string{"line 6:", `did you mean "body"?`, nothing}},
 		"capitals inside":  {among(`{"body":{"Messages":[{}]}}`), 1, []string{"line 6: body.messages:", `"Messages" is not the same`, nothing}},
-		"an unknown goal":  {among(`{"goal":"nonsense","body":{"messages":[{}]}}`), 1, []string{"line 6: optimization_goal:", "nonsense", "there are: ordered", nothing}},
+		"an unknown goal":  {among(`{"goal":"nonsense","body":{"messages":[{}]}}`), 1, []string{"line 6: optimization_goal:", "nonsense", "there are: balanced, cost, ordered, speed", nothing}},
 		"a large body":     {among(large(jobs.MaxBodyBytes)), 1, []string{"line 6: body:", "at most 8388608", nothing}},
 		"a larger line":    {among(large(jobs.MaxLineBytes)), 1, []string{"line 6:", nothing}},
 		"an array":         {among(`[1]`), 1, []string{"line 6:", "jq -c", nothing}},

@@ -73,6 +73,9 @@ func (t *try) consider(c *choice, by *choosing) {
 			g.failure = min(g.failure, surest)
 		}
 		load := target.pace.load()
+		if load.out >= trialCalls {
+			seconds *= max(g.slower, 1)
+		}
 		*of = Candidate{
 			Target: target.Target, Success: (1 - g.failure) * target.circuit.trust(), Latency: inSeconds(g.completion(seconds, load)), Known: g.known,
 			Cost: target.Price.Cost(use), Unpriced: !target.Price.Known(),
@@ -86,6 +89,11 @@ func (t *try) consider(c *choice, by *choosing) {
 		}
 	}
 }
+
+// trialCalls at once find out whether a target that was slow is well again, once it may
+// be. Others go by what was seen of it last: they would all be out before the first is
+// answered, and what they find out would count for as long again.
+const trialCalls = 3
 
 // unknownSeconds is what a call is thought to take where nothing is known of any.
 const unknownSeconds = 10

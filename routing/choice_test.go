@@ -162,7 +162,10 @@ func TestTheShutArePassedOver(t *testing.T) {
 func TestUnknownGoalNamesAllStrategies(t *testing.T) {
 	t.Parallel()
 	s := chain(t, "a").chooses(Choosing{Strategies: map[string]Strategy{"careful": Weights{Success: 1}.Strategy()}})
-	s.asks(&jobs.Request{Goal: "nonsense"}).tries().refused(jobs.BadRequest).because("balanced, careful, cost, ordered, speed")
+	s.asks(&jobs.Request{Goal: "nonsense"}).tries().refused(jobs.BadRequest).because("careful")
+	for _, goal := range Goals() {
+		s.because(goal)
+	}
 	s.asks(&jobs.Request{Goal: "careful"}).tries().to("a")
 }
 
@@ -278,5 +281,40 @@ func TestSameInputSameOrder(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// One that was slow, and may be well again, is tried by a few at once: else many would
+// be out before the first tells how it is.
+func TestAFewFindOut(t *testing.T) {
+	t.Parallel()
+	s := chain(t, "a", "b").chooses(Choosing{Strategies: map[string]Strategy{"fast": Weights{Latency: 1}.Strategy()}})
+	s.answersIn("a", 1, 400).answersIn("b", 2, 400)
+	s.targets["a"].pace.places.few, s.targets["b"].pace.places.few = 1000, 1000
+	s.passes(10 * time.Minute)
+	if got := s.sharesOf(20, jobs.Request{Goal: "fast"}); got["a"] != 20 {
+		t.Fatalf("a is the faster one: %v", got)
+	}
+	s.answersIn("a", 8, 20)
+	if got := s.sharesOf(20, jobs.Request{Goal: "fast"}); got["a"] != 0 {
+		t.Fatalf("a is slow: %v", got)
+	}
+	s.passes(3 * time.Minute)
+	got := map[string]int{}
+	var out []*Walk
+	for range 20 {
+		w, _ := s.router.Walk(&jobs.Request{Route: theRoute, Goal: "fast"}, nil)
+		out = append(out, w)
+		got[w.Target().Name]++
+	}
+	if got["a"] != trialCalls {
+		t.Errorf("%d are out at a, %d find out", got["a"], trialCalls)
+	}
+	for _, w := range out {
+		w.Release()
+	}
+	s.answersIn("a", 1, trialCalls)
+	if got := s.sharesOf(20, jobs.Request{Goal: "fast"}); got["a"] != 20 {
+		t.Errorf("it is well: %v", got)
 	}
 }

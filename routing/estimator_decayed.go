@@ -24,6 +24,7 @@ const (
 	startTokens = 60  // tokens that a call takes as long as, beside those of its answer
 	tail        = 4   // times the mean: what is longer counts as this, for one answer in a hundred takes seven times as long
 	tailFrom    = 5   // samples that there must be for it
+	trouble     = 2   // times what is usual: a target that is so slow has a slow time, and no bad luck
 	pull        = 3   // samples that what is known in general counts as, beside those of the last minute
 	firstFailed = .05 // failures …
 	firstTried  = 5   // … of so many calls are thought of a target of which nothing is known
@@ -98,6 +99,9 @@ func guessDecayed(all *sums) guess {
 		general := all[slowSeconds] / all[slowCalls]
 		g.known, g.each = true, (all[fastSeconds]+pull*general)/(all[fastCalls]+pull)
 		g.fixed = startTokens * g.each
+		if last := all[fastSeconds] / all[fastCalls]; last > trouble*general && last > g.each { // not, if that is not a number
+			g.slower = last / g.each
+		}
 	}
 	return g
 }

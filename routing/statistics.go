@@ -34,6 +34,9 @@ type guess struct {
 	fixed   float64 // seconds of a call …
 	each    float64 // … and of each token of its answer
 	failure float64 // the chance that a call fails, 0 to 1
+	// slower is how many times longer a call takes than that, 1 or more, if the target
+	// is still as it was when it was heard of last: only a few calls at once find out.
+	slower float64
 	// again is what a failure costs: so many seconds, and such a part of the call.
 	again, part float64
 	crowds      bool // calls that are out make others slower

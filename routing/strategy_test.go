@@ -28,7 +28,11 @@ func TestStrategiesKeepTheirContract(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(t *rapid.T) {
-				order, all := candidates(rapid.IntRange(0, 20).Draw(t, "targets"))
+				all := anyCandidates(t)
+				order := make([]int, len(all))
+				for i := range order {
+					order[i] = i
+				}
 				before := slices.Clone(all)
 				strategy(order, make([]jobs.Score, len(order)), all)
 				if !slices.Equal(all, before) {

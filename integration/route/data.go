@@ -62,7 +62,7 @@ func readRows(path string, take func(row []string, column func(string) int) erro
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	rows, err := csv.NewReader(bufio.NewReader(file)).ReadAll()
 	if err != nil || len(rows) == 0 {
 		return fmt.Errorf("%s: %d rows: %w", path, len(rows), err)
@@ -120,7 +120,7 @@ func readUptime(path string, all map[int]*endpoint, windows []time.Time, lasts t
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	text, err := gzip.NewReader(bufio.NewReader(file))
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)

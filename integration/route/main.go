@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,6 +23,7 @@ import (
 type plan struct {
 	bench.Options
 	data   string // its folder; empty: there is none
+	only   string // worlds
 	models int
 	seeds  int
 	lasts  time.Duration
@@ -52,6 +54,7 @@ func parse(args []string) (plan, error) {
 	p := plan{data: os.Getenv("DATA")}
 	flags := flag.NewFlagSet("route", flag.ContinueOnError)
 	p.Register(flags)
+	flags.StringVar(&p.only, "only", "", "the worlds whose names begin so; empty: all")
 	flags.IntVar(&p.models, "models", 3, "of the data, those with the most providers")
 	flags.IntVar(&p.seeds, "seeds", 3, "each with another day and other luck")
 	flags.DurationVar(&p.lasts, "lasts", 4*time.Hour, "how long requests come")
@@ -100,6 +103,9 @@ func (p *plan) scenes() ([]*scene, error) {
 	var all []*scene
 	add := func(name, room string, times float64, seed uint64, make func() *world, of ...string) {
 		for _, way := range of {
+			if !strings.HasPrefix(name, p.only) {
+				continue
+			}
 			all = append(all, &scene{world: name, room: room, way: way, times: times, seed: seed, make: make})
 		}
 	}
