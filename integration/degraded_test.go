@@ -149,3 +149,38 @@ func TestEscalation(t *testing.T) {
 		t.Errorf("%d circuits were harmed", n)
 	}
 }
+
+// TestCanary: a provider answers with another model under the same name, on a route
+// whose requests expect nothing and hardly come. The canary prompt finds it, keeps
+// what it cost, and takes it back.
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	s := newStorm(t, staging{config: twoWatched, latency: 5 * time.Millisecond})
+	canary := jobs.Canary{
+		Name: "harbour", Targets: []string{cheap, "sim-fast"}, Every: time.Second, Body: harbourBody(1), Expect: &jobs.Expect{Regex: "harbour"}, Failures: 2,
+	}
+	crew := s.crews(1, func(_ int, c *app.StackConfig) { c.Canaries = []jobs.Canary{canary} })[0]
+	asked := func(class jobs.Class) int {
+		return s.count("SELECT count(*) FROM tidegate.attempts WHERE request_id = $1 AND NOT probe AND target = $2 AND class = $3", jobs.NoRequest, cheap, string(class))
+	}
+	fixture.Await(t, soon, "the canary is answered", func() bool { return asked(jobs.OK) > 0 })
+	if c := crew.circuit(cheap); c.Degraded != "" || c.State != jobs.CircuitClosed {
+		t.Fatalf("while all is well: %+v", c)
+	}
+	s.down("cheap", simulator.Fault{Mode: simulator.Garbage})
+	const mark = "the canary harbour is not answered as expected: regex"
+	fixture.Await(t, soon, "the fleet knows of it", func() bool { return strings.Contains(s.shared(cheap).Degraded, mark) })
+	fixture.Await(t, soon, "its calls are written down", func() bool { return asked(jobs.Invalid) >= 2 })
+	if c := s.shared("sim-fast"); c.Degraded != "" {
+		t.Errorf("the other target: %+v", c)
+	}
+	s.answered(s.harbours(0, 5, nil))
+	s.back()
+	fixture.Await(t, soon, "it is taken back", func() bool {
+		c := s.shared(cheap)
+		return c.State == jobs.CircuitClosed && c.Degraded == ""
+	})
+	if n := s.count("SELECT count(*) FROM tidegate.river_job WHERE kind = 'canary' AND state NOT IN ('completed', 'available', 'running', 'scheduled')"); n != 0 {
+		t.Errorf("%d jobs of the canary did not end well", n)
+	}
+}

@@ -81,9 +81,10 @@ func (c Config) String() string {
 		Prices   string         `yaml:"prices,omitempty"`
 		Targets  []TargetConfig `yaml:"targets"`
 		Routes   []RouteConfig  `yaml:"routes"`
+		Canaries []CanaryConfig `yaml:"canaries,omitempty"`
 		Tenants  []TenantConfig `yaml:"tenants,omitempty"`
 		Worker   WorkerConfig   `yaml:"worker"`
-	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Tenants, c.Worker})
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Worker})
 	if err != nil {
 		return "configuration of " + c.File
 	}

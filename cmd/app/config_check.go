@@ -35,6 +35,7 @@ func (r *configReader) check(c *Config, known Known) {
 		r.unique(names, c.Targets[i].Name, "targets[%d].name", i)
 	}
 	r.checkRoutes(c, known)
+	r.checkCanaries(c)
 	r.checkTenants(c)
 }
 

@@ -212,7 +212,7 @@ strategies: {careful: {}}
 		`23:64: tenants[3].name: "a" is the name of tenants[2] already; names are unique`,
 		`24:10: worker.concurrency: must be from 1 to 10000`,
 		`24:26: worker.hold_budget: must be longer than nothing, as in 2m0s`,
-		`25:1: strategies: unknown key; there are postgres, nats, listen, prices, targets, routes, tenants, worker`,
+		`25:1: strategies: unknown key; there are postgres, nats, listen, prices, targets, routes, canaries, tenants, worker`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -42,6 +42,7 @@ type StackConfig struct {
 	Pool        *pgxpool.Pool
 	Conn        *nats.Conn
 	Routes      []jobs.Route
+	Canaries    []jobs.Canary // that are asked now and then
 	Concurrency int           // of the worker; zero: its default
 	StopTimeout time.Duration // of the worker; zero: its default
 	HoldBudget  time.Duration // of the worker; zero: its default
@@ -98,7 +99,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		names[i] = route.Name
 	}
 	s.Worker, err = worker.New(worker.Config{
-		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Concurrency: config.Concurrency,
+		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Canaries: config.Canaries, Canary: s.Router, Concurrency: config.Concurrency,
 		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: cmp.Or(config.Name, workerName()),
 		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Now: config.Now,
