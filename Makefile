@@ -90,6 +90,14 @@ bench-drain: build ## Measure how fast a backlog of 30,000 drains, six ways to r
 bench-hold: build ## Measure what it costs to hold 1,000,000 jobs for two minutes, about 4 minutes
 	@$(GO) build -o bin/hold ./integration/hold && bin/hold $(ARGS)
 
+.PHONY: bench-price
+bench-price: ## Measure what waiting for a price saves on a day of a batch; DATA=DIR: on real uptimes, about 2 minutes
+	@$(GO) build -o bin/price ./integration/price && bin/price $(if $(DATA),--data '$(DATA)') $(ARGS)
+
+.PHONY: bench-fair
+bench-fair: build ## Measure how long a small tenant waits beside 100,000 requests of a big one, about 5 minutes
+	@$(GO) build -o bin/fair ./integration/fair && bin/fair $(ARGS)
+
 .PHONY: check-independent
 check-independent: build ## Check the whole path against a mock from npm that we did not write, about 2 minutes
 	@$(GO) build -o bin/independent ./integration/independent && bin/independent $(ARGS)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/cmd/app"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -116,8 +117,13 @@ func (f *fleet) underWay(h *hand) int {
 
 // requestKills: one request kills whoever calls for it. After two deaths it runs
 // alone, and after two more it ends as poison. Its neighbours are answered.
-func requestKills(t *testing.T, p program) {
-	f := newFleet(t, p, staging{latency: 200 * time.Millisecond})
+func requestKills(config func(*app.Config)) func(*testing.T, program) {
+	return func(t *testing.T, p program) {
+		killEvery(newFleet(t, p, staging{latency: 200 * time.Millisecond, config: config}))
+	}
+}
+
+func killEvery(f *fleet) {
 	f.door.Trap(poisonous)
 	f.hire()
 	f.hire()
@@ -137,17 +143,17 @@ func requestKills(t *testing.T, p program) {
 	f.oneEach(batch)
 	f.boughtOnce(lost)
 	if batch.Completed != batch.Total-1 || batch.Failed != 1 {
-		t.Errorf("%d of %d were answered, %d failed", batch.Completed, batch.Total, batch.Failed)
+		f.Errorf("%d of %d were answered, %d failed", batch.Completed, batch.Total, batch.Failed)
 	}
-	for e, err := range f.store.Results(t.Context(), store.Filter{BatchID: batch.ID, State: jobs.StatePoison}) {
-		check(t, err)
+	for e, err := range f.store.Results(f.Context(), store.Filter{BatchID: batch.ID, State: jobs.StatePoison}) {
+		check(f.T, err)
 		if e.RequestID != poison || e.Attempts != 4 {
-			t.Errorf("poison: %s after %d calls, and it should be %s", e.RequestID, e.Attempts, poison)
+			f.Errorf("poison: %s after %d calls, and it should be %s", e.RequestID, e.Attempts, poison)
 		}
 	}
 	const suspected = "SELECT count(*) FROM tidegate.suspects WHERE request_id = $1 AND crashes = 2 AND alone = 2"
 	if f.count(suspected, poison) != 1 || f.count("SELECT count(*) FROM tidegate.suspects WHERE alone > 0") != 1 {
-		t.Error("deaths were counted wrongly")
+		f.Error("deaths were counted wrongly")
 	}
 }
 

@@ -43,6 +43,7 @@ func TestOutageCostsNoAttempt(t *testing.T) {
 	line := &line{}
 	for name, story := range map[string]faultStory{
 		"unavailable": {begin: fault(simulator.Unavailable), end: (*stage).back, class: jobs.Overload},
+		"fair":        {begin: fault(simulator.Unavailable), end: (*stage).back, class: jobs.Overload, staging: staging{config: fairRoute}},
 		"reset":       {begin: fault(simulator.Reset), end: (*stage).back, class: jobs.Transient},
 		"hang":        {begin: fault(simulator.Hang), end: (*stage).back, class: jobs.Timeout, staging: staging{config: shortTimeouts}},
 		"refused":     {begin: line.cut, end: line.mend, class: jobs.Transient, staging: staging{serve: line.serve}},

@@ -26,6 +26,12 @@ type Attempt struct {
 	Decision   *Decision     `json:"decision,omitempty"` // why it was that one; nil: it was next in its chain, or is not known
 }
 
+// A PastAttempt is one of whatever request, on a route.
+type PastAttempt struct {
+	Attempt
+	Route string
+}
+
 // A Skip is a target that was passed over, and why.
 type Skip struct {
 	At     time.Time `json:"at"`

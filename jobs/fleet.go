@@ -28,13 +28,23 @@ type Beat struct {
 	// Unreached are the targets that this host could not connect to, so that
 	// their circuits are open here.
 	Unreached []string
+	// Statistics are what it knows of how targets do, by its own calls.
+	Statistics Statistics
+}
+
+// Statistics are what one worker knows of how targets do.
+type Statistics struct {
+	Estimator string `json:"by,omitempty"` // whose numbers they are; those of another mean nothing to it
+	// Of is, for each target, what there is to add up: as of the beat.
+	Of map[string][]float32 `json:"of,omitempty"`
 }
 
 // A Peer is a worker as its fleet sees it.
 type Peer struct {
 	Beat
-	Beats int64 // how often it has beaten: one that stands still is dead, or cut off
-	Dead  bool  // it was declared dead: its jobs were given to others
+	Beats int64     // how often it has beaten: one that stands still is dead, or cut off
+	At    time.Time // when it beat last
+	Dead  bool      // it was declared dead: its jobs were given to others
 }
 
 // A Fleet is what every worker reads each second: all that workers know of each
@@ -47,6 +57,7 @@ type Fleet struct {
 	Circuits []Circuit
 	Pauses   []Pause
 	Chains   map[string][]string // by route: the targets of its chain
+	Fair     map[string]bool     // by route: that it has fair admission
 	LastGood map[string]float64  // by target: the highest rate that it is known to take, in calls a second of the whole fleet
 	Drills   []Drill
 }

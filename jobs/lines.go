@@ -70,8 +70,8 @@ func (e *LineError) Unwrap() error { return e.Err }
 //	{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {…}}
 //
 // where method and url may be left out and the fields route, optimization_goal
-// (or goal), deadline (RFC 3339 or a duration), max_cost_usd, metadata, expect
-// (an Expect) and tenant may stand beside them, and no other; or it is a chat-completions body
+// (or goal), deadline (RFC 3339 or a duration), max_cost_usd, priority, metadata,
+// expect (an Expect) and tenant may stand beside them, and no other; or it is a chat-completions body
 // by itself, known by its "messages". Bodies are kept byte for byte, with all
 // that they hold.
 //

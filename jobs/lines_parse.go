@@ -24,6 +24,7 @@ const maxCostUSD = 1e6
 type line struct {
 	customID, method, url, route, goal, longGoal, deadline, tenant *string
 	maxCostUSD                                                     *float64
+	priority                                                       *int
 	metadata, expect, body                                         json.RawMessage
 }
 
@@ -43,6 +44,7 @@ var lineFields = []lineField{
 	{"optimization_goal", func(l *line) any { return &l.longGoal }},
 	{"deadline", func(l *line) any { return &l.deadline }},
 	{"max_cost_usd", func(l *line) any { return &l.maxCostUSD }},
+	{"priority", func(l *line) any { return &l.priority }},
 	{"metadata", func(l *line) any { return &l.metadata }},
 	{"expect", func(l *line) any { return &l.expect }},
 	{"tenant", func(l *line) any { return &l.tenant }},
@@ -72,6 +74,7 @@ func parseLine(raw []byte, opts *LineOptions) (Request, error) {
 		func() error { return l.takeGoal(opts) },
 		func() error { return l.takeDeadline(&request, opts) },
 		func() error { return l.takeMaxCost(&request) },
+		func() error { return l.takePriority(&request) },
 		func() error { return l.takeMetadata(&request) },
 		func() error { return l.takeExpect(&request, opts) },
 	} {
@@ -277,6 +280,15 @@ func (l *line) takeMaxCost(r *Request) error {
 	}
 	r.MaxCost = USD(*l.maxCostUSD)
 	return nil
+}
+
+// takePriority refuses a zero, too: a request's zero means that it says none.
+func (l *line) takePriority(r *Request) error {
+	if l.priority == nil {
+		return nil
+	}
+	r.Priority = *l.priority
+	return checkPriority(r.Priority)
 }
 
 func (l *line) takeMetadata(r *Request) error {

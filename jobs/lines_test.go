@@ -71,9 +71,9 @@ func TestReadLines(t *testing.T) {
 		},
 		"a batch line with all of ours": {
 			`{"custom_id":"a","route":"summaries","optimization_goal":"ordered","deadline":"2026-03-01T15:00:00+02:00",` +
-				`"max_cost_usd":0.25,"metadata":{"k":"v"},"tenant":"acme","body":` + oddBody + `}`,
+				`"max_cost_usd":0.25,"priority":1,"metadata":{"k":"v"},"tenant":"acme","body":` + oddBody + `}`,
 			Request{
-				CustomID: "a", Route: "summaries", Goal: "ordered", Deadline: lineNow.Add(time.Hour), MaxCost: 250_000,
+				CustomID: "a", Route: "summaries", Goal: "ordered", Deadline: lineNow.Add(time.Hour), MaxCost: 250_000, Priority: 1,
 				Metadata: map[string]string{"k": "v"}, Tenant: "acme", Body: []byte(oddBody),
 			},
 		},
@@ -141,6 +141,9 @@ func TestReadLinesSaysWhatIsWrong(t *testing.T) {
 		"a limit below zero":    {with(`"max_cost_usd":-1`), "max_cost_usd", "leave it out"},
 		"a limit beyond sense":  {with(`"max_cost_usd":1e300`), "max_cost_usd", "between"},
 		"a limit of text":       {with(`"max_cost_usd":"1"`), "max_cost_usd", "must not be a string"},
+		"a priority of nothing": {with(`"priority":0`), "priority", "leave it out for 2"},
+		"a priority too far":    {with(`"priority":5`), "priority", "from 1 (first) to 4 (last)"},
+		"half a priority":       {with(`"priority":1.5`), "priority", "must not be a number"},
 		"metadata of numbers":   {with(`"metadata":{"n":1}`), "metadata", "values are strings"},
 		"metadata with a NUL":   {with(`"metadata":{"n":"\u0000"}`), "metadata", "NUL"},
 		"a tenant of two words": {with(`"tenant":"a b"`), "tenant", "is not a name"},
@@ -311,12 +314,13 @@ func TestLinesRoundTrip(t *testing.T) {
 			Tenant:   word.Draw(t, "tenant"),
 			Deadline: lineNow.Add(time.Duration(rapid.IntRange(1, 1e6).Draw(t, "deadline")) * time.Second),
 			MaxCost:  MicroUSD(rapid.IntRange(1, 1e12).Draw(t, "max_cost")),
+			Priority: rapid.IntRange(1, 4).Draw(t, "priority"),
 			Metadata: rapid.MapOfN(word, word, 1, 5).Draw(t, "metadata"),
 			Body:     json.RawMessage(`{"messages":[{"content":` + string(content) + `}]}`),
 		}
 		raw, err := json.Marshal(map[string]any{
 			"custom_id": want.CustomID, "route": want.Route, "goal": want.Goal, "tenant": want.Tenant, "body": want.Body,
-			"deadline": want.Deadline.Format(time.RFC3339), "max_cost_usd": want.MaxCost.Dollars(), "metadata": want.Metadata,
+			"deadline": want.Deadline.Format(time.RFC3339), "max_cost_usd": want.MaxCost.Dollars(), "priority": want.Priority, "metadata": want.Metadata,
 		})
 		if err != nil {
 			t.Fatal(err)

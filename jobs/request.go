@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"regexp"
@@ -47,6 +48,9 @@ type Request struct {
 	// Expect is what its answer must be like, beside what its route expects; nil:
 	// nothing.
 	Expect *Expect
+	// Priority orders the requests of a tenant on a route: 1 goes first, 4 last;
+	// zero: DefaultPriority. With direct admission it orders those of all tenants.
+	Priority int
 	// Metadata is the producer's own: at most 16 pairs, keys of at most 64 and
 	// values of at most 512 characters. It is carried to the event, never read.
 	Metadata map[string]string
@@ -103,8 +107,23 @@ func (r *Request) checkFields() error {
 	if err := r.Expect.Check(); err != nil {
 		return ExpectError(err)
 	}
+	if r.Priority != 0 {
+		if err := checkPriority(r.Priority); err != nil {
+			return err
+		}
+	}
 	return CheckMetadata(r.Metadata)
 }
+
+func checkPriority(priority int) error {
+	if priority < FirstPriority || priority > LastPriority {
+		return fmt.Errorf("priority: %d is not from %d (first) to %d (last); leave it out for %d", priority, FirstPriority, LastPriority, DefaultPriority)
+	}
+	return nil
+}
+
+// Rank is the request's priority, also where it says none.
+func (r *Request) Rank() int { return cmp.Or(r.Priority, DefaultPriority) }
 
 // CheckMetadata says what is wrong with the metadata of a request, or nil.
 func CheckMetadata(pairs map[string]string) error {

@@ -107,6 +107,7 @@ type Route struct {
 	Name     string
 	Chain    []*Target     // in order of preference
 	Goal     string        // the strategy of requests that name none
+	Goals    []string      // those of one's own that requests may name, beside those that are always there
 	Deadline time.Duration // given to requests without one; zero: none
 	WhenOpen WhenOpen      // what they do while the target that they prefer may not be called; empty: reroute
 	// OtherPolicies sends a request whose content was refused on to a target with
@@ -118,7 +119,10 @@ type Route struct {
 	// EscalateTo are targets that are asked after an answer that was not as expected,
 	// before the rest of the chain, and never otherwise.
 	EscalateTo []*Target
-	Models     []string // which `model` of an incoming line means this route
+	// Admission is when its jobs become available: AdmissionFair or AdmissionDirect;
+	// empty: direct.
+	Admission string
+	Models    []string // which `model` of an incoming line means this route
 }
 
 // ContentPolicy names by whose rules the target refuses content.

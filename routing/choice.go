@@ -164,7 +164,7 @@ func (t *try) pick(by *choosing) {
 	}
 	near = c.atOnce(near)
 	explore := by.explore
-	if !t.request.Deadline.IsZero() || len(ready) < 2 {
+	if len(ready) < 2 || t.hurried() {
 		explore = 0
 	}
 	at, explored := near[t.router.draw(len(near))], false
@@ -176,6 +176,15 @@ func (t *try) pick(by *choosing) {
 	c.chosen, c.explored = c.order[at], explored
 	c.propensity = chance(at, near, 1-explore) + chance(at, ready, explore)
 	c.first(at, top)
+}
+
+// leisure is how far off a deadline is that is no reason not to try something.
+const leisure = time.Hour
+
+// hurried tells whether the deadline is near.
+func (t *try) hurried() bool {
+	deadline := t.deadline()
+	return !deadline.IsZero() && deadline.Sub(t.router.now()) < leisure
 }
 
 // usualChain is how many targets a chain has at most for which nothing more is

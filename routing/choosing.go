@@ -22,6 +22,9 @@ type Choosing struct {
 	Explore float64
 }
 
+// DefaultExplore is what a configuration explores that says nothing of it.
+const DefaultExplore = 0.01
+
 // A choosing is what a router makes of it. It is not changed.
 type choosing struct {
 	strategies map[string]Strategy

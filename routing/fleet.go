@@ -16,6 +16,7 @@ func (r *Router) Follow(fleet *jobs.Fleet, worker string) []jobs.Circuit {
 	plan := r.plan.Load()
 	r.ahead.Store(int64(fleet.Ahead))
 	changed := plan.adopt(fleet.Circuits)
+	r.Learn(fleet, worker)
 	shares := r.sharesDue()
 	for _, t := range plan.targets {
 		if shares {
@@ -85,7 +86,12 @@ func (r *Router) Beat(inHand map[string]int) jobs.Beat {
 			route.waiting.Store(int64(max(0, n-out)))
 		}
 	}
+	choosing, now := r.choosing.Load(), r.now()
+	beat.Statistics = jobs.Statistics{Estimator: choosing.estimator, Of: map[string][]float32{}}
 	for _, t := range plan.targets {
+		if known := t.statistics.share(choosing, now); known != nil {
+			beat.Statistics.Of[t.Name] = known
+		}
 		accepted, announced := t.pace.report()
 		if accepted > 0 {
 			beat.Accepted[t.Name] = accepted

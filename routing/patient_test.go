@@ -10,7 +10,7 @@ import (
 
 // waiting begins a story of a route that may wait, with targets that take so much for
 // a million tokens, whatever they are, in the order of the chain.
-func waiting(t *testing.T, whenOpen jobs.WhenOpen, prices map[string]jobs.MicroUSD, names ...string) *story {
+func waiting(t testing.TB, whenOpen jobs.WhenOpen, prices map[string]jobs.MicroUSD, names ...string) *story {
 	targets := make([]*jobs.Target, len(names))
 	for i, name := range names {
 		targets[i] = &jobs.Target{Name: name, Provider: "account-of-" + name, Price: jobs.Price{Input: prices[name], Output: prices[name]}}

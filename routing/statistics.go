@@ -75,7 +75,18 @@ type statistics struct {
 	own    sums
 	others sums
 	at     time.Time // as of which they are
-	told   bool      // others have samples of it
+}
+
+// note takes a call that ended at a time, as far as it says something of its target:
+// an answer, or a failure that was not the request's own fault. A 429 is a matter of
+// the pace.
+func (s *statistics) note(by *choosing, ended time.Time, a *jobs.Attempt) {
+	switch {
+	case a.Class == jobs.OK:
+		s.hear(by, ended, sample{seconds: a.Latency.Seconds(), output: float64(a.Usage.Output)})
+	case a.Class.Trips() && !a.Blamed:
+		s.hear(by, ended, sample{failed: true})
+	}
 }
 
 // hear takes a sample of a time, which may be past.
@@ -105,34 +116,11 @@ func (s *statistics) guess(by *choosing, at time.Time) guess {
 // kept is nothing to this one. It requires mu.
 func (s *statistics) advance(by *choosing, to time.Time) {
 	if s.law != by.estimator {
-		s.law, s.own, s.others, s.told, s.at = by.estimator, sums{}, sums{}, false, to
+		s.law, s.own, s.others, s.at = by.estimator, sums{}, sums{}, to
 	}
 	if passed := to.Sub(s.at); passed > 0 {
 		by.law.age(&s.own, passed)
 		by.law.age(&s.others, passed)
 		s.at = to
 	}
-}
-
-// share is what to tell the others of it; nil: nothing is known.
-func (s *statistics) share(by *choosing, at time.Time) []float32 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.advance(by, at)
-	if s.own == (sums{}) {
-		return nil
-	}
-	told := make([]float32, len(s.own))
-	for i, x := range s.own {
-		told[i] = float32(x)
-	}
-	return told
-}
-
-// follow takes what all others know together, as of a time.
-func (s *statistics) follow(by *choosing, at time.Time, others sums) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.advance(by, at)
-	s.others, s.told = others, others != sums{}
 }

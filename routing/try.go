@@ -142,7 +142,8 @@ func (t *try) note(p *place, began time.Time, answer *jobs.Answer, err *jobs.Err
 	return answer, end
 }
 
-// heed adds a call that has just ended to what is known of its target.
+// heed adds a call that has just ended to what is known of its target. One that was a
+// minimal probe is too short to tell.
 func (t *try) heed(target *target, s sample) {
 	if t.route != nil {
 		target.statistics.hear(t.router.choosing.Load(), t.router.now(), s)

@@ -18,9 +18,12 @@ const weightSlop = 1e-6
 
 // Check says what is wrong with the weights, or nil.
 func (w Weights) Check() error {
-	for name, weight := range map[string]float64{"success_rate": w.Success, "latency": w.Latency, "cost": w.Cost} {
-		if !(weight >= 0 && weight <= 1) {
-			return fmt.Errorf("%s: %v is not a weight: use 0 to 1", name, weight)
+	for _, of := range []struct {
+		name   string
+		weight float64
+	}{{"success_rate", w.Success}, {"latency", w.Latency}, {"cost", w.Cost}} {
+		if !(of.weight >= 0 && of.weight <= 1) {
+			return fmt.Errorf("%s: %v is not a weight: use 0 to 1", of.name, of.weight)
 		}
 	}
 	if sum := w.Success + w.Latency + w.Cost; math.Abs(sum-1) > weightSlop {

@@ -77,15 +77,21 @@ func (s *Store) eachAttempt(ctx context.Context, query string, arg any, take fun
 }
 
 func scanAttempt(row pgx.Row) (id uuid.UUID, a jobs.Attempt, err error) {
+	a, err = scanFields(row, &id)
+	return id, a, err
+}
+
+// scanFields scans what is first, and attemptFields with a decision after it.
+func scanFields(row pgx.Row, first any) (a jobs.Attempt, err error) {
 	var status *int16
 	var code, message *string
 	var latency, cost int64
-	var first *int64
-	err = row.Scan(&id, &a.At, &a.Target, &a.Class, &status, &code, &message, &latency, &first, &a.Usage.Input, &a.Usage.CachedInput,
+	var firstByte *int64
+	err = row.Scan(first, &a.At, &a.Target, &a.Class, &status, &code, &message, &latency, &firstByte, &a.Usage.Input, &a.Usage.CachedInput,
 		&a.Usage.Output, &a.Usage.Reasoning, &cost, &a.Unpriced, &a.Probe, &a.Blamed, &a.Propensity, &a.Decision)
 	a.Status, a.Code, a.Message, a.Cost = int(orZero(status)), orZero(code), orZero(message), jobs.MicroUSD(cost)
-	a.Latency, a.FirstByte = time.Duration(latency)*time.Microsecond, time.Duration(orZero(first))*time.Microsecond
-	return id, a, err
+	a.Latency, a.FirstByte = time.Duration(latency)*time.Microsecond, time.Duration(orZero(firstByte))*time.Microsecond
+	return a, err
 }
 
 // triedBefore joins t to the rows of a given g, which must name request_id and

@@ -17,7 +17,7 @@ const storeCancelled = `stored AS (
 	FROM given g` + triedBefore + ` ORDER BY g.request_id
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state
-), ` + countAndOwe + `
+), ` + countAndOwe + `, ` + dropWaiting + `
 SELECT (SELECT count(*) FROM stored)`
 
 const cancelRequest = `/* tidegate: cancel request */

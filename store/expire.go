@@ -36,7 +36,7 @@ const (
 	FROM given g` + triedBefore + ` ORDER BY g.request_id
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state
-), ` + countAndOwe + `
+), ` + countAndOwe + `, ` + dropWaiting + `
 SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM stored), l.deadline, l.id
 FROM (SELECT) one LEFT JOIN `
 

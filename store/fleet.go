@@ -16,14 +16,14 @@ const (
 	readNow = `/* tidegate: clock */ SELECT clock_timestamp()`
 
 	listPeers = `/* tidegate: peers */
-SELECT id, beats, dead_at IS NOT NULL, demand, accepted, announced, unreached
+SELECT id, beats, beat_at, dead_at IS NOT NULL, demand, accepted, announced, unreached, statistics
 FROM tidegate.workers WHERE dead_at IS NULL OR dead_at > now() - interval '1 hour' ORDER BY id`
 
 	listPauses = `/* tidegate: pauses */ SELECT route, owner, reason, since FROM tidegate.pauses ORDER BY route, owner`
 
 	listPaces = `/* tidegate: paces */ SELECT target, last_good FROM tidegate.paces`
 
-	listChains = `/* tidegate: chains */ SELECT name, chain FROM tidegate.routes`
+	listChains = `/* tidegate: chains */ SELECT name, chain, admission FROM tidegate.routes`
 
 	listDrills = `/* tidegate: drills */ SELECT target, mode, rate, since, until FROM tidegate.drills WHERE until > now() ORDER BY target`
 )
@@ -58,16 +58,19 @@ func (s *Store) Fleet(ctx context.Context) (jobs.Fleet, error) {
 }
 
 func queueFleet(batch *pgx.Batch, fleet *jobs.Fleet) {
-	fleet.LastGood, fleet.Chains = map[string]float64{}, map[string][]string{}
+	fleet.LastGood, fleet.Chains, fleet.Fair = map[string]float64{}, map[string][]string{}, map[string]bool{}
 	batch.Queue(listPeers).Query(collect(&fleet.Peers, scanPeer))
 	batch.Queue(listCircuits).Query(collect(&fleet.Circuits, scanCircuit))
 	batch.Queue(listPauses).Query(collect(&fleet.Pauses, scanPause))
 	batch.Queue(listDrills).Query(collect(&fleet.Drills, scanDrill))
 	batch.Queue(listChains).Query(func(rows pgx.Rows) error {
-		var route string
+		var route, admission string
 		var chain []string
-		_, err := pgx.ForEachRow(rows, []any{&route, &chain}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&route, &chain, &admission}, func() error {
 			fleet.Chains[route] = slices.Clone(chain)
+			if admission == jobs.AdmissionFair {
+				fleet.Fair[route] = true
+			}
 			return nil
 		})
 		return err
@@ -93,7 +96,7 @@ func collect[T any](into *[]T, scan pgx.RowToFunc[T]) func(pgx.Rows) error {
 
 func scanPeer(row pgx.CollectableRow) (jobs.Peer, error) {
 	var p jobs.Peer
-	err := row.Scan(&p.Worker, &p.Beats, &p.Dead, &p.Demand, &p.Accepted, &p.Announced, &p.Unreached)
+	err := row.Scan(&p.Worker, &p.Beats, &p.At, &p.Dead, &p.Demand, &p.Accepted, &p.Announced, &p.Unreached, &p.Statistics)
 	return p, err
 }
 
@@ -119,6 +122,9 @@ func toMachineTime(fleet *jobs.Fleet, now time.Time) {
 				*t = now.Add(t.Sub(there))
 			}
 		}
+	}
+	for i := range fleet.Peers {
+		turn(&fleet.Peers[i].At)
 	}
 	for i := range fleet.Circuits {
 		c := &fleet.Circuits[i]

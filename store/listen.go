@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -16,17 +17,23 @@ const (
 	gatherFor = 10 * time.Millisecond
 )
 
-const listenFleet = `/* tidegate: listen */ LISTEN tidegate_fleet`
+const listenFleet = `/* tidegate: listen */ LISTEN tidegate_fleet; LISTEN tidegate_waiting`
 
-// Listen calls wake soon after circuits, pauses or drills changed, and once after
-// each connection that it makes, since nobody knows what was missed before it. It
+// A Word is what a listener was told of.
+type Word struct {
+	Fleet   bool // circuits, pauses or drills changed
+	Waiting bool // something waits on a route with fair admission where nothing did
+}
+
+// Listen calls wake soon after circuits, pauses or drills changed, or something
+// waits on a route with fair admission where nothing did, and once after each connection that it makes, since nobody knows what was missed before it. It
 // holds a connection of its own, and makes a new one when that is lost, after 0.1
 // to 5 seconds; lost is told why each time. It returns when ctx ends.
 //
 // The word only wakes: who must not miss a change reads the tables from time to
 // time, too. wake is called from here, at most a hundred times a second, and must
 // not block for long.
-func (s *Store) Listen(ctx context.Context, wake func(), lost func(error)) {
+func (s *Store) Listen(ctx context.Context, wake func(Word), lost func(error)) {
 	wait := relistenMin
 	for {
 		began := time.Now()
@@ -50,18 +57,21 @@ func (s *Store) Listen(ctx context.Context, wake func(), lost func(error)) {
 }
 
 // listen listens on one connection for as long as it lasts.
-func (s *Store) listen(ctx context.Context, wake func()) error {
+func (s *Store) listen(ctx context.Context, wake func(Word)) error {
 	conn, err := connectToListen(ctx, s.pool.Config().ConnConfig)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing is left to be lost
-	for {
-		wake()
-		if _, err := conn.WaitForNotification(ctx); err != nil {
+	for word := (Word{true, true}); ; {
+		wake(word)
+		said, err := conn.WaitForNotification(ctx)
+		if err != nil {
 			return err
 		}
-		gather(ctx, conn)
+		word = Word{}
+		word.add(said)
+		gather(ctx, conn, &word)
 	}
 }
 
@@ -81,12 +91,19 @@ func connectToListen(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, er
 
 // gather takes what is said in the next moment. A connection that breaks
 // meanwhile tells the next who waits on it.
-func gather(ctx context.Context, conn *pgx.Conn) {
+func gather(ctx context.Context, conn *pgx.Conn, word *Word) {
 	ctx, cancel := context.WithTimeout(ctx, gatherFor)
 	defer cancel()
 	for {
-		if _, err := conn.WaitForNotification(ctx); err != nil {
+		said, err := conn.WaitForNotification(ctx)
+		if err != nil {
 			return
 		}
+		word.add(said)
 	}
+}
+
+func (w *Word) add(said *pgconn.Notification) {
+	w.Fleet = w.Fleet || said.Channel == "tidegate_fleet"
+	w.Waiting = w.Waiting || said.Channel == "tidegate_waiting"
 }

@@ -11,6 +11,7 @@ import (
 
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
+	"tidegate/store"
 )
 
 const aMoment = 20 * time.Second
@@ -29,7 +30,7 @@ func (w *world) listen() *listener {
 	l := &listener{world: w, woken: make(chan time.Time, 10_000), lost: make(chan error, 1000)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var run sync.WaitGroup
-	run.Go(func() { w.Listen(ctx, func() { l.woken <- time.Now() }, func(err error) { l.lost <- err }) })
+	run.Go(func() { w.Listen(ctx, func(store.Word) { l.woken <- time.Now() }, func(err error) { l.lost <- err }) })
 	l.stop = sync.OnceFunc(func() { cancel(); run.Wait() })
 	w.t.Cleanup(l.stop)
 	l.expectWake("it is connected")

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -13,8 +14,9 @@ import (
 )
 
 const saveRoute = `/* tidegate: save route */
-INSERT INTO tidegate.routes (name, goal, deadline, models, chain) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (name) DO UPDATE SET goal = excluded.goal, deadline = excluded.deadline, models = excluded.models, chain = excluded.chain, updated_at = now()`
+INSERT INTO tidegate.routes (name, goal, deadline, models, chain, goals, admission) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (name) DO UPDATE SET goal = excluded.goal, deadline = excluded.deadline, models = excluded.models, chain = excluded.chain,
+	goals = excluded.goals, admission = excluded.admission, updated_at = now()`
 
 // SaveRoutes tells producers which routes there are. Routes that are not named
 // stay, since another worker may serve them. What waits for a target of a chain
@@ -24,8 +26,9 @@ func (s *Store) SaveRoutes(ctx context.Context, routes []jobs.Route) error {
 }
 
 const keepRoute = `/* tidegate: keep route */
-UPDATE tidegate.routes SET goal = $2, deadline = $3, models = $4, chain = $5, updated_at = now()
-WHERE name = $1 AND (goal, deadline, models, chain) IS DISTINCT FROM ($2::text, $3::interval, $4::text[], $5::text[])`
+UPDATE tidegate.routes SET goal = $2, deadline = $3, models = $4, chain = $5, goals = $6, admission = $7, updated_at = now()
+WHERE name = $1 AND (goal, deadline, models, chain, goals, admission) IS DISTINCT FROM
+	($2::text, $3::interval, $4::text[], $5::text[], $6::text[], $7::text)`
 
 // KeepRoutes says again what SaveRoutes did, so that of workers with different
 // configurations those that live have the last word. A route that was retired
@@ -41,7 +44,9 @@ func (s *Store) sendRoutes(ctx context.Context, statement string, routes []jobs.
 	var batch pgx.Batch
 	for _, r := range slices.SortedFunc(slices.Values(routes), byName) {
 		batch.Queue(unparkRoute, r.Name, chainNames(r.Chain))
-		batch.Queue(statement, r.Name, r.Goal, orNull(r.Deadline), append([]string{}, r.Models...), chainNames(r.Chain))
+		batch.Queue(unparkWaitingRoute, r.Name, chainNames(r.Chain))
+		batch.Queue(statement, r.Name, r.Goal, orNull(r.Deadline), append([]string{}, r.Models...), chainNames(r.Chain), append([]string{}, r.Goals...),
+			cmp.Or(r.Admission, jobs.AdmissionDirect))
 	}
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("saving %d routes: %w", len(routes), err)
@@ -85,7 +90,8 @@ func (s *Store) RetireRoute(ctx context.Context, name string) (waiting int, err 
 	return waiting, nil
 }
 
-const listRoutes = `/* tidegate: routes */ SELECT name, goal, deadline, models FROM tidegate.routes ORDER BY name`
+const listRoutes = `/* tidegate: routes */
+SELECT name, goal, deadline, models, goals, CASE admission WHEN 'direct' THEN '' ELSE admission END FROM tidegate.routes ORDER BY name`
 
 // A Querier is a pool, a connection or a transaction.
 type Querier interface {
@@ -102,7 +108,7 @@ func Routes(ctx context.Context, db Querier) ([]jobs.Route, error) {
 	routes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (jobs.Route, error) {
 		var r jobs.Route
 		var deadline *time.Duration
-		err := row.Scan(&r.Name, &r.Goal, &deadline, &r.Models)
+		err := row.Scan(&r.Name, &r.Goal, &deadline, &r.Models, &r.Goals, &r.Admission)
 		r.Deadline = orZero(deadline)
 		return r, err
 	})

@@ -44,6 +44,7 @@ type TargetStatus struct {
 type Status struct {
 	At       time.Time // of the database
 	Routes   []RouteStatus
+	Waiting  []WaitingStatus // on routes with fair admission, by route, the most first
 	Targets  []TargetStatus
 	Circuits []jobs.Circuit
 	Pauses   []jobs.Pause       // by route
@@ -63,7 +64,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	var status Status
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox} {
+		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readWaiting, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox} {
 			if err := read(ctx, tx, &status); err != nil {
 				return err
 			}

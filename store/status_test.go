@@ -62,6 +62,7 @@ func TestStatusOfAKnownState(t *testing.T) {
 	}
 	unsaid := cmp.Options{
 		cmpopts.IgnoreFields(store.Status{}, "At", "Behind", "Circuits", "Batches", "Pauses", "Drills", "Workers"),
+		cmpopts.EquateEmpty(),
 		cmpopts.IgnoreFields(store.RouteStatus{}, "Chain", "Oldest", "PausedAt", "ServedAt"),
 	}
 	if diff := cmp.Diff(want, got, unsaid); diff != "" {

@@ -21,7 +21,12 @@ UPDATE tidegate.river_job SET scheduled_at = now() WHERE id IN (
 func (s *Store) Unpark(ctx context.Context, lead jobs.Lead, target string, atMost int) (n int, err error) {
 	err = s.asLead(ctx, lead, fmt.Sprintf("giving back what waits for %s", target), func(tx pgx.Tx) error {
 		done, err := tx.Exec(ctx, unpark, target, atMost)
+		if err != nil {
+			return err
+		}
 		n = int(done.RowsAffected())
+		turned, err := tx.Exec(ctx, unparkWaiting, target, atMost-n)
+		n += int(turned.RowsAffected())
 		return err
 	})
 	return n, err

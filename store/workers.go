@@ -13,13 +13,14 @@ import (
 )
 
 const beat = `/* tidegate: beat */
-INSERT INTO tidegate.workers AS w (id, beats, demand, accepted, announced, unreached) VALUES ($1, 1, $2, $3, $4, $5)
+INSERT INTO tidegate.workers AS w (id, beats, demand, accepted, announced, unreached, statistics) VALUES ($1, 1, $2, $3, $4, $5, $6)
 ON CONFLICT (id) DO UPDATE SET beats = w.beats + 1, beat_at = now(),
-	demand = excluded.demand, accepted = excluded.accepted, announced = excluded.announced, unreached = excluded.unreached
+	demand = excluded.demand, accepted = excluded.accepted, announced = excluded.announced, unreached = excluded.unreached,
+	statistics = excluded.statistics
 RETURNING dead_at IS NOT NULL`
 
 const beatAgain = `/* tidegate: beat again */
-UPDATE tidegate.workers SET beats = beats + 1, beat_at = now(), demand = $2, accepted = $3, announced = $4, unreached = $5
+UPDATE tidegate.workers SET beats = beats + 1, beat_at = now(), demand = $2, accepted = $3, announced = $4, unreached = $5, statistics = $6
 WHERE id = $1 RETURNING dead_at IS NOT NULL`
 
 // Beat tells the fleet that a worker lives, and what it says of itself. It
@@ -31,7 +32,7 @@ func (s *Store) Beat(ctx context.Context, b jobs.Beat) (dead bool, err error) {
 	if b.Again {
 		statement = beatAgain
 	}
-	err = s.pool.QueryRow(ctx, statement, b.Worker, orEmpty(b.Demand), orEmpty(b.Accepted), orEmpty(b.Announced), append([]string{}, b.Unreached...)).Scan(&dead)
+	err = s.pool.QueryRow(ctx, statement, b.Worker, orEmpty(b.Demand), orEmpty(b.Accepted), orEmpty(b.Announced), append([]string{}, b.Unreached...), b.Statistics).Scan(&dead)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return true, nil
 	}
@@ -137,13 +138,16 @@ const (
 )
 
 // Forget drops workers that have been dead for a day, and suspects that have
-// not been near a death for a week. It returns ErrDeposed if lead leads no more.
+// not been near a death for a week, and what fair clocks need of tenants no more. It returns ErrDeposed if lead leads no more.
 func (s *Store) Forget(ctx context.Context, lead jobs.Lead) error {
 	return s.asLead(ctx, lead, "forgetting the dead", func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, forgetWorkers); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, forgetSuspects)
+		if _, err := tx.Exec(ctx, forgetSuspects); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, forgetShares)
 		return err
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"tidegate/jobs"
 )
 
 const (
@@ -33,6 +35,8 @@ type claims struct {
 	client int     // of River, by number: it may not start, or be started again
 	late   []int64 // jobs that were returned to a client that is no more
 
+	parked map[int64]string // why those wait that are given back until a time
+
 	strays map[int64]bool // of the last look; Run's alone
 }
 
@@ -45,13 +49,14 @@ type claim struct {
 }
 
 func newClaims(config *Config) *claims {
-	return &claims{name: config.Name, store: config.Fleet.Claims, log: config.Log, jobs: map[int64]claim{}}
+	return &claims{name: config.Name, store: config.Fleet.Claims, log: config.Log, jobs: map[int64]claim{}, parked: map[int64]string{}}
 }
 
 // Take says that River handed a job over.
 func (c *claims) Take(job int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	delete(c.parked, job) // of another time
 	now := c.jobs[job]
 	now.worked++
 	now.client = c.client
@@ -77,6 +82,7 @@ func (c *claims) Drop(ended []int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, job := range ended {
+		delete(c.parked, job)
 		now := c.jobs[job]
 		if now.ended = false; now.worked > 0 {
 			c.jobs[job] = now
@@ -86,13 +92,35 @@ func (c *claims) Drop(ended []int64) {
 	}
 }
 
+// Park says that a job that is about to be returned waits for a time, and why.
+func (c *claims) Park(job int64, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.parked[job] = reason
+}
+
+// Parked lists those of some jobs that wait for a time.
+func (c *claims) Parked(ids []int64) (parked []jobs.Parked) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.parked) == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		if reason, known := c.parked[id]; known {
+			parked = append(parked, jobs.Parked{JobID: id, Reason: reason})
+		}
+	}
+	return parked
+}
+
 // Again lists those of some jobs that are worked here just now: River has handed
 // them over again, so what it wrote of the time before is there, whatever it heard
 // of that.
-func (c *claims) Again(jobs []int64) (again []int64) {
+func (c *claims) Again(ids []int64) (again []int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, job := range jobs {
+	for _, job := range ids {
 		if c.jobs[job].worked > 0 {
 			again = append(again, job)
 		}

@@ -73,6 +73,7 @@ func (c *completion) Work(ctx context.Context, job *river.Job[jobs.CompletionArg
 
 // A run is one request in this worker's hands.
 type run struct {
+	job      int64 // River's
 	request  jobs.Request
 	deadline time.Time // of the request, by this machine's clock; zero: none
 	ticket   uint64
@@ -117,7 +118,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	if alone && !c.quarantine.Lets(got.Request.Route) {
 		return nil, c.snooze(ctx, quarantineRest)
 	}
-	r := &run{request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow)}
+	r := &run{job: job.ID, request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow)}
 	r.parked = len(r.waits) > 0
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
@@ -300,19 +301,22 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 	}
 	r.rest = outcome.Until
 	if wait := outcome.Until.Sub(c.now()); wait > parkAfter {
-		return &parked{wait: wait, waits: r.waits, known: r.parked}
+		return &parked{wait: wait, reason: r.parkReason(), waits: r.waits, known: r.parked}
 	}
 	return nil
 }
 
-// A parked request waits in its queue until its time comes: it holds no slot.
+// A parked request waits until its time comes, and holds no place of the worker: in
+// its queue or, where its route has fair admission, among those that wait for their
+// turn.
 type parked struct {
-	wait  time.Duration
-	waits []jobs.Wait // to be remembered
-	known bool        // its job remembers others
+	wait   time.Duration
+	reason string      // for people
+	waits  []jobs.Wait // to be remembered
+	known  bool        // its job remembers others
 }
 
-func (p *parked) Error() string { return "no target that fits it may be called for " + p.wait.String() }
+func (p *parked) Error() string { return "it waits for " + p.wait.String() + ": " + p.reason }
 
 func sleepUntil(ctx context.Context, wait time.Duration) error {
 	if ctx.Err() != nil {

@@ -41,7 +41,7 @@ func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
 	case errors.Is(err, errStopping):
 		return c.snooze(ctx, 0)
 	case errors.As(err, &parked):
-		return c.park(ctx, parked)
+		return c.park(ctx, r, parked)
 	case ctx.Err() != nil:
 		return c.interrupted()
 	default:

@@ -19,6 +19,8 @@ type fencedDriver struct {
 	riverdriver.Driver[pgx.Tx]
 	claims *claims
 	heart  *heart
+	// admission keeps what waits for a time; nil: River does.
+	admission Admission
 }
 
 func (d fencedDriver) fence(ctx context.Context, tx riverdriver.ExecutorTx) error {
@@ -58,6 +60,11 @@ func (e fencedExecutor) JobSetStateIfRunningMany(ctx context.Context, params *ri
 	rows, err := tx.JobSetStateIfRunningMany(ctx, ours)
 	if err != nil {
 		return nil, err
+	}
+	if parked := e.driver.claims.Parked(ours.ID); len(parked) > 0 && e.driver.admission != nil {
+		if err := e.driver.admission.Park(ctx, e.driver.UnwrapTx(tx), parked); err != nil {
+			return nil, err
+		}
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return nil, err

@@ -159,9 +159,19 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
+// newQueue is a queue that remembers nothing.
+func (s *site) newQueue() *queue.Queue {
+	s.t.Helper()
+	q, err := queue.New(s.pool)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return q
+}
+
 // fleetOf is all of a store that a worker needs to be one of many.
 func fleetOf(s *store.Store) worker.Fleet {
-	return worker.Fleet{Peers: s, Probes: s, Claims: s, Lead: s, Care: s, Books: s}
+	return worker.Fleet{Peers: s, Probes: s, Claims: s, Lead: s, Care: s, Books: s, Admission: s}
 }
 
 // connect opens a pool whose connections the server knows by a name.

@@ -119,8 +119,18 @@ func (r *run) rung() bool {
 	}
 }
 
-// park gives a job back to its queue until its time comes, with what it waited for.
-func (c *completion) park(ctx context.Context, p *parked) error {
+// parkReason is why a request is parked, in words that others of its route may
+// share: what a target said of it stays with its attempts.
+func (r *run) parkReason() string {
+	if n := len(r.waits); r.patient && n > 0 {
+		return "it waits for " + r.waits[n-1].Target + ", which costs less"
+	}
+	return "no target that fits it may be called"
+}
+
+// park gives a job back until its time comes, with what it waited for and why.
+func (c *completion) park(ctx context.Context, r *run, p *parked) error {
+	c.claims.Park(r.job, p.reason)
 	if len(p.waits) > 0 || p.known {
 		if err := river.MetadataSet(ctx, waitsKey, p.waits); err != nil {
 			c.log.Debug().Err(err).Msg("a wait will be missing in the trace")

@@ -34,6 +34,8 @@ type Fleet struct {
 	Lead   Lead
 	Care   Care
 	Books  Books
+	// Admission is for routes with fair admission; nil: there are none.
+	Admission Admission
 }
 
 // Peers is how workers tell each other of themselves.
@@ -96,6 +98,21 @@ type Care interface {
 	Resume(ctx context.Context, held jobs.Lead, route string, change func(context.Context, pgx.Tx) error) (changed bool, err error)
 	// Expire ends requests whose deadline passed, as far as one sweep comes by them.
 	Expire(ctx context.Context, held jobs.Lead, sweep jobs.Sweep) (jobs.Swept, error)
+}
+
+// Admission is how requests that wait for their turn get to workers.
+type Admission interface {
+	// Backlogs lists the routes on which requests wait, and counts these up to most.
+	Backlogs(ctx context.Context, most int) ([]jobs.Backlog, error)
+	// Admit makes requests of a route available: those that are chosen. It returns
+	// how many, and the tenant to go on behind, if there are others.
+	Admit(ctx context.Context, held jobs.Lead, in jobs.Intake, choose func(jobs.Heads) jobs.Admitted) (n int, last string, err error)
+	// AdmitAll makes some of all that waits on a route available, and returns how
+	// many.
+	AdmitAll(ctx context.Context, held jobs.Lead, route string, atMost int) (n int, err error)
+	// Park has jobs that are given back wait for their time as those do that wait for
+	// their turn, where their route has fair admission.
+	Park(ctx context.Context, tx pgx.Tx, parked []jobs.Parked) error
 }
 
 // Books is what a supervisor writes down and forgets.

@@ -22,10 +22,10 @@ const (
 
 // A supervisor is the one worker that acts for the whole fleet: it gives the jobs
 // of the dead to others, pauses the queues of routes that hold and resumes them,
-// and ends requests whose deadline passed. Every worker has one; only that which
+// admits what waits for its turn, and ends requests whose deadline passed. Every worker has one; only that which
 // has the lease acts, and each action looks once more whether it still has.
 //
-//	lead ──> read the fleet ──> bury ──> pauses ──> expire ──> keep
+//	lead ──> read the fleet ──> bury ──> pauses ──> unpark ──> admit ──> expire ──> keep
 //	  a duty that is slow is cut off, and does the rest in the next rounds:
 //	  none keeps the others waiting for longer than its share of the lease
 type supervisor struct {
@@ -39,15 +39,20 @@ type supervisor struct {
 	now    func() time.Time
 	wake   chan struct{}
 
-	held    jobs.Lead // the last one
-	leads   bool
-	renewed time.Time
-	deaths  deaths
-	orphans orphans
-	holding map[string]time.Time // by route: since when it holds
-	words   map[string]word      // by target: what a person said lately
-	kept    time.Time
-	expired expired
+	enqueued chan struct{}                                         // something was, where nothing waited
+	weight   func(tenant string) float64                           // its share beside others
+	asks     func(route string, backlog int) (bool, time.Duration) // see Config.Starts
+	held     jobs.Lead                                             // the last one
+	leads    bool
+	renewed  time.Time
+	deaths   deaths
+	orphans  orphans
+	holding  map[string]time.Time // by route: since when it holds
+	words    map[string]word      // by target: what a person said lately
+	kept     time.Time
+	expired  expired
+
+	admission admission
 }
 
 // queues is River's part of a pause.
@@ -60,6 +65,7 @@ func newSupervisor(config *Config, queues queues, told func()) *supervisor {
 	return &supervisor{
 		name: config.Name, fleet: config.Fleet, queues: queues, told: told, timing: config.Timing, limits: config.Rescue,
 		log: config.Log, now: config.Now, wake: make(chan struct{}, 1), holding: map[string]time.Time{}, words: map[string]word{},
+		enqueued: make(chan struct{}, 1), weight: config.Weight, asks: config.Starts,
 	}
 }
 
@@ -77,14 +83,17 @@ func (s *supervisor) Run(ctx context.Context) {
 	defer ticker.Stop()
 	well := true
 	for {
+		act := s.round
 		select {
 		case <-ticker.C:
 		case <-s.wake:
+		case <-s.enqueued:
+			act = s.admitNow
 		case <-ctx.Done():
 			s.resign(context.WithoutCancel(ctx))
 			return
 		}
-		err := s.round(ctx)
+		err := act(ctx)
 		if err != nil && ctx.Err() == nil && well {
 			s.log.Warn().Err(err).Msg("the supervisor could not do its round; it is repeated")
 		}
@@ -106,7 +115,7 @@ func (s *supervisor) round(ctx context.Context) error {
 		return err
 	}
 	var failed error
-	for _, duty := range []func(context.Context, *jobs.Fleet) error{s.bury, s.pauses, s.unpark, s.expire, s.keep} {
+	for _, duty := range []func(context.Context, *jobs.Fleet) error{s.bury, s.pauses, s.unpark, s.admit, s.expire, s.keep} {
 		if err := s.renew(ctx); err != nil || !s.leads {
 			return errors.Join(failed, err)
 		}
@@ -152,6 +161,7 @@ func (s *supervisor) lead(ctx context.Context) error {
 	if s.renewed = asked; held != s.held {
 		s.log.Info().Str("worker", s.name).Int64("epoch", held.Epoch).Msg("this worker supervises the fleet")
 		s.held, s.kept, s.deaths, s.orphans, s.expired = held, time.Time{}, deaths{}, orphans{}, expired{}
+		s.admission = admission{}
 		clear(s.holding)
 		clear(s.words)
 	}

@@ -16,10 +16,13 @@ const (
 	parkedLate = 10 * time.Second
 	// unparkAtMost is how many jobs one call moves: it takes a moment.
 	unparkAtMost = 5000
-	// unparkFirst is how many are given back in the first round after a circuit
-	// closed by itself, and twice as many in each of the next: should it open again,
-	// the others were left alone.
-	unparkFirst = 1000
+	// unparkSeconds is for how long those keep a target busy that are given back in the
+	// first round after its circuit closed by itself: so many at least, and at most.
+	// Twice as many are in each of the next. In a brown-out it opens again and again,
+	// and the others are left alone.
+	unparkSeconds = 5
+	unparkLeast   = 10
+	unparkMost    = 1000
 )
 
 // A word is what was said of a circuit, as far as a supervisor saw to it.
@@ -42,12 +45,12 @@ func (s *supervisor) unpark(ctx context.Context, fleet *jobs.Fleet) error {
 			delete(s.words, c.Target)
 			continue
 		case !known:
-			heard = word{c.Generation, s.now().Add(parkedLate), unparkFirst}
+			heard = word{c.Generation, s.now().Add(parkedLate), unparkFirst(fleet.LastGood[c.Target])}
 		case heard.next > 0:
 		case heard.again.IsZero() || s.now().Before(heard.again):
 			continue
 		default:
-			heard.again, heard.next = time.Time{}, unparkFirst
+			heard.again, heard.next = time.Time{}, unparkFirst(fleet.LastGood[c.Target])
 		}
 		if err := s.unparkSome(ctx, c.Target, &heard, c.Person); err != nil {
 			return err
@@ -55,6 +58,15 @@ func (s *supervisor) unpark(ctx context.Context, fleet *jobs.Fleet) error {
 		s.words[c.Target] = heard
 	}
 	return nil
+}
+
+// unparkFirst is how many are given back first for a target that takes so many calls a
+// second (zero: nobody knows).
+func unparkFirst(rate float64) int {
+	if rate == 0 {
+		return unparkMost
+	}
+	return int(min(max(unparkSeconds*rate, unparkLeast), unparkMost))
 }
 
 // unparkSome goes on until there are no more, or until there are enough for this

@@ -60,7 +60,7 @@ func TestSupervisorUnparksWhenACircuitCloses(t *testing.T) {
 				v.fleet.Circuits = []jobs.Circuit{{Target: "a", State: state, Generation: generation, Since: time.Now()}}
 			})
 		}
-		v.change(func() { v.parked, v.many = 10_000, true })
+		v.change(func() { v.parked, v.many, v.fleet.LastGood = 10_000, true, map[string]float64{"a": 200} })
 		is(jobs.CircuitOpen, 1)
 		after(2 * time.Second)
 		is(jobs.CircuitClosed, 2)

@@ -92,6 +92,13 @@ type Config struct {
 	// Drills is told, each second, of the outages that were asked for. Nil: nobody
 	// is.
 	Drills func([]jobs.Drill)
+	// Weight is the share of a tenant on routes with fair admission, beside those of
+	// others. It is above zero. Nil: all are 1.
+	Weight func(tenant string) float64
+	// Starts says which of the requests that wait on a route with fair admission, and
+	// on which a target may be called, are to start now: all, or those whose deadline
+	// is nearer than lead. backlog is about how many wait. Nil: all.
+	Starts func(route string, backlog int) (all bool, lead time.Duration)
 	Now    func() time.Time // nil: time.Now
 }
 
@@ -144,6 +151,9 @@ func withDefaults(config Config) Config {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
+	if config.Weight == nil {
+		config.Weight = func(string) float64 { return 1 }
+	}
 	if config.Stored == nil {
 		config.Stored = func() {}
 	}
@@ -185,6 +195,10 @@ func (w *Worker) Wake() {
 	w.heart.Wake()
 	w.supervisor.Wake()
 }
+
+// Enqueued tells the worker that something waits on a route with fair admission
+// where nothing did. It never blocks.
+func (w *Worker) Enqueued() { w.supervisor.Admit() }
 
 // heard is what the others said, and which circuits have changed by it.
 func (w *Worker) heard(fleet jobs.Fleet, changed []jobs.Circuit) {

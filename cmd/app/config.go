@@ -31,7 +31,10 @@ type Config struct {
 	Routes   []RouteConfig  `yaml:"routes"`
 	Canaries []CanaryConfig `yaml:"canaries,omitempty"` // prompts that targets are asked now and then
 	Tenants  []TenantConfig `yaml:"tenants,omitempty"`  // those that are not as all others
-	Worker   WorkerConfig   `yaml:"worker"`
+	// Strategies are those of one's own, by name.
+	Strategies map[string]WeightsConfig `yaml:"strategies,omitempty"`
+	Estimator  EstimatorConfig          `yaml:"estimator"`
+	Worker     WorkerConfig             `yaml:"worker"`
 
 	// File is where it was read from; empty: there was no file.
 	File string `yaml:"-"`
@@ -121,9 +124,12 @@ type RouteConfig struct {
 	// "refuse", or "reroute" to one with another policy.
 	WhenFiltered string        `yaml:"when_filtered"`
 	Deadline     time.Duration `yaml:"deadline,omitempty"` // zero: none
-	Models       []string      `yaml:"models,omitempty"`
-	Expect       *ExpectConfig `yaml:"expect,omitempty"`      // nil: nothing
-	EscalateTo   []string      `yaml:"escalate_to,omitempty"` // targets that are asked after a bad answer
+	// Admission is when requests come to workers: "direct", as they arrive, or
+	// "fair", by the shares of their tenants.
+	Admission  string        `yaml:"admission"`
+	Models     []string      `yaml:"models,omitempty"`
+	Expect     *ExpectConfig `yaml:"expect,omitempty"`      // nil: nothing
+	EscalateTo []string      `yaml:"escalate_to,omitempty"` // targets that are asked after a bad answer
 }
 
 // WorkerConfig is how a worker process behaves.

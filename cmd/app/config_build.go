@@ -23,7 +23,13 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 	}
 	routes := make([]jobs.Route, len(c.Routes))
 	for i, r := range c.Routes {
-		routes[i] = jobs.Route{Name: r.Name, Goal: r.Goal, Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen), OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models, Expect: r.Expect.build()}
+		routes[i] = jobs.Route{
+			Name: r.Name, Goal: r.Goal, Goals: c.goals(), Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen),
+			OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models, Expect: r.Expect.build(),
+		}
+		if r.Admission != DefaultAdmission {
+			routes[i].Admission = r.Admission
+		}
 		for _, name := range r.Chain {
 			routes[i].Chain = append(routes[i].Chain, named[name])
 		}
@@ -75,16 +81,18 @@ func (c *Config) LineOptions() jobs.LineOptions {
 // out, and without its secrets.
 func (c Config) String() string {
 	out, err := yaml.Marshal(struct {
-		Postgres string         `yaml:"postgres,omitempty"`
-		NATS     string         `yaml:"nats,omitempty"`
-		Listen   string         `yaml:"listen"`
-		Prices   string         `yaml:"prices,omitempty"`
-		Targets  []TargetConfig `yaml:"targets"`
-		Routes   []RouteConfig  `yaml:"routes"`
-		Canaries []CanaryConfig `yaml:"canaries,omitempty"`
-		Tenants  []TenantConfig `yaml:"tenants,omitempty"`
-		Worker   WorkerConfig   `yaml:"worker"`
-	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Worker})
+		Postgres   string                   `yaml:"postgres,omitempty"`
+		NATS       string                   `yaml:"nats,omitempty"`
+		Listen     string                   `yaml:"listen"`
+		Prices     string                   `yaml:"prices,omitempty"`
+		Targets    []TargetConfig           `yaml:"targets"`
+		Routes     []RouteConfig            `yaml:"routes"`
+		Canaries   []CanaryConfig           `yaml:"canaries,omitempty"`
+		Tenants    []TenantConfig           `yaml:"tenants,omitempty"`
+		Strategies map[string]WeightsConfig `yaml:"strategies,omitempty"`
+		Estimator  EstimatorConfig          `yaml:"estimator"`
+		Worker     WorkerConfig             `yaml:"worker"`
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker})
 	if err != nil {
 		return "configuration of " + c.File
 	}

@@ -34,6 +34,9 @@ func (r *configReader) check(c *Config, known Known) {
 		r.checkPricing(c, &c.Targets[i], fmt.Sprintf("targets[%d]", i))
 		r.unique(names, c.Targets[i].Name, "targets[%d].name", i)
 	}
+	r.checkStrategies(c, known)
+	r.checkEstimator(c)
+	known.Goals = append(known.Goals[:len(known.Goals):len(known.Goals)], c.goals()...)
 	r.checkRoutes(c, known)
 	r.checkCanaries(c)
 	r.checkTenants(c)

@@ -15,6 +15,7 @@ const (
 	DefaultBilling         = "standard"
 	DefaultWhenOpen        = "reroute"
 	DefaultWhenFiltered    = "refuse"
+	DefaultAdmission       = jobs.AdmissionDirect
 	DefaultWeight          = 1
 	DefaultConcurrency     = 200
 	DefaultShutdownTimeout = 30 * time.Second
@@ -27,6 +28,7 @@ type defaulter interface{ setDefaults() }
 
 func (c *Config) setDefaults() {
 	c.Listen = DefaultListen
+	c.Estimator.setDefaults()
 	c.Worker.setDefaults()
 }
 
@@ -41,6 +43,7 @@ func (r *RouteConfig) setDefaults() {
 	r.Goal = DefaultGoal
 	r.WhenOpen = DefaultWhenOpen
 	r.WhenFiltered = DefaultWhenFiltered
+	r.Admission = DefaultAdmission
 }
 
 func (t *TenantConfig) setDefaults() { t.Weight = DefaultWeight }

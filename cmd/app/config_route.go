@@ -13,6 +13,9 @@ var whenOpen = []string{DefaultWhenOpen, string(jobs.WhenOpenWait), string(jobs.
 // whenFiltered are the choices of when_filtered.
 var whenFiltered = []string{DefaultWhenFiltered, "reroute"}
 
+// admissions are the choices of admission.
+var admissions = []string{jobs.AdmissionDirect, jobs.AdmissionFair}
+
 // checkRoutes notes what is wrong with the routes, and which targets none of them
 // calls.
 func (r *configReader) checkRoutes(c *Config, known Known) {
@@ -38,6 +41,9 @@ func (r *configReader) checkRoutes(c *Config, known Known) {
 		}
 		if !slices.Contains(whenFiltered, route.WhenFiltered) {
 			r.problem(at+".when_filtered", "unknown choice %s; %s", r.shown(at+".when_filtered", route.WhenFiltered), didYouMean(route.WhenFiltered, whenFiltered))
+		}
+		if !slices.Contains(admissions, route.Admission) {
+			r.problem(at+".admission", "unknown choice %s; %s", r.shown(at+".admission", route.Admission), didYouMean(route.Admission, admissions))
 		}
 		if route.Deadline < 0 {
 			r.problem(at+".deadline", "must not be below zero; leave it out for none")

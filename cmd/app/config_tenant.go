@@ -29,3 +29,12 @@ func (r *configReader) checkTenants(c *Config) {
 		}
 	}
 }
+
+// Weights are those of the tenants that the configuration names.
+func (c *Config) Weights() map[string]float64 {
+	weights := make(map[string]float64, len(c.Tenants))
+	for _, tenant := range c.Tenants {
+		weights[tenant.Name] = tenant.Weight
+	}
+	return weights
+}

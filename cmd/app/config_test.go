@@ -98,10 +98,13 @@ routes:
     when_open: reroute
     when_filtered: reroute
     deadline: 7d
+    admission: fair
     models: [m-4.1, m]
   - name: labels
     chain: [other]
 tenants: [{name: acme, weight: 2.5}, {name: others}]
+strategies: {careful: {success_rate: 0.6, latency: 0.1, cost: 0.3}}
+estimator: {name: ewma, alpha: 0.5, explore: 0}
 worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 `, vars("DATABASE_URL", "postgres://u:canary@h/db", "ACME_KEY", "canary"))
 	if len(warnings) > 0 {
@@ -112,6 +115,9 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 	}
 	if want := (WorkerConfig{50, time.Minute, time.Hour}); c.Worker != want {
 		t.Errorf("worker: %+v", c.Worker)
+	}
+	if want := (EstimatorConfig{"ewma", 0.5, 0}); c.Estimator != want || c.Strategies["careful"] != (WeightsConfig{0.6, 0.1, 0.3}) {
+		t.Errorf("estimator: %+v, strategies: %+v", c.Estimator, c.Strategies)
 	}
 	if want := []TenantConfig{{Name: "acme", Weight: 2.5}, {Name: "others", Weight: 1}}; !cmp.Equal(c.Tenants, want) {
 		t.Errorf("tenants: %+v", c.Tenants)
@@ -135,8 +141,8 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 		t.Error(diff)
 	}
 	wantRoutes := []jobs.Route{
-		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Deadline: 7 * 24 * time.Hour, WhenOpen: jobs.WhenOpenReroute, OtherPolicies: true, Models: []string{"m-4.1", "m"}},
-		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered", WhenOpen: jobs.WhenOpenReroute},
+		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Goals: []string{"careful"}, Deadline: 7 * 24 * time.Hour, WhenOpen: jobs.WhenOpenReroute, OtherPolicies: true, Admission: jobs.AdmissionFair, Models: []string{"m-4.1", "m"}},
+		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered", Goals: []string{"careful"}, WhenOpen: jobs.WhenOpenReroute},
 	}
 	if diff := cmp.Diff(wantRoutes, routes); diff != "" {
 		t.Error(diff)
@@ -171,10 +177,12 @@ targets:
     model: m
 routes:
   - {name: one, chain: [bb, b, b], optimization_goal: speed, when_open: wayt, models: [m]}
-  - {name: two, chain: [], when_filtered: rerote, deadline: 24, models: [m]}
+  - {name: two, chain: [], when_filtered: rerote, deadline: 24, models: [m], admission: fiar}
 tenants: [{name: Acme, weight: 0}, {weight: 1001}, {name: a}, {name: a}]
 worker: {concurrency: 0, hold_budget: -1m}
-strategies: {careful: {}}
+strategies: {careful: {success_rate: 0.6, latency: 0.1, cost: 0.2}, Fast: {latency: 2}, ordered: {cost: 1}, odd: {latency: 2}}
+estimator: {name: ema, alpha: 0, explore: 0.9}
+astrology: {}
 `, vars())
 	want := []string{
 		`1:1: lisen: unknown key; did you mean "listen"?`,
@@ -199,12 +207,13 @@ strategies: {careful: {}}
 		`18:5: targets[2].base_url: must not hold a user or a password; the key belongs into api_key`,
 		`21:25: routes[0].chain[0]: there is no target "bb"; there are GPT-4.1, b, b`,
 		`21:32: routes[0].chain[2]: "b" is in this chain already; a target stands in it once`,
-		`21:36: routes[0].optimization_goal: unknown goal "speed"; there are ordered, cost`,
+		`21:36: routes[0].optimization_goal: unknown goal "speed"; there are ordered, cost, Fast, careful, odd, ordered`,
 		`21:62: routes[0].when_open: unknown choice "wayt"; did you mean "wait"?`,
 		`22:17: routes[1].chain: needs at least one target; there are GPT-4.1, b, b`,
 		`22:28: routes[1].when_filtered: unknown choice "rerote"; did you mean "reroute"?`,
 		`22:51: routes[1].deadline: "24" is not a duration: write it like 30s, 24h or 7d`,
 		`22:74: routes[1].models[0]: "m" is claimed by routes[0] already; a model means one route`,
+		`22:78: routes[1].admission: unknown choice "fiar"; there are direct, fair`,
 		`23:12: tenants[0].name: "Acme" cannot be a name: use 1 to 64 of a-z, 0-9, '-' and '_', beginning and ending with a letter or digit; "acme" would do`,
 		`23:24: tenants[0].weight: must be from 0.01 to 1000; twice the weight is twice the share`,
 		`23:37: tenants[1].name: is missing: name the tenant as its requests do, as in acme`,
@@ -212,7 +221,14 @@ strategies: {careful: {}}
 		`23:64: tenants[3].name: "a" is the name of tenants[2] already; names are unique`,
 		`24:10: worker.concurrency: must be from 1 to 10000`,
 		`24:26: worker.hold_budget: must be longer than nothing, as in 2m0s`,
-		`25:1: strategies: unknown key; there are postgres, nats, listen, prices, targets, routes, canaries, tenants, worker`,
+		`25:14: strategies.careful: success_rate, latency and cost come to 0.9: their sum must be 1`,
+		`25:69: strategies.Fast: "Fast" cannot be a name: use 1 to 64 of a-z, 0-9, '-' and '_', beginning and ending with a letter or digit; "fast" would do`,
+		`25:89: strategies.ordered: "ordered" is there already, as one of ordered, cost; choose another name`,
+		`25:109: strategies.odd: latency: 2 is not a weight: use 0 to 1`,
+		`26:13: estimator.name: unknown estimator "ema"; did you mean "ewma"?`,
+		`26:24: estimator.alpha: must be above 0 and at most 1, as in 0.2`,
+		`26:34: estimator.explore: must be from 0 (never) to 0.5, as in 0.01 for one request in a hundred`,
+		`27:1: astrology: unknown key; there are postgres, nats, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

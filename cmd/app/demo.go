@@ -146,7 +146,7 @@ func (d *demo) start(ctx context.Context, f *demoFlags) error {
 	}
 	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Concurrency: concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Choosing: d.config.choosing(), Concurrency: concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
 	})
 	return err
 }

@@ -177,7 +177,7 @@ func (d *dev) assemble(ctx context.Context) error {
 	_, routes := d.config.Build()
 	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Canaries: d.config.BuildCanaries(), Log: d.log,
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
 	return err

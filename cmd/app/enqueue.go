@@ -23,6 +23,7 @@ type enqueueFlags struct {
 	route, goal, tenant   string
 	deadline              time.Duration
 	maxCost               float64
+	priority              int
 	metadata              map[string]string
 	skipBad, dryRun, wait bool
 	output                string
@@ -40,8 +41,8 @@ with the --prompt before it. All requests become one batch, in one transaction:
 all are accepted or, at the first bad line, none (unless --skip-bad).
 
 Beside the fields of OpenAI, a batch line may have: route, optimization_goal,
-deadline, max_cost_usd, metadata, tenant, and expect: what its answer must be
-like, as in {"json_schema": {…}, "finish_reasons": ["stop"]}; its fields are
+deadline, max_cost_usd, priority, metadata, tenant, and expect: what its answer
+must be like, as in {"json_schema": {…}, "finish_reasons": ["stop"]}; its fields are
 json_schema (true is any JSON), response_format (the body's own), fenced, regex,
 min_characters, max_characters, min_tokens, max_tokens, finish_reasons,
 same_model_family, tries and otherwise ("refuse" or "keep"). A line with any other
@@ -64,6 +65,7 @@ Flags are for lines that say nothing.`,
 	flags.StringVar(&f.tenant, "tenant", "", "tenant of all requests")
 	spanVar(flags, &f.deadline, "deadline", 0, "deadline of requests that name none, from now, as in 6h or 7d (default: the route's)")
 	flags.Float64Var(&f.maxCost, "max-cost-usd", 0, "most that one request may cost, of those that say nothing, in US dollars")
+	flags.IntVar(&f.priority, "priority", jobs.DefaultPriority, "priority of requests that name none, beside others of their tenant: 1 goes first, 4 last")
 	flags.StringToStringVar(&f.metadata, "metadata", nil, "key=value pairs to add to every request")
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out bad lines, and name them, instead of refusing all")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "enqueue nothing: count requests, estimate tokens and cost")
@@ -88,6 +90,8 @@ func (f *enqueueFlags) check(args []string) error {
 		return usagef("--dry-run enqueues nothing, so there is nothing to --wait for")
 	case f.maxCost != 0 && !(f.maxCost >= 1e-6 && f.maxCost <= 1e6):
 		return usagef("--max-cost-usd: use an amount between 0.000001 and 1000000, or leave it out for no limit")
+	case f.priority < jobs.FirstPriority || f.priority > jobs.LastPriority:
+		return usagef("--priority: %d is not from %d (first) to %d (last)", f.priority, jobs.FirstPriority, jobs.LastPriority)
 	}
 	return firstError(
 		checkTenant(f.tenant),

@@ -86,7 +86,7 @@ func (f *enqueueFlags) lineOptions(routes []jobs.Route) (jobs.LineOptions, error
 		opts.DefaultRoute = f.route
 	}
 	if f.goal != "" && !opts.KnownGoal(f.goal) {
-		return opts, usagef("--goal: %q is not known; %s", f.goal, didYouMean(f.goal, routing.Goals()))
+		return opts, usagef("--goal: %q is not known; %s", f.goal, didYouMean(f.goal, goals(routes)))
 	}
 	opts.Tenant = f.tenant
 	if f.deadline > 0 {
@@ -103,10 +103,21 @@ func names(routes []jobs.Route) []string {
 	return all
 }
 
+// goals lists what requests may name: the strategies that are always there, and those
+// of the configuration of the routes.
+func goals(routes []jobs.Route) []string {
+	all := routing.Goals()
+	for _, route := range routes {
+		all = append(all, route.Goals...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // withChoices adds to what is wrong with a line's route or goal what it might
 // have meant.
 func withChoices(requests iter.Seq2[jobs.Request, error], routes []jobs.Route) iter.Seq2[jobs.Request, error] {
-	choices := map[string][]string{"route": names(routes), "optimization_goal": routing.Goals()}
+	choices := map[string][]string{"route": names(routes), "optimization_goal": goals(routes)}
 	return func(yield func(jobs.Request, error) bool) {
 		for r, err := range requests {
 			var line *jobs.LineError
@@ -140,6 +151,9 @@ func (f *enqueueFlags) fillOne(r *jobs.Request) {
 	}
 	if r.MaxCost == 0 {
 		r.MaxCost = jobs.USD(f.maxCost)
+	}
+	if r.Priority == 0 && f.priority != jobs.DefaultPriority {
+		r.Priority = f.priority
 	}
 	if r.Tenant == "" {
 		r.Tenant = f.tenant
@@ -210,7 +224,7 @@ func documentRequest(document Document, prompt string, maxTokens int, opts jobs.
 // route, a route gives its deadline, and where there is one route only it takes
 // what no other would.
 func lineOptions(routes []jobs.Route) jobs.LineOptions {
-	byModel, deadlines := map[string]string{}, map[string]time.Duration{}
+	byModel, deadlines, known := map[string]string{}, map[string]time.Duration{}, goals(routes)
 	for _, route := range routes {
 		deadlines[route.Name] = route.Deadline
 		for _, model := range route.Models {
@@ -221,7 +235,7 @@ func lineOptions(routes []jobs.Route) jobs.LineOptions {
 	opts := jobs.LineOptions{
 		Routes:     func(model string) (string, bool) { route, ok := byModel[model]; return route, ok },
 		KnownRoute: func(route string) bool { _, ok := deadlines[route]; return ok },
-		KnownGoal:  func(goal string) bool { return slices.Contains(routing.Goals(), goal) },
+		KnownGoal:  func(goal string) bool { return slices.Contains(known, goal) },
 		CheckExpect: func(e *jobs.Expect, body []byte) error {
 			_, err := rules.Compile(e, body)
 			return err

@@ -75,21 +75,24 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	want, _ := parsed(t, initText(env), env)
 
 	body, tail, _ := strings.Cut(initText(env), "# tenants:\n")
-	tail = strings.Replace(tail, "\n# The worker, which", "\n# # The worker, which", 1)
+	tail = regexp.MustCompile(`(?m)^# ([A-Z])`).ReplaceAllString(tail, "# # $1")
 	full := commented.ReplaceAllString(example.ReplaceAllString(body, ""), "$1$2") +
 		"tenants:\n" + regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(tail, "")
 	got, warnings := parsed(t, full, env)
 	if want := []TenantConfig{{Name: "acme", Weight: DefaultWeight}}; !cmp.Equal(got.Tenants, want) {
 		t.Errorf("tenants: %+v", got.Tenants)
 	}
-	got.Tenants = nil
+	if want := map[string]WeightsConfig{"careful": {0.6, 0.1, 0.3}}; !cmp.Equal(got.Strategies, want) {
+		t.Errorf("strategies: %+v", got.Strategies)
+	}
+	got.Tenants, got.Strategies = nil, nil
 	if len(warnings) > 0 {
 		t.Error(warnings)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("the defaults that it tells are not the defaults:\n%s\n%s", diff, full)
 	}
-	for _, line := range []string{"listen: 127", "    dialect: ", "    billing: ", "    timeouts: {", "    circuit: {", "    when_open: ", "    when_filtered: ", "  concurrency: 200", "  hold_budget: "} {
+	for _, line := range []string{"listen: 127", "    dialect: ", "    billing: ", "    timeouts: {", "    circuit: {", "    when_open: ", "    when_filtered: ", "    admission: ", "  concurrency: 200", "  hold_budget: "} {
 		if !strings.Contains(full, "\n"+line) {
 			t.Errorf("%q was not tried:\n%s", line, full)
 		}
@@ -122,7 +125,7 @@ func TestInitTextExplainsEveryKey(t *testing.T) {
 			t.Error(bare)
 		}
 	}
-	if unexplained(text, "strategies") == "" || unexplained("a: 1\nlisten: x\n", "listen") == "" {
+	if unexplained(text, "astrology") == "" || unexplained("a: 1\nlisten: x\n", "listen") == "" {
 		t.Error("the check would let anything pass")
 	}
 }

@@ -209,7 +209,8 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # called, requests wait until one may.
     chain: [%s]
 
-    # How a target is chosen. ordered: the first of the chain that may be called.
+    # How a target is chosen. ordered: the first of the chain that may be called. balanced, speed and
+    # cost weigh how often it answers, how fast, and for how much. You may add strategies of your own.
     # optimization_goal: ordered
 
     # What to do when the best target may not be called. reroute: call the next. wait: wait until it is back, or until the
@@ -235,6 +236,9 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # Targets outside the chain that are asked after such an answer, before the rest of
     # the chain, and never else: a stronger model, as in escalate_to: [gpt-5].
     # escalate_to: []
+    # When requests come to workers. direct: in the order of arrival. fair: tenants that
+    # want the route at once have shares of it, by their weights; see tenants.
+    # admission: direct
 
     # Requests that name one of these models come to this route.
     # models: [gpt-5-mini]
@@ -253,6 +257,21 @@ const initTail = `
 #
 #     # Its share of a route with fair admission: twice the weight, twice the share.
 #     weight: 1
+
+# Strategies of your own, which an optimization_goal may name. The three weights come to 1 in sum.
+# strategies:
+#   careful: {success_rate: 0.6, latency: 0.1, cost: 0.3}
+
+# What guesses how targets do.
+# estimator:
+#   # decayed (what was seen in the last minute, beside what is usual) or ewma (a moving average).
+#   name: decayed
+#
+#   # How much the latest answer counts for ewma, up to 1.
+#   alpha: 0.2
+#
+#   # The part of the requests without a near deadline that explore, to learn how any target of the chain does; 0 is none.
+#   explore: 0.01
 
 # The worker, which makes the calls.
 # worker:

@@ -6,7 +6,7 @@ import (
 )
 
 // merge is what a worker with one configuration takes of another one while it
-// runs: targets, prices, tenants, and what it says of the routes that are there. A route has a
+// runs: targets, prices, tenants, strategies, and what it says of the routes that are there. A route has a
 // queue that is worked, and connections to Postgres, from the start of a worker
 // to its end; so one that is new, or gone, waits for a restart, and is listed.
 // One that is gone is worked as before until then.
@@ -14,6 +14,7 @@ func merge(running, fresh *Config) (effective *Config, waiting []string) {
 	merged := *running
 	merged.Targets, merged.Routes = slices.Clone(fresh.Targets), nil
 	merged.Prices, merged.Table, merged.Tenants = fresh.Prices, fresh.Table, fresh.Tenants
+	merged.Strategies, merged.Estimator = fresh.Strategies, fresh.Estimator
 	targets, routes := byName(fresh.Targets), byName(fresh.Routes)
 	was := byName(running.Targets)
 	for _, route := range running.Routes {
@@ -45,6 +46,7 @@ func merge(running, fresh *Config) (effective *Config, waiting []string) {
 func changes(before, after *Config) []string {
 	changed := append(listChanges("targets.", before.Targets, after.Targets), listChanges("routes.", before.Routes, after.Routes)...)
 	changed = append(changed, listChanges("tenants.", before.Tenants, after.Tenants)...)
+	changed = append(changed, fixedChanges(before, after, []string{"strategies", "estimator"})...)
 	if !before.table().Equal(after.table()) {
 		changed = append(changed, "prices")
 	}

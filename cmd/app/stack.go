@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,10 +43,12 @@ type StackConfig struct {
 	Pool        *pgxpool.Pool
 	Conn        *nats.Conn
 	Routes      []jobs.Route
-	Canaries    []jobs.Canary // that are asked now and then
-	Concurrency int           // of the worker; zero: its default
-	StopTimeout time.Duration // of the worker; zero: its default
-	HoldBudget  time.Duration // of the worker; zero: its default
+	Canaries    []jobs.Canary      // that are asked now and then
+	Choosing    routing.Choosing   // how targets are chosen
+	Weights     map[string]float64 // of tenants, on routes with fair admission; those that are not named have 1
+	Concurrency int                // of the worker; zero: its default
+	StopTimeout time.Duration      // of the worker; zero: its default
+	HoldBudget  time.Duration      // of the worker; zero: its default
 	Timing      worker.Timing
 	Name        string // of this start of the worker, unique in the fleet; empty: of host, process and time
 	Log         zerolog.Logger
@@ -65,6 +68,8 @@ type Stack struct {
 	provider *provider.Client
 	drills   *provider.Drills
 	config   StackConfig
+	name     string
+	weights  atomic.Pointer[map[string]float64] // by tenant
 	tidings  tidings
 }
 
@@ -77,6 +82,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		config:   config,
 		tidings:  tidings{routes: config.Routes, wake: make(chan struct{}, 1)},
 	}
+	s.weights.Store(&config.Weights)
 	if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
 		return nil, err
 	}
@@ -86,7 +92,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		called = config.Provider(called)
 	}
 	s.Router = routing.New(routing.Config{
-		Routes: config.Routes, Provider: called, Seed: rand.Uint64(), Fleet: true, Now: config.Now,
+		Routes: config.Routes, Provider: called, Seed: rand.Uint64(), Fleet: true, Choosing: config.Choosing, Now: config.Now,
 		OnChange: func(c jobs.Circuit) { s.Worker.CircuitChanged(c) },
 	})
 	relay, err := publish.New(publish.Config{Outbox: s.Store, Conn: config.Conn, Log: config.Log})
@@ -94,15 +100,16 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		return nil, err
 	}
 	s.relay = relay
+	s.name = cmp.Or(config.Name, workerName())
 	names := make([]string, len(config.Routes))
 	for i, route := range config.Routes {
 		names[i] = route.Name
 	}
 	s.Worker, err = worker.New(worker.Config{
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Canaries: config.Canaries, Canary: s.Router, Concurrency: config.Concurrency,
-		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store},
-		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: cmp.Or(config.Name, workerName()),
-		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Now: config.Now,
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store},
+		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: s.name,
+		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
 	})
 	return s, err
 }
@@ -122,8 +129,17 @@ func (s *Stack) Run(ctx context.Context) error {
 	parts.Go(func() { s.addDays(lasting) })
 	parts.Go(func() { s.countBacklogs(lasting) })
 	parts.Go(func() { s.tell(lasting) })
+	parts.Go(func() { s.remember(lasting) })
 	parts.Go(func() {
-		wake := func() { s.Worker.Wake(); s.relay.Wake() } // what changed is an event, too
+		wake := func(word store.Word) {
+			if word.Fleet {
+				s.Worker.Wake()
+				s.relay.Wake() // what changed is an event, too
+			}
+			if word.Waiting {
+				s.Worker.Enqueued()
+			}
+		}
 		s.Store.Listen(lasting, wake, func(err error) {
 			s.config.Log.Warn().Err(err).Msg("changes of the fleet are seen a second late, until this connection is back")
 		})
@@ -133,6 +149,22 @@ func (s *Stack) Run(ctx context.Context) error {
 	parts.Wait()
 	s.provider.Close()
 	return err
+}
+
+// remember learns how targets did before this worker started: from the others of the
+// fleet, or from what stands in the attempts of the last day. The start does not wait
+// for it, and nothing depends on it.
+func (s *Stack) remember(ctx context.Context) {
+	fleet, err := s.Store.Fleet(ctx)
+	if err == nil {
+		s.Router.Learn(&fleet, s.name)
+		var past []jobs.PastAttempt
+		past, err = s.Store.Recent(ctx)
+		s.Router.Remember(past)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.config.Log.Warn().Err(err).Msg("how targets did before this start is not known; it is learned anew")
+	}
 }
 
 // addDays keeps partitions ready for the attempts of the next days.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -67,7 +68,15 @@ func (s *Stack) Reload(routes []jobs.Route) {
 // takes is Reload of a configuration.
 func (s *Stack) takes(config *Config) {
 	_, routes := config.Build()
+	s.Router.Choose(config.choosing())
+	weights := config.Weights()
+	s.weights.Store(&weights)
 	s.Reload(routes)
+}
+
+// weight is a tenant's, by the configuration of now.
+func (s *Stack) weight(tenant string) float64 {
+	return cmp.Or((*s.weights.Load())[tenant], DefaultWeight)
 }
 
 // tell says now and then what the routes are, and what a new configuration has

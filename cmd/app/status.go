@@ -26,7 +26,8 @@ func newStatusCommand(o *options) *cobra.Command {
 has in hand (called, or waiting at the gate there), and how it stands: it flows;
 it holds, while no target of its chain may be called; it is paused, by its
 circuits or by a person; unserved, when no worker works it; or retired, when producers may not name it any
-more. Then where each target's circuit stands and why, what was answered in the
+more. Of routes with fair admission it shows which tenants wait to be admitted, for what
+and until when. Then where each target's circuit stands and why, what was answered in the
 last minute and at what cost, which drills are on and how to end them, which
 workers live and which of them supervises the fleet, the newest batches, and what
 is owed to NATS.`,
@@ -76,13 +77,15 @@ type statusView struct {
 }
 
 type routeView struct {
-	Route     string `json:"route"`
-	State     string `json:"state"` // flows, holds, paused, retired or unserved
-	Why       string `json:"why,omitempty"`
-	Waiting   int    `json:"waiting"` // no worker has them
-	InHand    int    `json:"in_hand"` // in a worker: called, or waiting at the gate there
-	Discarded int    `json:"discarded"`
-	Paused    bool   `json:"paused"`
+	Route   string `json:"route"`
+	State   string `json:"state"` // flows, holds, paused, retired or unserved
+	Why     string `json:"why,omitempty"`
+	Waiting int    `json:"waiting"` // no worker has them
+	// WaitingBy is who waits for fair admission; what was admitted is not among them.
+	WaitingBy []waitingView `json:"waiting_by"`
+	InHand    int           `json:"in_hand"` // in a worker: called, or waiting at the gate there
+	Discarded int           `json:"discarded"`
+	Paused    bool          `json:"paused"`
 	// Pauses are who pauses it, and why.
 	Pauses []pauseView `json:"pauses"`
 	Since  time.Time   `json:"since,omitzero"` // of a state that is not flows
@@ -159,6 +162,7 @@ func writeStatus(w io.Writer, s store.Status, config *Config) error {
 	for _, r := range view.Routes {
 		fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%s\t%s\t%s\n", r.Route, r.Waiting, r.InHand, age(s.At, r.Oldest), r.State, age(s.At, r.Since), cmp.Or(shorten(r.Why, 120), "-"))
 	}
+	writeWaiting(table, s.At, view.Routes)
 	fmt.Fprintln(table, "\nTARGET\tREGION\tCIRCUIT\tSINCE\tCALLS/MIN\tANSWERED\tMEDIAN\tCOST/MIN\tWHY")
 	for _, t := range view.Targets {
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", t.Target, cmp.Or(t.Region, "-"), circuitState(s.At, t), age(s.At, t.Since), t.Calls, t.Answered,

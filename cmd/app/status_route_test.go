@@ -100,3 +100,37 @@ func TestViewRouteSaysHowItStands(t *testing.T) {
 		})
 	}
 }
+
+// A person is shown who waits for fair admission, those with the most first, and as
+// many as fit.
+func TestWriteWaiting(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	status := store.Status{At: now, Waiting: []store.WaitingStatus{
+		{Route: "r", Tenant: "big", Requests: 1000},
+		{Route: "r", Tenant: "acme", Requests: 2, Reason: "it is dear", Until: now.Add(90 * time.Second)},
+		{Route: "s", Tenant: "big", Requests: 1},
+	}}
+	views := []routeView{viewRoute(&status, &store.RouteStatus{Route: "r"}), viewRoute(&status, &store.RouteStatus{Route: "q"}), viewRoute(&status, &store.RouteStatus{Route: "s"})}
+	var out strings.Builder
+	writeWaiting(&out, now, views)
+	want := "\nWAITING ON\tTENANT\tREQUESTS\tUNTIL\tWHY\nr\tbig\t1000\tits turn\t-\nr\tacme\t2\tin 1m30s\tit is dear\ns\tbig\t1\tits turn\t-\n"
+	if out.String() != want {
+		t.Errorf("it says %q, want %q", out.String(), want)
+	}
+	if views[1].WaitingBy == nil {
+		t.Error("where nobody waits, JSON would have no list")
+	}
+	for range waitingShown {
+		status.Waiting = append(status.Waiting, store.WaitingStatus{Route: "s", Tenant: "x", Requests: 1})
+	}
+	out.Reset()
+	writeWaiting(&out, now, []routeView{viewRoute(&status, &store.RouteStatus{Route: "s"}), views[0]})
+	if !strings.HasSuffix(out.String(), "\n3 more are in --json\n") {
+		t.Errorf("it says %q", out.String())
+	}
+	out.Reset()
+	if writeWaiting(&out, now, views[1:2]); out.String() != "" {
+		t.Errorf("where nobody waits, it says %q", out.String())
+	}
+}

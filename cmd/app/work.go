@@ -87,7 +87,7 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	defer conn.Close()
 	_, routes := config.Build()
 	stack, err := NewStack(ctx, StackConfig{
-		Pool: pool, Conn: conn, Routes: routes, Canaries: config.BuildCanaries(), Log: log,
+		Pool: pool, Conn: conn, Routes: routes, Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Log: log,
 		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget,
 		Timing: timing,
 	})

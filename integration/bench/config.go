@@ -1,6 +1,11 @@
 package bench
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+
+	"tidegate/jobs"
+)
 
 // shutdown is short: a call takes milliseconds here.
 const shutdown = "5s"
@@ -11,6 +16,7 @@ func configText(postgres, nats string, c StageConfig) string {
 	if c.RequestsPerMinute > 0 {
 		limits = fmt.Sprintf("\n    limits: {requests_per_minute: %d}", c.RequestsPerMinute)
 	}
+	admission := cmp.Or(c.Admission, jobs.AdmissionDirect)
 	return fmt.Sprintf(`postgres: %q
 nats: %q
 targets:
@@ -22,6 +28,7 @@ targets:
 routes:
   - name: %[3]s
     chain: [%[3]s]
+    admission: %[8]s
 worker: {concurrency: %[6]d, shutdown_timeout: %[7]s}
-`, postgres, nats, Route, c.Provider.BaseURL, limits, c.Concurrency, shutdown)
+`, postgres, nats, Route, c.Provider.BaseURL, limits, c.Concurrency, shutdown, admission)
 }

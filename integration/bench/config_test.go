@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"tidegate/cmd/app"
+	"tidegate/jobs"
 )
 
 // The program takes the configuration that is written for it.
 func TestConfigIsValid(t *testing.T) {
 	t.Parallel()
 	text := configText("postgres://tidegate@/hold?host=%2Ftmp%2Fa", "nats://127.0.0.1:4222", StageConfig{
-		Provider: &Provider{BaseURL: "http://127.0.0.1:4711/hold/v1"}, Concurrency: 25, RequestsPerMinute: 30_000,
+		Provider: &Provider{BaseURL: "http://127.0.0.1:4711/hold/v1"}, Concurrency: 25, RequestsPerMinute: 30_000, Admission: jobs.AdmissionFair,
 	})
 	config, warnings, err := app.ParseConfig([]byte(text), "bench.yaml", func(string) (string, bool) { return "", false }, app.Known{})
 	if err != nil || len(warnings) > 0 {
@@ -20,6 +21,9 @@ func TestConfigIsValid(t *testing.T) {
 	_, routes := config.Build()
 	if len(routes) != 1 || routes[0].Name != Route || len(routes[0].Chain) != 1 || routes[0].Chain[0].Name != Route {
 		t.Errorf("its routes are %+v", routes)
+	}
+	if routes[0].Admission != jobs.AdmissionFair {
+		t.Errorf("its admission is %q", routes[0].Admission)
 	}
 	if !strings.Contains(text, "limits: {requests_per_minute: 30000}") {
 		t.Errorf("the target's limit is not in\n%s", text)

@@ -28,8 +28,9 @@ const conns = 6
 type StageConfig struct {
 	Name              string // of its database and its files
 	Provider          *Provider
-	Concurrency       int // of each worker
-	RequestsPerMinute int // that the target is configured with; zero: none
+	Concurrency       int    // of each worker
+	RequestsPerMinute int    // that the target is configured with; zero: none
+	Admission         string // of the route; empty: direct
 }
 
 // A Stage is one tidegate: a database, a NATS server, and workers.
@@ -92,6 +93,15 @@ func (s *Stage) StartWorkers(n int) error {
 	return nil
 }
 
+// CPU is the processor time that its workers and Postgres have had.
+func (s *Stage) CPU() time.Duration {
+	sum := CPUOfTree(PostmasterPID(filepath.Join(s.ground.dir, "postgres", "data")))
+	for _, worker := range s.workers {
+		sum += CPUOfTree(worker.cmd.Process.Pid)
+	}
+	return sum
+}
+
 // StopWorkers stops all workers in order, at once.
 func (s *Stage) StopWorkers() {
 	var stopping sync.WaitGroup
@@ -115,13 +125,18 @@ func (s *Stage) Close() {
 
 // Enqueue accepts n requests as one batch, numbered from first on.
 func (s *Stage) Enqueue(ctx context.Context, first, n int) error {
+	return s.EnqueueAs(ctx, jobs.DefaultTenant, first, n)
+}
+
+// EnqueueAs is Enqueue for a tenant.
+func (s *Stage) EnqueueAs(ctx context.Context, tenant string, first, n int) error {
 	if n <= 0 {
 		return nil
 	}
 	err := pgx.BeginFunc(ctx, s.Pool, func(tx pgx.Tx) error {
 		_, err := s.queue.StreamTx(ctx, tx, func(yield func(jobs.Request, error) bool) {
 			for i := first; i < first+n; i++ {
-				if !yield(jobs.Request{Route: Route, Body: Body(i)}, nil) {
+				if !yield(jobs.Request{Route: Route, Tenant: tenant, Body: Body(i)}, nil) {
 					return
 				}
 			}

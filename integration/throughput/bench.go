@@ -84,11 +84,11 @@ func (g *ground) round(ctx context.Context, kind string, n, workers int, latency
 
 // watch starts the worker and measures until the last job is done.
 func (g *ground) watch(ctx context.Context, pool *pgxpool.Pool, kind string, n int, args ...string) (measured, error) {
-	wal, err := walPosition(ctx, pool)
+	wal, err := bench.WALPosition(ctx, pool)
 	if err != nil {
 		return measured{}, err
 	}
-	postgresCPU := cpuOfTree(g.postgresPID())
+	postgresCPU := bench.CPUOfTree(g.postgresPID())
 	began := time.Now()
 	worker, _, err := start(kind, args...)
 	if err != nil {
@@ -99,20 +99,16 @@ func (g *ground) watch(ctx context.Context, pool *pgxpool.Pool, kind string, n i
 		return measured{}, err
 	}
 	took := time.Since(began)
-	own := cpuOfTree(worker.Process.Pid)
-	cpu := cpuOfTree(g.postgresPID()) - postgresCPU + own
-	after, err := walPosition(ctx, pool)
+	own := bench.CPUOfTree(worker.Process.Pid)
+	cpu := bench.CPUOfTree(g.postgresPID()) - postgresCPU + own
+	after, err := bench.WALPosition(ctx, pool)
 	return measured{
 		perSecond: float64(n) / took.Seconds(), cpuMS: 1000 * cpu.Seconds() / float64(n), workerMS: 1000 * own.Seconds() / float64(n),
-		walKB: float64(after-wal) / 1024 / float64(n), rssMB: peakMB(worker.Process.Pid),
+		walKB: float64(after-wal) / 1024 / float64(n), rssMB: bench.PeakMB(worker.Process.Pid),
 	}, err
 }
 
-func (g *ground) postgresPID() int {
-	data, _ := os.ReadFile(g.dir + "/data/postmaster.pid")
-	pid, _ := strconv.Atoi(strings.SplitN(string(data), "\n", 2)[0])
-	return pid
-}
+func (g *ground) postgresPID() int { return bench.PostmasterPID(g.dir + "/data") }
 
 // database makes an empty database with tidegate's and River's own tables.
 func (g *ground) database(ctx context.Context) (*pgxpool.Pool, error) {

@@ -40,6 +40,7 @@ type known struct {
 	mu     sync.Mutex
 	routes map[string]jobs.Route
 	until  time.Time // when routes are old
+	told   time.Time // when the supervisor was last to be told that something waits
 }
 
 func (k *known) route(ctx context.Context, db store.Querier, name string, now time.Time) (jobs.Route, error) {
@@ -66,4 +67,53 @@ func (k *known) route(ctx context.Context, db store.Querier, name string, now ti
 		return jobs.Route{}, &UnknownRouteError{Route: name, Known: names}
 	}
 	return route, nil
+}
+
+// split tells requests that are available at once from those that wait for their
+// turn. What is remembered of their routes may be half a minute old: the supervisor
+// admits what waits on a route that has no fair admission any more.
+func (k *known) split(requests []jobs.Request) (direct, fair []jobs.Request) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	one := requests[0].Route
+	for i := range requests {
+		if requests[i].Route != one { // a batch may go several ways
+			return k.sort(requests)
+		}
+	}
+	if k.fair(one) {
+		return nil, requests
+	}
+	return requests, nil
+}
+
+// sort requires mu.
+func (k *known) sort(requests []jobs.Request) (direct, fair []jobs.Request) {
+	for _, r := range requests {
+		if k.fair(r.Route) {
+			fair = append(fair, r)
+		} else {
+			direct = append(direct, r)
+		}
+	}
+	return direct, fair
+}
+
+// fair requires mu.
+func (k *known) fair(route string) bool { return k.routes[route].Admission == jobs.AdmissionFair }
+
+// tellApart is how far apart two words to the supervisor are. It looks again by
+// itself soon after it was told, and each second.
+const tellApart = 50 * time.Millisecond
+
+// tell tells whether it is time for another one: Postgres sends such words of all
+// transactions one after the other, until each has committed.
+func (k *known) tell(now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if passed := now.Sub(k.told); passed >= 0 && passed < tellApart {
+		return false
+	}
+	k.told = now
+	return true
 }

@@ -140,7 +140,8 @@ const unfit = "is not UTF-8 text without NUL characters"
 
 func fits(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
-// insert writes requests and their River jobs.
+// insert writes requests and their River jobs: available at once, or pending until
+// the supervisor admits them.
 func (q *Queue) insert(ctx context.Context, tx pgx.Tx, requests []jobs.Request) error {
 	if len(requests) == 0 {
 		return nil
@@ -148,11 +149,20 @@ func (q *Queue) insert(ctx context.Context, tx pgx.Tx, requests []jobs.Request) 
 	if err := store.InsertRequests(ctx, tx, requests); err != nil {
 		return err
 	}
-	params := make([]river.InsertManyParams, len(requests))
-	for i := range requests {
+	direct, fair := q.known.split(requests)
+	if len(fair) > 0 {
+		if err := store.InsertWaiting(ctx, tx, fair, maxAttempts, q.known.tell(q.now())); err != nil {
+			return err
+		}
+	}
+	if len(direct) == 0 {
+		return nil
+	}
+	params := make([]river.InsertManyParams, len(direct))
+	for i := range direct {
 		params[i] = river.InsertManyParams{
-			Args:       jobs.CompletionArgs{RequestID: requests[i].ID},
-			InsertOpts: &river.InsertOpts{Queue: requests[i].Route, MaxAttempts: maxAttempts},
+			Args:       jobs.CompletionArgs{RequestID: direct[i].ID},
+			InsertOpts: &river.InsertOpts{Queue: direct[i].Route, MaxAttempts: maxAttempts, Priority: direct[i].Rank()},
 		}
 	}
 	if _, err := q.river.InsertManyFastTx(ctx, tx, params); err != nil {

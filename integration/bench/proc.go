@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -16,9 +16,9 @@ import (
 // every Linux.
 const tick = 10 * time.Millisecond
 
-// cpuOfTree is the processor time of a process and its children, those that
+// CPUOfTree is the processor time of a process and its children, those that
 // have ended too.
-func cpuOfTree(pid int) time.Duration {
+func CPUOfTree(pid int) time.Duration {
 	var sum time.Duration
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range stats {
@@ -58,8 +58,8 @@ func ticks(fields []string) time.Duration {
 	return sum
 }
 
-// peakMB is the most memory that a process had at once.
-func peakMB(pid int) float64 {
+// PeakMB is the most memory that a process had at once.
+func PeakMB(pid int) float64 {
 	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(data)) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmHWM:" {
@@ -70,9 +70,17 @@ func peakMB(pid int) float64 {
 	return 0
 }
 
-// walPosition is how much WAL was written since the server was made, in bytes.
-func walPosition(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
+// WALPosition is how much WAL was written since the server was made, in bytes.
+func WALPosition(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 	var at int64
 	err := pool.QueryRow(ctx, "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint").Scan(&at)
 	return at, err
+}
+
+// PostmasterPID is the process of the server whose data are in a folder; zero: it
+// does not run.
+func PostmasterPID(data string) int {
+	text, _ := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+	pid, _ := strconv.Atoi(strings.SplitN(string(text), "\n", 2)[0])
+	return pid
 }

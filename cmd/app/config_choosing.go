@@ -1,0 +1,78 @@
+package app
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"tidegate/routing"
+)
+
+// WeightsConfig is a strategy of one's own: how much each part counts.
+type WeightsConfig struct {
+	SuccessRate float64 `yaml:"success_rate"`
+	Latency     float64 `yaml:"latency"`
+	Cost        float64 `yaml:"cost"`
+}
+
+func (w WeightsConfig) weights() routing.Weights {
+	return routing.Weights{Success: w.SuccessRate, Latency: w.Latency, Cost: w.Cost}
+}
+
+// EstimatorConfig is what guesses how targets do.
+type EstimatorConfig struct {
+	Name string `yaml:"name"`
+	// Alpha is how much the latest answer counts for ewma.
+	Alpha float64 `yaml:"alpha"`
+	// Explore is the part of the requests without a deadline that go to any target.
+	Explore float64 `yaml:"explore"`
+}
+
+func (e *EstimatorConfig) setDefaults() {
+	*e = EstimatorConfig{Name: routing.Decayed, Alpha: routing.DefaultAlpha, Explore: routing.DefaultExplore}
+}
+
+// goals are the strategies of one's own that requests and routes may name.
+func (c *Config) goals() []string { return slices.Sorted(maps.Keys(c.Strategies)) }
+
+// checkStrategies notes what is wrong with the strategies.
+func (r *configReader) checkStrategies(c *Config, known Known) {
+	for _, name := range c.goals() {
+		at := "strategies." + name
+		r.name(at, name)
+		if slices.Contains(known.Goals, name) {
+			r.problem(at, "%q is there already, as one of %s; choose another name", name, strings.Join(known.Goals, ", "))
+		}
+		if err := c.Strategies[name].weights().Check(); err != nil {
+			r.problem(at, "%v", err)
+		}
+	}
+}
+
+// mostExplore bounds what is spent to learn.
+const mostExplore = 0.5
+
+// checkEstimator notes what is wrong with the estimator.
+func (r *configReader) checkEstimator(c *Config) {
+	e := &c.Estimator
+	if !slices.Contains(routing.Estimators(), e.Name) {
+		r.problem("estimator.name", "unknown estimator %s; %s", r.shown("estimator.name", e.Name), didYouMean(e.Name, routing.Estimators()))
+	}
+	if !(e.Alpha > 0 && e.Alpha <= 1) {
+		r.problem("estimator.alpha", "must be above 0 and at most 1, as in %v", routing.DefaultAlpha)
+	}
+	if !(e.Explore >= 0 && e.Explore <= mostExplore) {
+		r.problem("estimator.explore", "must be from 0 (never) to %v, as in %v for one request in a hundred", mostExplore, routing.DefaultExplore)
+	}
+}
+
+// choosing is how targets are chosen by this configuration.
+func (c *Config) choosing() routing.Choosing {
+	made := routing.Choosing{
+		Estimator: c.Estimator.Name, Alpha: c.Estimator.Alpha, Explore: c.Estimator.Explore, Strategies: map[string]routing.Strategy{},
+	}
+	for name, weights := range c.Strategies {
+		made.Strategies[name] = weights.weights().Strategy()
+	}
+	return made
+}
