@@ -82,13 +82,17 @@ type change struct {
 // first time, or that has gone on for so long that it may open the circuit.
 func (b *baseline) observe(s *reply) *change {
 	b.push(s)
-	if b.change == nil {
-		if b.change = b.look(); b.change != nil {
-			b.freeze(true)
+	if b.change == nil || b.change.marksOnly() {
+		if c := b.look(); c != nil && (b.change == nil || !c.marksOnly()) {
+			b.change = c
+			b.freeze(!c.marksOnly()) // another speed is a habit soon
+			return c
 		}
-		return b.change
 	}
 	c := b.change
+	if c == nil {
+		return nil
+	}
 	if c.signal == signals { // of which nothing was seen here
 		return nil
 	}

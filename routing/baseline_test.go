@@ -120,7 +120,7 @@ func TestSuddenChangesAreSeen(t *testing.T) {
 		"refuses":            {1, func(s *reply) { s.refuses = true }},
 		"garbled":            {1, func(s *reply) { s.garbled = true }},
 		"of something else":  {1, func(s *reply) { s.echo -= 0.4 }},
-		"four times as fast": {1, func(s *reply) { s.speed *= 6 }},
+		"eight times as fast": {1, func(s *reply) { s.speed *= 8 }},
 	} {
 		seen, opens := changedAfter(t, c.spread, c.change)
 		if seen == 0 || opens == 0 || opens > 45 {
