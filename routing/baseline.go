@@ -63,6 +63,7 @@ type baseline struct {
 	numbers [int(signals) - shares]habitOfNumber
 	family  string // that answers as a rule
 	change  *change
+	doubts  float64 // of a mark that others have made: evidence against it
 }
 
 // A change is what is different of late, and how that goes on.
