@@ -7,9 +7,9 @@ const (
 	lately = 32
 	// leastLately is how few of them are judged, after a change.
 	leastLately = 16
-	// learned is how many answers make a habit, …
+	// learned is how many answers make a habit.
 	learned = 100
-	// … and remembered how many of them it rests on.
+	// remembered is how many of them it rests on at most.
 	remembered = 500
 
 	// shareEvidence is how unlikely a share must be to be a change, as the negative
