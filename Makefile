@@ -90,6 +90,10 @@ bench-drain: build ## Measure how fast a backlog of 30,000 drains, six ways to r
 bench-hold: build ## Measure what it costs to hold 1,000,000 jobs for two minutes, about 4 minutes
 	@$(GO) build -o bin/hold ./integration/hold && bin/hold $(ARGS)
 
+.PHONY: bench-route
+bench-route: ## Measure how well targets are chosen, on DATA=DIR or a made-up set, about 3 minutes
+	@$(GO) build -o bin/route ./integration/route && DATA=$(DATA) bin/route $(ARGS)
+
 .PHONY: bench-price
 bench-price: ## Measure what waiting for a price saves on a day of a batch; DATA=DIR: on real uptimes, about 2 minutes
 	@$(GO) build -o bin/price ./integration/price && bin/price $(if $(DATA),--data '$(DATA)') $(ARGS)

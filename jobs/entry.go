@@ -15,6 +15,9 @@ type Entry struct {
 	Request *Request
 	Trace   Trace
 	Result  *Result // nil: the request goes on waiting
+	// Budgeted tells that the request may be under a budget: what its calls cost is
+	// settled with it.
+	Budgeted bool
 }
 
 // An EntryError says that the store refuses one entry for what is in it; trying

@@ -7,13 +7,14 @@ import "time"
 const MaxEventBody = 64 << 10
 
 // An Event is a fact that owes a message: a result that was stored, a batch that
-// changed its state, a circuit that opened or closed, or a route that was paused
-// or resumed. Exactly one of them is set.
+// changed its state, a circuit that opened or closed, a route that was paused or
+// resumed, or a budget that is spent or goes on. Exactly one of them is set.
 type Event struct {
 	Result  *ResultEvent
 	Batch   *Batch
 	Circuit *CircuitEvent
 	Pause   *PauseEvent
+	Budget  *BudgetEvent
 }
 
 // A ResultEvent is a result with what its subscribers want to know of the
@@ -48,6 +49,18 @@ type PauseEvent struct {
 	// PausedBy is who pauses the route from now on: when one pause ends, another
 	// owner's may go on. Empty: nobody, it flows.
 	PausedBy []Owner
+}
+
+// A BudgetEvent is a budget that is spent, or goes on. Its time is the database's.
+type BudgetEvent struct {
+	ID string // of the event
+	BudgetKey
+	BudgetLimits
+	Out        bool // it is spent: requests wait
+	OfTotal    bool // it is the total that is spent, or else the day's
+	SpentToday MicroUSD
+	Spent      MicroUSD
+	At         time.Time
 }
 
 // A BatchState is where a batch stands.

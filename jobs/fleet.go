@@ -60,6 +60,7 @@ type Fleet struct {
 	Fair     map[string]bool     // by route: that it has fair admission
 	LastGood map[string]float64  // by target: the highest rate that it is known to take, in calls a second of the whole fleet
 	Drills   []Drill
+	Budgets  []Budget // but for those of batches that have ended
 }
 
 // A Lead is the right to act for the whole fleet, as its supervisor. It ends

@@ -32,4 +32,10 @@ type Begun struct {
 	Route     string
 	At        time.Time     // which is also the At of its attempt
 	Within    time.Duration // the longest it may take; zero: not known
+	// Estimate says what it may cost at most, as far as the request tells that; not
+	// ok where the target has no price. Nil: nobody can say.
+	Estimate func() (cost MicroUSD, ok bool)
+	// Budgets are those that it is under, and Cost is what it reserves of each.
+	Budgets BudgetIDs
+	Cost    MicroUSD
 }

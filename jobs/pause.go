@@ -9,6 +9,7 @@ type Owner string
 const (
 	OwnerCircuit Owner = "circuit" // no target of the chain may be called
 	OwnerPerson  Owner = "person"  // somebody said so: only a person undoes it
+	OwnerBudget  Owner = "budget"  // the route's budget is spent
 )
 
 // A Pause is why a route's queue is paused. Its time is of this machine's clock.

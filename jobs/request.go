@@ -59,6 +59,9 @@ type Request struct {
 	Body json.RawMessage
 	// CreatedAt is when the request was accepted.
 	CreatedAt time.Time
+	// Budgeted tells that it is under a budget now, so that no target may be called
+	// whose price nobody knows. It is a worker's word, and not stored.
+	Budgeted bool
 }
 
 // Names as River, NATS and Postgres all take them: River queue names know no

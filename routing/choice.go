@@ -53,11 +53,11 @@ func (t *try) consider(c *choice, by *choosing) {
 	input, output := t.expected()
 	use := jobs.Usage{Input: int(input), Output: int(output)}
 	guesses := make([]guess, len(t.ranked))
-	best := math.Inf(1) // of those that are known
+	best, surest := math.Inf(1), math.Inf(1) // of those that are known
 	for i, target := range t.ranked {
 		g := target.statistics.guess(by, now)
 		if guesses[i] = g; g.known {
-			best = min(best, g.fixed+g.each*output)
+			best, surest = min(best, g.fixed+g.each*output), min(surest, g.failure)
 		}
 	}
 	if math.IsInf(best, 1) {
@@ -66,8 +66,11 @@ func (t *try) consider(c *choice, by *choosing) {
 	for i, target := range t.ranked {
 		g, of := guesses[i], &c.candidates[i]
 		seconds := best
-		if g.known {
+		switch {
+		case g.known:
 			seconds = g.fixed + g.each*output
+		case !g.tried: // it is thought to do as well as the best, and so it is tried
+			g.failure = min(g.failure, surest)
 		}
 		load := target.pace.load()
 		*of = Candidate{
@@ -105,7 +108,7 @@ func (g guess) completion(seconds float64, load load) float64 {
 	limit, failure := load.limit(seconds), min(max(g.failure, 0), mostFailure)
 	seconds += failure / (1 - failure) * (g.again + g.part*seconds)
 	if g.crowds && limit > 0 {
-		full := float64(load.out+1) / limit
+		full := min(float64(load.out+1)/limit, 1) // beyond, it waits
 		seconds *= 1 + full*full
 	}
 	return seconds

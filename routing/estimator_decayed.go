@@ -91,6 +91,7 @@ func guessDecayed(all *sums) guess {
 	usual := (all[slowFailed] + firstFailed) / (all[slowTried] + firstTried)
 	g := guess{
 		failure: min((all[fastFailed]+pull*usual)/(all[fastTried]+pull), mostFailure),
+		tried:   all[slowTried] > 0,
 		again:   failureSeconds, part: failurePart, crowds: true,
 	}
 	if all[slowCalls] > 0 {

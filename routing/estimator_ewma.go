@@ -54,7 +54,7 @@ func moveEWMA(sum, of *float64, to, alpha float64) {
 
 func guessEWMA(all *sums) (g guess) {
 	if all[ewmaTried] > 0 {
-		g.failure = all[ewmaFailed] / all[ewmaTried]
+		g.tried, g.failure = true, all[ewmaFailed]/all[ewmaTried]
 	}
 	if all[ewmaCalls] > 0 {
 		g.known, g.fixed = true, all[ewmaSeconds]/all[ewmaCalls]

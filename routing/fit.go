@@ -16,6 +16,7 @@ type fit struct {
 	filtered  []string    // policies by which its content was refused
 	why       *jobs.Error // what the last of these said; nil: there is none
 	dear      bool        // a target was passed over for max_cost
+	unpriced  string      // a target that was passed over, since the request is under a budget and it has no price; empty: none was
 	cramped   *target     // the one with the largest window of those passed over by an estimate; nil: none was
 	mute      []muteness  // targets whose dialect cannot say what is asked, or whose model cannot do it
 }
@@ -95,6 +96,10 @@ func (t *try) barred(target *target) string {
 	if why := t.mute(target); why != "" {
 		return why
 	}
+	if t.request.Budgeted && !target.Price.Known() {
+		t.fit.unpriced = target.Name
+		return "has no price, and the request is under a budget"
+	}
 	return t.dear(target)
 }
 
@@ -143,6 +148,16 @@ func (t *try) dear(target *target) string {
 		return fmt.Sprintf("would cost about %s in all, over the request's max_cost of %s", cost, limit)
 	}
 	return ""
+}
+
+// estimate is what a call may cost at most, as far as the request says how long an
+// answer may be, and else what one of the usual length does; not ok where nobody
+// knows the price.
+func (t *try) estimate(target *target) (cost jobs.MicroUSD, ok bool) {
+	if !target.Price.Known() {
+		return 0, false
+	}
+	return target.Price.Cost(t.usage(target)), true
 }
 
 // hopeless is why a request that fits no target of its chain is refused.

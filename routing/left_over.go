@@ -17,6 +17,8 @@ const (
 	// againSoon is the wait for a target that came free while others were looked
 	// at: so that nobody runs in circles, should that not be so.
 	againSoon = 50 * time.Millisecond
+	// againPriced is the wait for a price that somebody has to write down.
+	againPriced = time.Hour
 )
 
 // stopped is the outcome of a request whose caller has gone.
@@ -34,6 +36,9 @@ func (t *try) leftOver() jobs.Outcome {
 	outcome := jobs.Outcome{Verdict: jobs.Blocked, Err: t.last, Trace: t.trace, Until: now}
 	shut := t.shut()
 	switch {
+	case shut.fit == 0 && t.fit.unpriced != "": // the budget may be unset, or the price be added: it has not failed
+		outcome.Until = now.Add(againPriced)
+		outcome.Reason = t.fit.unpriced + " has no price, and the request is under a budget: add its price to the configuration, or unset the budget"
 	case shut.fit == 0:
 		return refused(t.hopeless(), t.trace)
 	case shut.fit == len(shut.reasons):

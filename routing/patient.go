@@ -69,11 +69,12 @@ func (t *try) completion(target *target, window time.Duration) time.Duration {
 	return min(unknownCompletion, max(0, window/unknownShare))
 }
 
-// rate is what targets that fit the request and may be called take together, in
-// calls a second of the fleet; +Inf: no bound of one of them is known.
-func (t *try) rate() float64 {
+// rate is what the first n targets take together, as they are ranked, in calls a
+// second of the fleet, of those that fit the request and may be called; +Inf: no bound
+// of one of them is known.
+func (t *try) rate(n int) float64 {
 	sum := 0.0
-	for _, target := range t.ranked {
+	for _, target := range t.ranked[:n] {
 		if ready, _ := target.circuit.readiness(); ready == Flowing && t.unfit(target) == "" {
 			sum += target.pace.capacity(t.tokens(target))
 		}
@@ -92,7 +93,7 @@ func (t *try) waits(next *target) *jobs.Outcome {
 	if len(preferred) == 0 {
 		return nil
 	}
-	now, spare := t.router.now(), t.spare(next, t.rate())
+	now, spare := t.router.now(), t.spare(next, t.rate(t.next))
 	if ready, _ := next.circuit.readiness(); ready == Shut {
 		return nil // the gate is where it waits
 	}
@@ -186,8 +187,9 @@ func (t *try) byName(name string) *target {
 func (t *try) outlook(target, next *target, spare time.Duration) (outlook, bool) {
 	o := outlook{spare: spare, value: t.request.MaxCost}
 	if target.Price.Known() && next.Price.Known() {
-		cost := next.Price.Cost(t.usage(next))
-		o.extra = cost - target.Price.Cost(t.usage(target))
+		use := t.usage(next) // at both: what was learned of one alone would make that one cheaper
+		cost := next.Price.Cost(use)
+		o.extra = cost - target.Price.Cost(use)
 		if o.value == 0 {
 			o.value = valueOf * min(cost, math.MaxInt64/valueOf)
 		}
@@ -282,24 +284,21 @@ func (t *try) unwaited(target *target, o *outlook, worth jobs.MicroUSD, next *ta
 			return
 		}
 	}
+	t.trace = append(t.trace, jobs.Step{Skip: &jobs.Skip{
+		At: t.router.now(), Target: target.Name, Reason: "it has just failed" + why, ExtraCost: o.extra, Worth: worth,
+	}})
 }
 
 // hurries tells whether a request whose target is called as fast as it may be goes on
-// to another one, since its deadline comes near.
+// to another one: its deadline comes near, or those behind it would miss theirs if only
+// this target, and those that are preferred to it, went on.
 func (t *try) hurries() bool {
 	if t.request.Deadline.IsZero() {
 		return false
 	}
-	rate := 0.0
 	for _, other := range t.ranked[t.next:] {
-		if ready, _ := other.circuit.readiness(); ready == Shut || t.unfit(other) != "" {
-			continue
-		}
-		if rate == 0 {
-			rate = t.rate()
-		}
-		if t.spare(other, rate) <= 0 {
-			return true
+		if ready, _ := other.circuit.readiness(); ready != Shut && t.unfit(other) == "" {
+			return t.spare(other, t.rate(t.next)) <= 0
 		}
 	}
 	return false

@@ -163,9 +163,9 @@ func TestRequestHurriesPastAPace(t *testing.T) {
 		s.targets["cheap"].pace.relimitTo(jobs.Limits{RequestsPerMinute: 60})
 		s.targets["dear"].pace.relimitTo(jobs.Limits{RequestsPerMinute: 60})
 		s.within(24 * time.Hour).passes(22 * time.Hour).tries().to("cheap").tries().held()
-		s.router.Backlog(theRoute, 12_000, s.request.Deadline) // which takes both of them 6,000 seconds
+		s.router.Backlog(theRoute, 6_000, s.request.Deadline) // which takes the cheap one 6,000 seconds
 		s.tries().to("dear")
-		s.router.Backlog(theRoute, 12_000, s.clock.now().Add(10*time.Hour)) // which is not yet wanted
+		s.router.Backlog(theRoute, 6_000, s.clock.now().Add(10*time.Hour)) // which is not yet wanted
 		s.tries().held()
 	}
 }

@@ -30,6 +30,7 @@ type sample struct {
 // A guess is how a target does.
 type guess struct {
 	known   bool    // there is a sample of an answer
+	tried   bool    // there is any sample
 	fixed   float64 // seconds of a call …
 	each    float64 // … and of each token of its answer
 	failure float64 // the chance that a call fails, 0 to 1
@@ -78,13 +79,13 @@ type statistics struct {
 }
 
 // note takes a call that ended at a time, as far as it says something of its target:
-// an answer, or a failure that was not the request's own fault. A 429 is a matter of
-// the pace.
+// an answer, one that was not taken, or a failure that was not the request's own
+// fault. A 429 is a matter of the pace.
 func (s *statistics) note(by *choosing, ended time.Time, a *jobs.Attempt) {
 	switch {
 	case a.Class == jobs.OK:
 		s.hear(by, ended, sample{seconds: a.Latency.Seconds(), output: float64(a.Usage.Output)})
-	case a.Class.Trips() && !a.Blamed:
+	case a.Class.Trips() && !a.Blamed, a.Class == jobs.Invalid: // an answer that was bad is none
 		s.hear(by, ended, sample{failed: true})
 	}
 }

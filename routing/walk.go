@@ -52,7 +52,10 @@ func (w *Walk) Target() *jobs.Target { return w.place.target.Target }
 func (w *Walk) Call() jobs.Begun {
 	w.began = w.try.router.now()
 	target := w.place.target
-	return jobs.Begun{RequestID: w.try.request.ID, Target: target.Name, Route: w.try.request.Route, At: w.began, Within: target.Timeouts.Total}
+	return jobs.Begun{
+		RequestID: w.try.request.ID, Target: target.Name, Route: w.try.request.Route, At: w.began, Within: target.Timeouts.Total,
+		Estimate: func() (jobs.MicroUSD, bool) { return w.try.estimate(target) },
+	}
 }
 
 // Begin is to be asked just before each call: its target may have been shut since

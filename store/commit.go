@@ -17,7 +17,11 @@ import (
 // ids, so that two groups that overlap cannot wait for each other. An attempt that
 // a rescue took for LOST is replaced by what its worker says of it in the end.
 const commitGroup = `/* tidegate: commit group */
-WITH given AS (
+WITH ` + commitEntries + `
+)
+SELECT request_id FROM stored`
+
+const commitEntries = `given AS (
 	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
 		$10::int[], $11::int[], $12::int[], $13::int[], $14::text[], $15::text[], $16::text[], $17::bigint[], $18::smallint[], $19::text[], $20::boolean[], $41::smallint[])
 	AS g (request_id, id, state, status, body, target, model, provider_id, finish_reason,
@@ -41,9 +45,7 @@ WITH given AS (
 		output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens, propensity = excluded.propensity,
 		status = excluded.status, probe = excluded.probe, blamed = excluded.blamed, class = excluded.class, code = excluded.code,
 		message = excluded.message, decision = excluded.decision, unpriced = excluded.unpriced
-	WHERE a.class = 'LOST'
-)
-SELECT request_id FROM stored`
+	WHERE a.class = 'LOST'`
 
 // countAndOwe follows the rows of stored, which must name request_id and state,
 // beside a given that names the batch_id of each request_id, perhaps more than
@@ -108,7 +110,11 @@ func (s *Store) commitWhole(ctx context.Context, entries []jobs.Entry) ([]string
 			return nil, fmt.Errorf("%w: %w", errUnfit, err)
 		}
 	}
-	rows, err := s.pool.Query(ctx, commitGroup, append(append(results.args(), attempts.args()...), results.badAnswers)...)
+	statement, args := commitGroup, append(append(results.args(), attempts.args()...), results.badAnswers)
+	if owners := ownersOf(entries); owners != nil {
+		statement, args = commitUnderBudgets, append(args, owners.args()...)
+	}
+	rows, err := s.pool.Query(ctx, statement, args...)
 	if err != nil {
 		return nil, fmt.Errorf("committing %d entries: %w", len(entries), err)
 	}

@@ -63,6 +63,7 @@ func queueFleet(batch *pgx.Batch, fleet *jobs.Fleet) {
 	batch.Queue(listCircuits).Query(collect(&fleet.Circuits, scanCircuit))
 	batch.Queue(listPauses).Query(collect(&fleet.Pauses, scanPause))
 	batch.Queue(listDrills).Query(collect(&fleet.Drills, scanDrill))
+	batch.Queue(listBudgets).Query(collect(&fleet.Budgets, scanFleetBudget))
 	batch.Queue(listChains).Query(func(rows pgx.Rows) error {
 		var route, admission string
 		var chain []string
@@ -132,6 +133,9 @@ func toMachineTime(fleet *jobs.Fleet, now time.Time) {
 	}
 	for i := range fleet.Pauses {
 		turn(&fleet.Pauses[i].Since)
+	}
+	for i := range fleet.Budgets {
+		turn(&fleet.Budgets[i].Since, &fleet.Budgets[i].OutSince)
 	}
 	for i := range fleet.Drills {
 		turn(&fleet.Drills[i].Since, &fleet.Drills[i].Until)

@@ -43,6 +43,7 @@ func TestFleetSaysWhatWorkersSaid(t *testing.T) {
 	w := newWorld(t)
 	one := jobs.Beat{
 		Worker: "one", Demand: map[string]int{"a": 3}, Accepted: map[string]float64{"a": 1.5}, Announced: map[string]float64{"b": 20}, Unreached: []string{"c"},
+		Statistics: jobs.Statistics{Estimator: "decayed", Of: map[string][]float32{"a": {1, 0.5}}},
 	}
 	for range 2 {
 		if dead, err := w.Beat(t.Context(), one); dead || err != nil {
@@ -73,6 +74,10 @@ func TestFleetSaysWhatWorkersSaid(t *testing.T) {
 	}
 	fleet := w.fleet()
 	empty := jobs.Beat{Worker: "gone", Demand: map[string]int{}, Accepted: map[string]float64{}, Announced: map[string]float64{}, Unreached: []string{}}
+	for i := range fleet.Peers {
+		near(t, "the beat", fleet.Peers[i].At, 0)
+		fleet.Peers[i].At = time.Time{}
+	}
 	if diff := cmp.Diff([]jobs.Peer{{Beat: empty, Beats: 2, Dead: true}, {Beat: one, Beats: 2}}, fleet.Peers); diff != "" {
 		t.Errorf("peers (-want +got):\n%s", diff)
 	}

@@ -27,7 +27,7 @@ SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at,
 	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at
 FROM (
 	SELECT * FROM tidegate.outbox
-	WHERE id > $3 AND (request_id IS NOT NULL OR batch_id IS NOT NULL OR event ->> 'type' IN ('circuit', 'pause'))
+	WHERE id > $3 AND (request_id IS NOT NULL OR batch_id IS NOT NULL OR event ->> 'type' IN ('circuit', 'pause', 'budget'))
 	ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ) o
 LEFT JOIN LATERAL (SELECT * FROM tidegate.requests WHERE id = o.request_id LIMIT 1) q ON true

@@ -8,7 +8,7 @@ import (
 )
 
 // A fact is an event whose every word is in the outbox, as the triggers of
-// migration 0011 write it.
+// migrations 0011 and 0017 write it.
 type fact struct {
 	Type       string            `json:"type"`
 	ID         string            `json:"id"`
@@ -27,6 +27,15 @@ type fact struct {
 	Reason     string            `json:"reason"`
 	Since      time.Time         `json:"since"`
 	Degraded   string            `json:"degraded"`
+
+	Scope      jobs.BudgetScope `json:"scope"`
+	Name       string           `json:"name"`
+	PerDay     jobs.MicroUSD    `json:"per_day"` // null: zero
+	Total      jobs.MicroUSD    `json:"total"`
+	SpentToday jobs.MicroUSD    `json:"spent_today"`
+	Spent      jobs.MicroUSD    `json:"spent"`
+	SpentOut   bool             `json:"spent_out"`
+	OfTotal    bool             `json:"of_total"`
 }
 
 // readFact reads an event. One that cannot be read is an event of nothing: it
@@ -46,6 +55,11 @@ func readFact(text []byte) jobs.Event {
 		return jobs.Event{Pause: &jobs.PauseEvent{
 			ID: f.ID, Pause: jobs.Pause{Route: f.Route, Owner: f.Owner, Reason: f.Reason, Since: f.Since},
 			At: f.At, Resumed: f.Resumed, PausedBy: f.PausedBy,
+		}}
+	case "budget":
+		return jobs.Event{Budget: &jobs.BudgetEvent{
+			ID: f.ID, BudgetKey: jobs.BudgetKey{Scope: f.Scope, Name: f.Name}, BudgetLimits: jobs.BudgetLimits{PerDay: f.PerDay, Total: f.Total},
+			Out: f.SpentOut, OfTotal: f.OfTotal, SpentToday: f.SpentToday, Spent: f.Spent, At: f.At,
 		}}
 	default:
 		return jobs.Event{}

@@ -44,12 +44,12 @@ INSERT INTO tidegate.river_queue (name, metadata, created_at, updated_at) VALUES
 	lockQueue = `/* tidegate: lock queue */ SELECT paused_at IS NOT NULL FROM tidegate.river_queue WHERE name = $1 FOR UPDATE`
 
 	addPause = `/* tidegate: add pause */
-INSERT INTO tidegate.pauses (route, owner, reason) VALUES ($1, 'circuit', $2) ON CONFLICT (route, owner) DO NOTHING`
+INSERT INTO tidegate.pauses (route, owner, reason) VALUES ($1, $2, $3) ON CONFLICT (route, owner) DO NOTHING`
 
 	explainPause = `/* tidegate: explain pause */
-UPDATE tidegate.pauses SET reason = $2 WHERE route = $1 AND owner = 'circuit' AND reason <> $2`
+UPDATE tidegate.pauses SET reason = $3 WHERE route = $1 AND owner = $2 AND reason <> $3`
 
-	dropPause = `/* tidegate: drop pause */ DELETE FROM tidegate.pauses WHERE route = $1 AND owner = 'circuit'`
+	dropPause = `/* tidegate: drop pause */ DELETE FROM tidegate.pauses WHERE route = $1 AND owner = $2`
 
 	stillPaused = `/* tidegate: still paused */ SELECT EXISTS (SELECT FROM tidegate.pauses WHERE route = $1)`
 )
@@ -60,12 +60,16 @@ UPDATE tidegate.pauses SET reason = $2 WHERE route = $1 AND owner = 'circuit' AN
 // the reason of a pause that is there: see Explain. It returns ErrDeposed if held
 // leads no more.
 func (s *Store) Pause(ctx context.Context, held jobs.Lead, route, reason string, change func(context.Context, pgx.Tx) error) (changed bool, err error) {
-	err = s.asLead(ctx, held, "pausing "+route, func(tx pgx.Tx) error {
-		paused, err := takeQueue(ctx, tx, route, asSupervisor)
+	return s.pause(ctx, held, jobs.Pause{Route: route, Owner: jobs.OwnerCircuit, Reason: reason}, change)
+}
+
+func (s *Store) pause(ctx context.Context, held jobs.Lead, p jobs.Pause, change func(context.Context, pgx.Tx) error) (changed bool, err error) {
+	err = s.asLead(ctx, held, "pausing "+p.Route, func(tx pgx.Tx) error {
+		paused, err := takeQueue(ctx, tx, p.Route, asSupervisor)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, addPause, route, reason); err != nil {
+		if _, err := tx.Exec(ctx, addPause, p.Route, string(p.Owner), p.Reason); err != nil {
 			return err
 		}
 		changed = !paused
@@ -79,7 +83,7 @@ func (s *Store) Pause(ctx context.Context, held jobs.Lead, route, reason string,
 // ErrDeposed if held leads no more.
 func (s *Store) Explain(ctx context.Context, held jobs.Lead, route, reason string) error {
 	return s.asLead(ctx, held, "explaining the pause of "+route, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, explainPause, route, reason)
+		_, err := tx.Exec(ctx, explainPause, route, string(jobs.OwnerCircuit), reason)
 		return err
 	})
 }
@@ -89,16 +93,20 @@ func (s *Store) Explain(ctx context.Context, held jobs.Lead, route, reason strin
 // other owner pauses it. Resume tells whether it was called. It returns
 // ErrDeposed if held leads no more.
 func (s *Store) Resume(ctx context.Context, held jobs.Lead, route string, change func(context.Context, pgx.Tx) error) (changed bool, err error) {
-	err = s.asLead(ctx, held, "resuming "+route, func(tx pgx.Tx) error {
-		paused, err := takeQueue(ctx, tx, route, asSupervisor)
+	return s.resume(ctx, held, jobs.Pause{Route: route, Owner: jobs.OwnerCircuit}, change)
+}
+
+func (s *Store) resume(ctx context.Context, held jobs.Lead, p jobs.Pause, change func(context.Context, pgx.Tx) error) (changed bool, err error) {
+	err = s.asLead(ctx, held, "resuming "+p.Route, func(tx pgx.Tx) error {
+		paused, err := takeQueue(ctx, tx, p.Route, asSupervisor)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, dropPause, route); err != nil {
+		if _, err := tx.Exec(ctx, dropPause, p.Route, string(p.Owner)); err != nil {
 			return err
 		}
 		var still bool
-		if err := tx.QueryRow(ctx, stillPaused, route).Scan(&still); err != nil {
+		if err := tx.QueryRow(ctx, stillPaused, p.Route).Scan(&still); err != nil {
 			return err
 		}
 		changed = paused && !still

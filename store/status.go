@@ -51,6 +51,7 @@ type Status struct {
 	Drills   []jobs.Drill       // those that are on, by target; their times are the database's
 	Workers  []WorkerStatus     // the oldest first
 	Batches  []jobs.Batch       // the newest
+	Budgets  []jobs.Budget      // but for those of batches that have ended
 	Results  map[jobs.State]int // stored in the last minute
 	Outbox   int
 	Behind   time.Duration // age of the oldest row of the outbox; zero: none
@@ -75,6 +76,9 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 		return status, fmt.Errorf("reading the status: %w", err)
 	}
 	if status.Circuits, err = s.Circuits(ctx); err != nil {
+		return status, err
+	}
+	if status.Budgets, err = s.Budgets(ctx, false); err != nil {
 		return status, err
 	}
 	status.Batches, err = s.Batches(ctx, statusBatches)

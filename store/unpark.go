@@ -12,7 +12,8 @@ import (
 const unpark = `/* tidegate: unpark */
 UPDATE tidegate.river_job SET scheduled_at = now() WHERE id IN (
 	SELECT j.id FROM tidegate.river_job j JOIN tidegate.routes t ON t.name = j.queue
-	WHERE $1 = ANY (t.chain) AND j.state = 'scheduled' AND j.scheduled_at > now() LIMIT $2 FOR UPDATE OF j SKIP LOCKED)`
+	WHERE $1 = ANY (t.chain) AND j.state = 'scheduled' AND j.scheduled_at > now()
+		AND coalesce(` + waitsFor + `, '') = '' LIMIT $2 FOR UPDATE OF j SKIP LOCKED)`
 
 // Unpark gives jobs that wait for a time back to the queues of those routes whose
 // chain has a target, so many of them at most, and returns how many: zero when

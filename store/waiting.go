@@ -105,7 +105,7 @@ func (s *Store) Park(ctx context.Context, tx pgx.Tx, parked []jobs.Parked) error
 const unparkWaiting = `/* tidegate: unpark waiting */
 UPDATE tidegate.waiting SET not_before = NULL, reason = NULL WHERE request_id IN (
 	SELECT w.request_id FROM tidegate.waiting w JOIN tidegate.routes t ON t.name = w.route
-	WHERE $1 = ANY (t.chain) AND w.not_before > now() LIMIT $2 FOR UPDATE OF w SKIP LOCKED)`
+	WHERE $1 = ANY (t.chain) AND w.not_before > now() AND NOT starts_with(coalesce(w.reason, ''), '` + budgetReason + `') LIMIT $2 FOR UPDATE OF w SKIP LOCKED)`
 
 // unparkWaitingRoute does so on a route whose chain is about to change.
 const unparkWaitingRoute = `/* tidegate: unpark waiting of a route */

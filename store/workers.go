@@ -82,10 +82,19 @@ func (s *Store) Leave(ctx context.Context, worker string) error {
 // rescue either sees these calls, or they are refused. Of two calls in one place
 // the later one stays. A call without a request frees its place.
 const begin = `/* tidegate: begin calls */
-WITH alive AS (
-	SELECT id FROM tidegate.workers WHERE id = $1 AND dead_at IS NULL FOR KEY SHARE
-), given AS (
+WITH given AS (
 	SELECT * FROM unnest($2::int[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[]) WITH ORDINALITY AS g (slot, request_id, target, route, at, n)
+), ` + beginGiven + `, placed AS (
+	INSERT INTO tidegate.calls (worker, slot, request_id, target, route, at)
+	SELECT alive.id, slot, request_id, target, route, at FROM begun, alive
+	ON CONFLICT (worker, slot) DO UPDATE SET request_id = excluded.request_id, target = excluded.target, route = excluded.route,
+		at = excluded.at, began_at = excluded.began_at, reserved = 0
+)
+` + sayBegun
+
+const (
+	beginGiven = `alive AS (
+	SELECT id FROM tidegate.workers WHERE id = $1 AND dead_at IS NULL FOR KEY SHARE
 ), ended AS (
 	SELECT DISTINCT r.request_id FROM given g JOIN tidegate.results r USING (request_id)
 ), begun AS (
@@ -94,13 +103,9 @@ WITH alive AS (
 ), freed AS (
 	DELETE FROM tidegate.calls c USING given g
 	WHERE g.request_id IS NULL AND c.worker = $1 AND c.slot = g.slot AND NOT EXISTS (SELECT FROM begun b WHERE b.slot = g.slot)
-), placed AS (
-	INSERT INTO tidegate.calls (worker, slot, request_id, target, route, at)
-	SELECT alive.id, slot, request_id, target, route, at FROM begun, alive
-	ON CONFLICT (worker, slot) DO UPDATE SET request_id = excluded.request_id, target = excluded.target, route = excluded.route,
-		at = excluded.at, began_at = excluded.began_at
+)`
+	sayBegun = `SELECT (SELECT count(*) FROM alive), ARRAY(SELECT request_id FROM ended)`
 )
-SELECT (SELECT count(*) FROM alive), ARRAY(SELECT request_id FROM ended)`
 
 // Begin writes down calls that are about to be sent, and returns the ids of those
 // requests among them that have their result already: these it does not write,
@@ -108,28 +113,60 @@ SELECT (SELECT count(*) FROM alive), ARRAY(SELECT request_id FROM ended)`
 // worker that was declared dead or has not beaten yet: then no call may be sent
 // at all. It may be repeated.
 func (s *Store) Begin(ctx context.Context, worker string, calls []jobs.Begun) (ended []string, err error) {
-	slots, targets, routes := make([]int32, len(calls)), make([]string, len(calls)), make([]string, len(calls))
-	ids, at := make([]*[16]byte, len(calls)), make([]time.Time, len(calls))
+	columns, err := layCalls(calls)
+	if err != nil {
+		return nil, fmt.Errorf("beginning %d calls: %w", len(calls), err)
+	}
+	ended, err = began(s.pool.QueryRow(ctx, begin, columns.args(worker)...))
+	if err != nil {
+		return nil, fmt.Errorf("beginning %d calls as %s: %w", len(calls), worker, err)
+	}
+	return ended, nil
+}
+
+// began reads what a statement that begins calls says: whose requests have ended,
+// or jobs.ErrDead.
+func began(row pgx.Row) ([]string, error) {
+	var alive int
+	var done []uuid.UUID
+	if err := row.Scan(&alive, &done); err != nil {
+		return nil, err
+	}
+	if alive == 0 {
+		return nil, jobs.ErrDead
+	}
+	return idTexts(done), nil
+}
+
+// callColumns are calls laid out by column.
+type callColumns struct {
+	slots           []int32
+	ids             []*[16]byte // nil: the place becomes free
+	targets, routes []string
+	at              []time.Time
+}
+
+func layCalls(calls []jobs.Begun) (callColumns, error) {
+	c := callColumns{
+		slots: make([]int32, len(calls)), ids: make([]*[16]byte, len(calls)),
+		targets: make([]string, len(calls)), routes: make([]string, len(calls)), at: make([]time.Time, len(calls)),
+	}
 	for i, call := range calls {
-		slots[i], targets[i], routes[i], at[i] = count(call.Slot), call.Target, call.Route, call.At
+		c.slots[i], c.targets[i], c.routes[i], c.at[i] = count(call.Slot), call.Target, call.Route, call.At
 		if call.RequestID == "" {
 			continue
 		}
 		id, err := parseID(call.RequestID)
 		if err != nil {
-			return nil, fmt.Errorf("beginning %d calls: %w", len(calls), err)
+			return c, err
 		}
-		ids[i] = (*[16]byte)(&id)
+		c.ids[i] = (*[16]byte)(&id)
 	}
-	var alive int
-	var done []uuid.UUID
-	if err := s.pool.QueryRow(ctx, begin, worker, slots, ids, targets, routes, at).Scan(&alive, &done); err != nil {
-		return nil, fmt.Errorf("beginning %d calls: %w", len(calls), err)
-	}
-	if alive == 0 {
-		return nil, fmt.Errorf("beginning %d calls as %s: %w", len(calls), worker, jobs.ErrDead)
-	}
-	return idTexts(done), nil
+	return c, nil
+}
+
+func (c *callColumns) args(worker string) []any {
+	return []any{worker, c.slots, c.ids, c.targets, c.routes, c.at}
 }
 
 const (
@@ -138,7 +175,8 @@ const (
 )
 
 // Forget drops workers that have been dead for a day, and suspects that have
-// not been near a death for a week, and what fair clocks need of tenants no more. It returns ErrDeposed if lead leads no more.
+// not been near a death for a week, what fair clocks need of tenants no more, and
+// closes the budgets of batches that have ended. It returns ErrDeposed if lead leads no more.
 func (s *Store) Forget(ctx context.Context, lead jobs.Lead) error {
 	return s.asLead(ctx, lead, "forgetting the dead", func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, forgetWorkers); err != nil {
@@ -147,7 +185,10 @@ func (s *Store) Forget(ctx context.Context, lead jobs.Lead) error {
 		if _, err := tx.Exec(ctx, forgetSuspects); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, forgetShares)
+		if _, err := tx.Exec(ctx, forgetShares); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, closeBudgets)
 		return err
 	})
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -35,6 +36,7 @@ type completion struct {
 	claims     *claims
 	slots      *slots
 	quarantine *quarantine
+	budgets    *budgets
 	bell       *bell // of those who wait for a price
 	*gathered
 	stopping  context.Context // ends when the worker stops
@@ -83,6 +85,7 @@ type run struct {
 	history  jobs.Trace      // attempts of earlier tries, already committed
 	waits    []jobs.Wait     // since the last of these
 	parked   bool            // before, with waits
+	marked   bool            // parked before, for a budget
 	patient  bool            // it waits for a price
 	bell     <-chan struct{} // rung since the router was last asked: the price may be another
 	slots    []int           // of the calls of this try
@@ -118,8 +121,11 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	if alone && !c.quarantine.Lets(got.Request.Route) {
 		return nil, c.snooze(ctx, quarantineRest)
 	}
+	if parked := c.spent(&got.Request, alone); parked != nil {
+		return nil, c.park(ctx, &run{job: job.ID}, parked)
+	}
 	r := &run{job: job.ID, request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow)}
-	r.parked = len(r.waits) > 0
+	r.parked, r.marked = len(r.waits) > 0, bytes.Contains(job.Metadata, []byte(jobs.BudgetMark))
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
 	}
@@ -130,6 +136,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 // await waits for the request's turn. It ends when the worker stops, with the
 // deadline of the request, or with ctx.
 func (c *completion) await(ctx context.Context, r *run) (left leave, err error) {
+	_, r.request.Budgeted = c.budgets.Of(&r.request)
 	if rest := r.rest.Sub(c.now()); rest > 0 {
 		if err := c.pause(ctx, r, func(ctx context.Context) error { return r.sleep(ctx, rest) }); err != nil {
 			return leave{}, err
@@ -153,7 +160,10 @@ func (c *completion) answer(ctx context.Context, r *run, left leave) error {
 	if left.pass != nil {
 		defer c.room.Settled(r.guest())
 		var err error
-		if outcome, err = c.call(ctx, r, left); err != nil {
+		var short shortage
+		if outcome, err = c.call(ctx, r, left); errors.As(err, &short) {
+			return c.unaffordable(r, short)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -238,12 +248,21 @@ func (r *run) note(call jobs.Begun) {
 }
 
 // begin writes down that a call begins, if it still should: the worker may have
-// been declared dead, and the request may have ended.
-func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) error {
+// been declared dead, the request may have ended, or its budget may be spent.
+func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) (err error) {
 	if call.RequestID == "" {
 		_, err := c.begins.Do(ctx, call)
 		return err
 	}
+	if err := c.price(r, &call); err != nil {
+		return err
+	}
+	placed := false
+	defer func() {
+		if err != nil && placed { // there is no call after all, so nothing is to be kept for it
+			_, _ = c.begins.Do(context.WithoutCancel(ctx), jobs.Begun{Slot: call.Slot})
+		}
+	}()
 	for {
 		if c.expired(r) {
 			return errDeadline
@@ -258,9 +277,13 @@ func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) error {
 			}
 			return err
 		}
-		if got.ended {
+		switch {
+		case got.ended:
 			return errEnded
+		case got.short != nil:
+			return shortage{got.short}
 		}
+		placed = call.Cost > 0
 		if err := c.heart.Lives(); !errors.Is(err, errStale) { // it was well before, and may have waited long
 			return err
 		}
@@ -301,7 +324,7 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 	}
 	r.rest = outcome.Until
 	if wait := outcome.Until.Sub(c.now()); wait > parkAfter {
-		return &parked{wait: wait, reason: r.parkReason(), waits: r.waits, known: r.parked}
+		return &parked{wait: wait, reason: r.parkReason(), waits: r.waits, known: r.parked, marked: r.marked}
 	}
 	return nil
 }
@@ -311,9 +334,11 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 // turn.
 type parked struct {
 	wait   time.Duration
-	reason string      // for people
-	waits  []jobs.Wait // to be remembered
-	known  bool        // its job remembers others
+	reason string          // for people
+	waits  []jobs.Wait     // to be remembered
+	known  bool            // its job remembers others
+	budget jobs.BudgetWait // that it waits for; zero: none
+	marked bool            // its job waited for one before
 }
 
 func (p *parked) Error() string { return "it waits for " + p.wait.String() + ": " + p.reason }

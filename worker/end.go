@@ -76,6 +76,8 @@ func (c *completion) over(err error) error {
 // commit writes an entry, however long Postgres is away: the answer was paid. It
 // tells whether the entry's result is the one that stands.
 func (c *completion) commit(entry jobs.Entry) (stored bool, err error) {
+	_, under := c.budgets.Of(entry.Request)
+	entry.Budgeted = under || entry.Request.Budgeted
 	done, err := c.commits.Do(context.Background(), entry)
 	return done.stored, cmp.Or(err, done.err)
 }

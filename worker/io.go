@@ -25,7 +25,8 @@ type loaded struct {
 }
 
 type begun struct {
-	ended bool // no call: there is a result
+	ended bool           // no call: there is a result
+	short *jobs.Shortage // no call: there is not enough money
 	err   error
 }
 
@@ -126,22 +127,50 @@ func loadAll(ctx context.Context, store Store, all []wanted) (map[string]jobs.Lo
 	return byID, nil
 }
 
-func (p patient) begin(store Store, worker string) func(context.Context, []jobs.Begun) []begun {
+// begin has those calls begin with money reserved that are under budgets. The others
+// cost nothing more than where there are none.
+func (p patient) begin(store Store, ledger Ledger, worker string) func(context.Context, []jobs.Begun) []begun {
 	return func(ctx context.Context, calls []jobs.Begun) []begun {
-		var got []string
-		err := p.until(ctx, "writing down that calls begin", true, func(ctx context.Context) (err error) {
-			got, err = store.Begin(ctx, worker, calls)
-			return err
-		})
-		has := make(map[string]bool, len(got))
-		for _, id := range got {
-			has[id] = true
-		}
 		out := make([]begun, len(calls))
-		for i, call := range calls {
-			out[i] = begun{ended: has[call.RequestID], err: err}
+		var free, under []int
+		for i := range calls {
+			if calls[i].Budgets == (jobs.BudgetIDs{}) {
+				free = append(free, i)
+			} else {
+				under = append(under, i)
+			}
 		}
+		p.beginSome(ctx, calls, free, out, func(ctx context.Context, some []jobs.Begun) (ended []string, _ []jobs.Shortage, err error) {
+			ended, err = store.Begin(ctx, worker, some)
+			return ended, nil, err
+		})
+		p.beginSome(ctx, calls, under, out, func(ctx context.Context, some []jobs.Begun) ([]string, []jobs.Shortage, error) {
+			return ledger.Reserve(ctx, worker, some)
+		})
 		return out
+	}
+}
+
+func (p patient) beginSome(ctx context.Context, calls []jobs.Begun, at []int, out []begun, begin func(context.Context, []jobs.Begun) ([]string, []jobs.Shortage, error)) {
+	if len(at) == 0 {
+		return
+	}
+	var got []string
+	var short []jobs.Shortage
+	some := pick(calls, at)
+	err := p.until(ctx, "writing down that calls begin", true, func(ctx context.Context) (err error) {
+		got, short, err = begin(ctx, some)
+		return err
+	})
+	has := make(map[string]bool, len(got))
+	for _, id := range got {
+		has[id] = true
+	}
+	for i, place := range at {
+		out[place] = begun{ended: has[some[i].RequestID], err: err}
+	}
+	for i := range short {
+		out[at[short[i].Call]].short = &short[i]
 	}
 }
 

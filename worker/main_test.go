@@ -34,6 +34,7 @@ type script struct {
 	probe   func(ctx context.Context) *jobs.Attempt // nil: there is none
 	// failsOver has it begin another call, of which nothing comes.
 	failsOver bool
+	unpriced  bool // nobody knows what a call costs
 }
 
 func (s *script) Admit(request *jobs.Request, history jobs.Trace) (jobs.Pass, jobs.Outcome) {
@@ -53,7 +54,7 @@ type pass struct {
 func (p *pass) Release() {}
 
 func (p *pass) Route(ctx context.Context, begin func(context.Context, jobs.Begun) error) jobs.Outcome {
-	call := jobs.Begun{RequestID: p.request.ID, Target: "cheap", Route: p.request.Route, At: time.Now(), Within: p.script.within()}
+	call := jobs.Begun{RequestID: p.request.ID, Target: "cheap", Route: p.request.Route, At: time.Now(), Within: p.script.within(), Estimate: p.script.estimate}
 	if err := begin(ctx, call); err != nil {
 		return jobs.Outcome{Verdict: jobs.Blocked, Reason: err.Error()}
 	}
@@ -62,12 +63,22 @@ func (p *pass) Route(ctx context.Context, begin func(context.Context, jobs.Begun
 	route := p.script.route
 	p.script.mu.Unlock()
 	outcome := route(ctx, p.request, p.history)
+	if n := len(outcome.Trace); n > 0 && outcome.Trace[n-1].Attempt != nil {
+		outcome.Trace[n-1].Attempt.At = call.At
+	}
 	if p.script.failsOver {
 		if err := begin(ctx, call); err != nil {
 			outcome.Verdict, outcome.Reason = jobs.Blocked, err.Error()
 		}
 	}
 	return outcome
+}
+
+// estimate is what each answer costs.
+func (s *script) estimate() (jobs.MicroUSD, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return 10, !s.unpriced
 }
 
 func (s *script) within() time.Duration { return time.Hour }
@@ -171,7 +182,7 @@ func (s *site) newQueue() *queue.Queue {
 
 // fleetOf is all of a store that a worker needs to be one of many.
 func fleetOf(s *store.Store) worker.Fleet {
-	return worker.Fleet{Peers: s, Probes: s, Claims: s, Lead: s, Care: s, Books: s, Admission: s}
+	return worker.Fleet{Peers: s, Probes: s, Claims: s, Lead: s, Care: s, Books: s, Admission: s, Ledger: s, Budgets: s}
 }
 
 // connect opens a pool whose connections the server knows by a name.

@@ -128,12 +128,18 @@ func (r *run) parkReason() string {
 	return "no target that fits it may be called"
 }
 
-// park gives a job back until its time comes, with what it waited for and why.
+// park gives a job back until its time comes, with what it waited for and why, and the
+// budget that it waits for.
 func (c *completion) park(ctx context.Context, r *run, p *parked) error {
 	c.claims.Park(r.job, p.reason)
 	if len(p.waits) > 0 || p.known {
 		if err := river.MetadataSet(ctx, waitsKey, p.waits); err != nil {
 			c.log.Debug().Err(err).Msg("a wait will be missing in the trace")
+		}
+	}
+	if p.budget != (jobs.BudgetWait{}) || p.marked {
+		if err := river.MetadataSet(ctx, jobs.BudgetMark, p.budget); err != nil {
+			c.log.Debug().Err(err).Msg("a job that waits for a budget goes on later")
 		}
 	}
 	return c.snooze(ctx, p.wait)

@@ -28,7 +28,8 @@ type room struct {
 	router Router
 	most   int // calls at once of each route
 	now    func() time.Time
-	lives  func() error // nil: calls may begin
+	lives  func() error            // nil: calls may begin
+	spent  func(route string) bool // its budget is, so nobody goes; nil: there are none
 	wake   chan struct{}
 
 	mu       sync.Mutex
@@ -250,6 +251,9 @@ func (r *room) letGo() time.Duration {
 
 // letGoOf lets the guests of one route go. It requires mu.
 func (r *room) letGoOf(route string, q *queue) time.Duration {
+	if r.spent != nil && r.spent(route) {
+		return recheck
+	}
 	for until := r.now().Add(spell); q.Len() > 0 && r.calls[route] < r.most; {
 		if again, ok := r.let(q); !ok {
 			return again

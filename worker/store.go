@@ -34,6 +34,9 @@ type Fleet struct {
 	Lead   Lead
 	Care   Care
 	Books  Books
+	// Ledger and Budgets may be nil where there are no budgets.
+	Ledger  Ledger
+	Budgets Budgets
 	// Admission is for routes with fair admission; nil: there are none.
 	Admission Admission
 }
@@ -71,6 +74,26 @@ type Claims interface {
 	Claimed(ctx context.Context, worker string, longer time.Duration) ([]int64, error)
 	// Unclaim gives jobs of a worker back to their queues, and returns how many.
 	Unclaim(ctx context.Context, worker string, ids []int64) (int, error)
+}
+
+// A Ledger is where money is reserved.
+type Ledger interface {
+	// Reserve is a Store's Begin for calls that are under budgets. No call may be
+	// sent for those for which there is not enough money: they are short.
+	Reserve(ctx context.Context, worker string, calls []jobs.Begun) (ended []string, short []jobs.Shortage, err error)
+}
+
+// Budgets is what a supervisor does for those who wait for money.
+type Budgets interface {
+	// BeginDay has what waited for the end of a day tried again that is over.
+	BeginDay(ctx context.Context, held jobs.Lead) (int, error)
+	// GiveBack gives back jobs that wait for a budget, and returns how many; zero:
+	// there are no more, and with last the budget is served, as it was read.
+	GiveBack(ctx context.Context, held jobs.Lead, budget *jobs.Budget, last bool) (int, error)
+	// PauseForBudget and ResumeForBudget are Care's Pause and Resume for a route
+	// whose budget is spent.
+	PauseForBudget(ctx context.Context, held jobs.Lead, route, reason string, change func(context.Context, pgx.Tx) error) (changed bool, err error)
+	ResumeForBudget(ctx context.Context, held jobs.Lead, route string, change func(context.Context, pgx.Tx) error) (changed bool, err error)
 }
 
 // Lead makes one worker the supervisor, and gives it the jobs of the dead.

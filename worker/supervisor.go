@@ -25,7 +25,7 @@ const (
 // admits what waits for its turn, and ends requests whose deadline passed. Every worker has one; only that which
 // has the lease acts, and each action looks once more whether it still has.
 //
-//	lead ──> read the fleet ──> bury ──> pauses ──> unpark ──> admit ──> expire ──> keep
+//	lead ──> read the fleet ──> bury ──> pauses ──> unpark ──> budgets ──> admit ──> expire ──> keep
 //	  a duty that is slow is cut off, and does the rest in the next rounds:
 //	  none keeps the others waiting for longer than its share of the lease
 type supervisor struct {
@@ -49,6 +49,7 @@ type supervisor struct {
 	orphans  orphans
 	holding  map[string]time.Time // by route: since when it holds
 	words    map[string]word      // by target: what a person said lately
+	raised   map[int32]raise      // by budget: what changed lately
 	kept     time.Time
 	expired  expired
 
@@ -64,7 +65,7 @@ type queues interface {
 func newSupervisor(config *Config, queues queues, told func()) *supervisor {
 	return &supervisor{
 		name: config.Name, fleet: config.Fleet, queues: queues, told: told, timing: config.Timing, limits: config.Rescue,
-		log: config.Log, now: config.Now, wake: make(chan struct{}, 1), holding: map[string]time.Time{}, words: map[string]word{},
+		log: config.Log, now: config.Now, wake: make(chan struct{}, 1), holding: map[string]time.Time{}, words: map[string]word{}, raised: map[int32]raise{},
 		enqueued: make(chan struct{}, 1), weight: config.Weight, asks: config.Starts,
 	}
 }
@@ -115,7 +116,7 @@ func (s *supervisor) round(ctx context.Context) error {
 		return err
 	}
 	var failed error
-	for _, duty := range []func(context.Context, *jobs.Fleet) error{s.bury, s.pauses, s.unpark, s.admit, s.expire, s.keep} {
+	for _, duty := range []func(context.Context, *jobs.Fleet) error{s.bury, s.pauses, s.unpark, s.budgets, s.admit, s.expire, s.keep} {
 		if err := s.renew(ctx); err != nil || !s.leads {
 			return errors.Join(failed, err)
 		}
@@ -164,6 +165,7 @@ func (s *supervisor) lead(ctx context.Context) error {
 		s.admission = admission{}
 		clear(s.holding)
 		clear(s.words)
+		clear(s.raised)
 	}
 	return nil
 }

@@ -110,6 +110,7 @@ type Worker struct {
 	heart      *heart
 	claims     *claims
 	quarantine *quarantine
+	budgets    *budgets
 	bell       *bell // rung when a wait for a price may be over
 	prober     *prober
 	supervisor *supervisor
@@ -127,9 +128,10 @@ func New(config Config) (*Worker, error) {
 	if len(config.Queues) == 0 {
 		return nil, fmt.Errorf("a worker needs at least one route")
 	}
-	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), bell: newBell(), stuck: make(chan error, 1)}
+	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), budgets: &budgets{}, bell: newBell(), stuck: make(chan error, 1)}
 	w.heart = newHeart(&config, func() jobs.Beat { return config.Router.Beat(w.room.InHand()) }, w.heard)
 	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
+	w.room.spent = w.budgets.Holds
 	w.prober = newProber(&config, w.heart.Lives, w.room.Changed, w.keep)
 	w.egress = newEgress(&config)
 	queues, err := newRiverQueues(config.Pool)
@@ -208,6 +210,7 @@ func (w *Worker) heard(fleet jobs.Fleet, changed []jobs.Circuit) {
 	w.config.Drills(fleet.Drills)
 	w.egress.Look(&fleet)
 	w.quarantine.Look(&fleet)
+	w.budgets.Look(&fleet)
 	w.room.Changed()
 	w.prober.Wake()
 }
@@ -341,7 +344,7 @@ func (w *Worker) newGathered(stopping context.Context) *gathered {
 	p := patient{log: w.config.Log, stopping: stopping}
 	return &gathered{
 		loads:   newGroup(loadLinger, loadAtMost, p.load(w.config.Store)),
-		begins:  newGroup(loadLinger, loadAtMost, p.begin(w.config.Store, w.config.Name)),
+		begins:  newGroup(loadLinger, loadAtMost, p.begin(w.config.Store, w.config.Fleet.Ledger, w.config.Name)),
 		commits: newGroup(commitLinger, commitAtMost, p.commit(w.config.Store, w.config.Stored)),
 	}
 }
@@ -367,6 +370,7 @@ func (w *Worker) newCompletion(stopping context.Context) *completion {
 		claims:     w.claims,
 		slots:      &slots{},
 		quarantine: w.quarantine,
+		budgets:    w.budgets,
 		bell:       w.bell,
 		gathered:   w.gathered,
 		stopping:   stopping,

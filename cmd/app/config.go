@@ -130,6 +130,7 @@ type RouteConfig struct {
 	Models     []string      `yaml:"models,omitempty"`
 	Expect     *ExpectConfig `yaml:"expect,omitempty"`      // nil: nothing
 	EscalateTo []string      `yaml:"escalate_to,omitempty"` // targets that are asked after a bad answer
+	Budget     *BudgetConfig `yaml:"budget,omitempty"`      // nil: none
 }
 
 // WorkerConfig is how a worker process behaves.

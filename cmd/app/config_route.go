@@ -49,6 +49,8 @@ func (r *configReader) checkRoutes(c *Config, known Known) {
 			r.problem(at+".deadline", "must not be below zero; leave it out for none")
 		}
 		r.checkModels(route, at, models)
+		r.checkBudget(route.Budget, at+".budget")
+		r.warnUnpriced(c, route, at)
 		r.checkExpect(route.Expect, at+".expect")
 	}
 	for i, target := range c.Targets {

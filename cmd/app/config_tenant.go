@@ -7,6 +7,8 @@ import "fmt"
 type TenantConfig struct {
 	Name   string  `yaml:"name"`
 	Weight float64 `yaml:"weight"` // its share of a route with fair admission, beside those of others
+
+	Budget *BudgetConfig `yaml:"budget,omitempty"` // over all routes; nil: none
 }
 
 // minWeight and maxWeight bound a weight: what lies beyond is hardly meant.
@@ -27,6 +29,7 @@ func (r *configReader) checkTenants(c *Config) {
 		if tenant.Weight < minWeight || tenant.Weight > maxWeight {
 			r.problem(at+".weight", "must be from %v to %v; twice the weight is twice the share", minWeight, maxWeight)
 		}
+		r.checkBudget(tenant.Budget, at+".budget")
 	}
 }
 

@@ -104,6 +104,7 @@ func (e *examination) checkPostgres(ctx context.Context) {
 	default:
 		e.ok(about, "%s, up to date", RedactURL(jobs.Secret(e.where.postgres)))
 		e.checkQueues(ctx, pool)
+		e.checkBudgets(ctx, pool)
 	}
 }
 

@@ -25,6 +25,7 @@ type enqueueFlags struct {
 	maxCost               float64
 	priority              int
 	metadata              map[string]string
+	budget                string
 	skipBad, dryRun, wait bool
 	output                string
 }
@@ -51,6 +52,7 @@ Flags are for lines that say nothing.`,
 		Example: `  tidegate enqueue requests.jsonl
   tidegate enqueue requests.jsonl --wait -o results.jsonl
   tidegate enqueue --text ./documents --prompt "Summarise in two sentences." --wait -o out.jsonl
+  tidegate enqueue requests.jsonl --budget 12.50
   cat requests.jsonl | tidegate enqueue - --route summaries --deadline 6h
   tidegate enqueue requests.jsonl --dry-run`,
 		Args: func(_ *cobra.Command, args []string) error { return f.check(args) },
@@ -66,6 +68,7 @@ Flags are for lines that say nothing.`,
 	spanVar(flags, &f.deadline, "deadline", 0, "deadline of requests that name none, from now, as in 6h or 7d (default: the route's)")
 	flags.Float64Var(&f.maxCost, "max-cost-usd", 0, "most that one request may cost, of those that say nothing, in US dollars")
 	flags.IntVar(&f.priority, "priority", jobs.DefaultPriority, "priority of requests that name none, beside others of their tenant: 1 goes first, 4 last")
+	flags.StringVar(&f.budget, "budget", "", "most that all requests may cost together, in US dollars: when it is spent the rest waits until it is raised (see budgets)")
 	flags.StringToStringVar(&f.metadata, "metadata", nil, "key=value pairs to add to every request")
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out bad lines, and name them, instead of refusing all")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "enqueue nothing: count requests, estimate tokens and cost")
@@ -94,6 +97,7 @@ func (f *enqueueFlags) check(args []string) error {
 		return usagef("--priority: %d is not from %d (first) to %d (last)", f.priority, jobs.FirstPriority, jobs.LastPriority)
 	}
 	return firstError(
+		readLimit("--budget", f.budget, new(*jobs.MicroUSD)),
 		checkTenant(f.tenant),
 		checkMetadata(f.metadata),
 		checkSpan("--deadline", f.deadline, "the route's"),
@@ -123,7 +127,7 @@ func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) er
 		return err
 	}
 	defer source.close()
-	batch, err := insertAll(ctx, pool, cmd.ErrOrStderr(), source)
+	batch, err := insertAll(ctx, pool, cmd.ErrOrStderr(), source, f.options()...)
 	if err != nil {
 		return err
 	}
@@ -149,15 +153,24 @@ func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) er
 	return fmt.Errorf("%d of %s got no answer: `tidegate results %s` says why", batch.Failed, counted(batch.Total, "request"), batch.ID)
 }
 
+// options are those of the batch; the flags are checked.
+func (f *enqueueFlags) options() []queue.Option {
+	var limit *jobs.MicroUSD
+	if _ = readLimit("--budget", f.budget, &limit); limit == nil {
+		return nil
+	}
+	return []queue.Option{queue.Budget(jobs.BudgetLimits{Total: *limit})}
+}
+
 // insertAll enqueues a source in one transaction.
-func insertAll(ctx context.Context, pool *pgxpool.Pool, messages io.Writer, source *source) (jobs.Batch, error) {
+func insertAll(ctx context.Context, pool *pgxpool.Pool, messages io.Writer, source *source, options ...queue.Option) (jobs.Batch, error) {
 	q, err := queue.New(pool)
 	if err != nil {
 		return jobs.Batch{}, err
 	}
 	shown := newProgress(messages, "enqueuing", 0)
 	defer shown.Done()
-	batch, err := q.Stream(ctx, tallied(ctx, source.requests, shown.Set))
+	batch, err := q.Stream(ctx, tallied(ctx, source.requests, shown.Set), options...)
 	var unknown *queue.UnknownError
 	switch {
 	case err == nil:

@@ -71,7 +71,7 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	t.Parallel()
 	env := environments["every key"]
 	commented := regexp.MustCompile(`(?m)^( *)# ([a-z_]+: .*)$`)
-	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|prices|context_tokens|price|priced_as|expect|escalate_to|canaries): .*$`)
+	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|prices|context_tokens|price|priced_as|expect|escalate_to|canaries|budget): .*$`)
 	want, _ := parsed(t, initText(env), env)
 
 	body, tail, _ := strings.Cut(initText(env), "# tenants:\n")
@@ -79,7 +79,7 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	full := commented.ReplaceAllString(example.ReplaceAllString(body, ""), "$1$2") +
 		"tenants:\n" + regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(tail, "")
 	got, warnings := parsed(t, full, env)
-	if want := []TenantConfig{{Name: "acme", Weight: DefaultWeight}}; !cmp.Equal(got.Tenants, want) {
+	if want := []TenantConfig{{Name: "acme", Weight: DefaultWeight, Budget: &BudgetConfig{PerDay: 5}}}; !cmp.Equal(got.Tenants, want) {
 		t.Errorf("tenants: %+v", got.Tenants)
 	}
 	if want := map[string]WeightsConfig{"careful": {0.6, 0.1, 0.3}}; !cmp.Equal(got.Strategies, want) {

@@ -242,6 +242,10 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
 
     # Requests that name one of these models come to this route.
     # models: [gpt-5-mini]
+
+    # The budget: what its calls may cost in US dollars, per_day (of UTC) and in total. When it
+    # is spent, requests wait, until the next day or until it is raised. tidegate budgets shows it.
+    # budget: {per_day: 5, total: 100}
 `
 
 const initTail = `
@@ -257,6 +261,9 @@ const initTail = `
 #
 #     # Its share of a route with fair admission: twice the weight, twice the share.
 #     weight: 1
+#
+#     # Its budget on all routes together, as that of a route.
+#     budget: {per_day: 5}
 
 # Strategies of your own, which an optimization_goal may name. The three weights come to 1 in sum.
 # strategies:

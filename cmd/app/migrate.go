@@ -72,6 +72,9 @@ func (o *options) migrate(cmd *cobra.Command, check bool) error {
 	if err := store.New(pool).SaveRoutes(ctx, routes); err != nil {
 		return err
 	}
+	if err := store.New(pool).FileBudgets(ctx, config.Budgets()); err != nil {
+		return err
+	}
 	if o.json {
 		return printJSON(out, map[string]any{"applied": append([]string{}, applied...), "routes": len(routes)})
 	}

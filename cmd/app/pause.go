@@ -52,8 +52,9 @@ func newResumeCommand(o *options) *cobra.Command {
 		Use:     "resume ROUTE",
 		GroupID: groupUse,
 		Short:   "Work a route again that was paused",
-		Long: `resume ends every pause of a route, a person's and the circuits'. While no target
-of its chain may be called, the supervisor pauses it again after some seconds.
+		Long: `resume ends every pause of a route: a person's, the circuits' and its budget's.
+While no target of its chain may be called, or its budget is spent, the supervisor
+pauses it again after some seconds; ` + "`tidegate budgets set`" + ` raises a budget.
 
 ` + aboutQuarantine,
 		Example: `  tidegate resume summaries
@@ -148,8 +149,11 @@ func (v *pausedView) write(w io.Writer) error {
 
 // ownerName is who pauses, in a sentence.
 func ownerName(owner jobs.Owner) string {
-	if owner == jobs.OwnerCircuit {
+	switch owner {
+	case jobs.OwnerCircuit:
 		return "its circuits"
+	case jobs.OwnerBudget:
+		return "its budget"
 	}
 	return "a " + string(owner)
 }

@@ -44,6 +44,7 @@ type StackConfig struct {
 	Conn        *nats.Conn
 	Routes      []jobs.Route
 	Canaries    []jobs.Canary      // that are asked now and then
+	Budgets     []store.FileBudget // what the configuration says of them
 	Choosing    routing.Choosing   // how targets are chosen
 	Weights     map[string]float64 // of tenants, on routes with fair admission; those that are not named have 1
 	Concurrency int                // of the worker; zero: its default
@@ -80,10 +81,13 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		Store:    store.New(config.Pool).OnClock(config.Now),
 		provider: provider.New(provider.Config{UserAgent: "tidegate/" + programVersion()}),
 		config:   config,
-		tidings:  tidings{routes: config.Routes, wake: make(chan struct{}, 1)},
+		tidings:  tidings{routes: config.Routes, said: config.Budgets, wake: make(chan struct{}, 1)},
 	}
 	s.weights.Store(&config.Weights)
 	if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
+		return nil, err
+	}
+	if err := s.Store.FileBudgets(ctx, config.Budgets); err != nil {
 		return nil, err
 	}
 	s.drills = provider.NewDrills(s.provider, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), config.Now)
@@ -107,7 +111,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	}
 	s.Worker, err = worker.New(worker.Config{
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Canaries: config.Canaries, Canary: s.Router, Concurrency: config.Concurrency,
-		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store},
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Ledger: s.Store, Budgets: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: s.name,
 		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
 	})

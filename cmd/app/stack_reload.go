@@ -10,6 +10,7 @@ import (
 
 	"tidegate/jobs"
 	"tidegate/routing"
+	"tidegate/store"
 )
 
 const (
@@ -26,7 +27,9 @@ type tidings struct {
 
 	mu     sync.Mutex
 	routes []jobs.Route
-	moved  []string // targets that are called in another way now, of which it was not told yet
+	said   []store.FileBudget // what the configuration says of budgets
+	untold []store.FileBudget // what the fleet was not told of that yet
+	moved  []string           // targets that are called in another way now, of which it was not told yet
 }
 
 // add says that targets are called in another way.
@@ -41,6 +44,14 @@ func (t *tidings) all() []jobs.Route {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.routes
+}
+
+// budgets says that a configuration says something else of budgets.
+func (t *tidings) budgets(fresh []store.FileBudget) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.untold = saidNow(slices.Concat(t.said, t.untold), fresh)
+	t.said = fresh
 }
 
 // Reload takes what a new configuration says of the routes that the worker was
@@ -65,10 +76,11 @@ func (s *Stack) Reload(routes []jobs.Route) {
 	}
 }
 
-// takes is Reload of a configuration.
-func (s *Stack) takes(config *Config) {
+// Take is Reload of a configuration, with what it says of budgets.
+func (s *Stack) Take(config *Config) {
 	_, routes := config.Build()
 	s.Router.Choose(config.choosing())
+	s.tidings.budgets(config.Budgets())
 	weights := config.Weights()
 	s.weights.Store(&weights)
 	s.Reload(routes)
@@ -107,10 +119,10 @@ func (s *Stack) tell(ctx context.Context) {
 // tellOnce tells whether the fleet knows all of it now.
 func (s *Stack) tellOnce(ctx context.Context) (all bool, err error) {
 	s.tidings.mu.Lock()
-	routes, moved := s.tidings.routes, s.tidings.moved
+	routes, moved, untold := s.tidings.routes, s.tidings.moved, s.tidings.untold
 	s.tidings.moved = nil
 	s.tidings.mu.Unlock()
-	err = s.Store.KeepRoutes(ctx, routes)
+	err = errors.Join(s.Store.KeepRoutes(ctx, routes), s.tellBudgets(ctx, untold))
 	if len(moved) == 0 {
 		return err == nil, err
 	}
@@ -121,6 +133,23 @@ func (s *Stack) tellOnce(ctx context.Context) (all bool, err error) {
 	s.tidings.add(moved)
 	err = errors.Join(err, failed)
 	return err == nil && len(moved) == 0, err
+}
+
+// tellBudgets says what a new configuration says of budgets, until the fleet has
+// heard it.
+func (s *Stack) tellBudgets(ctx context.Context, untold []store.FileBudget) error {
+	if len(untold) == 0 {
+		return nil
+	}
+	if err := s.Store.FileBudgets(ctx, untold); err != nil {
+		return err
+	}
+	s.tidings.mu.Lock()
+	defer s.tidings.mu.Unlock()
+	if slices.Equal(s.tidings.untold, untold) { // or else it changed meanwhile
+		s.tidings.untold = nil
+	}
+	return nil
 }
 
 func (s *Stack) now() time.Time {

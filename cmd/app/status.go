@@ -25,12 +25,12 @@ func newStatusCommand(o *options) *cobra.Command {
 		Long: `status shows of each route how many jobs wait in its queue, how many a worker
 has in hand (called, or waiting at the gate there), and how it stands: it flows;
 it holds, while no target of its chain may be called; it is paused, by its
-circuits or by a person; unserved, when no worker works it; or retired, when producers may not name it any
+circuits, its budget or by a person; unserved, when no worker works it; or retired, when producers may not name it any
 more. Of routes with fair admission it shows which tenants wait to be admitted, for what
 and until when. Then where each target's circuit stands and why, what was answered in the
 last minute and at what cost, which drills are on and how to end them, which
-workers live and which of them supervises the fleet, the newest batches, and what
-is owed to NATS.`,
+workers live and which of them supervises the fleet, budgets of which over four
+fifths are spent, the newest batches, and what is owed to NATS.`,
 		Example: `  tidegate status
   tidegate status --json | jq .routes`,
 		Args: noArguments,
@@ -74,6 +74,8 @@ type statusView struct {
 	// Unpriced are the targets of the configuration here without a price, and those
 	// whose calls had none in the last minute.
 	Unpriced []string `json:"targets_without_price"`
+	// Budgets are those that are spent, or nearly.
+	Budgets []budgetView `json:"budgets"`
 }
 
 type routeView struct {
@@ -123,7 +125,7 @@ func batchBody(b jobs.Batch) publish.BatchBody {
 // has targets.
 func viewStatus(s store.Status, config *Config) statusView {
 	view := statusView{
-		At: s.At, Results: s.Results, Drills: viewDrills(s.Drills, s.At), Workers: viewWorkers(s.Workers), Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds(),
+		At: s.At, Results: s.Results, Drills: viewDrills(s.Drills, s.At), Workers: viewWorkers(s.Workers), Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds(), Budgets: viewBudgets(tight(s.Budgets)),
 		Routes: []routeView{}, Targets: []targetView{}, Batches: []publish.BatchBody{}, // in JSON a list, also when it is empty
 	}
 	for i := range s.Routes {
@@ -170,6 +172,10 @@ func writeStatus(w io.Writer, s store.Status, config *Config) error {
 	}
 	writeDrills(table, s.At, view.Drills)
 	writeWorkers(table, s.At, view.Workers)
+	if near := tight(s.Budgets); len(near) > 0 {
+		fmt.Fprintln(table)
+		writeBudgetTable(table, near)
+	}
 	if len(view.Batches) > 0 {
 		fmt.Fprintln(table, "\nBATCH\tSTATE\tANSWERED\tFAILED\tTOTAL\tAGE")
 	}

@@ -1,62 +1,203 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
 	"time"
 
-	"tidegate/jobs"
+	"golang.org/x/sync/errgroup"
+
+	"tidegate/integration/bench"
 	"tidegate/routing"
 )
 
-func main() {
-	for _, seed := range []uint64{1, 2} {
-		w := synthetic(6, seed, 6*time.Hour, 5)
-		for _, size := range []float64{5, 2.5, 1.5} {
-			w.size(size)
-			fmt.Println("size", size, w.inFlight(), w.providers[0].most)
-			lat := routing.Weights{Latency: 1}
-			mix := routing.Weights{Success: 0.2, Latency: 0.8}
-			for name, p := range map[string]picker{
-				"1 decayed lat": ours{estimator: "decayed", weights: lat},
-				"1 decayed lat x1": ours{estimator: "decayed", weights: lat, explore: 0.01},
-				"1 decayed mix x1": ours{estimator: "decayed", weights: mix, explore: 0.01},
-				"2 ewma lat": ours{estimator: "ewma", weights: lat},
-				"2 ewma lat x1": ours{estimator: "ewma", weights: lat, explore: 0.01},
-				"2 ewma mix": ours{estimator: "ewma", weights: mix},
-				"2 ewma mix x1": ours{estimator: "ewma", weights: mix, explore: 0.01},
-				"3 rr": &roundRobin{}, "4 oracle": oracle{}, "5 peak": newPeak(seed),
-			} {
-				r := newRun(w, p, seed)
-				began := time.Now()
-				f := r.all()
-				var rec []float64
-				for _, p := range w.providers {
-					for _, s := range p.slow {
-						if d, ok := f.shares.recovery(p, s, w.lasts); ok {
-							rec = append(rec, d.Seconds())
-						}
-					}
-				}
-				fmt.Printf("%-20s mean %6.2f p50 %6.2f p99 %6.1f calls/job %.3f 429 %.3f failed %.5f cost %.0f rec p50 %v p90 %v (%d) %v\n", name, f.mean(), f.quantile(.5), f.quantile(.99), float64(f.calls)/float64(f.came), float64(f.refused)/float64(f.calls), f.failedShare(), f.cost/float64(f.came), quantile(rec, .5), quantile(rec, .9), len(rec), time.Since(began).Round(time.Millisecond))
-			}
-		}
-	}
+// A plan is what is measured.
+type plan struct {
+	bench.Options
+	data   string // its folder; empty: there is none
+	models int
+	seeds  int
+	lasts  time.Duration
+	rate   float64
+	ample  float64 // room, times the even part of each provider
+	tight  float64
 }
 
-func synthetic(n int, seed uint64, lasts time.Duration, rate float64) *world {
-	luck := rand.New(rand.NewPCG(seed, 7))
-	w := &world{lasts: lasts, rate: rate}
-	for i := range n {
-		up := make([]float64, lasts/slot+1)
-		for i := range up {
-			up[i] = 0.995
-			if luck.Float64() < 0.05 {
-				up[i] = 0.7 + .3*luck.Float64()
+func main() { bench.Main("route", measure) }
+
+func measure(ctx context.Context, args []string) error {
+	p, err := parse(args)
+	if err != nil {
+		return err
+	}
+	scenes, err := p.scenes()
+	if err != nil {
+		return err
+	}
+	if err := p.play(ctx, scenes); err != nil {
+		return err
+	}
+	f := summarise(scenes)
+	return p.Finish(os.Stdout, p.table(scenes, f), f, f.bars())
+}
+
+func parse(args []string) (plan, error) {
+	p := plan{data: os.Getenv("DATA")}
+	flags := flag.NewFlagSet("route", flag.ContinueOnError)
+	p.Register(flags)
+	flags.IntVar(&p.models, "models", 3, "of the data, those with the most providers")
+	flags.IntVar(&p.seeds, "seeds", 3, "each with another day and other luck")
+	flags.DurationVar(&p.lasts, "lasts", 4*time.Hour, "how long requests come")
+	flags.Float64Var(&p.rate, "rate", 5, "requests a second")
+	flags.Float64Var(&p.ample, "ample", 6, "room where there is plenty, times the even part of each provider")
+	flags.Float64Var(&p.tight, "tight", 3.5, "room where there is little")
+	err := flags.Parse(args)
+	if err == nil && (p.models < 1 || p.seeds < 1 || p.lasts < time.Hour || p.rate <= 0 || p.tight <= 1 || p.ample < p.tight) {
+		err = fmt.Errorf("--models and --seeds must be above zero, --lasts at least 1h, --rate above zero, --tight above 1, --ample no less")
+	}
+	return p, err
+}
+
+// fastest are the weights by which estimators are compared: those of a goal that wants
+// money, too, would go to a target that is slow and cheap, and tell less of what is
+// known of it. Success counts a little, for ewma's average knows no failures; what is
+// decayed has them in its latency already.
+var fastest = routing.Weights{Success: 0.2, Latency: 0.8}
+
+// ways are those to choose, by name.
+var ways = map[string]func(seed uint64) picker{
+	"decayed": func(uint64) picker {
+		return ours{estimator: routing.Decayed, weights: fastest, explore: routing.DefaultExplore}
+	},
+	"ewma": func(uint64) picker {
+		return ours{estimator: routing.EWMA, weights: fastest, explore: routing.DefaultExplore}
+	},
+	"ewma alone":  func(uint64) picker { return ours{estimator: routing.EWMA, weights: fastest} },
+	"round robin": func(uint64) picker { return &roundRobin{} },
+	"peak p2c":    func(seed uint64) picker { return newPeak(seed) },
+	"oracle":      func(uint64) picker { return oracle{} },
+}
+
+// A scene is a world, which differs by its seed, under one way to choose.
+type scene struct {
+	world, room, way string
+	times            float64
+	seed             uint64
+	make             func() *world
+	figures          *figures
+	recovered        []float64
+}
+
+// scenes lists all that is measured.
+func (p *plan) scenes() ([]*scene, error) {
+	var all []*scene
+	add := func(name, room string, times float64, seed uint64, make func() *world, of ...string) {
+		for _, way := range of {
+			all = append(all, &scene{world: name, room: room, way: way, times: times, seed: seed, make: make})
+		}
+	}
+	every := slices.Sorted(maps.Keys(ways))
+	worlds, err := p.worlds()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(worlds)) {
+		for seed := range uint64(p.seeds) {
+			make := func() *world { return worlds[name](seed) }
+			add(name, "ample", p.ample, seed, make, every...)
+			add(name, "tight", p.tight, seed, make, every...)
+		}
+	}
+	for seed := range uint64(p.seeds) {
+		add("equal", "ample", p.ample, seed, func() *world { return equal(6, p.lasts, p.rate) }, "decayed", "round robin")
+		add("relapsing", "ample", p.ample, seed, func() *world {
+			return relapsing(p.lasts, p.rate, rand.New(rand.NewPCG(seed, 9)))
+		}, "decayed", "ewma")
+	}
+	return all, nil
+}
+
+// firstDay is that of the data from which on there is a reading each quarter of an
+// hour.
+var firstDay = time.Date(2026, 8, 8, 12, 0, 0, 0, time.UTC)
+
+// worlds are those of the data, or made-up ones, by name.
+func (p *plan) worlds() (map[string]func(seed uint64) *world, error) {
+	found := map[string]func(uint64) *world{}
+	if p.data == "" {
+		for _, n := range []int{4, 6, 8} {
+			found[fmt.Sprintf("synthetic-%d", n)] = func(seed uint64) *world {
+				return synthetic(n, p.lasts, p.rate, rand.New(rand.NewPCG(seed, uint64(n))))
 			}
 		}
-		t := &jobs.Target{Name: fmt.Sprintf("t%d", i), Provider: fmt.Sprintf("p%d", i), Price: jobs.Price{Input: jobs.USD(between(.1, .4, luck)), Output: jobs.USD(between(.2, 1, luck))}}
-		w.providers = append(w.providers, newProvider(t, up, lasts, luck))
+		return found, nil
 	}
-	return w
+	var windows []time.Time
+	for i := range p.seeds {
+		windows = append(windows, firstDay.AddDate(0, 0, 4*i%14))
+	}
+	models, err := load(p.data, windows, p.lasts)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.SortedFunc(maps.Keys(models), func(a, b string) int {
+		return cmp.Or(len(models[b])-len(models[a]), cmp.Compare(trouble(models[b]), trouble(models[a])), cmp.Compare(a, b))
+	})
+	for i, name := range names[:min(p.models, len(names))] {
+		found[name] = func(seed uint64) *world {
+			return worldOf(name, models[name], int(seed), p.lasts, p.rate, rand.New(rand.NewPCG(seed, uint64(i))))
+		}
+	}
+	return found, nil
+}
+
+// trouble is how much fails at the endpoints of a model.
+func trouble(of []*endpoint) float64 {
+	sum := 0.0
+	for _, e := range of {
+		for _, window := range e.up {
+			for _, up := range window {
+				if up >= 0 {
+					sum += 1 - up
+				}
+			}
+		}
+	}
+	return sum
+}
+
+// play plays all scenes, as many at once as there are processors.
+func (p *plan) play(ctx context.Context, scenes []*scene) error {
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, s := range scenes {
+		group.Go(func() error {
+			if ctx.Err() == nil {
+				s.play()
+			}
+			return ctx.Err()
+		})
+	}
+	return group.Wait()
+}
+
+func (s *scene) play() {
+	w := s.make()
+	w.size(s.times)
+	s.figures = newRun(w, ways[s.way](s.seed), s.seed).all()
+	for _, p := range w.providers {
+		for _, slow := range p.slow {
+			if took, is := s.figures.shares.recovery(p, slow, w.lasts); is {
+				s.recovered = append(s.recovered, took.Seconds())
+			}
+		}
+	}
+	s.figures.shares = nil
 }

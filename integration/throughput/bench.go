@@ -33,6 +33,7 @@ type ground struct {
 	dir      string
 	postgres *embedded.Postgres
 	number   int
+	budgets  int // that the requests are under: of their route, and of their tenant
 }
 
 func setUp(ctx context.Context) (*ground, error) {
@@ -63,6 +64,9 @@ func (g *ground) round(ctx context.Context, kind string, n, workers int, latency
 	if err := fill(ctx, pool, n); err != nil {
 		return measured{}, fmt.Errorf("inserting: %w", err)
 	}
+	if err := g.setBudgets(ctx, pool); err != nil {
+		return measured{}, err
+	}
 	if _, err := pool.Exec(ctx, "VACUUM ANALYZE"); err != nil {
 		return measured{}, err
 	}
@@ -80,6 +84,18 @@ func (g *ground) round(ctx context.Context, kind string, n, workers int, latency
 	}
 	defer end(nats)
 	return g.watch(ctx, pool, kind, n, pool.Config().ConnString(), natsURL, base, strconv.Itoa(workers))
+}
+
+// setBudgets sets budgets that are never spent.
+func (g *ground) setBudgets(ctx context.Context, pool *pgxpool.Pool) error {
+	limit := jobs.USD(1000)
+	keys := []jobs.BudgetKey{{Scope: jobs.BudgetRoute, Name: "bench"}, {Scope: jobs.BudgetTenant, Name: jobs.DefaultTenant}}
+	for _, key := range keys[:min(g.budgets, len(keys))] {
+		if err := store.New(pool).SetBudget(ctx, key, store.BudgetChange{Total: &limit}); err != nil && !errors.Is(err, store.ErrNotFound) { // River's own rounds have no route
+			return err
+		}
+	}
+	return nil
 }
 
 // watch starts the worker and measures until the last job is done.

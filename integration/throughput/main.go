@@ -16,6 +16,7 @@ import (
 // A plan is what is measured.
 type plan struct {
 	jobs, workers, rounds int
+	budgets               int
 	latency               time.Duration
 	inflight              int
 	inflightLatency       time.Duration
@@ -51,6 +52,7 @@ func run(ctx context.Context, args []string) error {
 	flag.IntVar(&p.rounds, "rounds", 3, "of each kind, in turns; the median counts")
 	flag.IntVar(&p.inflight, "inflight", 10_000, "calls at once in the second part; 0 leaves it out")
 	flag.DurationVar(&p.inflightLatency, "inflight-latency", 10*time.Second, "of the provider in the second part")
+	flag.IntVar(&p.budgets, "budgets", 0, "that requests are under: 1, of their route; 2, of their tenant, too")
 	flag.Parse()
 	if p.jobs < 1 || p.workers < 1 || p.rounds < 1 || p.inflight < 0 {
 		return errors.New("-jobs, -workers and -rounds must be above zero, -inflight not below")
@@ -65,6 +67,7 @@ func (p plan) measure(ctx context.Context) error {
 		return err
 	}
 	defer ground.tearDown()
+	ground.budgets = p.budgets
 	rounds := map[string][]measured{}
 	fmt.Printf("%-10s %10s %12s %14s %12s %12s\n", "", "jobs/s", "cpu ms/job", "of the worker", "WAL kB/job", "worker MB")
 	for range p.rounds {

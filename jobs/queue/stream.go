@@ -28,18 +28,28 @@ func (e *RequestError) Error() string { return fmt.Sprintf("request %d: %v", e.I
 // Unwrap gives the reason.
 func (e *RequestError) Unwrap() error { return e.Err }
 
+// An Option says more of a batch that is enqueued.
+type Option func(*intake)
+
+// Budget limits what all requests of the batch may cost together, from its first
+// call on; when it is spent, they wait until it is raised. It is written in the same
+// transaction.
+func Budget(limits jobs.BudgetLimits) Option {
+	return func(in *intake) { in.budget = limits }
+}
+
 // EnqueueMany accepts requests as one batch in a transaction of its own: all or
 // none. After an *UnknownError they may be stored or not, and the batch has the
 // id to look for; after any other error they are not.
-func (q *Queue) EnqueueMany(ctx context.Context, requests []jobs.Request) (jobs.Batch, error) {
-	return q.Stream(ctx, each(requests))
+func (q *Queue) EnqueueMany(ctx context.Context, requests []jobs.Request, options ...Option) (jobs.Batch, error) {
+	return q.Stream(ctx, each(requests), options...)
 }
 
 // EnqueueManyTx accepts requests as one batch in the caller's transaction, by
 // COPY. A *RequestError names the index of the request that is wrong; the caller
 // must then roll back.
-func (q *Queue) EnqueueManyTx(ctx context.Context, tx pgx.Tx, requests []jobs.Request) (jobs.Batch, error) {
-	return q.StreamTx(ctx, tx, each(requests))
+func (q *Queue) EnqueueManyTx(ctx context.Context, tx pgx.Tx, requests []jobs.Request, options ...Option) (jobs.Batch, error) {
+	return q.StreamTx(ctx, tx, each(requests), options...)
 }
 
 func each(requests []jobs.Request) iter.Seq2[jobs.Request, error] {
@@ -55,8 +65,8 @@ func each(requests []jobs.Request) iter.Seq2[jobs.Request, error] {
 // Stream is EnqueueMany for a stream, as StreamTx reads it. The transaction
 // begins when the first thousand requests were read, so that a producer that has
 // yet to say something holds no connection.
-func (q *Queue) Stream(ctx context.Context, requests iter.Seq2[jobs.Request, error]) (jobs.Batch, error) {
-	in := q.newIntake(requests)
+func (q *Queue) Stream(ctx context.Context, requests iter.Seq2[jobs.Request, error], options ...Option) (jobs.Batch, error) {
+	in := q.newIntake(requests, options)
 	defer in.close()
 	if err := in.fill(ctx, q.pool); err != nil {
 		return in.batch, err
@@ -70,8 +80,8 @@ func (q *Queue) Stream(ctx context.Context, requests iter.Seq2[jobs.Request, err
 // first error of the stream, or at a request that is wrong, with a
 // *RequestError before the next one is read; the caller must then roll back. All
 // requests must be of one tenant.
-func (q *Queue) StreamTx(ctx context.Context, tx pgx.Tx, requests iter.Seq2[jobs.Request, error]) (jobs.Batch, error) {
-	in := q.newIntake(requests)
+func (q *Queue) StreamTx(ctx context.Context, tx pgx.Tx, requests iter.Seq2[jobs.Request, error], options ...Option) (jobs.Batch, error) {
+	in := q.newIntake(requests, options)
 	defer in.close()
 	if err := in.fill(ctx, tx); err != nil {
 		return in.batch, err
@@ -83,13 +93,17 @@ func (q *Queue) StreamTx(ctx context.Context, tx pgx.Tx, requests iter.Seq2[jobs
 type intake struct {
 	queue   *Queue
 	batch   jobs.Batch
+	budget  jobs.BudgetLimits
 	pending []jobs.Request // read and checked, not written yet
 	next    func() (jobs.Request, error, bool)
 	close   func()
 }
 
-func (q *Queue) newIntake(requests iter.Seq2[jobs.Request, error]) *intake {
+func (q *Queue) newIntake(requests iter.Seq2[jobs.Request, error], options []Option) *intake {
 	in := &intake{queue: q, batch: jobs.Batch{ID: newBatchID(), State: jobs.BatchInProgress, CreatedAt: q.now()}}
+	for _, option := range options {
+		option(in)
+	}
 	in.next, in.close = iter.Pull2(requests)
 	return in
 }
@@ -101,6 +115,9 @@ func newBatchID() string {
 
 // fill reads and checks as much as goes into one COPY, or what is left.
 func (in *intake) fill(ctx context.Context, db store.Querier) error {
+	if err := in.budget.Check(); err != nil {
+		return fmt.Errorf("budget: %w", err)
+	}
 	in.pending = in.pending[:0]
 	for len(in.pending) < chunk {
 		request, err, more := in.next()
@@ -145,5 +162,8 @@ func (in *intake) drain(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 	}
-	return store.InsertBatch(ctx, tx, in.batch)
+	if err := store.InsertBatch(ctx, tx, in.batch); err != nil || in.budget.None() {
+		return err
+	}
+	return store.InsertBudget(ctx, tx, in.batch.ID, in.budget)
 }

@@ -20,6 +20,7 @@ const (
 	TypeBatch   = "dev.tidegate.batch.v1"
 	TypeCircuit = "dev.tidegate.circuit.v1"
 	TypeRoute   = "dev.tidegate.route.v1"
+	TypeBudget  = "dev.tidegate.budget.v1"
 )
 
 // A ResultBody is the data of a result's event.
@@ -97,6 +98,8 @@ func Message(event jobs.Event, limit int64) (msg *nats.Msg, err error) {
 		msg, err = circuitMessage(event.Circuit)
 	case event.Pause != nil:
 		msg, err = routeMessage(event.Pause)
+	case event.Budget != nil:
+		msg, err = budgetMessage(event.Budget)
 	default:
 		err = errors.New("an event of nothing")
 	}

@@ -278,6 +278,31 @@ func TestMessageOfARoute(t *testing.T) {
 	}`, msg.Data)
 }
 
+func TestMessageOfABudget(t *testing.T) {
+	t.Parallel()
+	const id = "0199aaaa-0000-4000-8000-000000000005"
+	e := &jobs.BudgetEvent{
+		ID: id, BudgetKey: jobs.BudgetKey{Scope: jobs.BudgetTenant, Name: "acme"}, BudgetLimits: jobs.BudgetLimits{PerDay: 5_000_000},
+		Out: true, SpentToday: 4_990_000, Spent: 12_000_000, At: storedAt,
+	}
+	msg := message(t, jobs.Event{Budget: e})
+	if want := "tidegate.v1.budgets.tenant.acme.spent"; msg.Subject != want {
+		t.Errorf("its subject is %s", msg.Subject)
+	}
+	if got := msg.Header; got.Get("ce-type") != "dev.tidegate.budget.v1" || got.Get("ce-subject") != "tenant acme" || got.Get("Nats-Msg-Id") != id {
+		t.Errorf("headers: %v", got)
+	}
+	same(t, `{
+		"scope": "tenant", "name": "acme", "state": "spent", "limit": "per_day", "per_day_micro_usd": 5000000,
+		"spent_today_micro_usd": 4990000, "spent_micro_usd": 12000000, "at": "2026-03-04T05:06:07.089+01:00"
+	}`, msg.Data)
+	e.Out, e.Scope, e.Name = false, jobs.BudgetBatch, "batch_0199aaaa000040008000000000000005"
+	msg = message(t, jobs.Event{Budget: e})
+	if want := "tidegate.v1.budgets.batch." + e.Name + ".resumed"; msg.Subject != want || strings.Contains(string(msg.Data), "limit") {
+		t.Errorf("its subject is %s, and it says %s", msg.Subject, msg.Data)
+	}
+}
+
 // What is no name would be another subject, or a pattern.
 func TestMessageOfNoName(t *testing.T) {
 	t.Parallel()
@@ -285,6 +310,7 @@ func TestMessageOfNoName(t *testing.T) {
 		for _, e := range []jobs.Event{
 			{Circuit: &jobs.CircuitEvent{Circuit: jobs.Circuit{Target: name, State: jobs.CircuitOpen}}},
 			{Pause: &jobs.PauseEvent{Pause: jobs.Pause{Route: name}}},
+			{Budget: &jobs.BudgetEvent{BudgetKey: jobs.BudgetKey{Scope: jobs.BudgetTenant, Name: name}}},
 		} {
 			if msg, err := publish.Message(e, 1<<20); err == nil {
 				t.Errorf("%q goes to %s", name, msg.Subject)

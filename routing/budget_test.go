@@ -1,0 +1,54 @@
+package routing
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// Under a budget no target is called whose price nobody knows, and that is no reason
+// to refuse the request.
+func TestUnpricedTargetsUnderABudget(t *testing.T) {
+	t.Parallel()
+	free := &jobs.Target{Name: "free", Provider: "free", Price: jobs.Price{Free: true}}
+	unknown := &jobs.Target{Name: "unknown", Provider: "unknown"}
+	request := &jobs.Request{ID: "r", Body: chatBody(t, "hi"), Budgeted: true}
+	chainOf(t, unknown, free).asks(request).tries().to("free").skips("unknown", "has no price, and the request is under a budget").calls("unknown", 0)
+
+	s := chainOf(t, unknown).asks(request).tries().calls("unknown", 0)
+	if s.outcome.Verdict != jobs.Blocked || s.outcome.Held || s.outcome.Until.Sub(s.clock.now()) < time.Minute || !strings.Contains(s.outcome.Reason, "add its price") {
+		t.Errorf("it is %+v", s.outcome)
+	}
+	request.Budgeted = false
+	s.tries().to("unknown")
+}
+
+// What a call may cost is known before it begins, where the price is.
+func TestEstimateOfACall(t *testing.T) {
+	t.Parallel()
+	price := jobs.Price{Input: 1_000_000, Output: 2_000_000}
+	for _, c := range []struct {
+		price jobs.Price
+		body  string
+		least jobs.MicroUSD // an answer of max_tokens, and a prompt of some tokens
+		known bool
+	}{
+		{price, `{"max_tokens":100,"messages":[{"role":"user","content":"hi"}]}`, 205, true},
+		{price, `{"max_tokens":100,"n":3,"messages":[{"role":"user","content":"hi"}]}`, 605, true},
+		{jobs.Price{Free: true}, `{"messages":[]}`, 0, true},
+		{jobs.Price{}, `{"messages":[]}`, 0, false},
+	} {
+		r := New(Config{Routes: []jobs.Route{{Name: "r", Chain: []*jobs.Target{{Name: "a", Price: c.price}}}}, Provider: newScript()})
+		walk, outcome := r.Walk(&jobs.Request{ID: "x", Route: "r", Body: []byte(c.body)}, nil)
+		if walk == nil {
+			t.Fatalf("no place: %+v", outcome)
+		}
+		got, known := walk.Call().Estimate()
+		walk.Release()
+		if known != c.known || got < c.least || got > c.least+20 {
+			t.Errorf("%s at %+v may cost %d (%v), want %d or little more", c.body, c.price, got, known, c.least)
+		}
+	}
+}

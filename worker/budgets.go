@@ -1,0 +1,158 @@
+package worker
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"tidegate/jobs"
+)
+
+const (
+	// shortRest is how long a request waits whose money others have reserved who are
+	// being called.
+	shortRest = time.Second
+	// parkLonger is how much longer a job is parked than until the next day: the
+	// supervisor gives it back to its old place then, and River, which would put it
+	// behind all others, is the net below.
+	parkLonger = 10 * time.Minute
+	// parkForGood is how long a job is parked that no day helps.
+	parkForGood = 365 * 24 * time.Hour
+)
+
+// budgets is what this worker knows of who may spend. What may be spent, and what
+// is left, the database alone knows. Safe for concurrent use.
+type budgets struct {
+	mu    sync.RWMutex
+	known map[jobs.BudgetKey]*jobs.Budget // those with limits; a budget is not changed
+}
+
+// Look takes in what the fleet says.
+func (b *budgets) Look(fleet *jobs.Fleet) {
+	known := make(map[jobs.BudgetKey]*jobs.Budget, len(fleet.Budgets))
+	for i := range fleet.Budgets {
+		if one := fleet.Budgets[i]; !one.None() {
+			known[one.BudgetKey] = &one
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.known = known
+}
+
+// Note takes in that a budget is spent, before the fleet says so.
+func (b *budgets) Note(budget jobs.Budget) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known := maps.Clone(b.known)
+	known[budget.BudgetKey] = &budget
+	b.known = known
+}
+
+// keys name the budgets that a request may be under.
+func keys(r *jobs.Request) [3]jobs.BudgetKey {
+	return [3]jobs.BudgetKey{{Scope: jobs.BudgetTenant, Name: r.Tenant}, {Scope: jobs.BudgetRoute, Name: r.Route}, {Scope: jobs.BudgetBatch, Name: r.BatchID}}
+}
+
+// Of are the budgets that a request is under, and whether there is any.
+func (b *budgets) Of(r *jobs.Request) (ids jobs.BudgetIDs, any bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if len(b.known) == 0 {
+		return ids, false
+	}
+	for i, key := range keys(r) {
+		if one := b.known[key]; one != nil {
+			ids[i], any = one.ID, true
+		}
+	}
+	return ids, any
+}
+
+// Holds tells whether the budget of a route is spent: its requests wait here, as
+// they do while its gate holds, and its queue is paused.
+func (b *budgets) Holds(route string) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	one := b.known[jobs.BudgetKey{Scope: jobs.BudgetRoute, Name: route}]
+	return one != nil && one.Out()
+}
+
+// Spent is a budget that a request is under and that is spent, so that it waits
+// elsewhere: its tenant's or its batch's, and its route's, too, if it is alone, since
+// others of other routes come behind it. Nil: there is none.
+func (b *budgets) Spent(r *jobs.Request, alone bool) *jobs.Budget {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, key := range keys(r) {
+		if one := b.known[key]; one != nil && one.Out() && (alone || key.Scope != jobs.BudgetRoute) {
+			return one
+		}
+	}
+	return nil
+}
+
+// A shortage is why a call did not begin.
+type shortage struct{ *jobs.Shortage }
+
+func (s shortage) Error() string { return s.Reason }
+
+// price says what a call that is about to begin may cost, and of whose money.
+func (c *completion) price(r *run, call *jobs.Begun) error {
+	ids, under := c.budgets.Of(&r.request)
+	if !under {
+		return nil
+	}
+	r.request.Budgeted = true
+	cost, known := jobs.MicroUSD(0), false
+	if call.Estimate != nil {
+		cost, known = call.Estimate()
+	}
+	if !known { // it came under a budget just now: the router chooses again
+		return shortage{&jobs.Shortage{Kind: jobs.ShortNow, Reason: call.Target + " has no price, and the request is under a budget"}}
+	}
+	call.Budgets, call.Cost = ids, cost
+	return nil
+}
+
+// unaffordable is what becomes of a request that found no money: nil, and it waits
+// here and asks again.
+func (c *completion) unaffordable(r *run, no shortage) error {
+	if no.Kind == jobs.ShortAll {
+		c.budgets.Note(no.Budget)
+	}
+	switch {
+	case no.Kind == jobs.ShortNow:
+		r.rest = c.now().Add(shortRest)
+		return nil
+	case no.Kind == jobs.ShortAll && no.Budget.Scope == jobs.BudgetRoute && !r.alone:
+		return nil // the room holds for all of them
+	default:
+		parked := parkedFor(&no.Budget, no.Reason, no.Until)
+		parked.waits, parked.known = r.waits, r.parked
+		return parked
+	}
+}
+
+// parkedFor parks a request until its budget is raised, and at most until then.
+func parkedFor(budget *jobs.Budget, reason string, until time.Duration) *parked {
+	p := &parked{wait: parkForGood, budget: jobs.BudgetWait{Budget: budget.BudgetKey.String(), Why: reason}, reason: reason}
+	if until > 0 {
+		p.wait = until + parkLonger
+	}
+	return p
+}
+
+// spent parks a request whose budget is known to be spent, before it waits for
+// anything; nil: there is none.
+func (c *completion) spent(r *jobs.Request, alone bool) *parked {
+	budget := c.budgets.Spent(r, alone)
+	if budget == nil {
+		return nil
+	}
+	until := budget.DayLeft
+	if budget.OutOfTotal {
+		until = 0
+	}
+	return parkedFor(budget, budget.Reason(), until)
+}
