@@ -110,6 +110,9 @@ func Routes(ctx context.Context, db Querier) ([]jobs.Route, error) {
 		var deadline *time.Duration
 		err := row.Scan(&r.Name, &r.Goal, &deadline, &r.Models, &r.Goals, &r.Admission)
 		r.Deadline = orZero(deadline)
+		if len(r.Goals) == 0 {
+			r.Goals = nil
+		}
 		return r, err
 	})
 	if err != nil {
