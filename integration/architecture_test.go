@@ -41,21 +41,22 @@ var floors = map[string]int{
 // library without a row has no home, and nobody imports it. jobs stands in no
 // row: it imports the standard library alone.
 var homes = map[string][]string{
-	"github.com/failsafe-go/failsafe-go": {"routing"},
-	"github.com/fsnotify/fsnotify":       {"cmd/app"},
-	"github.com/goccy/go-yaml":           {"cmd/app"},
-	"github.com/google/uuid":             {"cmd/app", "jobs/queue", "store", "worker"},
-	"github.com/jackc/pgx":               {"cmd/app", "deploy/embedded", "jobs/queue", "migrations", "store", "worker"},
-	"github.com/nats-io":                 {"cmd/app", "deploy/embedded", "worker/publish"},
-	"github.com/riverqueue/river":        {"jobs/queue", "migrations", "worker"},
-	"github.com/rs/zerolog":              {"cmd/app", "jobs/batchapi", "worker", "worker/publish"},
-	"github.com/spf13":                   {"cmd/app"},
-	"github.com/tiktoken-go/tokenizer":   {"routing"},
-	"github.com/vbauerster/mpb":          {"cmd/app"},
-	"golang.org/x/sync":                  {"cmd/app", "routing", "worker"},
-	"golang.org/x/sys":                   {"cmd/app", "deploy/embedded"},
-	"golang.org/x/term":                  {"cmd/app"},
-	"golang.org/x/time":                  {"routing"},
+	"github.com/failsafe-go/failsafe-go":    {"routing"},
+	"github.com/fsnotify/fsnotify":          {"cmd/app"},
+	"github.com/goccy/go-yaml":              {"cmd/app"},
+	"github.com/google/uuid":                {"cmd/app", "jobs/queue", "store", "worker"},
+	"github.com/jackc/pgx":                  {"cmd/app", "deploy/embedded", "jobs/queue", "migrations", "store", "worker"},
+	"github.com/nats-io":                    {"cmd/app", "deploy/embedded", "worker/publish"},
+	"github.com/riverqueue/river":           {"jobs/queue", "migrations", "worker"},
+	"github.com/rs/zerolog":                 {"cmd/app", "jobs/batchapi", "worker", "worker/publish"},
+	"github.com/santhosh-tekuri/jsonschema": {"jobs/expect"},
+	"github.com/spf13":                      {"cmd/app"},
+	"github.com/tiktoken-go/tokenizer":      {"routing"},
+	"github.com/vbauerster/mpb":             {"cmd/app"},
+	"golang.org/x/sync":                     {"cmd/app", "routing", "worker"},
+	"golang.org/x/sys":                      {"cmd/app", "deploy/embedded"},
+	"golang.org/x/term":                     {"cmd/app"},
+	"golang.org/x/time":                     {"routing"},
 }
 
 // guests take a library as far as these names and no further: the producer's

@@ -39,7 +39,7 @@ func (s *stage) nothingWaits() {
 // answered once, and no attempt is burned.
 func TestSmallTenantIsNotStarved(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, staging{config: fairRoute})
+	s := newStage(t, staging{config: fairRoute, latency: 150 * time.Millisecond})
 	s.work(nil)
 	s.work(nil)
 	big := s.enqueue(600, func(_ int, r *jobs.Request) { r.Tenant = "big" })
@@ -68,21 +68,21 @@ func TestSmallTenantIsNotStarved(t *testing.T) {
 // admitterIsKilled: the worker that admits is killed in the middle of it, and so is
 // the next one. The others go on, each request is answered once.
 func admitterIsKilled(t *testing.T, p program) {
-	f := newFleet(t, p, staging{config: fairRoute, latency: 150 * time.Millisecond})
+	f := newFleet(t, p, staging{config: fairRoute, latency: 300 * time.Millisecond})
 	for range 3 {
 		f.hire()
 	}
-	batch := f.enqueue(500, nil)
+	batch := f.enqueue(400, nil)
 	lost := 0
 	for n := range 2 {
 		f.awaitResults(40 * (n + 1))
 		dies := f.awaitSupervisor()
 		dies.kill()
+		lost += f.underWay(dies)
 		if f.waiting() == 0 {
 			t.Fatal("there is nothing left to be admitted")
 		}
 		f.awaitDead(dies)
-		lost += atOnce
 		f.hire()
 	}
 	f.answered(batch, lost)
@@ -177,4 +177,37 @@ func (s *stage) newQueue() *queue.Queue {
 	q, err := queue.New(s.Pool)
 	check(s.T, err)
 	return q
+}
+
+// While the cheap target is away, a route that waits for it admits nothing whose
+// deadline is far: no job is taken only to be given back. It has all of them when it
+// returns.
+func TestFairRouteWaitsForACheapTarget(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{config: func(c *app.Config) {
+		fairRoute(c)
+		c.Routes[0].WhenOpen = string(jobs.WhenOpenWait)
+	}})
+	s.work(nil)
+	batch := s.enqueue(300, nil)
+	s.awaitResults(30)
+	s.down("cheap", simulator.Fault{Mode: simulator.Unavailable})
+	const open = "SELECT count(*) FROM tidegate.circuits WHERE target = 'sim-cheap' AND state <> 'closed'"
+	fixture.Await(t, soon, "its circuit is open", func() bool { return s.count(open) == 1 })
+	probes := s.calls(jobs.Overload)
+	fixture.Await(t, soon, "it was probed, and whatever the supervisor was at is over", func() bool { return s.calls(jobs.Overload) > probes })
+	probes, before := s.calls(jobs.Overload), s.waiting()
+	fixture.Await(t, soon, "it was probed some more", func() bool { return s.calls(jobs.Overload) >= probes+3 })
+	if after := s.waiting(); after == 0 || after < before-2*inHand {
+		t.Errorf("%d waited when the target went, and %d do now", before, after)
+	}
+	s.back()
+	if batch = s.settle(batch); batch.Completed != batch.Total {
+		t.Errorf("the batch is %+v", batch)
+	}
+	if n := s.sim.Seen("fast").Answered + s.sim.Seen("dear").Answered; n != 0 {
+		t.Errorf("%d were answered by dearer ones: %v", n, s.attempts())
+	}
+	s.nothingWaits()
+	s.onceEach(batch)
 }

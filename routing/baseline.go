@@ -63,6 +63,7 @@ type baseline struct {
 	numbers [int(signals) - shares]habitOfNumber
 	family  string // that answers as a rule
 	change  *change
+	doubts  float64 // of a mark that others have made: evidence against it
 }
 
 // A change is what is different of late, and how that goes on.
@@ -82,13 +83,17 @@ type change struct {
 // first time, or that has gone on for so long that it may open the circuit.
 func (b *baseline) observe(s *reply) *change {
 	b.push(s)
-	if b.change == nil {
-		if b.change = b.look(); b.change != nil {
-			b.freeze(true)
+	if b.change == nil || b.change.marksOnly() {
+		if c := b.look(); c != nil && (b.change == nil || !c.marksOnly()) {
+			b.change = c
+			b.freeze(!c.marksOnly()) // another speed is a habit soon
+			return c
 		}
-		return b.change
 	}
 	c := b.change
+	if c == nil {
+		return nil
+	}
 	if c.signal == signals { // of which nothing was seen here
 		return nil
 	}

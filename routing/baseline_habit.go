@@ -7,9 +7,9 @@ const (
 	lately = 32
 	// leastLately is how few of them are judged, after a change.
 	leastLately = 16
-	// learned is how many answers make a habit, …
+	// learned is how many answers make a habit.
 	learned = 100
-	// … and remembered how many of them it rests on.
+	// remembered is how many of them it rests on at most.
 	remembered = 500
 
 	// shareEvidence is how unlikely a share must be to be a change, as the negative
@@ -25,8 +25,9 @@ const (
 )
 
 // numberSteps is by how much the mean of a number must be off to be a change: half
-// as many tokens again, a sixth of the answer, and two and a half times the speed.
-var numberSteps = map[signal]float64{signalLength: 0.405, signalEcho: 0.15, signalSpeed: 0.916}
+// as many tokens again, a sixth of the answer, and four times the speed: that depends on
+// how busy a provider is, and we.
+var numberSteps = map[signal]float64{signalLength: 0.405, signalEcho: 0.15, signalSpeed: 1.386}
 
 // leastSpread is what answers of a target may differ by at least.
 var leastSpread = map[signal]float64{signalLength: 0.1, signalEcho: 0.03, signalSpeed: 0.1, signalQuestion: 0.05}

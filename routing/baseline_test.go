@@ -114,13 +114,13 @@ func TestSuddenChangesAreSeen(t *testing.T) {
 		spread float64
 		change func(*reply)
 	}{
-		"half as long":       {0.4, func(s *reply) { s.tokens /= 2 }},
-		"three times":        {0.8, func(s *reply) { s.tokens *= 3 }},
-		"another model":      {1, func(s *reply) { s.family = "small" }},
-		"refuses":            {1, func(s *reply) { s.refuses = true }},
-		"garbled":            {1, func(s *reply) { s.garbled = true }},
-		"of something else":  {1, func(s *reply) { s.echo -= 0.4 }},
-		"four times as fast": {1, func(s *reply) { s.speed *= 6 }},
+		"half as long":        {0.4, func(s *reply) { s.tokens /= 2 }},
+		"three times":         {0.8, func(s *reply) { s.tokens *= 3 }},
+		"another model":       {1, func(s *reply) { s.family = "small" }},
+		"refuses":             {1, func(s *reply) { s.refuses = true }},
+		"garbled":             {1, func(s *reply) { s.garbled = true }},
+		"of something else":   {1, func(s *reply) { s.echo -= 0.4 }},
+		"eight times as fast": {1, func(s *reply) { s.speed *= 8 }},
 	} {
 		seen, opens := changedAfter(t, c.spread, c.change)
 		if seen == 0 || opens == 0 || opens > 45 {

@@ -84,6 +84,7 @@ func (t *try) hear(p *place, answer *jobs.Answer, latency time.Duration, unmet b
 	var then func()
 	switch {
 	case at.mark == "":
+		b.doubts = 0
 		if b.change != nil && b.change.shut { // the fleet has closed it for good
 			b.over()
 		}
@@ -91,10 +92,10 @@ func (t *try) hear(p *place, answer *jobs.Answer, latency time.Duration, unmet b
 	case !at.current: // it began before the circuit changed
 	case p.permit.Probe(), at.watched || !at.closed:
 		why, then = t.watch(p, b, &s, at)
-	case b.change == nil || b.change.signal == signals: // another worker has seen something
-		why, then = t.watch(p, b, &s, at)
 	default:
-		then = t.notice(p.target, b, &s)
+		if then = t.notice(p.target, b, &s); b.change == nil && then == nil {
+			then = t.doubt(p.target, b, &s)
+		}
 	}
 	h.mu.Unlock()
 	if then != nil {
@@ -130,18 +131,12 @@ func (t *try) watch(p *place, b *baseline, s *reply, at standing) (why string, t
 		b.change = &change{signal: signals, reason: at.mark}
 		b.freeze(true)
 	}
-	if p.permit.Probe() || !at.watched {
-		if b.change.shut = b.change.shut || p.permit.Probe(); p.permit.Probe() {
-			b.change.sum = 0
-		}
+	if p.permit.Probe() {
+		b.change.shut, b.change.sum = true, 0
 	}
 	before := b.change.sum
 	b.weigh(s)
 	odds := b.change.sum - before
-	enough := float64(recovered)
-	if !at.watched && !p.permit.Probe() {
-		enough = hearsay
-	}
 	reason := b.change.reason
 	switch permit := &p.permit; {
 	case permit.Probe() && odds < doubtful, at.watched && b.change.sum <= relapsed:
@@ -149,11 +144,24 @@ func (t *try) watch(p *place, b *baseline, s *reply, at standing) (why string, t
 		return reason, func() { permit.degrade(reason) }
 	case odds <= telling && at.watched:
 		return reason, nil
-	case !permit.Probe() && b.change.sum >= enough:
+	case !permit.Probe() && b.change.sum >= recovered:
 		b.over()
 		return "", p.target.circuit.unmark
 	}
 	return "", nil
+}
+
+// doubt weighs a mark that another worker has made, or this one for another route,
+// where nothing is seen here of its cause. It requires the lock of its baselines.
+func (t *try) doubt(target *target, b *baseline, s *reply) (then func()) {
+	if b.doubts += oddsOfStrange(b.strange(s) != ""); b.doubts < 0 {
+		b.doubts = 0
+	}
+	if b.doubts < hearsay || target.baselines.changes(t.route.Name) {
+		return nil
+	}
+	b.doubts = 0
+	return target.circuit.unmark
 }
 
 // notice tells a baseline of an answer of a target that is in order, or at least was

@@ -96,7 +96,7 @@ func TestLastAnswerIsKept(t *testing.T) {
 	if unmet := s.outcome.Answer.Unmet; unmet != "regex: it does not match" {
 		t.Errorf("the answer is kept as %q", unmet)
 	}
-	s = expecting(t, keep, "", "a").tries().to("a").calls("a", 1)
+	expecting(t, keep, "", "a").tries().to("a").calls("a", 1)
 	s = expecting(t, keep, "", "a", "b").down("b").tries().to("a")
 	if n := s.history.BadAnswers(); n != 1 || s.outcome.Answer.Unmet == "" {
 		t.Errorf("%d bad answers, unmet %q", n, s.outcome.Answer.Unmet)

@@ -147,7 +147,7 @@ WHERE scope = $1 AND name = $2 AND in_file`
 // it says something else than it did; what it names without limits, it ends.
 func (s *Store) FileBudgets(ctx context.Context, said []FileBudget) error {
 	byName := func(a, b FileBudget) int {
-		return strings.Compare(a.BudgetKey.String(), b.BudgetKey.String()) // two workers must not wait for each other
+		return strings.Compare(a.String(), b.String()) // two workers must not wait for each other
 	}
 	var batch pgx.Batch
 	for _, b := range slices.SortedFunc(slices.Values(said), byName) {

@@ -60,11 +60,11 @@ DELETE FROM tidegate.budgets WHERE id = $1 AND per_day IS NULL AND total IS NULL
 // if held leads no more.
 func (s *Store) GiveBack(ctx context.Context, held jobs.Lead, budget *jobs.Budget, last bool) (n int, err error) {
 	err = s.asLead(ctx, held, fmt.Sprintf("giving back what waits for the budget of %s", budget.BudgetKey), func(tx pgx.Tx) error {
-		done, err := tx.Exec(ctx, giveParked, budget.BudgetKey.String(), giveBackAtMost)
+		done, err := tx.Exec(ctx, giveParked, budget.String(), giveBackAtMost)
 		if err != nil {
 			return err
 		}
-		turned, err := tx.Exec(ctx, giveWaiting, budgetReason+budget.BudgetKey.String()+":", giveBackAtMost)
+		turned, err := tx.Exec(ctx, giveWaiting, budgetReason+budget.String()+":", giveBackAtMost)
 		n = int(done.RowsAffected() + turned.RowsAffected())
 		if err != nil || n > 0 || !last {
 			return err

@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	// A request that takes more than such a part of a limit may be passed over by
-	// smaller ones, as long as more than that is left …
+	// largePart is the part of a limit that makes a request a large one: it may be
+	// passed over by smaller ones as long as more than that is left.
 	largePart = 10
-	// … and as long as no more were than this.
+	// passedAtMost is how many are passed over, of one budget, until it is spent: each
+	// of them is a job that is rewritten.
 	passedAtMost = 20
 )
 

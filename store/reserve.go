@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tidegate/jobs"
 )
@@ -66,9 +67,11 @@ FROM given g, locked l WHERE b.id = g.id AND l.id = b.id`
 // free when the attempt is committed, when the place is taken over or freed, or
 // when the worker is rescued or leaves. Two workers that reserve at the same time
 // never get the same money.
+//
+// It is a transaction in two round trips: whoever waits for a lock waits for them.
 func (s *Store) Reserve(ctx context.Context, worker string, calls []jobs.Begun) (ended []string, short []jobs.Shortage, err error) {
-	err = s.within(ctx, silence, func(tx pgx.Tx) error {
-		books, err := openLedgers(ctx, tx, worker, calls)
+	err = s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { // a connection that is left within a transaction is closed
+		books, err := openLedgers(ctx, conn, worker, calls)
 		if err != nil {
 			return err
 		}
@@ -86,7 +89,8 @@ func (s *Store) Reserve(ctx context.Context, worker string, calls []jobs.Begun) 
 		if noted := books.noted(); noted != nil {
 			batch.Queue(noteShortages, noted...)
 		}
-		return tx.SendBatch(ctx, &batch).Close()
+		batch.Queue("COMMIT")
+		return conn.SendBatch(ctx, &batch).Close()
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("beginning %d calls under budgets as %s: %w", len(calls), worker, err)
@@ -108,8 +112,9 @@ func reservations(calls []jobs.Begun) []any {
 	return []any{cost, ids[0], ids[1], ids[2]}
 }
 
-// openLedgers locks the budgets of calls and reads how they stand.
-func openLedgers(ctx context.Context, tx pgx.Tx, worker string, calls []jobs.Begun) (ledgers, error) {
+// openLedgers begins a transaction, locks the budgets of calls and reads how they
+// stand.
+func openLedgers(ctx context.Context, conn *pgxpool.Conn, worker string, calls []jobs.Begun) (ledgers, error) {
 	var ids []int32
 	slots := make([]int32, len(calls))
 	for i, call := range calls {
@@ -124,6 +129,8 @@ func openLedgers(ctx context.Context, tx pgx.Tx, worker string, calls []jobs.Beg
 	ids = slices.Compact(ids)
 	books := make(ledgers, len(ids))
 	var batch pgx.Batch
+	batch.Queue("BEGIN")
+	batch.Queue(fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", silence.Milliseconds()))
 	batch.Queue(lockBudgets, budgetLocks, ids)
 	batch.Queue(readLedgers, ids, worker, slots).Query(func(rows pgx.Rows) error {
 		all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*ledger, error) {
@@ -138,5 +145,5 @@ func openLedgers(ctx context.Context, tx pgx.Tx, worker string, calls []jobs.Beg
 		}
 		return err
 	})
-	return books, tx.SendBatch(ctx, &batch).Close()
+	return books, conn.SendBatch(ctx, &batch).Close()
 }

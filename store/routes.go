@@ -113,6 +113,9 @@ func Routes(ctx context.Context, db Querier) ([]jobs.Route, error) {
 			r.Goals = nil
 		}
 		r.Deadline = orZero(deadline)
+		if len(r.Goals) == 0 {
+			r.Goals = nil
+		}
 		return r, err
 	})
 	if err != nil {

@@ -188,7 +188,7 @@ func TestAdmitNearDeadlines(t *testing.T) {
 	within := func(d time.Duration) func(*jobs.Request) {
 		return func(r *jobs.Request) { r.Deadline = time.Now().Add(d) }
 	}
-	s.wait("a", 2, nil)
+	s.wait("a", 2, nil) // they have none, and count as if they had a day
 	later := s.wait("a", 1, within(50*time.Minute))
 	sooner := s.wait("a", 1, within(40*time.Minute))
 	s.wait("b", 1, within(2*time.Hour))
@@ -197,6 +197,12 @@ func TestAdmitNearDeadlines(t *testing.T) {
 	}
 	if got := s.fetch(); !slices.Equal(got, []string{sooner[0].ID, later[0].ID}) {
 		t.Errorf("workers get %v", got)
+	}
+	if _, n := s.admit(jobs.Intake{AtMost: 9, Near: 23 * time.Hour}); n != 1 {
+		t.Errorf("%d more were admitted", n)
+	}
+	if _, n := s.admit(jobs.Intake{AtMost: 9, Near: 25 * time.Hour}); n != 2 {
+		t.Errorf("%d without a deadline were admitted", n)
 	}
 }
 
@@ -534,7 +540,8 @@ func TestStatusOfWhatWaits(t *testing.T) {
 	until := status.Waiting[2].Until.Sub(status.At)
 	status.Waiting[2].Until = time.Time{}
 	want := []store.WaitingStatus{
-		{Route: "summaries", Tenant: "b", Requests: 3}, {Route: "summaries", Tenant: "a", Requests: 2},
+		{Route: "summaries", Tenant: "b", Requests: 3},
+		{Route: "summaries", Tenant: "a", Requests: 2},
 		{Route: "summaries", Tenant: "a", Requests: 1, Reason: "it is dear"},
 	}
 	if !slices.Equal(status.Waiting, want) || until < 50*time.Minute || until > time.Hour {

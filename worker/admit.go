@@ -2,14 +2,16 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"tidegate/jobs"
 )
 
 const (
-	// admitAtOnce bounds one transaction of an admission.
-	admitAtOnce = 500
+	// So many are admitted in one transaction: half as many after one that was slow,
+	// and twice as many after one that was quick.
+	admitLeast, admitMost = 50, 500
 	// admitAgain is how soon there is another look after one that admitted all that
 	// waited, since producers say no more than now and then that something does; and
 	// after one whose workers took all that they were given.
@@ -32,6 +34,7 @@ type admission struct {
 	fleet *jobs.Fleet // as it was read last
 	read  time.Time
 	at    time.Time // the last look
+	most  int       // in one transaction; zero: admitMost
 	count time.Time // the last one that counted what waits
 }
 
@@ -58,7 +61,7 @@ func (s *supervisor) admitNow(ctx context.Context) error {
 	if err := s.renew(ctx); err != nil || !s.leads {
 		return err
 	}
-	return s.briefly(ctx, func(ctx context.Context) error { return s.admitAll(ctx, a.fleet) })
+	return s.admitBriefly(ctx, a.fleet)
 }
 
 // admit makes available what may start now, on routes with fair admission; on
@@ -72,7 +75,28 @@ func (s *supervisor) admit(ctx context.Context, fleet *jobs.Fleet) error {
 	if len(fleet.Fair) == 0 && s.now().Sub(a.at) < leftEvery {
 		return nil
 	}
-	return s.briefly(ctx, func(ctx context.Context) error { return s.admitAll(ctx, fleet) })
+	return s.admitBriefly(ctx, fleet)
+}
+
+// admitBriefly is a look. One that takes too long is no failure: the next one does
+// less at once.
+func (s *supervisor) admitBriefly(ctx context.Context, fleet *jobs.Fleet) error {
+	err := s.briefly(ctx, func(ctx context.Context) error { return s.admitAll(ctx, fleet) })
+	a := &s.admission
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) && a.atOnce() > admitLeast {
+		a.most = max(a.most/2, admitLeast)
+		s.Admit()
+		return nil
+	}
+	return err
+}
+
+// atOnce is how many are admitted in one transaction.
+func (a *admission) atOnce() int {
+	if a.most == 0 {
+		a.most = admitMost
+	}
+	return a.most
 }
 
 func (s *supervisor) admitAll(ctx context.Context, fleet *jobs.Fleet) error {
@@ -112,13 +136,15 @@ func (s *supervisor) admitAll(ctx context.Context, fleet *jobs.Fleet) error {
 // admitRest admits all that waits on a route without fair admission.
 func (s *supervisor) admitRest(ctx context.Context, route string) error {
 	for all := 0; ; {
-		n, err := s.fleet.Admission.AdmitAll(ctx, s.held, route, admitAtOnce)
+		atOnce := s.admission.atOnce()
+		n, err := s.fleet.Admission.AdmitAll(ctx, s.held, route, atOnce)
 		all += n
-		if n == admitAtOnce && s.late() {
+		ends := n < atOnce || err != nil
+		if !ends && s.late() {
 			s.Admit()
-			n = 0
+			ends = true
 		}
-		if n < admitAtOnce || err != nil {
+		if ends {
 			if all > 0 {
 				s.log.Info().Str("route", route).Int("jobs", all).Msg("the route has no fair admission: jobs that waited are available")
 			}
@@ -141,7 +167,7 @@ func (s *supervisor) admitRoute(ctx context.Context, fleet *jobs.Fleet, b jobs.B
 			s.Admit()
 			break
 		}
-		n, some, err := s.admitSome(ctx, jobs.Intake{Route: b.Route, AtMost: min(left, admitAtOnce), Near: near, Behind: f.after}, f)
+		n, some, err := s.admitSome(ctx, jobs.Intake{Route: b.Route, AtMost: min(left, s.admission.atOnce()), Near: near, Behind: f.after}, f)
 		if err != nil {
 			return err
 		}
@@ -162,11 +188,15 @@ func (s *supervisor) late() bool {
 
 // admitSome is one step, and tells whether there may be another one.
 func (s *supervisor) admitSome(ctx context.Context, in jobs.Intake, f *flow) (n int, more bool, err error) {
+	asked := s.now()
 	n, last, err := s.fleet.Admission.Admit(ctx, s.held, in, func(heads jobs.Heads) jobs.Admitted {
 		return fairly(heads, in.AtMost, s.weight)
 	})
 	if err != nil {
 		return n, false, err
+	}
+	if a := &s.admission; n == a.most && s.now().Sub(asked) < s.timing.Lease/dutyShare/6 {
+		a.most = min(2*a.most, admitMost)
 	}
 	f.after = last
 	return n, n > 0 || last != "", nil

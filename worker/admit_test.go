@@ -80,12 +80,14 @@ func (l *ledger) count(tenant string, n int) (count int) {
 	return count
 }
 
-// brief answers after a moment, so that a backlog stays one for a while.
-func brief(ctx context.Context, r *jobs.Request, h jobs.Trace) jobs.Outcome {
-	timer := time.NewTimer(10 * time.Millisecond)
-	defer timer.Stop()
-	<-timer.C
-	return answer(ctx, r, h)
+// within answers after a while, so that a backlog stays one.
+func within(while time.Duration) func(context.Context, *jobs.Request, jobs.Trace) jobs.Outcome {
+	return func(ctx context.Context, r *jobs.Request, h jobs.Trace) jobs.Outcome {
+		timer := time.NewTimer(while)
+		defer timer.Stop()
+		<-timer.C
+		return answer(ctx, r, h)
+	}
 }
 
 // A tenant with ten requests that comes late is done long before one with a
@@ -95,7 +97,7 @@ func TestSmallTenantBesideABigOne(t *testing.T) {
 	s := newFairSite(t)
 	s.batch("big", 1000, nil)
 	var calls ledger
-	s.script.route = calls.note(brief)
+	s.script.route = calls.note(within(50 * time.Millisecond))
 	_, stop := s.start()
 	fixture.Await(t, soon, "the big one is being worked", func() bool { return s.script.called() >= 20 })
 	small := s.batch("small", 10, nil)
@@ -119,7 +121,7 @@ func TestWeightsAreShares(t *testing.T) {
 	s.batch("one", 400, nil)
 	s.batch("two", 400, nil)
 	var calls ledger
-	s.script.route = calls.note(brief)
+	s.script.route = calls.note(within(10 * time.Millisecond))
 	s.start()
 	fixture.Await(t, soon, "300 were called", func() bool { return s.script.called() >= 300 })
 	if one, two := calls.count("one", 300), calls.count("two", 300); one < 90 || one > 110 || two != 300-one {
@@ -211,7 +213,7 @@ func TestNearDeadlinesStart(t *testing.T) {
 func TestAdmissionOfARouteChanges(t *testing.T) {
 	t.Parallel()
 	s := newFairSite(t)
-	s.script.route = brief
+	s.script.route = within(10 * time.Millisecond)
 	s.announce(jobs.AdmissionDirect)
 	s.accept(jobs.Request{}) // the queue remembers that it is direct
 	s.announce(jobs.AdmissionFair)

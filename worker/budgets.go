@@ -136,7 +136,7 @@ func (c *completion) unaffordable(r *run, no shortage) error {
 
 // parkedFor parks a request until its budget is raised, and at most until then.
 func parkedFor(budget *jobs.Budget, reason string, until time.Duration) *parked {
-	p := &parked{wait: parkForGood, budget: jobs.BudgetWait{Budget: budget.BudgetKey.String(), Why: reason}, reason: reason}
+	p := &parked{wait: parkForGood, budget: jobs.BudgetWait{Budget: budget.String(), Why: reason}, reason: reason}
 	if until > 0 {
 		p.wait = until + parkLonger
 	}

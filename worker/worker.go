@@ -68,6 +68,9 @@ type Config struct {
 	Router   Router
 	Circuits Circuits
 	Queues   []string // the routes to work
+	// Canaries are asked by Canary; none: nothing is scheduled.
+	Canaries []jobs.Canary
+	Canary   Canaries
 	// Concurrency is how many jobs of each queue are called at once: 1 to
 	// 10,000; zero means 200. Up to 200 more are in hand beside them, being
 	// loaded or committed; while the gate holds, all of them wait.
@@ -273,7 +276,7 @@ func (w *Worker) shift(ctx context.Context) error {
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	completion := w.newCompletion(working)
-	client, err := startRiver(working, &w.config, completion)
+	client, err := startRiver(working, &w.config, completion, w.newCanaryWorker())
 	if err != nil || client == nil {
 		return err
 	}
@@ -354,6 +357,10 @@ func (w *Worker) keep(attempt *jobs.Attempt) {
 	if done, err := w.gathered.commits.Do(ctx, entry); cmp.Or(err, done.err) != nil {
 		w.config.Log.Warn().Err(cmp.Or(err, done.err)).Str("target", attempt.Target).Msg("a probe was not written down")
 	}
+}
+
+func (w *Worker) newCanaryWorker() *canaryWorker {
+	return &canaryWorker{canaries: w.config.Canaries, asks: w.config.Canary, claims: w.claims, lives: w.heart.Lives, keep: w.keep}
 }
 
 func (w *Worker) newCompletion(stopping context.Context) *completion {

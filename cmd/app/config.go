@@ -29,7 +29,8 @@ type Config struct {
 	Prices   string         `yaml:"prices,omitempty"`   // a file of prices; empty: the table that ships
 	Targets  []TargetConfig `yaml:"targets"`
 	Routes   []RouteConfig  `yaml:"routes"`
-	Tenants  []TenantConfig `yaml:"tenants,omitempty"` // those that are not as all others
+	Canaries []CanaryConfig `yaml:"canaries,omitempty"` // prompts that targets are asked now and then
+	Tenants  []TenantConfig `yaml:"tenants,omitempty"`  // those that are not as all others
 	// Strategies are those of one's own, by name.
 	Strategies map[string]WeightsConfig `yaml:"strategies,omitempty"`
 	Estimator  EstimatorConfig          `yaml:"estimator"`

@@ -87,11 +87,12 @@ func (c Config) String() string {
 		Prices     string                   `yaml:"prices,omitempty"`
 		Targets    []TargetConfig           `yaml:"targets"`
 		Routes     []RouteConfig            `yaml:"routes"`
+		Canaries   []CanaryConfig           `yaml:"canaries,omitempty"`
 		Tenants    []TenantConfig           `yaml:"tenants,omitempty"`
 		Strategies map[string]WeightsConfig `yaml:"strategies,omitempty"`
 		Estimator  EstimatorConfig          `yaml:"estimator"`
 		Worker     WorkerConfig             `yaml:"worker"`
-	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Tenants, c.Strategies, c.Estimator, c.Worker})
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker})
 	if err != nil {
 		return "configuration of " + c.File
 	}

@@ -38,6 +38,7 @@ func (r *configReader) check(c *Config, known Known) {
 	r.checkEstimator(c)
 	known.Goals = append(known.Goals[:len(known.Goals):len(known.Goals)], c.goals()...)
 	r.checkRoutes(c, known)
+	r.checkCanaries(c)
 	r.checkTenants(c)
 }
 

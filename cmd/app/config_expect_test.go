@@ -3,6 +3,7 @@ package app
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -55,6 +56,46 @@ func TestWrongExpectInConfig(t *testing.T) {
 		"    expect: {regx: a}\n":                                         `routes[0].expect.regx: unknown key; did you mean "regex"`,
 	} {
 		_, _, err := ParseConfig([]byte(expectHead+text), "f", vars(), Known{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", text, err, want)
+		}
+	}
+}
+
+func TestCanariesInConfig(t *testing.T) {
+	t.Parallel()
+	config, _, err := ParseConfig([]byte(expectHead+`canaries:
+  - {name: one, route: r, prompt: "Say \"yes\".", expect: {regex: yes}}
+  - {name: two, targets: [a], every: 1h, body: '{"messages": [{"role": "user", "content": "2+2?"}], "max_tokens": 5}', expect: {regex: "4"}, failures_in_a_row: 3}
+`), "f", vars(), Known{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []jobs.Canary{
+		{Name: "one", Targets: []string{"a"}, Every: 10 * time.Minute, Body: []byte(`{"messages":[{"role":"user","content":"Say \"yes\"."}]}`), Expect: &jobs.Expect{JSONSchema: []byte{}, Regex: "yes"}, Failures: 2},
+		{Name: "two", Targets: []string{"a"}, Every: time.Hour, Body: []byte(`{"messages": [{"role": "user", "content": "2+2?"}], "max_tokens": 5}`), Expect: &jobs.Expect{JSONSchema: []byte{}, Regex: "4"}, Failures: 3},
+	}
+	if diff := cmp.Diff(want, config.BuildCanaries()); diff != "" {
+		t.Errorf("canaries (-want +got):\n%s", diff)
+	}
+}
+
+func TestWrongCanariesInConfig(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"{route: r, prompt: x, expect: {regex: x}}":                                "canaries[0].name: is missing",
+		"{name: c, prompt: x, expect: {regex: x}}":                                 "canaries[0].targets: give targets, or a route",
+		"{name: c, route: r, targets: [a], prompt: x, expect: {regex: x}}":         "canaries[0].targets: give targets, or a route",
+		"{name: c, targets: [strong], prompt: x, expect: {regex: x}}":              `canaries[0].targets[0]: no route calls a target "strong"`,
+		"{name: c, route: q, prompt: x, expect: {regex: x}}":                       `canaries[0].route: there is no route "q"`,
+		"{name: c, route: r, expect: {regex: x}}":                                  "canaries[0].prompt: give a prompt, or a body",
+		"{name: c, route: r, body: '{}', expect: {regex: x}}":                      "canaries[0].body: body.messages: must be a list",
+		"{name: c, route: r, prompt: x}":                                           "canaries[0].expect: is missing",
+		"{name: c, route: r, prompt: x, expect: {regex: '('}}":                     "canaries[0].expect.regex: error parsing",
+		"{name: c, route: r, prompt: x, expect: {regex: x}, every: 1s}":            "canaries[0].every: must be 10s or more",
+		"{name: c, route: r, prompt: x, expect: {regex: x}, failures_in_a_row: 0}": "canaries[0].failures_in_a_row: must be from 1 to 10",
+	} {
+		_, _, err := ParseConfig([]byte(expectHead+"canaries:\n  - "+text+"\n"), "f", vars(), Known{})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", text, err, want)
 		}

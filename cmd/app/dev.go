@@ -177,7 +177,7 @@ func (d *dev) assemble(ctx context.Context) error {
 	_, routes := d.config.Build()
 	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Budgets: d.config.Budgets(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
 	return err
@@ -201,7 +201,7 @@ func (d *dev) reloads() *reloader {
 		again.config = d.simulated(again.config)
 		return again
 	}
-	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "worker"}, d.stack.Take, d.log
+	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "canaries", "worker"}, d.stack.Take, d.log
 	return r
 }
 

@@ -42,9 +42,13 @@ with the --prompt before it. All requests become one batch, in one transaction:
 all are accepted or, at the first bad line, none (unless --skip-bad).
 
 Beside the fields of OpenAI, a batch line may have: route, optimization_goal,
-deadline, max_cost_usd, priority, metadata, tenant. A line with any other field is a bad
-line; what is inside a body is the provider's, and kept as it is. Flags are for
-lines that say nothing.`,
+deadline, max_cost_usd, priority, metadata, tenant, and expect: what its answer
+must be like, as in {"json_schema": {…}, "finish_reasons": ["stop"]}; its fields are
+json_schema (true is any JSON), response_format (the body's own), fenced, regex,
+min_characters, max_characters, min_tokens, max_tokens, finish_reasons,
+same_model_family, tries and otherwise ("refuse" or "keep"). A line with any other
+field is a bad line; what is inside a body is the provider's, and kept as it is.
+Flags are for lines that say nothing.`,
 		Example: `  tidegate enqueue requests.jsonl
   tidegate enqueue requests.jsonl --wait -o results.jsonl
   tidegate enqueue --text ./documents --prompt "Summarise in two sentences." --wait -o out.jsonl

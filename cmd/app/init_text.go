@@ -249,6 +249,12 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
 `
 
 const initTail = `
+# Canaries: a prompt, or a whole body as JSON, that some targets, or all of a route's
+# chain, are asked every so often, and what a good answer is like: see expect of a route.
+# After so many failures_in_a_row the target is degraded. Each call is paid. In place of
+# the prompt, body: '{"messages": [...]}' is sent as it is; targets: [...] of the route.
+# canaries: [{name: capitals, route: summaries, every: 10m, prompt: "The capital of France, in one word?", expect: {regex: Paris}, failures_in_a_row: 2}]
+
 # Tenants that are not as all others: requests say whose they are.
 # tenants:
 #   - name: acme

@@ -43,6 +43,7 @@ type StackConfig struct {
 	Pool        *pgxpool.Pool
 	Conn        *nats.Conn
 	Routes      []jobs.Route
+	Canaries    []jobs.Canary      // that are asked now and then
 	Budgets     []store.FileBudget // what the configuration says of them
 	Choosing    routing.Choosing   // how targets are chosen
 	Weights     map[string]float64 // of tenants, on routes with fair admission; those that are not named have 1
@@ -109,7 +110,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		names[i] = route.Name
 	}
 	s.Worker, err = worker.New(worker.Config{
-		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Concurrency: config.Concurrency,
+		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Canaries: config.Canaries, Canary: s.Router, Concurrency: config.Concurrency,
 		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Ledger: s.Store, Budgets: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: s.name,
 		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,

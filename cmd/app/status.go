@@ -99,7 +99,8 @@ type targetView struct {
 	Region        string            `json:"region,omitempty"`
 	Circuit       jobs.CircuitState `json:"circuit"`
 	Since         time.Time         `json:"since,omitzero"`
-	Reason        string            `json:"reason,omitempty"` // of the circuit's last change; empty: there was none
+	Reason        string            `json:"reason,omitempty"`   // of the circuit's last change; empty: there was none
+	Degraded      string            `json:"degraded,omitempty"` // how its answers have changed; empty: they have not
 	CooldownUntil time.Time         `json:"cooldown_until,omitzero"`
 	UntilClosed   bool              `json:"until_closed"` // it stays open until somebody closes it
 	Calls         int               `json:"calls_last_minute"`
@@ -141,7 +142,7 @@ func viewStatus(s store.Status, config *Config) statusView {
 	for _, c := range s.Circuits {
 		t := did[c.Target]
 		target := targetView{
-			Target: c.Target, Region: c.Region, Circuit: c.State, Since: c.Since, Reason: c.Reason, UntilClosed: c.UntilClosed(s.At),
+			Target: c.Target, Region: c.Region, Circuit: c.State, Since: c.Since, Reason: c.Reason, Degraded: c.Degraded, UntilClosed: c.UntilClosed(s.At),
 			Calls: t.Calls, Answered: t.Answered, MedianMS: t.Median.Milliseconds(), cost: t.Cost,
 			Unpriced: t.Unpriced, PriceUnknown: slices.Contains(view.Unpriced, c.Target),
 		}
@@ -209,10 +210,13 @@ func unpricedTargets(s *store.Status, config *Config) []string {
 
 // why is the reason of what is not as it should be.
 func why(now time.Time, t targetView) string {
-	if t.Circuit == jobs.CircuitClosed && !t.CooldownUntil.After(now) {
-		return "-"
+	switch {
+	case t.Circuit != jobs.CircuitClosed || t.CooldownUntil.After(now):
+		return shorten(t.Reason, 60)
+	case t.Degraded != "":
+		return shorten("degraded: "+t.Degraded, 90)
 	}
-	return shorten(t.Reason, 60)
+	return "-"
 }
 
 // counted is a number with its noun.

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// cachedAtMost bounds the rules that are kept, …
+	// cachedAtMost bounds the rules that are kept.
 	cachedAtMost = 256
-	// … and cachedBytes what they were made of: 2 MiB. What is compiled has some
+	// cachedBytes bounds what they were made of: 2 MiB. What is compiled has some
 	// ten times as much.
 	cachedBytes = 2 << 20
 )

@@ -31,8 +31,8 @@ type schema struct {
 	steps int // that are left to the judgement that is made
 }
 
-// errTooLong is the panic of a judgement that takes too many steps.
-var errTooLong = errors.New("the judgement takes too many steps")
+// tooLong is the panic of a judgement that takes too many steps.
+type tooLong struct{}
 
 // noLoader loads nothing.
 type noLoader struct{}
@@ -102,9 +102,11 @@ func (s *schema) judge(text string) (why string) {
 	defer s.mu.Unlock()
 	s.steps = stepsAtMost + stepsEach*values
 	defer func() {
-		if cause := recover(); cause == errTooLong {
+		switch cause := recover(); cause.(type) {
+		case nil:
+		case tooLong:
 			why = "it takes too many steps to judge by this schema"
-		} else if cause != nil {
+		default:
 			panic(cause)
 		}
 	}()

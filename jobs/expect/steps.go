@@ -49,7 +49,7 @@ func (s *schema) count(part *jsonschema.Schema) {
 	was := part.Format
 	counted := &jsonschema.Format{Validate: func(v any) error {
 		if s.steps--; s.steps < 0 {
-			panic(errTooLong)
+			panic(tooLong{})
 		}
 		if was == nil {
 			return nil

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -25,6 +26,7 @@ func (c *call) compose() answer {
 	case !whole:
 		a.finish = Cut
 	}
+	c.worsen(&a)
 	a.usage = usage{
 		prompt:     q.promptTokens,
 		cached:     int(float64(q.promptTokens) * c.CachedShare),
@@ -35,6 +37,40 @@ func (c *call) compose() answer {
 	q.document, q.instruction = "", ""
 	return a
 }
+
+// worsen makes an answer one of a target that has changed for the worse, and says so
+// by nothing but the answer.
+func (c *call) worsen(a *answer) {
+	switch c.fault.Mode {
+	case Garbage:
+		a.text = garbage(a.text, c.question.request)
+	case Smaller:
+		a.model = smallModel
+		words := strings.Fields(a.text)
+		a.text = strings.Join(words[:(len(words)+1)/2], " ")
+	case Refusing:
+		a.text = refusalText
+	}
+}
+
+// smallModel is who answers in place of the model that was asked for.
+const smallModel = "sim-tiny-2026-01-01"
+
+const refusalText = "I'm sorry, but I can't help with that."
+
+// garbage is as many words as there are, of a few that go with no document.
+func garbage(text string, request uint64) string {
+	known := strings.Fields(garbageWords)
+	words := strings.Fields(text)
+	for i := range words {
+		request = request*6364136223846793005 + 1442695040888963407
+		words[i] = known[request>>33%uint64(len(known))]
+	}
+	return strings.Join(words, " ")
+}
+
+const garbageWords = `quantum marmalade drifts beneath seventeen velvet theorems obsidian penguins negotiate lunar spreadsheets umbrella whispers
+	binary lullabies porcelain dragons juggle fermented syllables crooked zeppelins polish forgotten icebergs bassoons excavate purple voltage`
 
 func (c *call) words() (text string, whole bool) {
 	if c.plain {

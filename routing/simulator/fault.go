@@ -37,6 +37,9 @@ const (
 	Garbled     Mode = "garbled"      // 200 with half a body, or with a page of HTML
 	Inside      Mode = "inside"       // 200 with the error of Overloaded for a body, or in the middle of the stream
 	Empty       Mode = "empty"        // 200 with no text at all
+	Garbage     Mode = "garbage"      // 200 with words that mean nothing, as long as the answer would be
+	Smaller     Mode = "smaller"      // 200 of another model, by its name, and half as long
+	Refusing    Mode = "refusing"     // 200 with words that it will not answer
 	Slow        Mode = "slow"         // the first byte comes late
 	Drip        Mode = "drip"         // the header comes in time, the body in small pieces
 )
@@ -52,7 +55,7 @@ const DefaultDelay = 30 * time.Second
 func Modes() []Mode {
 	return []Mode{
 		OK, RateLimit, ServerError, Unavailable, Overloaded, Quota, DailyQuota, SpendLimit, Unpaid, Auth, Forbidden, BadRequest,
-		NotFound, Context, TooLarge, Content, Filtered, GaveUp, Hang, Reset, Cut, Garbled, Inside, Empty, Slow, Drip,
+		NotFound, Context, TooLarge, Content, Filtered, GaveUp, Hang, Reset, Cut, Garbled, Inside, Empty, Garbage, Smaller, Refusing, Slow, Drip,
 	}
 }
 
@@ -67,7 +70,9 @@ func (m Mode) refuses() bool {
 }
 
 // answers tells whether a client gets a whole answer.
-func (m Mode) answers() bool { return m == OK || m == Slow || m == Drip }
+func (m Mode) answers() bool {
+	return m == OK || m == Slow || m == Drip || m == Garbage || m == Smaller || m == Refusing
+}
 
 // byStatus lets people say a status where it means one mode only.
 var byStatus = map[string]Mode{

@@ -42,9 +42,16 @@ var wire = map[simulator.Mode]func(reply) bool{
 	simulator.Garbled: func(r reply) bool { return r.err == nil && r.status == 200 && !json.Valid([]byte(r.body)) },
 	simulator.Inside:  func(r reply) bool { return whole(r) && strings.HasPrefix(r.body, `{"error":`) },
 	simulator.Empty:   func(r reply) bool { return whole(r) && strings.Contains(r.body, `"content":""`) },
-	simulator.Slow:    answered,
-	simulator.Drip:    answered,
-	simulator.Hang:    func(r reply) bool { return r.err != nil && r.status == 0 },
+	simulator.Garbage: func(r reply) bool {
+		return whole(r) && !strings.Contains(r.body, "Tides") && strings.Contains(r.body, `"model":"small"`)
+	},
+	simulator.Smaller: func(r reply) bool {
+		return whole(r) && strings.Contains(r.body, `"Tides are"`) && strings.Contains(r.body, `"model":"sim-tiny-`)
+	},
+	simulator.Refusing: func(r reply) bool { return whole(r) && strings.Contains(r.body, "I'm sorry") },
+	simulator.Slow:     answered,
+	simulator.Drip:     answered,
+	simulator.Hang:     func(r reply) bool { return r.err != nil && r.status == 0 },
 }
 
 func whole(r reply) bool {

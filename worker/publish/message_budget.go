@@ -55,5 +55,5 @@ func budgetMessage(e *jobs.BudgetEvent) (*nats.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event of the budget of %s: %w", e.BudgetKey, err)
 	}
-	return newMessage(BudgetSubject(e.BudgetKey, body.State), e.ID, TypeBudget, e.BudgetKey.String(), e.At, data), nil
+	return newMessage(BudgetSubject(e.BudgetKey, body.State), e.ID, TypeBudget, e.String(), e.At, data), nil
 }

@@ -1,0 +1,105 @@
+package app
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// leastCanary bounds how often a canary prompt is asked: each one is paid.
+const leastCanary = 10 * time.Second
+
+// CanaryConfig is a prompt that targets are asked now and then: see jobs.Canary.
+type CanaryConfig struct {
+	Name          string        `yaml:"name"`
+	Targets       []string      `yaml:"targets,omitempty"` // these, …
+	Route         string        `yaml:"route,omitempty"`   // … or all of this route's chain
+	Every         time.Duration `yaml:"every"`
+	Prompt        string        `yaml:"prompt,omitempty"` // what a user says, …
+	Body          string        `yaml:"body,omitempty"`   // … or a whole body as JSON
+	Expect        *ExpectConfig `yaml:"expect,omitempty"`
+	FailuresInRow int           `yaml:"failures_in_a_row"`
+}
+
+func (c *CanaryConfig) setDefaults() {
+	c.Every = 10 * time.Minute
+	c.FailuresInRow = jobs.DefaultCanaryFailures
+}
+
+// BuildCanaries makes the canaries of a checked configuration.
+func (c *Config) BuildCanaries() []jobs.Canary {
+	made := make([]jobs.Canary, len(c.Canaries))
+	for i := range c.Canaries {
+		given := &c.Canaries[i]
+		made[i] = jobs.Canary{
+			Name: given.Name, Targets: given.Targets, Every: given.Every, Body: given.body(), Expect: given.Expect.build(), Failures: given.FailuresInRow,
+		}
+		for _, route := range c.Routes {
+			if route.Name == given.Route {
+				made[i].Targets = route.Chain
+			}
+		}
+	}
+	return made
+}
+
+func (c *CanaryConfig) body() json.RawMessage {
+	if c.Prompt == "" {
+		return json.RawMessage(c.Body)
+	}
+	said, _ := json.Marshal(c.Prompt) // a text always is JSON
+	return bytes.Join([][]byte{[]byte(`{"messages":[{"role":"user","content":`), said, []byte(`}]}`)}, nil)
+}
+
+// checkCanaries notes what is wrong with the canaries.
+func (r *configReader) checkCanaries(c *Config) {
+	names := map[string]int{}
+	for i := range c.Canaries {
+		canary, at := &c.Canaries[i], fmt.Sprintf("canaries[%d]", i)
+		if r.required(at+".name", canary.Name, "name the canary, as in capitals") {
+			r.name(at+".name", canary.Name)
+			r.unique(names, canary.Name, "canaries[%d].name", i)
+		}
+		r.checkCanaryTargets(c, canary, at)
+		switch {
+		case (canary.Prompt == "") == (canary.Body == ""):
+			r.problem(at+".prompt", "give a prompt, or a body, and not both")
+		case jobs.CheckBody(canary.body()) != nil:
+			r.problem(at+".body", "%v", jobs.CheckBody(canary.body()))
+		}
+		if canary.Every < leastCanary {
+			r.problem(at+".every", "must be %v or more: each one is paid", leastCanary)
+		}
+		if canary.FailuresInRow < 1 || canary.FailuresInRow > jobs.MaxExpectTries {
+			r.problem(at+".failures_in_a_row", "must be from 1 to %d", jobs.MaxExpectTries)
+		}
+		if canary.Expect == nil {
+			r.problem(at+".expect", "is missing: say what a good answer is like, as in {regex: Paris}")
+		}
+		r.checkExpect(canary.Expect, at+".expect")
+	}
+}
+
+// checkCanaryTargets wants targets that a worker calls: those of a chain, or those
+// that are asked after a bad answer.
+func (r *configReader) checkCanaryTargets(c *Config, canary *CanaryConfig, at string) {
+	var routes, called []string
+	for _, route := range c.Routes {
+		routes, called = append(routes, route.Name), append(append(called, route.Chain...), route.EscalateTo...)
+	}
+	switch {
+	case (canary.Route == "") == (len(canary.Targets) == 0):
+		r.problem(at+".targets", "give targets, or a route, and not both")
+	case canary.Route != "" && !slices.Contains(routes, canary.Route):
+		r.problem(at+".route", "there is no route %s; %s", r.shown(at+".route", canary.Route), didYouMean(canary.Route, routes))
+	}
+	for i, name := range canary.Targets {
+		if field := fmt.Sprintf("%s.targets[%d]", at, i); !slices.Contains(called, name) {
+			r.problem(field, "no route calls a target %s; %s", r.shown(field, name), didYouMean(name, called))
+		}
+	}
+}
