@@ -331,6 +331,61 @@ func TestAdmitAll(t *testing.T) {
 	}
 }
 
+// What waited for a time there has its old place in the queue: nobody would find it
+// again that was available in a year.
+func TestAdmitAllThatWasParked(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	parked := s.wait("a", 2, nil)
+	s.admit(jobs.Intake{AtMost: 2})
+	s.park(365*24*time.Hour, "budget of tenant a: all is spent")
+	s.announce(jobs.AdmissionDirect)
+	if n, err := s.AdmitAll(t.Context(), s.held, "summaries", 9); n != 2 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if got := s.fetch(); !slices.Equal(got, ids(parked)) {
+		t.Errorf("workers get %v, want %v", got, ids(parked))
+	}
+}
+
+// spend has the budgets of tenants spent for today.
+func (s *shared) spend(tenants string, args ...any) {
+	s.t.Helper()
+	s.exec("INSERT INTO tidegate.budgets (scope, name, per_day, set_by, out_since, waits_day) SELECT 'tenant', t.name, 1, 'file', now(), tidegate.today() FROM "+tenants+" t (name)", args...)
+}
+
+// However many tenants have no money, those behind them have their turn.
+func TestTurnsBehindThoseWithoutMoney(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	s.exec(`INSERT INTO tidegate.waiting (request_id, job_id, deadline, work, priority, route, tenant)
+		SELECT gen_random_uuid(), -n, now() + interval '1 day', 100, 2, 'summaries', 'poor' || n FROM generate_series(1, $1) n`, store.TenantsMost)
+	s.spend("(SELECT tenant FROM tidegate.waiting)")
+	s.wait("rich", 1, nil)
+	in := jobs.Intake{Route: "summaries", AtMost: 5}
+	all := func(heads jobs.Heads) jobs.Admitted { return everything(heads, 5) }
+	n, last, err := s.Admit(t.Context(), s.held, in, all)
+	if err != nil || n != 0 || last == "" {
+		t.Fatalf("of those without money: %d, to go on behind %q, %v", n, last, err)
+	}
+	in.Behind = last
+	if n, _, err = s.Admit(t.Context(), s.held, in, all); err != nil || n != 1 {
+		t.Errorf("of the one behind: %d, %v", n, err)
+	}
+}
+
+// Nor do those whose deadlines come first and who have none.
+func TestNearBehindThoseWithoutMoney(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	s.wait("poor", 5, func(r *jobs.Request) { r.Deadline = time.Now().Add(time.Minute) })
+	s.spend("(VALUES ('poor'))")
+	s.wait("rich", 1, func(r *jobs.Request) { r.Deadline = time.Now().Add(2 * time.Minute) })
+	if heads, n := s.admit(jobs.Intake{AtMost: 5, Near: time.Hour}); n != 1 {
+		t.Errorf("%d were admitted of %+v", n, heads)
+	}
+}
+
 func TestBacklogs(t *testing.T) {
 	t.Parallel()
 	s := newShared(t)
