@@ -114,12 +114,12 @@ ORDER BY s.tenant, s.deadline, s.job_id`
 	admit = `/* tidegate: admit */
 WITH held AS MATERIALIZED (
 	SELECT w.request_id, w.job_id, g.n FROM unnest($2::uuid[]) WITH ORDINALITY AS g (request_id, n)
-	JOIN tidegate.waiting w ON w.request_id = g.request_id FOR UPDATE OF w SKIP LOCKED
+	JOIN tidegate.waiting w ON w.request_id = g.request_id WHERE w.request_id = ANY ($2) FOR UPDATE OF w SKIP LOCKED
 ), taken AS (
-	DELETE FROM tidegate.waiting w USING held h WHERE w.request_id = h.request_id
+	DELETE FROM tidegate.waiting WHERE request_id = ANY (ARRAY(SELECT request_id FROM held))
 ), moved AS (
 	UPDATE tidegate.river_job j SET state = 'available', priority = 1, scheduled_at = now() + (h.n - cardinality($2)) * interval '1 microsecond'
-	FROM held h WHERE j.id = h.job_id AND j.state = 'pending'
+	FROM held h WHERE j.id = ANY (ARRAY(SELECT job_id FROM held)) AND j.id = h.job_id AND j.state::text = 'pending'
 	RETURNING j.id
 ), kept AS (
 	INSERT INTO tidegate.shares (route, tenant, finish) SELECT $1, * FROM unnest($3::text[], $4::float8[])
@@ -131,11 +131,11 @@ SELECT (SELECT count(*) FROM moved), pg_notify('tidegate.river_insert', json_bui
 WITH held AS MATERIALIZED (
 	SELECT request_id, job_id, priority FROM tidegate.waiting WHERE route = $1 LIMIT $2 FOR UPDATE SKIP LOCKED
 ), taken AS (
-	DELETE FROM tidegate.waiting w USING held h WHERE w.request_id = h.request_id
+	DELETE FROM tidegate.waiting WHERE request_id = ANY (ARRAY(SELECT request_id FROM held))
 ), moved AS (
 	UPDATE tidegate.river_job j SET state = 'available', priority = h.priority,
 		scheduled_at = CASE WHEN j.scheduled_at > now() THEN j.created_at ELSE j.scheduled_at END -- of a parked one, its old place
-	FROM held h WHERE j.id = h.job_id AND j.state = 'pending'
+	FROM held h WHERE j.id = ANY (ARRAY(SELECT job_id FROM held)) AND j.id = h.job_id AND j.state::text = 'pending'
 )
 SELECT (SELECT count(*) FROM held), pg_notify('tidegate.river_insert', json_build_object('queue', $1::text)::text)::text`
 )

@@ -519,6 +519,77 @@ func TestAdmissionReadsFewRows(t *testing.T) {
 	}
 }
 
+// Jobs and what waits are found by their ids also where nothing waited when the
+// planner last counted: it would read all that does now, once for each of them.
+func TestWaitingIsFoundByID(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	s.exec("ALTER TABLE tidegate.river_job SET (autovacuum_enabled = off); ALTER TABLE tidegate.waiting SET (autovacuum_enabled = off)")
+	s.exec(`INSERT INTO tidegate.river_job (state, finalized_at, max_attempts, args, kind, queue)
+		SELECT 'completed', now(), 5, '{}', 'completion', 'summaries' FROM generate_series(1, 4000)`)
+	s.exec("ANALYZE tidegate.river_job, tidegate.waiting")
+	inBatch := func(r *jobs.Request) { r.BatchID = "b" }
+	some := s.wait("a", 20, inBatch)
+	s.admit(jobs.Intake{AtMost: len(some)})
+	s.exec("UPDATE tidegate.river_job SET state = 'scheduled' WHERE state = 'available'")
+	waits := ids(s.wait("a", 20, inBatch))
+	s.wait("a", 3000, nil)
+	s.exec(`INSERT INTO tidegate.river_job (state, scheduled_at, max_attempts, args, kind, queue)
+		SELECT 'scheduled', now() + interval '1 day', 5, '{}', 'completion', 'summaries' FROM generate_series(1, 3000)`)
+	var given []int64
+	for id := range 20 {
+		given = append(given, int64(4001+id))
+	}
+	for name, q := range map[string]struct {
+		sql  string
+		args []any
+	}{
+		"admit":              {store.AdmitThese, []any{"summaries", waits, []string{""}, []float64{1}}},
+		"admit all":          {store.AdmitAny, []any{"summaries", 20}},
+		"park":               {store.ParkThese, []any{given, make([]string, len(given)), jobs.DefaultPriority, time.Hour}},
+		"cancel one":         {store.CancelOne, []any{waits[0]}},
+		"cancel of a batch":  {store.CancelSome, []any{"b", uuid.Nil, 5000}},
+		"nothing of a batch": {store.CancelSome, []any{"none", uuid.Nil, 5000}},
+	} {
+		for _, plan := range []string{"force_custom_plan", "force_generic_plan"} {
+			if rows := s.touched(plan, q.sql, q.args...); rows > 300 {
+				t.Errorf("%s, with %s, reads %d rows", name, plan, rows)
+			}
+		}
+	}
+}
+
+// touched is how many rows of jobs, and of what waits, a statement reads, which is
+// taken back.
+func (s *shared) touched(plan, sql string, args ...any) (rows int) {
+	s.t.Helper()
+	tx, err := s.pool.Begin(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(s.t.Context()) }()
+	read := func() (n int) {
+		if err == nil {
+			err = tx.QueryRow(s.t.Context(), `SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables
+				WHERE relname IN ('river_job', 'waiting')`).Scan(&n)
+		}
+		return n
+	}
+	_, err = tx.Exec(s.t.Context(), "SELECT set_config('plan_cache_mode', $1, true)", plan)
+	if err == nil && sql == store.AdmitThese {
+		_, err = tx.Exec(s.t.Context(), store.ByIndex)
+	}
+	before := read()
+	if err == nil {
+		_, err = tx.Exec(s.t.Context(), sql, args...)
+	}
+	rows = read() - before
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return rows
+}
+
 // pages is how many a query reads, as an admission does.
 func (s *shared) pages(sql string, args ...any) (pages int) {
 	s.t.Helper()
