@@ -85,28 +85,30 @@ WITH RECURSIVE tenants AS (
 	FROM tenants t WHERE t.tenant IS NOT NULL
 ), named AS MATERIALIZED (
 	SELECT tenant FROM tenants WHERE tenant IS NOT NULL LIMIT $4::bigint
+), edge AS (
+	SELECT max(tenant) AS last FROM named HAVING count(*) = $4::bigint
 ), shown AS MATERIALIZED (
-	SELECT tenant, (SELECT max(tenant) FROM named HAVING count(*) = $4::bigint) AS last,
-		least($3::bigint, greatest($5::bigint, 2 * $3::bigint / (SELECT count(*) FROM named))) AS most
+	SELECT tenant, least($3::bigint, greatest($5::bigint, 2 * $3::bigint / (SELECT count(*) FROM named))) AS most
 	FROM named WHERE ` + admissible + `
 )
-SELECT s.tenant, s.most, coalesce(s.last, ''), coalesce(c.finish, 0), h.request_id, h.work
-FROM shown s LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
-CROSS JOIN LATERAL (
+SELECT s.tenant, s.most, e.last, coalesce(c.finish, 0), h.request_id, h.work
+FROM (SELECT coalesce((SELECT last FROM edge), '') AS last) e LEFT JOIN shown s ON true -- there are others, though none of these is shown
+LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
+LEFT JOIN LATERAL (
 	SELECT w.request_id, w.work, w.priority, w.job_id FROM tidegate.waiting w
 	WHERE w.route = $1 AND w.tenant = s.tenant AND w.not_before IS NULL ORDER BY w.priority, w.job_id LIMIT s.most
-) h
+) h ON true
 ORDER BY s.tenant, h.priority, h.job_id`
 
 	readNear = `/* tidegate: near deadlines */
 WITH near AS (
 	SELECT tenant, request_id, work, deadline, job_id FROM tidegate.waiting
-	WHERE route = $1 AND not_before IS NULL AND deadline <= now() + $2::interval ORDER BY deadline LIMIT $3::bigint
-), shown AS (
-	SELECT * FROM near WHERE tenant IN (SELECT tenant FROM (SELECT DISTINCT tenant FROM near) named WHERE ` + admissible + `)
+	WHERE route = $1 AND not_before IS NULL AND deadline <= now() + $2::interval AND tenant NOT IN (
+		SELECT b.name FROM tidegate.budgets b WHERE b.scope = 'tenant' AND ` + spentOut + `)
+	ORDER BY deadline LIMIT $3::bigint
 )
 SELECT s.tenant, $3::bigint + 1, '', coalesce(c.finish, 0), s.request_id, s.work
-FROM shown s LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
+FROM near s LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
 ORDER BY s.tenant, s.deadline, s.job_id`
 
 	// River hands jobs out by priority, time and id: those of all tenants have one
@@ -114,12 +116,12 @@ ORDER BY s.tenant, s.deadline, s.job_id`
 	admit = `/* tidegate: admit */
 WITH held AS MATERIALIZED (
 	SELECT w.request_id, w.job_id, g.n FROM unnest($2::uuid[]) WITH ORDINALITY AS g (request_id, n)
-	JOIN tidegate.waiting w ON w.request_id = g.request_id FOR UPDATE OF w SKIP LOCKED
+	JOIN tidegate.waiting w ON w.request_id = g.request_id WHERE w.request_id = ANY ($2) FOR UPDATE OF w SKIP LOCKED
 ), taken AS (
-	DELETE FROM tidegate.waiting w USING held h WHERE w.request_id = h.request_id
+	DELETE FROM tidegate.waiting WHERE request_id = ANY (ARRAY(SELECT request_id FROM held))
 ), moved AS (
 	UPDATE tidegate.river_job j SET state = 'available', priority = 1, scheduled_at = now() + (h.n - cardinality($2)) * interval '1 microsecond'
-	FROM held h WHERE j.id = h.job_id AND j.state = 'pending'
+	FROM held h WHERE j.id = ANY (ARRAY(SELECT job_id FROM held)) AND j.id = h.job_id AND j.state::text = 'pending'
 	RETURNING j.id
 ), kept AS (
 	INSERT INTO tidegate.shares (route, tenant, finish) SELECT $1, * FROM unnest($3::text[], $4::float8[])
@@ -131,9 +133,11 @@ SELECT (SELECT count(*) FROM moved), pg_notify('tidegate.river_insert', json_bui
 WITH held AS MATERIALIZED (
 	SELECT request_id, job_id, priority FROM tidegate.waiting WHERE route = $1 LIMIT $2 FOR UPDATE SKIP LOCKED
 ), taken AS (
-	DELETE FROM tidegate.waiting w USING held h WHERE w.request_id = h.request_id
+	DELETE FROM tidegate.waiting WHERE request_id = ANY (ARRAY(SELECT request_id FROM held))
 ), moved AS (
-	UPDATE tidegate.river_job j SET state = 'available', priority = h.priority FROM held h WHERE j.id = h.job_id AND j.state = 'pending'
+	UPDATE tidegate.river_job j SET state = 'available', priority = h.priority,
+		scheduled_at = CASE WHEN j.scheduled_at > now() THEN j.created_at ELSE j.scheduled_at END -- of a parked one, its old place
+	FROM held h WHERE j.id = ANY (ARRAY(SELECT job_id FROM held)) AND j.id = h.job_id AND j.state::text = 'pending'
 )
 SELECT (SELECT count(*) FROM held), pg_notify('tidegate.river_insert', json_build_object('queue', $1::text)::text)::text`
 )
@@ -177,16 +181,21 @@ func readHeads(ctx context.Context, tx pgx.Tx, in jobs.Intake) (heads jobs.Heads
 // scanHeads reads requests that stand together by tenant.
 func scanHeads(rows pgx.Rows, heads *jobs.Heads) error {
 	var one jobs.TenantHeads
-	var most int
-	var id uuid.UUID
-	var work float32
-	_, err := pgx.ForEachRow(rows, []any{&one.Tenant, &most, &heads.Last, &one.Finish, &id, &work}, func() error {
+	var name *string // nil: nobody is shown
+	var most *int
+	var id *uuid.UUID
+	var work *float32
+	_, err := pgx.ForEachRow(rows, []any{&name, &most, &heads.Last, &one.Finish, &id, &work}, func() error {
+		if name == nil || id == nil {
+			return nil
+		}
+		one.Tenant = *name
 		if n := len(heads.Tenants); n == 0 || heads.Tenants[n-1].Tenant != one.Tenant {
 			heads.Tenants = append(heads.Tenants, one)
 		}
 		tenant := &heads.Tenants[len(heads.Tenants)-1]
-		tenant.Requests = append(tenant.Requests, jobs.Head{RequestID: id.String(), Work: float64(work)})
-		tenant.More = len(tenant.Requests) >= most
+		tenant.Requests = append(tenant.Requests, jobs.Head{RequestID: id.String(), Work: float64(orZero(work))})
+		tenant.More = len(tenant.Requests) >= orZero(most)
 		return nil
 	})
 	return err

@@ -131,6 +131,9 @@ type FileBudget struct {
 }
 
 const (
+	lockBudgetsNamed = `/* tidegate: lock budgets by name */
+SELECT FROM tidegate.budgets WHERE (scope, name) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY id FOR UPDATE`
+
 	fileBudget = `/* tidegate: budget of a file */
 INSERT INTO tidegate.budgets AS b (scope, name, per_day, total, set_by, in_file, file_per_day, file_total) VALUES ($1, $2, $3, $4, 'file', true, $3, $4)
 ON CONFLICT (scope, name) DO UPDATE SET per_day = excluded.per_day, total = excluded.total, set_by = 'file',
@@ -149,7 +152,12 @@ func (s *Store) FileBudgets(ctx context.Context, said []FileBudget) error {
 	byName := func(a, b FileBudget) int {
 		return strings.Compare(a.String(), b.String()) // two workers must not wait for each other
 	}
+	scopes, names := make([]string, len(said)), make([]string, len(said))
+	for i, b := range said {
+		scopes[i], names[i] = string(b.Scope), b.Name
+	}
 	var batch pgx.Batch
+	batch.Queue(lockBudgetsNamed, scopes, names) // as commits do
 	for _, b := range slices.SortedFunc(slices.Values(said), byName) {
 		if b.None() {
 			batch.Queue(noFileBudget, string(b.Scope), b.Name)

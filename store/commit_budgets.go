@@ -5,7 +5,8 @@ import "tidegate/jobs"
 // A group of which some cost counts for budgets: what its new attempts cost is
 // spent, and what their calls had reserved is free, in one transaction with the
 // attempts. A group that is committed again adds no attempt, so it spends nothing.
-// The rows of budgets are locked last of all, in the order of their ids.
+// The rows of budgets are locked last of all, in the order of their ids. Calls are
+// locked after the attempts, as by a rescue, which writes their LOST ones before.
 const commitUnderBudgets = `/* tidegate: commit group under budgets */
 WITH ` + commitEntries + `
 	RETURNING a.request_id, a.cost_micro_usd
@@ -25,6 +26,7 @@ WITH ` + commitEntries + `
 ), settled AS (
 	SELECT c.worker, c.slot FROM tidegate.calls c
 	WHERE c.reserved > 0 AND (c.request_id, c.at) IN (SELECT request_id, at FROM unnest($21::uuid[], $22::timestamptz[]) AS made (request_id, at))
+		AND (SELECT count(*) FROM tried) >= 0
 	ORDER BY c.worker, c.slot FOR UPDATE
 ), freed AS (
 	UPDATE tidegate.calls c SET reserved = 0 FROM settled s WHERE c.worker = s.worker AND c.slot = s.slot

@@ -5,6 +5,12 @@ const (
 	ReadTurns  = readTurns
 	ReadNear   = readNear
 	ReadCounts = backlogs
+	ByIndex    = byIndex
+	AdmitThese = admit
+	AdmitAny   = admitAll
+	ParkThese  = park
+	CancelOne  = cancelRequest
+	CancelSome = cancelSomeOfBatch
 )
 
 // What bounds them.

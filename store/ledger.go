@@ -151,7 +151,7 @@ func (l *ledger) tooDear(cost jobs.MicroUSD) string {
 
 // noted are the arguments of noteShortages; nil: there is nothing to note.
 func (l ledgers) noted() []any {
-	var ids, passed []int32
+	var ids, passed, changed []int32
 	var spent, ofTotal, waits []bool
 	var dearest []int64
 	for _, id := range slices.Sorted(maps.Keys(l)) {
@@ -162,9 +162,10 @@ func (l ledgers) noted() []any {
 		}
 		ids, passed, dearest = append(ids, id), append(passed, book.passedOver), append(dearest, micros(book.dearest))
 		spent, ofTotal, waits = append(spent, book.spentOut), append(ofTotal, book.ofTotal), append(waits, book.waits)
+		changed = append(changed, count(book.was.Changed))
 	}
 	if ids == nil {
 		return nil
 	}
-	return []any{ids, spent, ofTotal, waits, passed, dearest}
+	return []any{ids, spent, ofTotal, waits, passed, dearest, changed}
 }

@@ -44,21 +44,24 @@ WITH given AS (
 )
 ` + sayBegun
 
-	// Commits lock the same rows in the same order, and hold no lock of ours.
+	// Commits lock the same rows in the same order, and hold no lock of ours. What was
+	// found short of limits that have changed since says nothing of the new ones.
 	noteShortages = `/* tidegate: note shortages */
 WITH given AS (
-	SELECT * FROM unnest($1::int[], $2::boolean[], $3::boolean[], $4::boolean[], $5::int[], $6::bigint[]) AS g (id, spent, of_total, waits, passed_over, dearest)
+	SELECT * FROM unnest($1::int[], $2::boolean[], $3::boolean[], $4::boolean[], $5::int[], $6::bigint[], $7::int[])
+		AS g (id, spent, of_total, waits, passed_over, dearest, changed)
 ), locked AS (
 	SELECT id FROM tidegate.budgets WHERE id IN (SELECT id FROM given) ORDER BY id FOR UPDATE
 )
 UPDATE tidegate.budgets b SET
-	out_since = CASE WHEN NOT g.spent THEN b.out_since WHEN b.waits_day < tidegate.today() THEN now() ELSE coalesce(b.out_since, now()) END,
+	out_since = CASE WHEN b.waits_day < tidegate.today() AND NOT b.out_of_total THEN CASE WHEN g.spent THEN now() END -- not since yesterday
+		WHEN g.spent THEN coalesce(b.out_since, now()) ELSE b.out_since END,
 	out_of_total = b.out_of_total OR g.spent AND g.of_total,
 	passed_over = g.passed_over + CASE WHEN b.waits_day < tidegate.today() THEN 0 ELSE b.passed_over END,
 	changed = b.changed + CASE WHEN g.waits AND b.waits_day < tidegate.today() THEN 1 ELSE 0 END, -- the day began here
 	waits_day = CASE WHEN g.waits THEN tidegate.today() ELSE b.waits_day END,
 	dearest = greatest(b.dearest, g.dearest)
-FROM given g, locked l WHERE b.id = g.id AND l.id = b.id`
+FROM given g, locked l WHERE b.id = g.id AND l.id = b.id AND b.changed = g.changed`
 )
 
 // Reserve is Begin for calls of which some are under budgets: it reserves what each

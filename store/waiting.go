@@ -67,11 +67,17 @@ func due(r *jobs.Request) time.Time {
 
 // dropWaiting has requests wait for their turn no more that have ended: those of
 // stored. A worker would find their results, and nothing else to do.
+//
+// Here and below, rows are found by their ids whatever the planner thinks: where
+// nothing was pending when it last counted, it would rather read all that is now,
+// perhaps once for each id. An array and a state that it has no index of leave it
+// no choice.
 const dropWaiting = `unneeded AS (
-	DELETE FROM tidegate.waiting w USING stored s WHERE w.request_id = s.request_id
-	RETURNING w.job_id
+	DELETE FROM tidegate.waiting WHERE request_id = ANY (ARRAY(SELECT request_id FROM stored))
+	RETURNING job_id
 ), closed AS (
-	UPDATE tidegate.river_job j SET state = 'completed', finalized_at = now() FROM unneeded u WHERE j.id = u.job_id AND j.state = 'pending'
+	UPDATE tidegate.river_job SET state = 'completed', finalized_at = now()
+	WHERE id = ANY (ARRAY(SELECT job_id FROM unneeded)) AND state::text = 'pending'
 )`
 
 // What was admitted before has been counted, and keeps its place. River has just
@@ -80,7 +86,7 @@ const park = `/* tidegate: park */
 WITH moved AS (
 	UPDATE tidegate.river_job j SET state = 'pending'
 	FROM unnest($1::bigint[], $2::text[]) AS g (job_id, reason), tidegate.routes t
-	WHERE j.id = g.job_id AND j.state IN ('scheduled', 'available') AND t.name = j.queue AND t.admission = '` + jobs.AdmissionFair + `'
+	WHERE j.id = ANY ($1) AND j.id = g.job_id AND j.state::text IN ('scheduled', 'available') AND t.name = j.queue AND t.admission = '` + jobs.AdmissionFair + `'
 	RETURNING j.id, (j.args->>'r')::uuid AS request_id, j.scheduled_at, g.reason
 )
 INSERT INTO tidegate.waiting (request_id, job_id, not_before, deadline, work, priority, route, tenant, reason)
@@ -107,7 +113,10 @@ UPDATE tidegate.waiting SET not_before = NULL, reason = NULL WHERE request_id IN
 	SELECT w.request_id FROM tidegate.waiting w JOIN tidegate.routes t ON t.name = w.route
 	WHERE $1 = ANY (t.chain) AND w.not_before > now() AND NOT starts_with(coalesce(w.reason, ''), '` + budgetReason + `') LIMIT $2 FOR UPDATE OF w SKIP LOCKED)`
 
-// unparkWaitingRoute does so on a route whose chain is about to change.
+// unparkWaitingRoute does so on a route whose chain is about to change. It waits for
+// nobody, since it holds other rows by then: whoever has one of these ends its wait.
 const unparkWaitingRoute = `/* tidegate: unpark waiting of a route */
-UPDATE tidegate.waiting SET not_before = NULL, reason = NULL
-WHERE route = $1 AND not_before > now() AND EXISTS (SELECT FROM tidegate.routes WHERE name = $1 AND chain IS DISTINCT FROM $2::text[])`
+UPDATE tidegate.waiting SET not_before = NULL, reason = NULL WHERE request_id IN (
+	SELECT request_id FROM tidegate.waiting
+	WHERE route = $1 AND not_before > now() AND EXISTS (SELECT FROM tidegate.routes WHERE name = $1 AND chain IS DISTINCT FROM $2::text[])
+	FOR UPDATE SKIP LOCKED)`

@@ -331,6 +331,61 @@ func TestAdmitAll(t *testing.T) {
 	}
 }
 
+// What waited for a time there has its old place in the queue: nobody would find it
+// again that was available in a year.
+func TestAdmitAllThatWasParked(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	parked := s.wait("a", 2, nil)
+	s.admit(jobs.Intake{AtMost: 2})
+	s.park(365*24*time.Hour, "budget of tenant a: all is spent")
+	s.announce(jobs.AdmissionDirect)
+	if n, err := s.AdmitAll(t.Context(), s.held, "summaries", 9); n != 2 || err != nil {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if got := s.fetch(); !slices.Equal(got, ids(parked)) {
+		t.Errorf("workers get %v, want %v", got, ids(parked))
+	}
+}
+
+// spend has the budgets of tenants spent for today.
+func (s *shared) spend(tenants string, args ...any) {
+	s.t.Helper()
+	s.exec("INSERT INTO tidegate.budgets (scope, name, per_day, set_by, out_since, waits_day) SELECT 'tenant', t.name, 1, 'file', now(), tidegate.today() FROM "+tenants+" t (name)", args...)
+}
+
+// However many tenants have no money, those behind them have their turn.
+func TestTurnsBehindThoseWithoutMoney(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	s.exec(`INSERT INTO tidegate.waiting (request_id, job_id, deadline, work, priority, route, tenant)
+		SELECT gen_random_uuid(), -n, now() + interval '1 day', 100, 2, 'summaries', 'poor' || n FROM generate_series(1, $1) n`, store.TenantsMost)
+	s.spend("(SELECT tenant FROM tidegate.waiting)")
+	s.wait("rich", 1, nil)
+	in := jobs.Intake{Route: "summaries", AtMost: 5}
+	all := func(heads jobs.Heads) jobs.Admitted { return everything(heads, 5) }
+	n, last, err := s.Admit(t.Context(), s.held, in, all)
+	if err != nil || n != 0 || last == "" {
+		t.Fatalf("of those without money: %d, to go on behind %q, %v", n, last, err)
+	}
+	in.Behind = last
+	if n, _, err = s.Admit(t.Context(), s.held, in, all); err != nil || n != 1 {
+		t.Errorf("of the one behind: %d, %v", n, err)
+	}
+}
+
+// Nor do those whose deadlines come first and who have none.
+func TestNearBehindThoseWithoutMoney(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	s.wait("poor", 5, func(r *jobs.Request) { r.Deadline = time.Now().Add(time.Minute) })
+	s.spend("(VALUES ('poor'))")
+	s.wait("rich", 1, func(r *jobs.Request) { r.Deadline = time.Now().Add(2 * time.Minute) })
+	if heads, n := s.admit(jobs.Intake{AtMost: 5, Near: time.Hour}); n != 1 {
+		t.Errorf("%d were admitted of %+v", n, heads)
+	}
+}
+
 func TestBacklogs(t *testing.T) {
 	t.Parallel()
 	s := newShared(t)
@@ -462,6 +517,77 @@ func TestAdmissionReadsFewRows(t *testing.T) {
 	if whole < 700 {
 		t.Errorf("the whole table is %d pages: the test would let anything pass", whole)
 	}
+}
+
+// Jobs and what waits are found by their ids also where nothing waited when the
+// planner last counted: it would read all that does now, once for each of them.
+func TestWaitingIsFoundByID(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	s.exec("ALTER TABLE tidegate.river_job SET (autovacuum_enabled = off); ALTER TABLE tidegate.waiting SET (autovacuum_enabled = off)")
+	s.exec(`INSERT INTO tidegate.river_job (state, finalized_at, max_attempts, args, kind, queue)
+		SELECT 'completed', now(), 5, '{}', 'completion', 'summaries' FROM generate_series(1, 4000)`)
+	s.exec("ANALYZE tidegate.river_job, tidegate.waiting")
+	inBatch := func(r *jobs.Request) { r.BatchID = "b" }
+	some := s.wait("a", 20, inBatch)
+	s.admit(jobs.Intake{AtMost: len(some)})
+	s.exec("UPDATE tidegate.river_job SET state = 'scheduled' WHERE state = 'available'")
+	waits := ids(s.wait("a", 20, inBatch))
+	s.wait("a", 3000, nil)
+	s.exec(`INSERT INTO tidegate.river_job (state, scheduled_at, max_attempts, args, kind, queue)
+		SELECT 'scheduled', now() + interval '1 day', 5, '{}', 'completion', 'summaries' FROM generate_series(1, 3000)`)
+	var given []int64
+	for id := range 20 {
+		given = append(given, int64(4001+id))
+	}
+	for name, q := range map[string]struct {
+		sql  string
+		args []any
+	}{
+		"admit":              {store.AdmitThese, []any{"summaries", waits, []string{""}, []float64{1}}},
+		"admit all":          {store.AdmitAny, []any{"summaries", 20}},
+		"park":               {store.ParkThese, []any{given, make([]string, len(given)), jobs.DefaultPriority, time.Hour}},
+		"cancel one":         {store.CancelOne, []any{waits[0]}},
+		"cancel of a batch":  {store.CancelSome, []any{"b", uuid.Nil, 5000}},
+		"nothing of a batch": {store.CancelSome, []any{"none", uuid.Nil, 5000}},
+	} {
+		for _, plan := range []string{"force_custom_plan", "force_generic_plan"} {
+			if rows := s.touched(plan, q.sql, q.args...); rows > 300 {
+				t.Errorf("%s, with %s, reads %d rows", name, plan, rows)
+			}
+		}
+	}
+}
+
+// touched is how many rows of jobs, and of what waits, a statement reads, which is
+// taken back.
+func (s *shared) touched(plan, sql string, args ...any) (rows int) {
+	s.t.Helper()
+	tx, err := s.pool.Begin(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(s.t.Context()) }()
+	read := func() (n int) {
+		if err == nil {
+			err = tx.QueryRow(s.t.Context(), `SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables
+				WHERE relname IN ('river_job', 'waiting')`).Scan(&n)
+		}
+		return n
+	}
+	_, err = tx.Exec(s.t.Context(), "SELECT set_config('plan_cache_mode', $1, true)", plan)
+	if err == nil && sql == store.AdmitThese {
+		_, err = tx.Exec(s.t.Context(), store.ByIndex)
+	}
+	before := read()
+	if err == nil {
+		_, err = tx.Exec(s.t.Context(), sql, args...)
+	}
+	rows = read() - before
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return rows
 }
 
 // pages is how many a query reads, as an admission does.
