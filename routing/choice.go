@@ -152,27 +152,29 @@ func (t *try) pick(by *choosing) {
 	}
 	room := make([]int, 0, 2*usualChain)
 	near, ready := room[0:0:usualChain], room[usualChain:usualChain]
-	best := math.Inf(1)
-	top := -1
+	best := 0.0
 	for at, index := range c.order {
 		is := &c.candidates[index]
 		if is.Shut {
 			continue
 		}
-		loss := 1 - c.scores[index].Total
-		if top < 0 {
-			top, best = at, loss
-		}
-		if loss <= (1+band)*best && (at == top || t.unfit(t.ranked[index]) == "") {
+		switch loss := 1 - c.scores[index].Total; {
+		case len(near) == 0:
+			near, best = append(near, at), loss
+		case !(loss <= (1+band)*best) || t.unfit(t.ranked[index]) != "":
+		case len(near) == 1 && t.unfit(t.ranked[c.order[near[0]]]) != "": // it is looked at only now, for that takes time
+			near, best = append(near[:0], at), loss
+		default:
 			near = append(near, at)
 		}
 		if is.Wait == 0 {
 			ready = append(ready, at)
 		}
 	}
-	if top < 0 {
+	if len(near) == 0 {
 		return
 	}
+	top := near[0]
 	near = c.atOnce(near)
 	explore := by.explore
 	if len(ready) < 2 || t.hurried() {

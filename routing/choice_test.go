@@ -318,3 +318,17 @@ func TestAFewFindOut(t *testing.T) {
 		t.Errorf("it is well: %v", got)
 	}
 }
+
+// A score above 1, as weights make that come to a little more, is one as any other.
+func TestScoresAboveOne(t *testing.T) {
+	t.Parallel()
+	for name, total := range map[string]float64{"above": 2, "none": math.NaN(), "infinite": math.Inf(1)} {
+		s := chain(t, "a", "b").chooses(Choosing{Explore: 0.5, Strategies: map[string]Strategy{name: func(_ []int, scores []jobs.Score, _ []Candidate) {
+			scores[0].Total, scores[1].Total = total, total
+		}}})
+		s.asks(&jobs.Request{Goal: name}).tries()
+		if s.outcome.Verdict != jobs.Answered {
+			t.Errorf("%s: %s", name, s.told())
+		}
+	}
+}
