@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -146,8 +145,8 @@ func (e *Expect) checkRegex() error {
 	if strings.ContainsRune(e.Regex, 0) {
 		return errors.New("regex: holds a NUL character")
 	}
-	if _, err := regexp.Compile(e.Regex); err != nil {
-		return fmt.Errorf("regex: %w; the syntax is that of RE2, without look-around and back-references", err)
+	if _, _, err := CompilePattern(e.Regex); err != nil {
+		return fmt.Errorf("regex: %w", err)
 	}
 	return nil
 }

@@ -189,18 +189,23 @@ func (t *try) pick(by *choosing) {
 // together are.
 const doubtMore = 2
 
-// nearest lists the places in the order of those that are nearly the best.
+// nearest lists the places in the order of those that are nearly the best. Whether the
+// best one fits the request is looked at only where another one is near, for that takes
+// time.
 func (t *try) nearest(near []int) []int {
 	c := t.choice
-	best := math.Inf(1)
+	best := 0.0
 	for at, index := range c.order {
 		if c.candidates[index].Shut {
 			continue
 		}
-		loss := 1 - c.scores[index].Total
-		if len(near) == 0 {
+		switch loss := 1 - c.scores[index].Total; {
+		case len(near) == 0:
 			near, best = append(near, at), loss
-		} else if loss <= (1+band)*best && t.unfit(t.ranked[index]) == "" {
+		case !(loss <= (1+band)*best) || t.unfit(t.ranked[index]) != "":
+		case len(near) == 1 && t.unfit(t.ranked[c.order[near[0]]]) != "":
+			near, best = append(near[:0], at), loss
+		default:
 			near = append(near, at)
 		}
 	}

@@ -348,3 +348,49 @@ func TestTheDoubtfulAreExplored(t *testing.T) {
 		t.Errorf("it is well, and gets %v", got)
 	}
 }
+
+// A score above 1, as weights make that come to a little more, is one as any other.
+func TestScoresAboveOne(t *testing.T) {
+	t.Parallel()
+	for name, total := range map[string]float64{"above": 2, "none": math.NaN(), "infinite": math.Inf(1)} {
+		s := chain(t, "a", "b").chooses(Choosing{Explore: 0.5, Strategies: map[string]Strategy{name: func(_ []int, scores []jobs.Score, _ []Candidate) {
+			scores[0].Total, scores[1].Total = total, total
+		}}})
+		s.asks(&jobs.Request{Goal: name}).tries()
+		if s.outcome.Verdict != jobs.Answered {
+			t.Errorf("%s: %s", name, s.told())
+		}
+	}
+}
+
+// The chance that is written down is the one with which a target is called, also where
+// others do not fit the request.
+func TestPropensityIsTheChance(t *testing.T) {
+	t.Parallel()
+	targets := []*jobs.Target{{Name: "unpriced"}}
+	for _, name := range []string{"a", "b", "c"} {
+		targets = append(targets, &jobs.Target{Name: name, Price: jobs.Price{Input: 1_000_000, Output: 1_000_000}})
+	}
+	s := chainOf(t, targets...).answersIn("unpriced", 0.99, 10).answersIn("a", 1, 10).answersIn("b", 1.02, 10).answersIn("c", 9, 10)
+	s.chooses(Choosing{Strategies: map[string]Strategy{"fast": Weights{Latency: 1}.Strategy()}})
+	calls, said := map[string]float64{}, map[string]float64{}
+	const n = 4000
+	for range n {
+		w, _ := s.router.Walk(&jobs.Request{Route: theRoute, Goal: "fast", MaxCost: jobs.USD(1)}, nil)
+		calls[w.Target().Name]++
+		a := jobs.Attempt{Target: w.Target().Name, Propensity: 1}
+		w.try.explain(&a)
+		said[a.Target] = float64(a.Propensity)
+		w.Release()
+	}
+	sum := 0.0
+	for name, got := range calls {
+		if is := got / n; math.Abs(is-said[name]) > 0.03 {
+			t.Errorf("%s is called with the chance %.3f, and it says %.3f", name, is, said[name])
+		}
+		sum += said[name]
+	}
+	if math.Abs(sum-1) > 1e-6 {
+		t.Errorf("the chances come to %v: %v", sum, said)
+	}
+}

@@ -19,6 +19,7 @@ const (
 	fastHalf    = 30 * time.Second // of what is known of the last minute
 	slowHalf    = 30 * time.Minute // of what is known in general
 	failHalf    = 20 * time.Second // of failures
+	forgotten   = 1e-30            // of a sample of the last minute is nothing: that is an hour later
 	neverForget = 20               // samples of what is known in general stay, however old
 
 	startTokens = 60  // tokens that a call takes as long as, beside those of its answer
@@ -79,6 +80,9 @@ func ageDecayed(s *sums, by time.Duration) {
 	fast, fail := halved(by, fastHalf), halved(by, failHalf)
 	s[fastSeconds] *= fast
 	s[fastCalls] *= fast
+	if s[fastCalls] < forgotten { // so small, they would not be told apart any more
+		s[fastSeconds], s[fastCalls] = 0, 0
+	}
 	s[fastFailed] *= fail
 	s[fastTried] *= fail
 	slow := halved(by, slowHalf)

@@ -218,3 +218,16 @@ func TestOnlyAnswersAndFailuresAreSamples(t *testing.T) {
 		t.Error("a request's own fault is held against the target")
 	}
 }
+
+// What is too long ago to be told is no slow time.
+func TestLongIdleTargetIsNotSlow(t *testing.T) {
+	t.Parallel()
+	s := chain(t, "a", "b").answersIn("a", 2, 10)
+	by, of := s.router.choosing.Load(), s.targets["a"].statistics
+	for range 20 * 3600 {
+		s.clock.pass(time.Second)
+		if g := of.guess(by, s.clock.now()); g.slower > 1 {
+			t.Fatalf("it is thought to be %v times slower", g.slower)
+		}
+	}
+}

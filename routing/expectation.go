@@ -113,6 +113,7 @@ func (t *try) escalate() {
 	ranked = append(ranked, t.ranked[:t.next]...)
 	ranked = append(ranked, t.route.stronger...)
 	t.ranked = append(ranked, t.ranked[t.next:]...)
+	t.fit.remember(t.route.stronger, t.history)
 }
 
 // askedEnough says why others go first: a target that has answered badly more often than another one
@@ -126,7 +127,7 @@ func (t *try) askedEnough(target *target) string {
 		return ""
 	}
 	for _, other := range t.ranked {
-		if other != target && t.badAt(other) < mine && t.unable(other) == "" {
+		if other != target && t.badAt(other) < mine && !other.shutForGood() && t.unable(other) == "" {
 			return "its answer was not as expected; others are asked before it is asked again"
 		}
 	}

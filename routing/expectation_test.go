@@ -209,3 +209,45 @@ func FuzzListen(f *testing.F) {
 		_ = said.plain()
 	})
 }
+
+// A bad answer is a matter for the stronger model: nobody waits for a cheaper target
+// that would be asked after it.
+func TestEscalationWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	for _, whenOpen := range []jobs.WhenOpen{jobs.WhenOpenWait, jobs.WhenOpenPrice} {
+		for _, goal := range []string{Ordered, Cost} {
+			s := waiting(t, whenOpen, map[string]jobs.MicroUSD{"a": 1_000_000, "b": 2_000_000, "strong": 10_000_000}, "a", "b", "strong")
+			s.serves(jobs.Route{
+				Chain: []*jobs.Target{s.targets["a"].Target, s.targets["b"].Target}, EscalateTo: []*jobs.Target{s.targets["strong"].Target},
+				WhenOpen: whenOpen, Goal: goal,
+			})
+			s.provider.text = map[string]string{"a": "as you like", "b": "as you like", "strong": "42"}
+			s.trips("b").stays("b").within(24 * time.Hour)
+			s.request.Expect = &aNumber
+			s.tries()
+			if s.outcome.Verdict != jobs.Answered {
+				t.Errorf("%s, %s: %s", whenOpen, goal, s.told())
+			}
+		}
+	}
+}
+
+// What a stronger model has refused it is not asked again by the next try.
+func TestStrongerModelIsNotAskedForWhatItRefused(t *testing.T) {
+	t.Parallel()
+	s := expecting(t, jobs.Expect{Regex: `^\d+$`, Tries: 9}, "", "a", "strong")
+	s.serves(jobs.Route{Chain: []*jobs.Target{s.targets["a"].Target}, EscalateTo: []*jobs.Target{s.targets["strong"].Target}, OtherPolicies: true})
+	s.says("strong", jobs.Error{Class: jobs.Content, Status: 400})
+	for range 3 {
+		s.tries().passes(time.Minute)
+	}
+	s.calls("strong", 1)
+}
+
+// Where a person has shut the others for good, a target that answered badly is asked
+// again: nobody else will come.
+func TestBadAnswerWaitsForNobodyWhoIsShutForGood(t *testing.T) {
+	t.Parallel()
+	s := expecting(t, aNumber, "", "a", "b").trips("b").cooling("b", 100*jobs.LongestCooldown).tries()
+	s.passes(time.Minute).tries().passes(time.Minute).tries().refused(jobs.Invalid).calls("a", 3)
+}

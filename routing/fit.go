@@ -28,19 +28,24 @@ type muteness struct{ target, why string }
 // configured to be another one says nothing of it.
 func newFit(chain []*target, history jobs.Trace) fit {
 	var f fit
+	f.remember(chain, history)
+	return f
+}
+
+// remember notes what earlier tries have met at some targets.
+func (f *fit) remember(targets []*target, history jobs.Trace) {
 	for _, step := range history {
 		a := step.Attempt
 		if a == nil {
 			continue
 		}
 		err := &jobs.Error{Class: a.Class, Status: a.Status, Code: a.Code, Message: a.Message}
-		for _, target := range chain {
+		for _, target := range targets {
 			if target.Name == a.Target && !a.At.Before(target.since) {
 				f.met(target, err)
 			}
 		}
 	}
-	return f
 }
 
 // met notes what a refusal says of where else the request may be sent.

@@ -130,7 +130,7 @@ func (t *try) waits(next *target) *jobs.Outcome {
 // of that: it is what the wait is for.
 func (t *try) preferred(next *target) []*target {
 	preferred := t.passed
-	if t.choice == nil {
+	if t.choice == nil || !slices.Contains(t.route.chain, next) { // a stronger model is asked before the rest of the chain
 		return preferred
 	}
 	for _, target := range t.choice.well(t) {

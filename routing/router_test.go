@@ -185,3 +185,23 @@ func (l liar) Check(*jobs.Target, []byte) error { return nil }
 func (l liar) Complete(context.Context, *jobs.Target, []byte) (*jobs.Answer, *jobs.Error) {
 	return l.answer, l.err
 }
+
+// A call that was not made takes no time: what came before the next one is no part of
+// it.
+func TestWalkCountsTheCallAlone(t *testing.T) {
+	t.Parallel()
+	s := chain(t, "a", "b")
+	w, _ := s.router.Walk(&jobs.Request{Route: theRoute}, nil)
+	s.cooling("a", time.Hour)
+	if ready, no := w.Begin(); ready || no != nil || w.Target().Name != "b" {
+		t.Fatalf("ready %t, %v", ready, no)
+	}
+	s.passes(time.Minute)
+	if ready, _ := w.Begin(); !ready {
+		t.Fatal("b is not ready")
+	}
+	no := w.End(&jobs.Answer{Body: []byte("{}")}, nil)
+	if a := no.Trace.Attempts()[0]; a.Latency != 0 || !a.At.Equal(s.clock.now()) {
+		t.Errorf("it took %s, from %s", a.Latency, a.At)
+	}
+}

@@ -89,6 +89,12 @@ func (t *target) shut() wait {
 	return wait{until: until, reason: reason}
 }
 
+// shutForGood tells whether a person has shut the target, and no time will open it.
+func (t *target) shutForGood() bool {
+	ready, until := t.circuit.readiness()
+	return ready == Shut && until.Sub(t.circuit.now()) >= jobs.LongestCooldown
+}
+
 // refund gives back what the pace counts.
 func (p *place) refund() {
 	if p.paced {

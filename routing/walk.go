@@ -69,6 +69,7 @@ func (w *Walk) Begin() (ready bool, no *jobs.Outcome) {
 		return true, nil
 	}
 	w.Release()
+	w.began = time.Time{}
 	return false, w.onward(context.Background())
 }
 

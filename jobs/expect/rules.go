@@ -40,6 +40,7 @@ type Rules struct {
 	json   bool    // the text must be JSON, …
 	schema *schema // … and keep this; nil: any will do
 	regex  *regexp.Regexp
+	size   int // of the regex
 }
 
 // Compile makes rules of an Expect, for a request of that body, or says which field
@@ -62,7 +63,11 @@ func Compile(e *jobs.Expect, body []byte) (*Rules, error) {
 		}
 	}
 	if e.Regex != "" {
-		r.regex = regexp.MustCompile(e.Regex) // Check compiled it
+		regex, size, err := jobs.CompilePattern(e.Regex)
+		if err != nil { // Check compiled it
+			return nil, fmt.Errorf("regex: %w", err)
+		}
+		r.regex, r.size = regex, size
 	}
 	return r, nil
 }
@@ -159,7 +164,11 @@ func (r *Rules) judgeText(text string) *Unmet {
 			return unmet("max_characters", "it has %d characters, more than %d", n, e.MaxCharacters)
 		}
 	}
-	if r.regex != nil && !r.regex.MatchString(text) {
+	switch {
+	case r.regex == nil:
+	case r.size*len(text) > patternWork:
+		return unmet("regex", "it takes too many steps to judge by this expression")
+	case !r.regex.MatchString(text):
 		return unmet("regex", "it does not match")
 	}
 	if !r.json {

@@ -81,25 +81,29 @@ func TestJudge(t *testing.T) {
 func TestCompileRefuses(t *testing.T) {
 	t.Parallel()
 	for expect, want := range map[string]string{
-		`{"json_schema": {"type": "strin"}}`:                            "json_schema: is no JSON schema",
-		`{"json_schema": {"$ref": "https://example.com/s.json"}}`:       "nothing is loaded",
-		`{"json_schema": {"$ref": "file:///etc/passwd"}}`:               "nothing is loaded",
-		`{"json_schema": {"$schema": "http://example.com/draft"}}`:      "nothing is loaded",
-		`{"json_schema": {"$ref": "#/$defs/none"}}`:                     "json_schema: is no JSON schema",
-		`{"json_schema": {"pattern": "(?=x)"}}`:                         "json_schema: is no JSON schema",
-		`{"json_schema": {"$dynamicRef": "#x"}}`:                        "$dynamicRef is not supported",
-		`{"json_schema": {"maximum": 1e99999999}}`:                      "json_schema: a number",
-		`{"json_schema": {"properties": {"a": {"maxLength": "many"}}}}`: "json_schema: is no JSON schema",
-		`{"json_schema": false}`:                                        "json_schema: must be an object",
-		`{"regex": "(?<=x)y"}`:                                          "regex: ",
-		`{"regx": "a"}`:                                                 `did you mean "regex"?`,
-		`{"min_tokens": 9, "max_tokens": 8}`:                            "min_tokens: 9 is more than max_tokens",
-		`{"min_tokens": "9"}`:                                           "min_tokens: must not be a string",
-		`{"tries": 11}`:                                                 "tries: must be from 1 to 10",
-		`{"otherwise": "keep it"}`:                                      "otherwise: ",
-		`{"fenced": true}`:                                              "fenced: ",
-		`{"finish_reasons": [""]}`:                                      "finish_reasons: ",
-		`[]`:                                                            "must be an object",
+		`{"json_schema": {"type": "strin"}}`:                                                         "json_schema: is no JSON schema",
+		`{"json_schema": {"$ref": "https://example.com/s.json"}}`:                                    "nothing is loaded",
+		`{"json_schema": {"$ref": "file:///etc/passwd"}}`:                                            "nothing is loaded",
+		`{"json_schema": {"$schema": "http://example.com/draft"}}`:                                   "nothing is loaded",
+		`{"json_schema": {"$ref": "#/$defs/none"}}`:                                                  "json_schema: is no JSON schema",
+		`{"json_schema": {"pattern": "(?=x)"}}`:                                                      "json_schema: is no JSON schema",
+		`{"json_schema": {"$dynamicRef": "#x"}}`:                                                     "$dynamicRef is not supported",
+		`{"json_schema": {"maximum": 1e99999999}}`:                                                   "json_schema: a number",
+		`{"json_schema": {"properties": {"a": {"maxLength": "many"}}}}`:                              "json_schema: is no JSON schema",
+		`{"json_schema": false}`:                                                                     "json_schema: must be an object",
+		`{"regex": "(?<=x)y"}`:                                                                       "regex: ",
+		`{"regex": "` + strings.Repeat(".{0,999}", 120) + `x"}`:                                      "regex: it is too large",
+		`{"json_schema": {"pattern": "` + strings.Repeat(".{0,999}", 120) + `x"}}`:                   "is no JSON schema",
+		`{"json_schema": {"allOf": [` + strings.Repeat(`{"pattern": ".{0,999}x"}, `, 30) + `true]}}`: "too large together",
+		`{"json_schema": {"patternProperties": {"` + strings.Repeat(".{0,999}", 120) + `x": true}}}`: "is no JSON schema",
+		`{"regx": "a"}`:                      `did you mean "regex"?`,
+		`{"min_tokens": 9, "max_tokens": 8}`: "min_tokens: 9 is more than max_tokens",
+		`{"min_tokens": "9"}`:                "min_tokens: must not be a string",
+		`{"tries": 11}`:                      "tries: must be from 1 to 10",
+		`{"otherwise": "keep it"}`:           "otherwise: ",
+		`{"fenced": true}`:                   "fenced: ",
+		`{"finish_reasons": [""]}`:           "finish_reasons: ",
+		`[]`:                                 "must be an object",
 		`{"json_schema": {"description": "` + strings.Repeat("x", 50_000) + `"}}`: "at most 49152",
 	} {
 		e, err := jobs.ParseExpect([]byte(expect))
@@ -189,6 +193,24 @@ func TestHostileSchemas(t *testing.T) {
 			}
 			if unmet := rules.Judge(&Said{Text: `no JSON`}); unmet == nil || unmet.Why != "it is no JSON" {
 				t.Errorf("the next judgement says %v", unmet)
+			}
+		})
+	}
+}
+
+// An expression that is asked for a text that is long for it costs nothing more.
+func TestHostilePatterns(t *testing.T) {
+	t.Parallel()
+	long, slow := strings.Repeat("a ", 1<<20), "(x|.{0,999})ZQ"
+	for name, c := range map[string]struct{ expect, text string }{
+		"regex":   {`{"regex": "` + slow + `"}`, long},
+		"pattern": {`{"json_schema": {"pattern": "` + slow + `"}}`, `"` + long[:1<<20] + `"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			unmet := rulesOf(t, c.expect).Judge(&Said{Text: c.text})
+			if unmet == nil || !strings.Contains(unmet.Why, "too many steps") {
+				t.Errorf("it says %v", unmet)
 			}
 		})
 	}

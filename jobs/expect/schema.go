@@ -28,7 +28,10 @@ const (
 type schema struct {
 	mu    sync.Mutex
 	root  *jsonschema.Schema
-	steps int // that are left to the judgement that is made
+	steps int // that are left to the judgement that is made, …
+	work  int // … and what its patterns may cost
+
+	patterns int // how large all of them are
 }
 
 // tooLong is the panic of a judgement that takes too many steps.
@@ -50,8 +53,10 @@ func compile(text []byte) (s *schema, err error) {
 	if name := dynamic(document); name != "" {
 		return nil, fmt.Errorf("%s is not supported: use $ref", name)
 	}
+	s = &schema{}
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(noLoader{})
+	compiler.UseRegexpEngine(s.pattern)
 	if err := compiler.AddResource(schemaName, document); err != nil {
 		return nil, fault(err)
 	}
@@ -59,7 +64,7 @@ func compile(text []byte) (s *schema, err error) {
 	if err != nil {
 		return nil, fault(err)
 	}
-	s = &schema{root: root}
+	s.root = root
 	s.countSteps()
 	return s, nil
 }
@@ -100,7 +105,7 @@ func (s *schema) judge(text string) (why string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.steps = stepsAtMost + stepsEach*values
+	s.steps, s.work = stepsAtMost+stepsEach*values, patternWork
 	defer func() {
 		switch cause := recover(); cause.(type) {
 		case nil:
