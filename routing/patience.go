@@ -65,12 +65,15 @@ type outage struct {
 // less there is to spare. It is finite, and not negative.
 func (o *outlook) worth() jobs.MicroUSD {
 	late := o.outage.late(o.spare)
-	if late == 1 {
+	if 1-late < hopelessly {
 		return mostWorth
 	}
 	worth := float64(max(o.value, 0)) * bothDown * late / (1 - late)
 	return jobs.MicroUSD(min(worth, mostWorth))
 }
+
+// hopelessly is a chance that counts as none: what is below it is rounding, too.
+const hopelessly = 1e-6
 
 // mostWorth is more than any answer costs, and can be added up.
 const mostWorth = 1e15
