@@ -9,6 +9,7 @@ import (
 	"tidegate/cmd/app"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
+	"tidegate/routing/simulator"
 	"tidegate/worker/publish"
 )
 
@@ -139,6 +140,28 @@ func TestBudgetOfATenantIsKept(t *testing.T) {
 	if b := s.budgets()["tenant acme"]; b.State != "open" || b.Waiting != 0 || b.Reserved != 0 {
 		t.Errorf("in the end it is %+v", b)
 	}
+}
+
+// While the target is shut for which there is money, and a call of any other costs more
+// than the whole budget, requests wait for that target, and not for a raise.
+func TestBudgetTooSmallForTheOthers(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.prepare()
+	s.must("budgets", "set", "--tenant", "acme", "--total", "0.00015")
+	s.work(nil)
+	s.down("cheap", simulator.Fault{Mode: simulator.Unavailable})
+	s.settle(s.enqueue(20, nil)) // of another tenant: the circuit opens
+	batch := s.enqueue(3, func(i int, r *jobs.Request) {
+		r.Tenant, r.Body = "acme", []byte(fmt.Sprintf(`{"model":"auto","max_tokens":60,"messages":[{"role":"user","content":"Summarise: the gate closed %d times. The tide rose. It fell again."}]}`, i))
+	})
+	fixture.Await(t, soon, "a worker has them in hand", func() bool { return s.count("SELECT count(*) FROM tidegate.river_job WHERE state = 'running'") == 3 })
+	s.back()
+	fixture.Await(t, soon, "all are answered", func() bool { b, err := s.store.Batch(t.Context(), batch.ID); return err == nil && b.Completed == 3 })
+	if b := s.budgets()["tenant acme"]; b.Spent > 150 || b.Waiting != 0 || b.State == "spent" {
+		t.Errorf("in the end it is %+v", b)
+	}
+	s.nothingFailed()
 }
 
 // A batch says at once what it may cost, and the events say that it is spent and

@@ -87,7 +87,9 @@ func TestDegradedTarget(t *testing.T) {
 				t.Errorf("found after %d answers", n)
 			}
 			s.answered(worse)
-			fixture.Await(t, soon, "the fleet knows of it", func() bool { return strings.HasPrefix(s.shared(cheap).Reason, "degraded: ") || s.shared(cheap).Degraded != "" })
+			fixture.Await(t, soon, "the fleet knows of it", func() bool {
+				return strings.HasPrefix(s.shared(cheap).Reason, "degraded: ") || s.shared(cheap).Degraded != ""
+			})
 			if n := len(s.told("tidegate.v1.circuits." + cheap + ".open")); n == 0 {
 				t.Error("there is no event of it")
 			}

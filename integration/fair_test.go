@@ -195,7 +195,8 @@ func TestFairRouteWaitsForACheapTarget(t *testing.T) {
 	const open = "SELECT count(*) FROM tidegate.circuits WHERE target = 'sim-cheap' AND state <> 'closed'"
 	fixture.Await(t, soon, "its circuit is open", func() bool { return s.count(open) == 1 })
 	probes := s.calls(jobs.Overload)
-	before := s.waiting()
+	fixture.Await(t, soon, "it was probed, and whatever the supervisor was at is over", func() bool { return s.calls(jobs.Overload) > probes })
+	probes, before := s.calls(jobs.Overload), s.waiting()
 	fixture.Await(t, soon, "it was probed some more", func() bool { return s.calls(jobs.Overload) >= probes+3 })
 	if after := s.waiting(); after == 0 || after < before-2*inHand {
 		t.Errorf("%d waited when the target went, and %d do now", before, after)

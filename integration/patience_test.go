@@ -104,4 +104,3 @@ func TestJobsTakeTheDearTargetInTime(t *testing.T) {
 		})
 	}
 }
-

@@ -101,6 +101,25 @@ func TestWhyTellsWhatARequestWaitsFor(t *testing.T) {
 	s.says(s.must("why", "n-019", "--batch", batch.ID).out, "It was first called", "answered after")
 }
 
+// TestWhyTellsOfABudget: whose it is, and how the request goes on, where the job is
+// parked and where it waits for its turn.
+func TestWhyTellsOfABudget(t *testing.T) {
+	t.Parallel()
+	for _, admission := range []string{jobs.AdmissionDirect, jobs.AdmissionFair} {
+		t.Run(admission, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, staging{config: func(c *app.Config) { c.Routes[0].Admission = admission }})
+			s.prepare()
+			s.must("budgets", "set", "--tenant", "acme", "--total", "0.000001")
+			batch := s.enqueue(1, func(_ int, r *jobs.Request) { r.Tenant = "acme" })
+			s.work(nil)
+			fixture.Await(t, soon, "it waits for money", func() bool { return s.budgets()["tenant acme"].Waiting == 1 })
+			s.says(s.must("why", "n-000", "--batch", batch.ID).out, ", waiting", "It waits, and holds no place: budget of tenant acme: the request alone may cost",
+				"it goes on when that is raised: tidegate budgets set --tenant acme --total AMOUNT.")
+		})
+	}
+}
+
 // TestWhyOfWhatIsNotThere: the error says what to name instead.
 func TestWhyOfWhatIsNotThere(t *testing.T) {
 	t.Parallel()

@@ -62,6 +62,9 @@ type Request struct {
 	// Budgeted tells that it is under a budget now, so that no target may be called
 	// whose price nobody knows. It is a worker's word, and not stored.
 	Budgeted bool
+	// CallLimit is the least of the limits of these budgets: what one call costs more
+	// can never begin. Zero: there is none. It is a worker's word, and not stored.
+	CallLimit MicroUSD
 }
 
 // Names as River, NATS and Postgres all take them: River queue names know no

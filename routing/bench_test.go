@@ -193,3 +193,19 @@ func BenchmarkStrategyBalanced(b *testing.B) {
 		strategies[Balanced](order, scores, all)
 	}
 }
+
+// What a whole answered request costs in the router, by the chain's order and by score,
+// with the decision that is written down.
+func BenchmarkRouteByGoal(b *testing.B) {
+	for _, goal := range []string{Ordered, Balanced} {
+		b.Run(goal, func(b *testing.B) {
+			targets := []*jobs.Target{{Name: "a", Limits: jobs.Limits{Concurrency: 200}}, {Name: "b"}, {Name: "c"}}
+			r := New(Config{Routes: []jobs.Route{{Name: theRoute, Chain: targets}}, Provider: liar{answer: &jobs.Answer{Usage: jobs.Usage{Input: 500, Output: 50}}}})
+			request := &jobs.Request{Route: theRoute, Goal: goal, Body: chatBody(b, strings.Repeat("the tide turns. ", 60))}
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Route(context.Background(), request, nil)
+			}
+		})
+	}
+}

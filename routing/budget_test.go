@@ -25,6 +25,29 @@ func TestUnpricedTargetsUnderABudget(t *testing.T) {
 	s.tries().to("unknown")
 }
 
+// A target of which one call costs more than a whole budget is passed over while there
+// is another one, open or not: the request waits for that. Where there is none, the call
+// is for the keeper of the budget to refuse.
+func TestTargetsDearerThanABudget(t *testing.T) {
+	t.Parallel()
+	cheap := &jobs.Target{Name: "cheap", Provider: "cheap", Price: jobs.Price{Input: 1_000_000, Output: 1_000_000}}
+	dear := &jobs.Target{Name: "dear", Provider: "dear", Price: jobs.Price{Input: 100_000_000, Output: 100_000_000}}
+	request := &jobs.Request{ID: "r", Body: []byte(`{"max_tokens":100,"messages":[{"role":"user","content":"hi"}]}`), Budgeted: true, CallLimit: 1000}
+	chainOf(t, dear, cheap).asks(request).tries().to("cheap").skips("dear", "more than the whole of a budget, $0.001").calls("dear", 0)
+	chainOf(t, cheap, dear).asks(request).down("cheap").routes(5).tries().calls("dear", 5).up("cheap").passes(time.Minute).tries().to("cheap").calls("dear", 5)
+	chainOf(t, dear).asks(request).tries().to("dear")
+
+	free := &jobs.Request{ID: "f", Body: request.Body, Budgeted: true}
+	chainOf(t, dear, cheap).asks(free).tries().to("dear")
+	bad := jobs.Trace{{Attempt: &jobs.Attempt{Target: "cheap", Class: jobs.Context}}} // cheap is not for it, so the keeper of the budget has the word
+	s := chainOf(t, cheap, dear).asks(request)
+	s.history = bad
+	s.tries().to("dear")
+
+	request.Expect = &jobs.Expect{JSONSchema: []byte("true"), Tries: 1}
+	chainOf(t, cheap, dear).asks(request).tries().tries().refused(jobs.Invalid).calls("cheap", 2).calls("dear", 0)
+}
+
 // What a call may cost is known before it begins, where the price is.
 func TestEstimateOfACall(t *testing.T) {
 	t.Parallel()

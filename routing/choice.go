@@ -78,7 +78,7 @@ func (t *try) consider(c *choice, by *choosing) {
 		}
 		*of = Candidate{
 			Target: target.Target, Success: (1 - g.failure) * target.circuit.trust(), Latency: inSeconds(g.completion(seconds, load)), Known: g.known,
-			Cost: target.Price.Cost(use), Unpriced: !target.Price.Known(),
+			Cost: target.Price.Cost(use), Unpriced: !target.Price.Known(), doubtful: g.slower > 1 && load.out == 0,
 		}
 		ready, until := target.circuit.readiness()
 		switch of.Shut = ready != Flowing; {
@@ -144,49 +144,88 @@ func (c *choice) scored() bool {
 }
 
 // pick puts one of those that are nearly the best before the others, whichever, or
-// now and then any that may be called at once, so that something is known of it.
+// now and then any that may be called at once, so that something is known of it. One
+// that was in trouble, and that nobody asks, is explored a little more: somebody is to
+// notice when it is over.
 func (t *try) pick(by *choosing) {
 	c := t.choice
 	if !c.scored() {
 		return
 	}
 	room := make([]int, 0, 2*usualChain)
-	near, ready := room[0:0:usualChain], room[usualChain:usualChain]
-	best := math.Inf(1)
-	top := -1
-	for at, index := range c.order {
-		is := &c.candidates[index]
-		if is.Shut {
-			continue
-		}
-		loss := 1 - c.scores[index].Total
-		if top < 0 {
-			top, best = at, loss
-		}
-		if loss <= (1+band)*best && (at == top || t.unfit(t.ranked[index]) == "") {
-			near = append(near, at)
-		}
-		if is.Wait == 0 {
-			ready = append(ready, at)
-		}
-	}
-	if top < 0 {
+	near, ready := t.nearest(room[0:0:usualChain]), c.ready(room[usualChain:usualChain])
+	if len(near) == 0 {
 		return
 	}
+	top := near[0]
 	near = c.atOnce(near)
-	explore := by.explore
+	var doubtful []int
+	explore, doubt := by.explore, 0.0
 	if len(ready) < 2 || t.hurried() {
 		explore = 0
 	}
-	at, explored := near[t.router.draw(len(near))], false
-	if t.router.toss(explore) {
-		if any := ready[t.router.draw(len(ready))]; t.unfit(t.ranked[c.order[any]]) == "" {
-			at, explored = any, true
+	if explore > 0 {
+		if doubtful = c.doubtful(ready); len(doubtful) > 0 {
+			doubt = doubtMore * explore
 		}
 	}
-	c.chosen, c.explored = c.order[at], explored
-	c.propensity = chance(at, near, 1-explore) + chance(at, ready, explore)
+	of, x := near, t.router.chance(explore+doubt)
+	switch c.explored = x < explore+doubt; {
+	case x < explore:
+		of = ready
+	case c.explored:
+		of = doubtful
+	}
+	at := of[t.router.draw(len(of))]
+	if c.explored && t.unfit(t.ranked[c.order[at]]) != "" {
+		at, c.explored = near[t.router.draw(len(near))], false
+	}
+	c.chosen = c.order[at]
+	c.propensity = chance(at, near, 1-explore-doubt) + chance(at, ready, explore) + chance(at, doubtful, doubt)
 	c.first(at, top)
+}
+
+// doubtMore is how much more often one is explored of which there is doubt, than all
+// together are.
+const doubtMore = 2
+
+// nearest lists the places in the order of those that are nearly the best.
+func (t *try) nearest(near []int) []int {
+	c := t.choice
+	best := math.Inf(1)
+	for at, index := range c.order {
+		if c.candidates[index].Shut {
+			continue
+		}
+		loss := 1 - c.scores[index].Total
+		if len(near) == 0 {
+			near, best = append(near, at), loss
+		} else if loss <= (1+band)*best && t.unfit(t.ranked[index]) == "" {
+			near = append(near, at)
+		}
+	}
+	return near
+}
+
+// ready lists the places of those that may be called at once.
+func (c *choice) ready(ready []int) []int {
+	for at, index := range c.order {
+		if is := &c.candidates[index]; !is.Shut && is.Wait == 0 {
+			ready = append(ready, at)
+		}
+	}
+	return ready
+}
+
+// doubtful lists the places of those that were in trouble when they were heard of
+// last, and that nobody asks now.
+func (c *choice) doubtful(ready []int) (doubtful []int) {
+	for _, at := range ready {
+		if c.candidates[c.order[at]].doubtful {
+			doubtful = append(doubtful, at)
+		}
+	}
+	return doubtful
 }
 
 // leisure is how far off a deadline is that is no reason not to try something.

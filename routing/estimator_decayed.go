@@ -25,6 +25,8 @@ const (
 	tail        = 4   // times the mean: what is longer counts as this, for one answer in a hundred takes seven times as long
 	tailFrom    = 5   // samples that there must be for it
 	trouble     = 2   // times what is usual: a target that is so slow has a slow time, and no bad luck
+	wellAgain   = 1.5 // times what is usual: an answer so quick of one in trouble says that it may be over, …
+	believed    = .25 // … and such a part of what was seen in the trouble still counts
 	pull        = 3   // samples that what is known in general counts as, beside those of the last minute
 	firstFailed = .05 // failures …
 	firstTried  = 5   // … of so many calls are thought of a target of which nothing is known
@@ -57,7 +59,12 @@ func hearDecayed(own, all *sums, s sample, ago time.Duration) {
 	}
 	each := max(s.seconds, 0) / (max(s.output, 0) + startTokens)
 	if all[slowCalls] > tailFrom {
-		each = min(each, tail*all[slowSeconds]/all[slowCalls])
+		general := all[slowSeconds] / all[slowCalls]
+		each = min(each, tail*general)
+		if each < wellAgain*general && all[fastSeconds] > trouble*general*all[fastCalls] {
+			own[fastSeconds] *= believed
+			own[fastCalls] *= believed
+		}
 	}
 	own[fastSeconds] += lately * each
 	own[fastCalls] += lately

@@ -100,7 +100,33 @@ func (t *try) barred(target *target) string {
 		t.fit.unpriced = target.Name
 		return "has no price, and the request is under a budget"
 	}
+	if why := t.overBudget(target); why != "" {
+		return why
+	}
 	return t.dear(target)
+}
+
+// overBudget says why a target is passed over that could never be called: one call
+// costs more than a whole budget of the request. It waits for others then that it may
+// call. Where there are none it is for whoever keeps the budget to say so.
+func (t *try) overBudget(target *target) string {
+	limit := t.request.CallLimit
+	if limit == 0 || !t.beyond(target, limit) {
+		return ""
+	}
+	for _, other := range t.ranked {
+		if other != target && !t.beyond(other, limit) && t.unable(other) == "" {
+			cost, _ := t.estimate(target)
+			return fmt.Sprintf("would cost about %s, more than the whole of a budget, %s", cost, limit)
+		}
+	}
+	return ""
+}
+
+// beyond tells whether a call would cost more than a limit, or nobody knows.
+func (t *try) beyond(target *target, limit jobs.MicroUSD) bool {
+	cost, known := t.estimate(target)
+	return !known || cost > limit
 }
 
 // mute says why a target's dialect cannot say what the request asks for; empty: it

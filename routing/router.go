@@ -137,14 +137,14 @@ func (r *Router) draw(n int) int {
 	return r.random.IntN(n)
 }
 
-// toss tells whether something happened that does with such a chance.
-func (r *Router) toss(chance float64) bool {
-	if chance <= 0 {
-		return false
+// chance is a number from 0 to 1, at random, where what is below most matters.
+func (r *Router) chance(most float64) float64 {
+	if most <= 0 {
+		return 1
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.random.Float64() < chance
+	return r.random.Float64()
 }
 
 func badRequest(code, format string, args ...any) *jobs.Error {

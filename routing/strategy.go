@@ -37,6 +37,8 @@ type Candidate struct {
 	// Shut tells that nobody may call the target now, or that somebody may call it
 	// only as its probe: it is ranked for those who would wait for it.
 	Shut bool
+
+	doubtful bool // it was in trouble when it was heard of last, and nobody asks it
 }
 
 // strategies is the registry of those that everybody may name. It is filled while

@@ -70,9 +70,11 @@ UPDATE tidegate.waiting SET not_before = NULL, reason = NULL WHERE request_id IN
 
 	// admissible leaves out those that may start nothing now, by their tenant and the
 	// route $1, whatever waits of them: no row is written for it.
-	admissible = `NOT EXISTS (
-	SELECT FROM tidegate.budgets b WHERE (b.scope, b.name) IN (('tenant', tenant), ('route', $1)) AND ` + isSpent + `)`
-	isSpent = `b.out_since IS NOT NULL AND (b.out_of_total OR b.waits_day >= tidegate.today())`
+	admissible = `tenant <> ALL (ARRAY(SELECT b.name FROM tidegate.budgets b WHERE b.scope = 'tenant' AND ` + spentOut + `))
+	AND NOT EXISTS (SELECT FROM tidegate.budgets b WHERE b.scope = 'route' AND b.name = $1 AND ` + spentOut + `)`
+
+	// spentOut are budgets that are spent, as budgetFields say: read once for all who wait.
+	spentOut = `b.out_since IS NOT NULL AND (b.out_of_total OR b.waits_day >= tidegate.today())`
 
 	// So many of each tenant as may be its turns together, and a few more.
 	readTurns = `/* tidegate: turns */
@@ -102,7 +104,7 @@ ORDER BY s.tenant, h.priority, h.job_id`
 WITH near AS (
 	SELECT tenant, request_id, work, deadline, job_id FROM tidegate.waiting
 	WHERE route = $1 AND not_before IS NULL AND deadline <= now() + $2::interval AND tenant NOT IN (
-		SELECT b.name FROM tidegate.budgets b WHERE b.scope = 'tenant' AND ` + isSpent + `)
+		SELECT b.name FROM tidegate.budgets b WHERE b.scope = 'tenant' AND ` + spentOut + `)
 	ORDER BY deadline LIMIT $3::bigint
 )
 SELECT s.tenant, $3::bigint + 1, '', coalesce(c.finish, 0), s.request_id, s.work

@@ -78,9 +78,31 @@ func (s *Store) GiveBack(ctx context.Context, held jobs.Lead, budget *jobs.Budge
 	return n, err
 }
 
-const closeBudgets = `/* tidegate: close budgets */
+const (
+	closeBudgets = `/* tidegate: close budgets */
 UPDATE tidegate.budgets b SET closed = true FROM tidegate.batches t
-WHERE b.scope = 'batch' AND NOT b.closed AND t.id = b.name AND t.ended_at < now() - interval '10 minutes'`
+WHERE b.scope = 'batch' AND NOT b.closed AND t.id = b.name AND t.ended_at < now() - interval '10 minutes'
+RETURNING 'batch ' || b.name`
+
+	endParkedFor = `/* tidegate: end what is parked for budgets */
+UPDATE tidegate.river_job SET state = 'completed', finalized_at = now() WHERE id IN (
+	SELECT id FROM tidegate.river_job WHERE state = 'scheduled' AND ` + waitsFor + ` = ANY ($1) FOR UPDATE SKIP LOCKED)`
+)
+
+// closeBudgets closes those of batches that ended a while ago. What is still parked
+// for them, for a year perhaps, has its result: it expired, say.
+func (s *Store) closeBudgets(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, closeBudgets)
+	if err != nil {
+		return err
+	}
+	closed, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(closed) == 0 {
+		return err
+	}
+	_, err = tx.Exec(ctx, endParkedFor, closed)
+	return err
+}
 
 // PauseForBudget pauses a route whose budget is spent, as Pause does for its
 // circuits.

@@ -509,6 +509,46 @@ func TestBudgetOfABatch(t *testing.T) {
 	}
 }
 
+// What is parked for money, for a year perhaps, is not counted among what waits once
+// its request was cancelled, or its batch has ended in another way.
+func TestNothingIsParkedThatHasEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held := w.lead("lead")
+	err := pgx.BeginFunc(t.Context(), w.pool, func(tx pgx.Tx) error {
+		return store.InsertBudget(t.Context(), tx, "batch_1", jobs.BudgetLimits{Total: 70})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests, others := w.accept("batch_1", 4), w.accept("batch_2", 2)
+	for i := range requests {
+		w.job(&requests[i], "summaries", 1, "one")
+	}
+	for i := range others {
+		w.job(&others[i], "summaries", 1, "one")
+	}
+	w.exec("UPDATE tidegate.river_job SET state = 'scheduled', scheduled_at = now() + interval '1 year', metadata = jsonb_build_object('"+jobs.BudgetMark+"', $1::jsonb)",
+		jobs.BudgetWait{Budget: ofBatch.String(), Why: "it is spent"})
+	w.exec("UPDATE tidegate.river_job SET metadata = metadata #- '{" + jobs.BudgetMark + ",budget}' WHERE id = (SELECT max(id) FROM tidegate.river_job)") // of another budget
+	if done, err := w.CancelRequest(t.Context(), requests[0].ID); !done || err != nil {
+		t.Fatalf("cancelled: %v, %v", done, err)
+	}
+	expect(t, "parked after one was cancelled", w.parked(), 5)
+	if n, err := w.CancelBatch(t.Context(), "batch_2"); n != 2 || err != nil {
+		t.Fatalf("cancelled: %d, %v", n, err)
+	}
+	expect(t, "parked after a batch was cancelled", w.parked(), 3)
+	w.exec("UPDATE tidegate.river_job SET state = 'running' WHERE id = (SELECT min(id) FROM tidegate.river_job WHERE state = 'scheduled')")
+	w.commit(ended(&requests[1], jobs.StateExpired), ended(&requests[2], jobs.StateExpired), ended(&requests[3], jobs.StateExpired))
+	w.exec("UPDATE tidegate.batches SET ended_at = ended_at - interval '1 hour'")
+	if err := w.Forget(t.Context(), held); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "parked after a batch has expired", w.parked(), 0)
+	expect(t, "in hand", w.number("SELECT count(*) FROM tidegate.river_job WHERE state = 'running'"), 1)
+}
+
 // One event says that a budget is spent, however often that is met, and one that it
 // goes on.
 func TestBudgetEvents(t *testing.T) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+
+	"tidegate/jobs"
 )
 
 // cancelAtOnce bounds one transaction of a cancellation, so that a batch of a
@@ -32,6 +34,16 @@ WITH page AS MATERIALIZED (
 	SELECT * FROM page p WHERE NOT EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = p.request_id OFFSET 0)
 ), ` + storeCancelled + `, (SELECT request_id FROM page ORDER BY request_id DESC LIMIT 1)`
 
+// What is parked for money may be so for a year, and nobody would come to find that
+// its request has ended: status and budgets would count it among what waits. Any other
+// job is found to have ended when its worker, or its time, comes.
+const endParked = `/* tidegate: end what is parked */
+UPDATE tidegate.river_job SET state = 'completed', finalized_at = now() WHERE id IN (
+	SELECT j.id FROM tidegate.river_job j JOIN tidegate.requests q ON q.id = (j.args->>'r')::uuid
+	WHERE j.state = 'scheduled' AND j.kind = '` + jobs.CompletionKind + `' AND j.metadata ? '` + jobs.BudgetMark + `' AND (q.batch_id = $1 OR q.id = $2)
+		AND EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = q.id)
+	FOR UPDATE OF j SKIP LOCKED)`
+
 // CancelRequest ends a request that has no result yet as cancelled and tells
 // whether it did; a call that is under way is not stopped, its answer is not
 // kept, but its cost is. It returns ErrNotFound if there is no such request.
@@ -45,6 +57,9 @@ func (s *Store) CancelRequest(ctx context.Context, id string) (bool, error) {
 		return false, fmt.Errorf("cancelling request %s: %w", id, err)
 	}
 	if cancelled > 0 {
+		if _, err := s.pool.Exec(ctx, endParked, nil, parsed); err != nil {
+			return true, fmt.Errorf("cancelling request %s: %w", id, err)
+		}
 		return true, nil
 	}
 	return false, s.CheckRequest(ctx, id)
@@ -87,7 +102,11 @@ func (s *Store) CancelBatch(ctx context.Context, id string) (int, error) {
 		}
 		sum += some
 		if last == nil {
-			return sum, nil
+			break
 		}
 	}
+	if _, err := s.pool.Exec(ctx, endParked, id, nil); err != nil {
+		return sum, fmt.Errorf("cancelling batch %s: %w", id, err)
+	}
+	return sum, nil
 }

@@ -109,6 +109,9 @@ func Routes(ctx context.Context, db Querier) ([]jobs.Route, error) {
 		var r jobs.Route
 		var deadline *time.Duration
 		err := row.Scan(&r.Name, &r.Goal, &deadline, &r.Models, &r.Goals, &r.Admission)
+		if len(r.Goals) == 0 {
+			r.Goals = nil
+		}
 		r.Deadline = orZero(deadline)
 		if len(r.Goals) == 0 {
 			r.Goals = nil

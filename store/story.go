@@ -35,6 +35,8 @@ type StoryJob struct {
 	State       string // in River's words
 	ScheduledAt time.Time
 	Worker      string // who had it last; empty: nobody yet
+	// Why is what it waits for until then, as a person reads it; empty: for its turn.
+	Why string
 }
 
 // A StoryCall is a call that is under way.
@@ -105,8 +107,10 @@ func (s *Story) read(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 
 // River knows the request by its job's arguments alone, which have no index.
 const storyJob = `/* tidegate: story job */
-SELECT queue, state, scheduled_at, coalesce(attempted_by[array_upper(attempted_by, 1)], '') FROM tidegate.river_job
-WHERE kind = '` + jobs.CompletionKind + `' AND finalized_at IS NULL AND args ->> 'r' = $1 LIMIT 1`
+SELECT j.queue, j.state, coalesce(w.not_before, j.scheduled_at), coalesce(j.attempted_by[array_upper(j.attempted_by, 1)], ''),
+	coalesce(CASE j.state WHEN 'scheduled' THEN j.metadata #>> '{` + jobs.BudgetMark + `,why}' WHEN 'pending' THEN w.reason END, '')
+FROM tidegate.river_job j LEFT JOIN tidegate.waiting w ON w.request_id = $2 AND w.job_id = j.id
+WHERE j.kind = '` + jobs.CompletionKind + `' AND j.finalized_at IS NULL AND j.args ->> 'r' = $1 LIMIT 1`
 
 const storyCall = `/* tidegate: story call */
 SELECT c.worker, c.target, c.began_at FROM tidegate.calls c JOIN tidegate.workers w ON w.id = c.worker
@@ -116,7 +120,7 @@ ORDER BY c.began_at DESC LIMIT 1`
 
 func (s *Story) readJob(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	var job StoryJob
-	err := tx.QueryRow(ctx, storyJob, id.String()).Scan(&job.Queue, &job.State, &job.ScheduledAt, &job.Worker)
+	err := tx.QueryRow(ctx, storyJob, id.String(), id).Scan(&job.Queue, &job.State, &job.ScheduledAt, &job.Worker, &job.Why)
 	if err == nil {
 		s.Job = &job
 	}

@@ -188,7 +188,6 @@ func (s *Store) Forget(ctx context.Context, lead jobs.Lead) error {
 		if _, err := tx.Exec(ctx, forgetShares); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, closeBudgets)
-		return err
+		return s.closeBudgets(ctx, tx)
 	})
 }

@@ -69,6 +69,28 @@ func (b *budgets) Of(r *jobs.Request) (ids jobs.BudgetIDs, any bool) {
 	return ids, any
 }
 
+// Least is the least of the limits of the budgets that a request is under; zero:
+// there is none.
+func (b *budgets) Least(r *jobs.Request) (least jobs.MicroUSD) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if len(b.known) == 0 {
+		return 0
+	}
+	for _, key := range keys(r) {
+		one := b.known[key]
+		if one == nil {
+			continue
+		}
+		for _, limit := range []jobs.MicroUSD{one.PerDay, one.Total} {
+			if limit > 0 && (least == 0 || limit < least) {
+				least = limit
+			}
+		}
+	}
+	return least
+}
+
 // Holds tells whether the budget of a route is spent: its requests wait here, as
 // they do while its gate holds, and its queue is paused.
 func (b *budgets) Holds(route string) bool {
@@ -110,6 +132,10 @@ func (c *completion) price(r *run, call *jobs.Begun) error {
 	}
 	if !known { // it came under a budget just now: the router chooses again
 		return shortage{&jobs.Shortage{Kind: jobs.ShortNow, Reason: call.Target + " has no price, and the request is under a budget"}}
+	}
+	routed := r.request.CallLimit
+	if r.request.CallLimit = c.budgets.Least(&r.request); cost > r.request.CallLimit && routed != r.request.CallLimit {
+		return shortage{&jobs.Shortage{Kind: jobs.ShortNow, Reason: "a budget changed just now, and others of the chain may be cheaper than " + call.Target}}
 	}
 	call.Budgets, call.Cost = ids, cost
 	return nil

@@ -137,6 +137,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 // deadline of the request, or with ctx.
 func (c *completion) await(ctx context.Context, r *run) (left leave, err error) {
 	_, r.request.Budgeted = c.budgets.Of(&r.request)
+	r.request.CallLimit = c.budgets.Least(&r.request)
 	if rest := r.rest.Sub(c.now()); rest > 0 {
 		if err := c.pause(ctx, r, func(ctx context.Context) error { return r.sleep(ctx, rest) }); err != nil {
 			return leave{}, err

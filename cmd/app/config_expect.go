@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -43,13 +44,30 @@ func (r *configReader) checkExpect(e *ExpectConfig, at string) {
 	if e == nil {
 		return
 	}
-	if _, err := expect.Compile(e.build(), nil); err != nil {
-		field, text, found := strings.Cut(err.Error(), ": ")
-		if !found || !slices.Contains(yamlFieldsOf[ExpectConfig](), field) {
-			field, text = "", err.Error()
+	left, fields := *e, yamlFieldsOf[ExpectConfig]()
+	for range fields { // an error names one of them
+		_, err := expect.Compile(left.build(), nil)
+		if err == nil {
+			return
 		}
-		r.problem(strings.TrimSuffix(at+"."+field, "."), "%s", text)
+		field, text, found := strings.Cut(err.Error(), ": ")
+		if !found || !slices.Contains(fields, field) {
+			r.problem(at, "%s", err)
+			return
+		}
+		r.problem(at+"."+field, "%s", text)
+		left.leaveOut(field)
 	}
+}
+
+// leaveOut takes away what is wrong in a field, so that the others are looked at: what
+// they say of JSON is no mistake for a schema that is one.
+func (e *ExpectConfig) leaveOut(field string) {
+	if field == "json_schema" {
+		e.JSONSchema = "true"
+		return
+	}
+	reflect.ValueOf(e).Elem().Field(yamlFields(reflect.TypeFor[ExpectConfig]()).index[field]).SetZero()
 }
 
 // checkEscalation notes what is wrong with the targets that are asked after a bad

@@ -62,6 +62,25 @@ func TestWrongExpectInConfig(t *testing.T) {
 	}
 }
 
+// All that is wrong with an expectation is said at once, and nothing that is not.
+func TestAllThatIsWrongWithAnExpectation(t *testing.T) {
+	t.Parallel()
+	const text = `    expect: {json_schema: '{', fenced: true, regex: '(', min_characters: 10, max_characters: 5, min_tokens: -1, finish_reasons: [""], tries: 99, otherwise: maybe}
+`
+	_, _, err := ParseConfig([]byte(expectHead+text), "f", vars(), Known{})
+	if err == nil {
+		t.Fatal("it is taken")
+	}
+	for _, field := range []string{"json_schema", "regex", "min_characters", "min_tokens", "finish_reasons", "tries", "otherwise"} {
+		if strings.Count(err.Error(), "routes[0].expect."+field+": ") != 1 {
+			t.Errorf("%s is not named once in\n%v", field, err)
+		}
+	}
+	if !strings.HasPrefix(err.Error(), "f has 7 problems") {
+		t.Errorf("it says\n%v", err)
+	}
+}
+
 func TestCanariesInConfig(t *testing.T) {
 	t.Parallel()
 	config, _, err := ParseConfig([]byte(expectHead+`canaries:

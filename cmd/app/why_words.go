@@ -143,6 +143,8 @@ func (v *whyView) now() []string {
 		said = append(said, "It has no result, and River has no job of it: its route may be being repaired; see `tidegate doctor`.")
 	case s.Job.State == "running":
 		said = append(said, fmt.Sprintf("%s has it in hand: it waits there for a target that may be called, or for its turn.", s.Job.Worker))
+	case s.Job.Why != "":
+		said = append(said, sentence("It waits, and holds no place: "+s.Job.Why))
 	case s.Job.State == "scheduled" || s.Job.ScheduledAt.After(s.At):
 		said = append(said, fmt.Sprintf("It is parked in its queue for another %s, unless what it waits for comes before.", lasted(s.Job.ScheduledAt.Sub(s.At))))
 	case s.Job.State == "pending":
@@ -206,6 +208,12 @@ func sentence(text string) string {
 // lasted is a span of time as a person says it, to three digits or so.
 func lasted(d time.Duration) string {
 	switch d = max(d, 0).Round(time.Millisecond); {
+	case d >= time.Hour: // a deadline of 24 hours is a few microseconds short of them
+		d = d.Round(time.Minute)
+	case d >= time.Minute:
+		d = d.Round(time.Second)
+	}
+	switch {
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < time.Minute:
@@ -215,6 +223,6 @@ func lasted(d time.Duration) string {
 	case d < 48*time.Hour:
 		return fmt.Sprintf("%d h %02d min", int(d.Hours()), int(d.Minutes())%60)
 	default:
-		return fmt.Sprintf("%d days", int(d.Hours()/24))
+		return fmt.Sprintf("%.0f days", d.Hours()/24)
 	}
 }

@@ -43,6 +43,7 @@ const (
 	usedAgain  = 0.5
 	usedOver   = 30 * time.Second
 	slowLeast  = 10 * time.Minute
+	afterSlow  = 2 * time.Minute // for which it is the best again: else there is no reason to return
 )
 
 // shares count the calls of each provider over time.

@@ -200,7 +200,7 @@ func (s *scene) play() {
 	s.figures = newRun(w, ways[s.way](s.seed), s.seed).all()
 	for _, p := range w.providers {
 		for _, slow := range p.slow {
-			if took, is := s.figures.shares.recovery(p, slow, w.lasts); is {
+			if took, is := s.figures.shares.recovery(p, slow, w.lasts); is && w.best(p, slow.to) && w.best(p, slow.to+afterSlow) {
 				s.recovered = append(s.recovered, took.Seconds())
 			}
 		}

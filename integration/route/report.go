@@ -112,6 +112,6 @@ func (p *plan) table(scenes []*scene, f summary) string {
 			mean(func(f *figures) float64 { return 100 * f.failedShare() }),
 			mean(func(f *figures) float64 { return f.cost / float64(max(1, f.came)) / 1000 }))
 	}
-	fmt.Fprintf(&text, "\nof %d slow times of a target that had been used, it was used again within %.0f s in nine of ten\n", f.recoveries, f.Recovery)
+	fmt.Fprintf(&text, "\nof %d slow times of a target that had been used, and was the best again, it was used again within %.0f s in nine of ten\n", f.recoveries, f.Recovery)
 	return text.String()
 }

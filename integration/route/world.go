@@ -131,6 +131,21 @@ func between(low, high float64, luck *rand.Rand) float64 {
 	return low * math.Pow(high/low, luck.Float64())
 }
 
+// best tells whether nobody truly is better than a provider, whatever is asked of them.
+func (w *world) best(of *provider, at time.Duration) bool {
+	truly := func(p *provider) float64 {
+		alone := *p
+		alone.out = 0
+		return alone.completion(at)
+	}
+	for _, p := range w.providers {
+		if truly(p) < truly(of) {
+			return false
+		}
+	}
+	return true
+}
+
 // inFlight is how many requests are out at once, on average, where all targets have
 // the same part.
 func (w *world) inFlight() float64 {
