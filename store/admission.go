@@ -121,7 +121,7 @@ WITH held AS MATERIALIZED (
 	DELETE FROM tidegate.waiting WHERE request_id = ANY (ARRAY(SELECT request_id FROM held))
 ), moved AS (
 	UPDATE tidegate.river_job j SET state = 'available', priority = 1, scheduled_at = now() + (h.n - cardinality($2)) * interval '1 microsecond'
-	FROM held h WHERE j.id = ANY (ARRAY(SELECT job_id FROM held)) AND j.id = h.job_id AND j.state::text = 'pending'
+	FROM held h WHERE j.id = h.job_id AND j.state::text = 'pending'
 	RETURNING j.id
 ), kept AS (
 	INSERT INTO tidegate.shares (route, tenant, finish) SELECT $1, * FROM unnest($3::text[], $4::float8[])
