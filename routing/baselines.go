@@ -137,6 +137,9 @@ func (t *try) watch(p *place, b *baseline, s *reply, at standing) (why string, t
 	before := b.change.sum
 	b.weigh(s)
 	odds := b.change.sum - before
+	if odds < 0 {
+		p.target.circuit.shows()
+	}
 	reason := b.change.reason
 	switch permit := &p.permit; {
 	case permit.Probe() && odds < doubtful, at.watched && b.change.sum <= relapsed:
@@ -154,7 +157,11 @@ func (t *try) watch(p *place, b *baseline, s *reply, at standing) (why string, t
 // doubt weighs a mark that another worker has made, or this one for another route,
 // where nothing is seen here of its cause. It requires the lock of its baselines.
 func (t *try) doubt(target *target, b *baseline, s *reply) (then func()) {
-	if b.doubts += oddsOfStrange(b.strange(s) != ""); b.doubts < 0 {
+	strange := b.strange(s) != ""
+	if strange {
+		target.circuit.shows()
+	}
+	if b.doubts += oddsOfStrange(strange); b.doubts < 0 {
 		b.doubts = 0
 	}
 	if b.doubts < hearsay || target.baselines.changes(t.route.Name) {
@@ -170,6 +177,9 @@ func (t *try) doubt(target *target, b *baseline, s *reply) (then func()) {
 func (t *try) notice(target *target, b *baseline, s *reply) (then func()) {
 	before := b.change
 	c := b.observe(s)
+	if c != nil {
+		target.circuit.shows()
+	}
 	switch {
 	case c != nil && c.after == 0:
 		seen := *c

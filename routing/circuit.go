@@ -49,6 +49,7 @@ type Circuit struct {
 	since      time.Time     // when the epoch began
 	degraded   string        // how its answers have changed; empty: they have not: see circuit_degraded.go
 	watched    bool          // it was open for that, and closed again
+	shown      time.Time     // when it was last seen to be so
 	relapse    time.Duration // the last wait for that
 	forgave    time.Time     // when it was last as before
 	reason     string

@@ -52,7 +52,7 @@ func (c *Circuit) mark(reason string) {
 	if c.now().Sub(c.forgave) > forgiven*c.relapse {
 		c.relapse = 0
 	}
-	c.degraded, c.watched = reason, false
+	c.degraded, c.watched, c.shown = reason, false, c.now()
 	c.remarked()
 }
 
@@ -102,7 +102,7 @@ func (p *Permit) degrade(reason string) {
 // openDegraded requires mu.
 func (c *Circuit) openDegraded(reason string) {
 	wait := min(max(2*c.relapse, degradedFirst*c.limits.Cooldown), degradedMax)
-	c.relapse, c.tripWait, c.degraded = wait, wait, reason
+	c.relapse, c.tripWait, c.degraded, c.shown = wait, wait, reason, c.now()
 	c.open(wait, true, "degraded: "+reason)
 }
 
@@ -122,15 +122,26 @@ func (c *Circuit) acquit(reason string) {
 	c.close(reason)
 }
 
+// shows hears that the target was seen to be degraded again.
+func (c *Circuit) shows() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.shown = c.now()
+}
+
 // trust is what of its success rate a target is believed: less while it is marked.
+// Where nothing is seen of that any more, because nobody asks it, it is believed more
+// and more, and so it is asked again.
 func (c *Circuit) trust() float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.degraded != "" {
-		return degradedTrust
+	if c.degraded == "" {
+		return 1
 	}
-	return 1
+	return 1 - (1-degradedTrust)*halved(max(0, c.now().Sub(c.shown)), trustHalf)
 }
 
-// degradedTrust is what a degraded target is believed.
-const degradedTrust = 0.5
+const (
+	degradedTrust = 0.5              // what a degraded target is believed, …
+	trustHalf     = 10 * time.Minute // … and by when half of what is missing to 1 is given back
+)

@@ -46,8 +46,11 @@ func (c *Circuit) adoptMark(said jobs.Circuit) {
 	if said.Person && closed && c.degraded != "" && c.onAccept != nil {
 		c.onAccept()
 	}
-	if c.degraded != "" && said.Degraded == "" {
+	switch {
+	case c.degraded != "" && said.Degraded == "":
 		c.forgave = c.now()
+	case c.degraded == "" && said.Degraded != "":
+		c.shown = c.now()
 	}
 	c.degraded = said.Degraded
 	c.watched = closed && c.degraded != "" && (c.watched || !c.breaker.IsClosed())

@@ -271,3 +271,36 @@ func TestStationaryProviderIsNeverDegraded(t *testing.T) {
 		t.Errorf("answered by %v, marked %q", got, w.marks)
 	}
 }
+
+// A marked target that nobody asks, since another one is as good, is asked again after
+// a while, also where nobody explores: a mark is no life sentence. While it is bad that
+// is seldom.
+func TestMarkedTargetIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for _, goal := range []string{Balanced, Speed} {
+		w := newSalon(t, "a", "b")
+		route := jobs.Route{Name: theRoute, Goal: goal}
+		for i, name := range []string{"a", "b"} {
+			price := jobs.USD(1 + 0.3*float64(i))
+			route.Chain = append(route.Chain, &jobs.Target{Name: name, Provider: name, Model: "large", Price: jobs.Price{Input: price, Output: price}})
+		}
+		w.router.Reload([]jobs.Route{route})
+		w.asks(400, nil)
+		w.talker.how["a"] = "short"
+		w.asks(50, nil)
+		if c := w.circuit("a"); c.Degraded == "" {
+			t.Fatalf("%s: it is not marked: %+v", goal, c)
+		}
+		if got := w.asks(4*3600, nil); got["a"] > 60 {
+			t.Errorf("%s: in its bad time it answered %v", goal, got)
+		}
+		w.talker.how["a"] = ""
+		for range 12 * 12 {
+			w.asks(300, nil)
+			_ = w.router.Probe(t.Context(), "a")
+		}
+		if c := w.circuit("a"); c.Degraded != "" || c.State != jobs.CircuitClosed {
+			t.Errorf("%s: half a day later: %+v", goal, c)
+		}
+	}
+}

@@ -100,7 +100,11 @@ func ageGeneral(sum, of *float64, by float64) {
 }
 
 func guessDecayed(all *sums) guess {
-	usual := (all[slowFailed] + firstFailed) / (all[slowTried] + firstTried)
+	failed := all[slowFailed]
+	if fresh := all[fastTried]; fresh < 1 && failed > 0 { // half as many for each half hour without a call: it may be well again
+		failed *= math.Pow(fresh, float64(failHalf)/float64(slowHalf))
+	}
+	usual := (failed + firstFailed) / (all[slowTried] + firstTried)
 	g := guess{
 		failure: min((all[fastFailed]+pull*usual)/(all[fastTried]+pull), mostFailure),
 		tried:   all[slowTried] > 0,

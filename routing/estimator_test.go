@@ -231,3 +231,30 @@ func TestLongIdleTargetIsNotSlow(t *testing.T) {
 		}
 	}
 }
+
+// A target that failed for long, and that nobody asks any more, is asked again by and
+// by: nobody else would find out that it is well.
+func TestFailuresAreForgottenWithoutCalls(t *testing.T) {
+	t.Parallel()
+	s := chain(t, "a", "b").answersIn("a", 1, 20)
+	by, of := s.router.choosing.Load(), s.targets["a"].statistics
+	for range 40 {
+		of.hear(by, s.clock.now(), sample{failed: true})
+		s.clock.pass(time.Minute)
+	}
+	last := of.guess(by, s.clock.now()).failure
+	if last < 0.3 {
+		t.Fatalf("it is thought to fail with the chance %.3f", last)
+	}
+	for range 24 * 60 {
+		s.clock.pass(time.Minute)
+		now := of.guess(by, s.clock.now()).failure
+		if now > last {
+			t.Fatalf("from %v to %v by time alone", last, now)
+		}
+		last = now
+	}
+	if last > 0.01 {
+		t.Errorf("a day later it is thought to fail with the chance %.3f", last)
+	}
+}
