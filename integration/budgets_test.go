@@ -190,6 +190,26 @@ func TestBudgetOfABatchIsKept(t *testing.T) {
 	}
 }
 
+// The budget of a batch holds from its first request on, also where a worker waits for
+// work and has not heard of the batch: with it, some small batches come one after the
+// other.
+func TestBudgetOfABatchThatIsNew(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.prepare()
+	s.work(nil)
+	s.settle(s.enqueue(4, nil)) // it works
+	for i := range 5 {
+		file := write(t, "requests.jsonl", numbered(6, func(n int) string { return openaiLine(1000*(i+1) + n) })...)
+		batch := s.batchOf(s.must("enqueue", file, "--route", summaries, "--budget", "0.000001", "--json"))
+		of := func() shownBudget { return s.budgets()["batch "+batch.ID] }
+		fixture.Await(t, soon, "all wait for money", func() bool { b := of(); return b.Reserved == 0 && b.Waiting == 6 })
+		if spent := s.count("SELECT coalesce(sum(a.cost_micro_usd), 0) FROM tidegate.attempts a JOIN tidegate.requests q ON q.id = a.request_id WHERE q.batch_id = $1", batch.ID); spent != 0 {
+			t.Errorf("of a budget that is too small for one request %d micro-USD were spent", spent)
+		}
+	}
+}
+
 // A worker that is killed takes no money with it: what it had reserved is free, and
 // what it had called is written down.
 func TestBudgetOutlivesAKilledWorker(t *testing.T) {

@@ -7,6 +7,9 @@ type Loaded struct {
 	Request Request // without its body when Ended
 	Ended   bool    // there is a result already: nothing is left to do
 	History Trace   // calls that were made when its job was worked before; read only for one that was
+	// Budget is its batch's, as far as its key and limits; nil: it has none. That of a
+	// batch that is new may not have been heard of otherwise.
+	Budget *Budget
 }
 
 // An Entry is what one try of a request adds to the books: the calls that were

@@ -58,10 +58,11 @@ func orNullTime(t time.Time) *time.Time {
 
 const loadRequests = `/* tidegate: load requests */
 SELECT q.id, q.created_at, q.deadline, q.max_cost_micro_usd, q.priority, q.tenant, q.route, q.goal, q.batch_id, q.custom_id, q.metadata, q.expect,
-	CASE WHEN r.request_id IS NULL THEN q.body END, r.request_id IS NOT NULL
+	CASE WHEN r.request_id IS NULL THEN q.body END, r.request_id IS NOT NULL, b.id, b.per_day, b.total
 FROM unnest($1::uuid[]) AS wanted (id)
 JOIN tidegate.requests q ON q.id = wanted.id
-LEFT JOIN tidegate.results r ON r.request_id = q.id`
+LEFT JOIN tidegate.results r ON r.request_id = q.id
+LEFT JOIN tidegate.budgets b ON b.scope = 'batch' AND b.name = q.batch_id AND NOT b.closed`
 
 // Load reads requests, and whether each has its result already. The order is
 // not that of ids; an id that is not there is left out.
@@ -90,15 +91,24 @@ func scanLoaded(row pgx.CollectableRow) (jobs.Loaded, error) {
 		priority                *int16
 		goal, batchID, customID *string
 		metadata, expect, body  []byte
+		budget                  *int32
+		perDay, total           *int64
 	)
 	r := &l.Request
-	err := row.Scan(&id, &r.CreatedAt, &deadline, &maxCost, &priority, &r.Tenant, &r.Route, &goal, &batchID, &customID, &metadata, &expect, &body, &l.Ended)
+	err := row.Scan(&id, &r.CreatedAt, &deadline, &maxCost, &priority, &r.Tenant, &r.Route, &goal, &batchID, &customID, &metadata, &expect, &body, &l.Ended,
+		&budget, &perDay, &total)
 	if err != nil {
 		return l, err
 	}
 	r.ID, r.Deadline, r.MaxCost = id.String(), orZero(deadline), jobs.MicroUSD(orZero(maxCost))
 	r.Priority = int(orZero(priority))
 	r.Goal, r.BatchID, r.CustomID, r.Body = orZero(goal), orZero(batchID), orZero(customID), body
+	if budget != nil {
+		l.Budget = &jobs.Budget{
+			ID: *budget, BudgetKey: jobs.BudgetKey{Scope: jobs.BudgetBatch, Name: r.BatchID},
+			BudgetLimits: jobs.BudgetLimits{PerDay: jobs.MicroUSD(orZero(perDay)), Total: jobs.MicroUSD(orZero(total))},
+		}
+	}
 	if metadata != nil {
 		err = json.Unmarshal(metadata, &r.Metadata)
 	}

@@ -25,10 +25,14 @@ const (
 type budgets struct {
 	mu    sync.RWMutex
 	known map[jobs.BudgetKey]*jobs.Budget // those with limits; a budget is not changed
+	young map[jobs.BudgetKey]time.Time    // those that were met before the fleet spoke of them: until when they are remembered without it
 }
 
+// youngFor is by when the fleet has surely spoken of a budget.
+const youngFor = 10 * time.Second
+
 // Look takes in what the fleet says.
-func (b *budgets) Look(fleet *jobs.Fleet) {
+func (b *budgets) Look(fleet *jobs.Fleet, now time.Time) {
 	known := make(map[jobs.BudgetKey]*jobs.Budget, len(fleet.Budgets))
 	for i := range fleet.Budgets {
 		if one := fleet.Budgets[i]; !one.None() {
@@ -37,7 +41,42 @@ func (b *budgets) Look(fleet *jobs.Fleet) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for key, until := range b.young {
+		if _, told := known[key]; told || now.After(until) {
+			delete(b.young, key)
+		} else if one := b.known[key]; one != nil { // what the fleet said was read before
+			known[key] = one
+		}
+	}
 	b.known = known
+}
+
+// Meet takes in a budget that came with a request, if the fleet has not yet spoken of
+// it.
+func (b *budgets) Meet(budget *jobs.Budget, now time.Time) {
+	if budget == nil || budget.None() {
+		return
+	}
+	b.mu.RLock()
+	_, told := b.known[budget.BudgetKey]
+	b.mu.RUnlock()
+	if told {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.known[budget.BudgetKey] != nil {
+		return
+	}
+	known := maps.Clone(b.known)
+	if known == nil {
+		known = map[jobs.BudgetKey]*jobs.Budget{}
+	}
+	known[budget.BudgetKey] = budget
+	if b.young == nil {
+		b.young = map[jobs.BudgetKey]time.Time{}
+	}
+	b.known, b.young[budget.BudgetKey] = known, now.Add(youngFor)
 }
 
 // Note takes in that a budget is spent, before the fleet says so.

@@ -121,6 +121,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	if alone && !c.quarantine.Lets(got.Request.Route) {
 		return nil, c.snooze(ctx, quarantineRest)
 	}
+	c.budgets.Meet(got.Budget, c.now())
 	if parked := c.spent(&got.Request, alone); parked != nil {
 		return nil, c.park(ctx, &run{job: job.ID}, parked)
 	}

@@ -210,7 +210,7 @@ func (w *Worker) heard(fleet jobs.Fleet, changed []jobs.Circuit) {
 	w.config.Drills(fleet.Drills)
 	w.egress.Look(&fleet)
 	w.quarantine.Look(&fleet)
-	w.budgets.Look(&fleet)
+	w.budgets.Look(&fleet, w.config.Now())
 	w.room.Changed()
 	w.prober.Wake()
 }
