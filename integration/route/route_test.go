@@ -10,7 +10,7 @@ import (
 // keeps them, and the average of the textbooks does not.
 func TestDecayedChoosesWell(t *testing.T) {
 	t.Parallel()
-	p := plan{seeds: 2, lasts: time.Hour, rate: 5, ample: 6, tight: 3.5}
+	p := plan{seeds: 1, lasts: time.Hour, rate: 5, ample: 6, tight: 3.5}
 	scenes, err := p.scenes()
 	if err != nil {
 		t.Fatal(err)
