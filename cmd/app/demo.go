@@ -13,7 +13,6 @@ import (
 
 	"tidegate/jobs"
 	"tidegate/jobs/queue"
-	"tidegate/routing"
 	"tidegate/routing/simulator"
 )
 
@@ -21,6 +20,7 @@ const (
 	demoPrompt      = "Summarise in at most three sentences what this Go package is for."
 	demoConcurrency = 8
 	demoMaxTokens   = 160
+	demoGoal        = "cheapest"
 )
 
 type demoFlags struct {
@@ -163,7 +163,9 @@ func (d *demo) simulate() error {
 	}
 	d.simulator = server
 	d.config = DefaultSimulated("http://" + server.Addr())
-	d.config.Routes[0].Goal = routing.Cost // so that there is a choice to explain
+	// There is a choice to explain, and it falls on the cheapest, whatever is quick.
+	d.config.Strategies = map[string]WeightsConfig{demoGoal: {SuccessRate: 0.2, Cost: 0.8}}
+	d.config.Routes[0].Goal, d.config.Estimator.Explore = demoGoal, 0
 	return nil
 }
 

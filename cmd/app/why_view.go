@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -116,8 +117,11 @@ func (v *whyView) add(a *jobs.Attempt) {
 
 func newChoice(a *jobs.Attempt) *whyChoice {
 	d := a.Decision
+	// By their scores: the router has put the chosen one first.
+	ranked := slices.Clone(d.Candidates)
+	slices.SortStableFunc(ranked, func(a, b jobs.Considered) int { return cmp.Compare(b.Score.Total, a.Score.Total) })
 	choice := &whyChoice{Goal: d.Goal, Estimator: d.Estimator, Explored: d.Explored, Propensity: a.Propensity}
-	for _, c := range d.Candidates {
+	for _, c := range ranked {
 		choice.Candidates = append(choice.Candidates, whyCandidate{
 			Target: c.Target, Score: c.Score.Total, FromSuccess: c.Score.Success, FromLatency: c.Score.Latency, FromCost: c.Score.Cost,
 			SuccessRate: c.Success, LatencyMS: c.Latency.Milliseconds(), WaitMS: c.Wait.Milliseconds(), Cost: c.Cost,

@@ -1,7 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,9 +110,15 @@ func (v *whyView) end() []string {
 func (v *whyView) answered() string {
 	target := v.story.Result.Target
 	var call *jobs.Attempt
+	goal := "" // by which the targets were ranked, then or for a call before
 	for i := range v.story.Attempts {
-		if a := &v.story.Attempts[i]; a.Target == target && a.Class == jobs.OK {
+		a := &v.story.Attempts[i]
+		if a.Decision != nil && len(a.Decision.Candidates) > 0 {
+			goal = a.Decision.Goal
+		}
+		if a.Target == target && a.Class == jobs.OK {
 			call = a
+			break
 		}
 	}
 	if call == nil {
@@ -121,15 +129,23 @@ func (v *whyView) answered() string {
 	switch {
 	case call.Probe:
 		return fmt.Sprintf("%s answered after %s: it was the trial call that found out whether it is back.", target, took)
+	case (d == nil || len(d.Candidates) == 0) && goal != "":
+		return fmt.Sprintf("%s, the next by %s that could be called, answered after %s.", target, goal, took)
 	case d == nil || len(d.Candidates) == 0:
 		return fmt.Sprintf("%s, the first of the chain that could be called, answered after %s.", target, took)
 	case d.Explored:
 		return fmt.Sprintf("%s answered after %s: it was tried to learn how it does, as one of %.0f requests is.", target, took, 1/max(0.001, float64(call.Propensity)))
-	case d.Candidates[0].Target == target:
+	case bestOf(d) == target:
 		return fmt.Sprintf("%s, the best by %s, answered after %s.", target, d.Goal, took)
 	default:
 		return fmt.Sprintf("%s, the best by %s that could be called, answered after %s.", target, d.Goal, took)
 	}
+}
+
+// bestOf is the target with the best score of a decision.
+func bestOf(d *jobs.Decision) string {
+	best := slices.MaxFunc(d.Candidates, func(a, b jobs.Considered) int { return cmp.Compare(a.Score.Total, b.Score.Total) })
+	return best.Target
 }
 
 // now says where a request is that has not ended.

@@ -131,7 +131,7 @@ func (c *whyChoice) words(a *jobs.Attempt) string {
 		said += "; it explored"
 	}
 	if a.Propensity > 0 && a.Propensity < 1 {
-		said += fmt.Sprintf("; the chance was %.0f%%", 100*a.Propensity)
+		said += fmt.Sprintf("; the chance was %.2g%%", 100*a.Propensity)
 	}
 	return said
 }
