@@ -60,7 +60,7 @@ func (r *Router) Starts(route string, waiting int) (all bool, lead time.Duration
 	ranked := r.ranked(known)
 	next, rate := -1, 0.0
 	for i, target := range ranked {
-		if ready, _ := target.circuit.readiness(); ready != Shut {
+		if ready, _ := target.circuit.readiness(); ready == Flowing { // one that is probed takes a single call
 			if rate += target.pace.capacity(startsUsage.Input + startsUsage.Output); next < 0 {
 				next = i
 			}

@@ -190,6 +190,12 @@ func TestStarts(t *testing.T) {
 	says(true, 0, 0)
 	s.trips("cheap").cooling("cheap", time.Minute)
 	says(false, 30*time.Minute, 2*time.Hour)
+	s.passes(2 * time.Minute) // a probe is due: it is one call, and brings nobody else in
+	if ready, _ := s.targets["cheap"].circuit.readiness(); ready != ProbeReady {
+		t.Fatalf("the cheap one is %d", ready)
+	}
+	says(false, 30*time.Minute, 2*time.Hour)
+	s.cooling("cheap", time.Minute)
 	_, before := s.router.Starts(theRoute, 0)
 	s.targets["dear"].pace.relimitTo(jobs.Limits{RequestsPerMinute: 60})
 	if _, lead := s.router.Starts(theRoute, 3600); lead != before+time.Hour {
