@@ -62,30 +62,3 @@ type BudgetEvent struct {
 	Spent      MicroUSD
 	At         time.Time
 }
-
-// A BatchState is where a batch stands.
-type BatchState string
-
-// The states of a batch.
-const (
-	BatchInProgress BatchState = "in_progress"
-	BatchCancelling BatchState = "cancelling"
-	BatchCompleted  BatchState = "completed"
-	BatchCancelled  BatchState = "cancelled"
-)
-
-// A Batch is requests that were submitted together, and are counted and
-// finished together.
-type Batch struct {
-	ID        string // "batch_" and a UUID version 7 without hyphens
-	Tenant    string
-	State     BatchState
-	Total     int
-	Completed int // answered
-	Failed    int // refused, expired, cancelled or poison
-	CreatedAt time.Time
-	EndedAt   time.Time // zero: not yet
-}
-
-// Ended tells whether every request of the batch has its result.
-func (b *Batch) Ended() bool { return b.State == BatchCompleted || b.State == BatchCancelled }

@@ -38,15 +38,49 @@ type LineOptions struct {
 	// Reached is told the line of each request before the request is given;
 	// nil: nobody is.
 	Reached func(line int)
+	// Whole tells that each line is one of a batch file as the OpenAI API has it: with
+	// a custom_id, a method and a url.
+	Whole bool
+	// Checked tells that the same input was read before, to its end and without an
+	// error: uses of custom_ids are not counted again.
+	Checked bool
+	// Place is where r stands in the input, and is moved behind each line before it is
+	// given; nil: at its beginning, and nobody wants to know.
+	Place *Place
 	// Now is the clock that durations count from; nil: time.Now.
 	Now func() time.Time
 }
+
+// A Place is how much of an input was read.
+type Place struct {
+	Lines int // blank ones too
+	Bytes int64
+}
+
+// What a LineError may be about, where that can be told by a word.
+const (
+	CodeNotJSON     = "invalid_json_line"
+	CodeDuplicateID = "duplicate_custom_id"
+	CodeBadURL      = "invalid_url"
+	CodeMissing     = "missing_required_parameter"
+	CodeBadLine     = "invalid_request"
+)
+
+// coded is an error that is of such a kind.
+type coded struct {
+	code string
+	err  error
+}
+
+func (c *coded) Error() string { return c.err.Error() }
+func (c *coded) Unwrap() error { return c.err }
 
 // A LineError says what is wrong with one line of the input, and what would be
 // right.
 type LineError struct {
 	Line  int    // counted from 1, blank lines too
 	Field string // as in "body.messages"; empty: the line as a whole
+	Code  string // one of the Code constants
 	Err   error
 	// Fatal tells that nothing after this line could be read. Other lines may
 	// be skipped without losing any.
@@ -85,12 +119,17 @@ func ReadLines(r io.Reader, opts LineOptions) iter.Seq2[Request, error] {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	return readLines(newLineSplitter(r, MaxLineBytes), opts)
+	lines := newLineSplitter(r, MaxLineBytes)
+	if opts.Place == nil {
+		opts.Place = new(Place)
+	}
+	lines.place = opts.Place
+	return readLines(lines, opts)
 }
 
 func readLines(lines *lineSplitter, opts LineOptions) iter.Seq2[Request, error] {
 	return func(yield func(Request, error) bool) {
-		seen := customIDs{seed: maphash.MakeSeed(), lines: map[uint64]int{}}
+		seen := customIDs{seed: maphash.MakeSeed(), lines: map[uint64]int{}, off: opts.Checked}
 		for {
 			line, err := lines.next()
 			if errors.Is(err, io.EOF) {
@@ -101,17 +140,17 @@ func readLines(lines *lineSplitter, opts LineOptions) iter.Seq2[Request, error] 
 			}
 			var request Request
 			if err == nil {
-				request, err = readLine(line, &opts, seen, lines.number)
+				request, err = readLine(line, &opts, seen, lines.place.Lines)
 			}
 			if err != nil {
-				bad := lineError(lines.number, err)
+				bad := lineError(lines.place.Lines, err)
 				if !yield(Request{}, bad) || bad.Fatal {
 					return
 				}
 				continue
 			}
 			if opts.Reached != nil {
-				opts.Reached(lines.number)
+				opts.Reached(lines.place.Lines)
 			}
 			if !yield(request, nil) {
 				return
@@ -142,28 +181,34 @@ const fieldLetters = "abcdefghijklmnopqrstuvwxyz_."
 func lineError(number int, err error) *LineError {
 	var unread *unreadable
 	if errors.As(err, &unread) {
-		return &LineError{Line: number, Err: unread.err, Fatal: true}
+		return &LineError{Line: number, Code: CodeNotJSON, Err: unread.err, Fatal: true}
+	}
+	code := CodeBadLine
+	var kind *coded
+	if errors.As(err, &kind) {
+		code = kind.code
 	}
 	field, rest, found := strings.Cut(err.Error(), ": ")
 	if !found || strings.Trim(field, fieldLetters) != "" {
-		return &LineError{Line: number, Err: err}
+		return &LineError{Line: number, Code: code, Err: err}
 	}
-	return &LineError{Line: number, Field: field, Err: errors.New(rest)}
+	return &LineError{Line: number, Field: field, Code: code, Err: errors.New(rest)}
 }
 
 // customIDs remembers which names one input has used, and where.
 type customIDs struct {
 	seed  maphash.Seed
 	lines map[uint64]int // by the hash of a custom_id
+	off   bool           // nobody asks
 }
 
 func (c customIDs) add(id string, line int) error {
-	if id == "" {
+	if id == "" || c.off {
 		return nil
 	}
 	hash := maphash.String(c.seed, id)
 	if first, used := c.lines[hash]; used {
-		return fmt.Errorf("custom_id: %.80q was used on line %d already; give every line its own", id, first)
+		return &coded{CodeDuplicateID, fmt.Errorf("custom_id: %.80q was used on line %d already; give every line its own", id, first)}
 	}
 	c.lines[hash] = line
 	return nil

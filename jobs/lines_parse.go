@@ -68,7 +68,7 @@ func parseLine(raw []byte, opts *LineOptions) (Request, error) {
 		return Request{}, err
 	}
 	for _, step := range []func() error{
-		l.checkEnvelope,
+		func() error { return l.checkEnvelope(opts) },
 		func() error { return l.takeRoute(&request, model, opts) },
 		func() error { return l.takeTenant(&request) },
 		func() error { return l.takeGoal(opts) },
@@ -90,16 +90,16 @@ func parseLine(raw []byte, opts *LineOptions) (Request, error) {
 // be JSON.
 func decodeLine(raw []byte) (*line, error) {
 	if raw[0] == '[' {
-		return nil, errors.New("a JSON array where an object belongs: write one object per line, as `jq -c '.[]'` does")
+		return nil, &coded{CodeNotJSON, errors.New("a JSON array where an object belongs: write one object per line, as `jq -c '.[]'` does")}
 	}
 	if !utf8.Valid(raw) {
-		return nil, errors.New("not UTF-8: convert the input, as `iconv -t UTF-8` does")
+		return nil, &coded{CodeNotJSON, errors.New("not UTF-8: convert the input, as `iconv -t UTF-8` does")}
 	}
 	if err := checkJSON(raw); err != nil {
-		return nil, err
+		return nil, &coded{CodeNotJSON, err}
 	}
 	if raw[0] != '{' {
-		return nil, errors.New("must be a JSON object")
+		return nil, &coded{CodeNotJSON, errors.New("must be a JSON object")}
 	}
 	var l line
 	bare := false
@@ -191,12 +191,17 @@ func lineFieldNames() []string {
 	return names
 }
 
-func (l *line) checkEnvelope() error {
+func (l *line) checkEnvelope(opts *LineOptions) error {
+	if opts.Whole {
+		if err := l.checkWhole(); err != nil {
+			return err
+		}
+	}
 	if l.method != nil && *l.method != lineMethod {
 		return fmt.Errorf("method: %.80q, but only %q can be asked for", *l.method, lineMethod)
 	}
 	if l.url != nil && *l.url != lineURL {
-		return fmt.Errorf("url: %.80q, but only %q can be asked for", *l.url, lineURL)
+		return &coded{CodeBadURL, fmt.Errorf("url: %.80q, but only %q can be asked for", *l.url, lineURL)}
 	}
 	return nil
 }
@@ -309,6 +314,25 @@ func (l *line) takeExpect(r *Request, opts *LineOptions) (err error) {
 		err = opts.CheckExpect(r.Expect, r.Body)
 	}
 	return ExpectError(err)
+}
+
+// checkWhole wants what a line of a batch file must have.
+func (l *line) checkWhole() error {
+	for _, field := range []struct {
+		name  string
+		value *string
+	}{{"custom_id", l.customID}, {"method", l.method}, {"url", l.url}} {
+		if text(field.value) == "" {
+			return &coded{CodeMissing, fmt.Errorf("%s: is missing; a line of a batch file has custom_id, method, url and body", field.name)}
+		}
+	}
+	return nil
+}
+
+// BodyModel is the model that a body of valid JSON names; empty: it names none.
+func BodyModel(body []byte) string {
+	model, _ := bodyModel(body) // whoever has a body had it checked
+	return model
 }
 
 // bodyModel finds the model that a body of valid JSON names; empty: it names

@@ -28,32 +28,35 @@ func (u *unreadable) Error() string { return u.err.Error() }
 
 // A lineSplitter cuts a stream into lines and holds one of them at a time.
 type lineSplitter struct {
-	in     *bufio.Reader
-	limit  int    // of a line without its end, in bytes
-	line   []byte // the last one, reused
-	number int    // of the last one, from 1
+	in    *bufio.Reader
+	limit int    // of a line without its end, in bytes
+	line  []byte // the last one, reused
+	place *Place // behind the last one
+	begun bool
 }
 
 func newLineSplitter(r io.Reader, limit int) *lineSplitter {
-	return &lineSplitter{in: bufio.NewReaderSize(r, 64<<10), limit: limit}
+	return &lineSplitter{in: bufio.NewReaderSize(r, 64<<10), limit: limit, place: new(Place)}
 }
 
 // next gives a line without its end and the space around it, valid until the
 // following call. A line over the limit is read to its end and thrown away,
 // so that the one behind it can be read. The end of the input is io.EOF.
 func (s *lineSplitter) next() ([]byte, error) {
-	if s.number == 0 {
+	if s.place.Bytes == 0 && !s.begun {
+		s.begun = true
 		if err := s.refuseOtherFormats(); err != nil {
-			s.number = 1
+			s.place.Lines = 1
 			return nil, err
 		}
 	}
 	s.line = s.line[:0]
-	s.number++
+	s.place.Lines++
 	size := 0
 	for {
 		piece, err := s.in.ReadSlice('\n')
 		size += len(piece)
+		s.place.Bytes += int64(len(piece))
 		if size <= s.limit+len("\r\n") {
 			s.line = append(s.line, piece...)
 		}

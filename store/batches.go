@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 const insertBatch = `/* tidegate: insert batch */
-INSERT INTO tidegate.batches (id, tenant, state, total, created_at) VALUES ($1, $2, 'in_progress', $3, $4)`
+INSERT INTO tidegate.batches (id, tenant, state, total, created_at, in_progress_at) VALUES ($1, $2, 'in_progress', $3, $4, $4)`
 
 // InsertBatch writes a batch with its total in the caller's transaction.
 func InsertBatch(ctx context.Context, tx pgx.Tx, batch jobs.Batch) error {
@@ -21,8 +22,12 @@ func InsertBatch(ctx context.Context, tx pgx.Tx, batch jobs.Batch) error {
 	return nil
 }
 
-const batchByID = `/* tidegate: batch */
-SELECT id, state, tenant, total, completed, failed, created_at, ended_at FROM tidegate.batches WHERE id = $1`
+const (
+	batchFields = `id, state, tenant, total, completed, failed, created_at, ended_at, input_file_id, endpoint, completion_window, expires_at, metadata,
+	route, goal, output_lives, retry_of, model, in_progress_at, finalizing_at, cancelling_at, output_file_id, error_file_id, faults,
+	input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_micro_usd`
+	batchByID = `/* tidegate: batch */ SELECT ` + batchFields + ` FROM tidegate.batches WHERE id = $1`
+)
 
 // Batch reads one batch. It returns ErrNotFound if there is none.
 func (s *Store) Batch(ctx context.Context, id string) (jobs.Batch, error) {
@@ -38,7 +43,7 @@ func (s *Store) Batch(ctx context.Context, id string) (jobs.Batch, error) {
 }
 
 const newestBatches = `/* tidegate: newest batches */
-SELECT id, state, tenant, total, completed, failed, created_at, ended_at FROM tidegate.batches ORDER BY created_at DESC, id DESC LIMIT $1`
+SELECT ` + batchFields + ` FROM tidegate.batches ORDER BY created_at DESC, id DESC LIMIT $1`
 
 // Batches lists the newest batches first, at most limit.
 func (s *Store) Batches(ctx context.Context, limit int) ([]jobs.Batch, error) {
@@ -53,10 +58,31 @@ func (s *Store) Batches(ctx context.Context, limit int) ([]jobs.Batch, error) {
 	return batches, nil
 }
 
+const tenantBatches = `/* tidegate: batches of a tenant */ SELECT ` + batchFields + ` FROM tidegate.batches WHERE tenant = $1`
+
+// BatchesOf lists a tenant's batches.
+func (s *Store) BatchesOf(ctx context.Context, tenant string, page Page) ([]jobs.Batch, error) {
+	rows, err := s.pool.Query(ctx, tenantBatches+page.within(), tenant, page.After, page.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("listing batches: %w", err)
+	}
+	batches, err := pgx.CollectRows(rows, scanBatch)
+	if err != nil {
+		return nil, fmt.Errorf("listing batches: %w", err)
+	}
+	return batches, nil
+}
+
 func scanBatch(row pgx.CollectableRow) (jobs.Batch, error) {
 	var b batchRow
-	err := row.Scan(append([]any{&b.id, &b.state}, b.fields()...)...)
-	return b.value(), err
+	var o orderRow
+	if err := row.Scan(append(append([]any{&b.id, &b.state}, b.fields()...), o.fields()...)...); err != nil {
+		return jobs.Batch{}, err
+	}
+	batch := b.value()
+	order, err := o.value()
+	batch.Order = order
+	return batch, err
 }
 
 // batchRow is a batch as a query returns it, whole or not at all.
@@ -76,4 +102,47 @@ func (b *batchRow) value() jobs.Batch {
 		Total: orZero(b.total), Completed: orZero(b.completed), Failed: orZero(b.failed),
 		CreatedAt: orZero(b.createdAt), EndedAt: orZero(b.endedAt),
 	}
+}
+
+// orderRow is the rest of a batch that came as a file.
+type orderRow struct {
+	inputFile, endpoint, window, route, goal, retryOf, model *string
+	outputFile, errorFile                                    *string
+	expiresAt, inProgressAt, finalizingAt, cancellingAt      *time.Time
+	metadata, faults                                         []byte
+	outputLives                                              *time.Duration
+	input, cached, output, reasoning                         *int
+	cost                                                     *int64
+}
+
+func (o *orderRow) fields() []any {
+	return []any{
+		&o.inputFile, &o.endpoint, &o.window, &o.expiresAt, &o.metadata, &o.route, &o.goal, &o.outputLives, &o.retryOf, &o.model,
+		&o.inProgressAt, &o.finalizingAt, &o.cancellingAt, &o.outputFile, &o.errorFile, &o.faults,
+		&o.input, &o.cached, &o.output, &o.reasoning, &o.cost,
+	}
+}
+
+func (o *orderRow) value() (*jobs.BatchOrder, error) {
+	if o.inputFile == nil {
+		return nil, nil //nolint:nilnil // a batch that did not come as a file has no order
+	}
+	order := &jobs.BatchOrder{
+		InputFile: *o.inputFile, Endpoint: orZero(o.endpoint), Window: orZero(o.window), ExpiresAt: orZero(o.expiresAt), Route: orZero(o.route), Goal: orZero(o.goal),
+		OutputLives: orZero(o.outputLives), RetryOf: orZero(o.retryOf), Model: orZero(o.model), InProgressAt: orZero(o.inProgressAt),
+		FinalizingAt: orZero(o.finalizingAt), CancellingAt: orZero(o.cancellingAt), OutputFile: orZero(o.outputFile), ErrorFile: orZero(o.errorFile),
+		Usage: jobs.Usage{Input: orZero(o.input), CachedInput: orZero(o.cached), Output: orZero(o.output), Reasoning: orZero(o.reasoning)},
+		Cost:  jobs.MicroUSD(orZero(o.cost)),
+	}
+	if o.metadata != nil {
+		if err := json.Unmarshal(o.metadata, &order.Metadata); err != nil {
+			return nil, fmt.Errorf("metadata: %w", err)
+		}
+	}
+	if o.faults != nil {
+		if err := json.Unmarshal(o.faults, &order.Faults); err != nil {
+			return nil, fmt.Errorf("faults: %w", err)
+		}
+	}
+	return order, nil
 }

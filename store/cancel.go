@@ -90,9 +90,8 @@ func (s *Store) CancelBatch(ctx context.Context, id string) (int, error) {
 	if _, err := s.Batch(ctx, id); err != nil {
 		return 0, err
 	}
-	const mark = "/* tidegate: mark batch cancelling */ UPDATE tidegate.batches SET state = 'cancelling' WHERE id = $1 AND state = 'in_progress'"
-	if _, err := s.pool.Exec(ctx, mark, id); err != nil {
-		return 0, fmt.Errorf("cancelling batch %s: %w", id, err)
+	if err := s.StartCancel(ctx, id); err != nil {
+		return 0, err
 	}
 	var sum int
 	for last := new(uuid.UUID); ; {

@@ -32,7 +32,7 @@ const (
 // Indexes that migrations drop, so River must not look after them.
 var dropped = []string{"river_job_args_index", "river_job_metadata_index"}
 
-func newRiver(config *Config, completion *completion, canary *canaryWorker) (*river.Client[pgx.Tx], error) {
+func newRiver(config *Config, completion *completion, canary *canaryWorker, batch *batchWorker) (*river.Client[pgx.Tx], error) {
 	workers := river.NewWorkers()
 	if err := river.AddWorkerSafely(workers, completion); err != nil {
 		return nil, fmt.Errorf("registering the worker: %w", err)
@@ -40,11 +40,17 @@ func newRiver(config *Config, completion *completion, canary *canaryWorker) (*ri
 	if err := river.AddWorkerSafely(workers, canary); err != nil {
 		return nil, fmt.Errorf("registering the worker of canaries: %w", err)
 	}
-	queues := make(map[string]river.QueueConfig, len(config.Queues)+1)
+	if err := river.AddWorkerSafely(workers, batch); err != nil {
+		return nil, fmt.Errorf("registering the worker of batches: %w", err)
+	}
+	queues := make(map[string]river.QueueConfig, len(config.Queues)+3)
 	for _, name := range config.Queues {
 		queues[name] = river.QueueConfig{MaxWorkers: min(config.Concurrency+min(config.Concurrency, overlap), river.QueueNumWorkersMax)}
 	}
 	queues[jobs.QuarantineQueue] = river.QueueConfig{MaxWorkers: 1}
+	if batch.keep != nil {
+		queues[jobs.BatchQueue] = river.QueueConfig{MaxWorkers: batchesAtOnce}
+	}
 	if len(canary.canaries) > 0 {
 		queues[jobs.CanaryQueue] = river.QueueConfig{MaxWorkers: 1}
 	}
@@ -69,10 +75,10 @@ func newRiver(config *Config, completion *completion, canary *canaryWorker) (*ri
 
 // startRiver has River take jobs. Postgres may be away just then: it tries until
 // it does, as a worker does in all else. There is no client if ctx ends first.
-func startRiver(ctx context.Context, config *Config, completion *completion, canary *canaryWorker) (*river.Client[pgx.Tx], error) {
+func startRiver(ctx context.Context, config *Config, completion *completion, canary *canaryWorker, batch *batchWorker) (*river.Client[pgx.Tx], error) {
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
 		completion.claims.Recover(ctx) // of the client before this one
-		client, err := newRiver(config, completion, canary)
+		client, err := newRiver(config, completion, canary, batch)
 		if err != nil {
 			return nil, err
 		}

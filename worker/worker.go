@@ -68,6 +68,9 @@ type Config struct {
 	Router   Router
 	Circuits Circuits
 	Queues   []string // the routes to work
+	// Keep does for a batch that came as a file what its state asks for, and goes on
+	// where one that was cut off was. Nil: this worker does it for none.
+	Keep func(ctx context.Context, batch string) error
 	// Canaries are asked by Canary; none: nothing is scheduled.
 	Canaries []jobs.Canary
 	Canary   Canaries
@@ -276,7 +279,7 @@ func (w *Worker) shift(ctx context.Context) error {
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	completion := w.newCompletion(working)
-	client, err := startRiver(working, &w.config, completion, w.newCanaryWorker())
+	client, err := startRiver(working, &w.config, completion, w.newCanaryWorker(), &batchWorker{keep: w.config.Keep, completion: completion})
 	if err != nil || client == nil {
 		return err
 	}

@@ -25,6 +25,9 @@ func (r *configReader) checkRoutes(c *Config, known Known) {
 		if r.required(at+".name", route.Name, "name the route, as in summaries") {
 			r.name(at+".name", route.Name)
 			r.unique(names, route.Name, "routes[%d].name", i)
+			if route.Name == jobs.BatchQueue {
+				r.problem(at+".name", "%q is the queue of the work on batches; choose another name", route.Name)
+			}
 			if route.Name == jobs.CanaryQueue {
 				r.problem(at+".name", "%q is the queue of canary prompts; choose another name", route.Name)
 			}

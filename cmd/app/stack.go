@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tidegate/jobs"
+	"tidegate/jobs/queue"
 	"tidegate/routing"
 	"tidegate/routing/provider"
 	"tidegate/store"
@@ -47,6 +48,7 @@ type StackConfig struct {
 	Budgets     []store.FileBudget // what the configuration says of them
 	Choosing    routing.Choosing   // how targets are chosen
 	Weights     map[string]float64 // of tenants, on routes with fair admission; those that are not named have 1
+	Batches     BatchLimits        // of batches that come as files
 	Concurrency int                // of the worker; zero: its default
 	StopTimeout time.Duration      // of the worker; zero: its default
 	HoldBudget  time.Duration      // of the worker; zero: its default
@@ -57,6 +59,13 @@ type StackConfig struct {
 	// Provider stands between the router and what makes the calls; nil: nothing
 	// does.
 	Provider func(routing.Provider) routing.Provider
+}
+
+// BatchLimits are what a batch may be that comes as a file, and how long its files are
+// kept.
+type BatchLimits struct {
+	MaxLines  int           // zero: the queue's default
+	FilesLive time.Duration // zero: for ever
 }
 
 // A Stack is one worker process: store, router, provider, worker, relay. Make
@@ -109,10 +118,15 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	for i, route := range config.Routes {
 		names[i] = route.Name
 	}
+	producer, err := queue.New(config.Pool)
+	if err != nil {
+		return nil, err
+	}
+	keeper := &queue.Keeper{Queue: producer, Store: s.Store, Goals: routing.Goals(), MaxLines: config.Batches.MaxLines, FilesLive: config.Batches.FilesLive}
 	s.Worker, err = worker.New(worker.Config{
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Canaries: config.Canaries, Canary: s.Router, Concurrency: config.Concurrency,
 		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Ledger: s.Store, Budgets: s.Store},
-		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: s.name,
+		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: s.name, Keep: keeper.Keep,
 		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
 	})
 	return s, err

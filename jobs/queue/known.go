@@ -29,6 +29,12 @@ func (e *UnknownRouteError) Error() string {
 	return fmt.Sprintf("route: %q is not known; there are: %s", e.Route, strings.Join(e.Known, ", "))
 }
 
+// A lookError says that the routes could not be read, which is no fault of a request.
+type lookError struct{ err error }
+
+func (e *lookError) Error() string { return e.err.Error() }
+func (e *lookError) Unwrap() error { return e.err }
+
 // knownFor is how long the routes are remembered: a route whose deadline was
 // changed is seen within that time.
 const knownFor = 30 * time.Second
@@ -53,7 +59,7 @@ func (k *known) route(ctx context.Context, db store.Querier, name string, now ti
 	}
 	routes, err := store.Routes(ctx, db)
 	if err != nil {
-		return jobs.Route{}, err
+		return jobs.Route{}, &lookError{err}
 	}
 	byName := make(map[string]jobs.Route, len(routes))
 	names := make([]string, len(routes))

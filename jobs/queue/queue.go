@@ -93,14 +93,22 @@ func (q *Queue) complete(ctx context.Context, db store.Querier, r *jobs.Request)
 	if err != nil {
 		return err
 	}
+	if err := q.stamp(r); err != nil {
+		return err
+	}
+	if r.Deadline.IsZero() && route.Deadline > 0 {
+		r.Deadline = r.CreatedAt.Add(route.Deadline)
+	}
+	return nil
+}
+
+// stamp says whose request it is, when it came, and under which id.
+func (q *Queue) stamp(r *jobs.Request) error {
 	if r.Tenant == "" {
 		r.Tenant = jobs.DefaultTenant
 	}
 	if r.CreatedAt.IsZero() {
 		r.CreatedAt = q.now()
-	}
-	if r.Deadline.IsZero() && route.Deadline > 0 {
-		r.Deadline = r.CreatedAt.Add(route.Deadline)
 	}
 	return nameID(r)
 }

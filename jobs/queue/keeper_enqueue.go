@@ -1,0 +1,117 @@
+package queue
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+	"tidegate/store"
+)
+
+// errOvertaken says that somebody else enqueues the same file.
+var errOvertaken = errors.New("another worker goes on with it")
+
+// enqueue puts the lines of a batch, which are known to be right, into the queue, in
+// portions: each with its River jobs and the word of how far that comes in one
+// transaction. Of a batch that is being cancelled, they get no jobs: what was
+// accepted has a result, and that is to come.
+func (k *Keeper) enqueue(ctx context.Context, batch *jobs.Batch) error {
+	at, err := k.Store.Enqueued(ctx, batch.ID)
+	if err != nil || at.Requests >= batch.Total {
+		return err
+	}
+	opts, err := k.options(ctx, batch)
+	if err != nil {
+		return err
+	}
+	lines, err := k.input(ctx, batch, at.Bytes)
+	if err != nil {
+		return err
+	}
+	// Routes and goals may be others by now. That is said of the requests that name
+	// them, and is no fault of the file any more.
+	opts.KnownRoute, opts.KnownGoal, opts.DefaultRoute = nil, nil, cmp.Or(opts.DefaultRoute, unrouted)
+	opts.Checked, opts.Place = true, &jobs.Place{Lines: at.Lines, Bytes: at.Bytes}
+	next, stop := iter.Pull2(jobs.ReadLines(lines, opts))
+	defer stop()
+	for at.Requests < batch.Total {
+		portion, err := k.portion(ctx, batch, next)
+		if err := cmp.Or(lines.err, err, ctx.Err()); err != nil {
+			return err
+		}
+		if portion.size() == 0 {
+			return errors.New("the input file has fewer lines than were checked")
+		}
+		to := store.Enqueued{Bytes: opts.Place.Bytes, Lines: opts.Place.Lines, Requests: at.Requests + portion.size()}
+		switch err := k.put(ctx, batch, portion, at, to); {
+		case errors.Is(err, errOvertaken):
+			return nil
+		case err != nil:
+			return err
+		}
+		at = to
+	}
+	return nil
+}
+
+// unrouted is the route of a line whose model no route claims any more.
+const unrouted = "unrouted"
+
+// A portion is what goes into one transaction.
+type portion struct {
+	requests []jobs.Request
+	refused  []jobs.Request // that cannot be answered any more
+	why      []string       // of each of these
+}
+
+func (p *portion) size() int { return len(p.requests) + len(p.refused) }
+
+// portion reads as many lines as go into one transaction.
+func (k *Keeper) portion(ctx context.Context, batch *jobs.Batch, next func() (jobs.Request, error, bool)) (p portion, err error) {
+	for bytes := 0; p.size() < chunk && bytes < portionBytes; {
+		request, err, more := next()
+		if !more || err != nil {
+			return p, err
+		}
+		bytes += len(request.Body)
+		switch err := k.complete(ctx, batch, &request); {
+		case err == nil:
+			p.requests = append(p.requests, request)
+		case !isFault(err):
+			return p, err
+		default:
+			if err := k.Queue.stamp(&request); err != nil {
+				return p, err
+			}
+			p.refused, p.why = append(p.refused, request), append(p.why, err.Error())
+		}
+	}
+	return p, nil
+}
+
+// put writes a portion. Those that are refused have their results in the same
+// transaction.
+func (k *Keeper) put(ctx context.Context, batch *jobs.Batch, p portion, from, to store.Enqueued) error {
+	return store.Transact(ctx, k.Queue.pool, func(tx pgx.Tx) error {
+		if first, err := store.Advance(ctx, tx, batch.ID, from, to); err != nil {
+			return err
+		} else if !first {
+			return errOvertaken
+		}
+		insert := k.Queue.insert
+		if batch.State == jobs.BatchCancelling {
+			insert = store.InsertRequests
+		}
+		if err := insert(ctx, tx, p.requests); err != nil || len(p.refused) == 0 {
+			return err
+		}
+		if err := store.InsertRequests(ctx, tx, p.refused); err != nil {
+			return err
+		}
+		return store.RefuseRequests(ctx, tx, p.refused, p.why)
+	})
+}
