@@ -96,6 +96,20 @@ CREATE TABLE IF NOT EXISTS tidegate.once (
 -- serves: the removal of old ones
 CREATE INDEX IF NOT EXISTS once_created_at ON tidegate.once (created_at);
 
+-- Who may come in. Of a key only a hash is kept: it has 256 random bits, so that
+-- nothing slow is needed to hide it.
+CREATE TABLE IF NOT EXISTS tidegate.keys (
+    id         text PRIMARY KEY,          -- the part of a key that may be shown
+    tenant     text NOT NULL,
+    name       text NOT NULL,             -- what people call it
+    hash       bytea NOT NULL,            -- SHA-256 of its secret part
+    scopes     text[] NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    expires_at timestamptz,               -- NULL: never
+    revoked_at timestamptz,               -- NULL: it is good
+    used_at    timestamptz                -- about when it was last used; NULL: never
+);
+
 -- A batch that came as a file does not end with its last result: its files are
 -- still to be written. This holds also for a worker that knows nothing of files
 -- and thinks that the batch has ended.
@@ -112,8 +126,8 @@ CREATE OR REPLACE TRIGGER finalize_batch BEFORE UPDATE OF completed, failed ON t
     FOR EACH ROW WHEN (OLD.input_file_id IS NOT NULL AND OLD.state IN ('in_progress', 'cancelling') AND NEW.completed + NEW.failed >= NEW.total)
     EXECUTE FUNCTION tidegate.finalize_batch();
 
--- Whoever brings such a batch into a state in which something is to be done for it
--- has a job of it: workers take it from a queue of its own, and go by the state.
+-- Whoever brings a batch into a state in which something is to be done for it has a
+-- job of it: workers take it from a queue of its own, and go by the state.
 CREATE OR REPLACE FUNCTION tidegate.work_batch() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -126,5 +140,5 @@ END $$;
 CREATE OR REPLACE TRIGGER work_new_batch AFTER INSERT ON tidegate.batches
     FOR EACH ROW WHEN (NEW.state = 'validating') EXECUTE FUNCTION tidegate.work_batch();
 CREATE OR REPLACE TRIGGER work_batch AFTER UPDATE ON tidegate.batches
-    FOR EACH ROW WHEN (NEW.input_file_id IS NOT NULL AND OLD.state <> NEW.state AND NEW.state IN ('cancelling', 'finalizing'))
+    FOR EACH ROW WHEN (OLD.state <> NEW.state AND (NEW.state = 'cancelling' OR NEW.state = 'finalizing'))
     EXECUTE FUNCTION tidegate.work_batch();

@@ -203,6 +203,23 @@ func (r *FileReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Seek is for who wants a part of the file.
+func (r *FileReader) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += r.next
+	case io.SeekEnd:
+		offset += r.file.Bytes
+	}
+	if offset < 0 {
+		return r.next, fmt.Errorf("byte %d of file %s: before its beginning", offset, r.file.ID)
+	}
+	if offset != r.next {
+		r.piece, r.next = nil, offset
+	}
+	return offset, nil
+}
+
 func (r *FileReader) fetch() error {
 	var at int64
 	err := r.store.pool.QueryRow(r.ctx, pieceAt, r.file.ID, r.next).Scan(&at, &r.piece)

@@ -168,6 +168,12 @@ func NewFileID() string {
 	return fmt.Sprintf("file-%x", id[:])
 }
 
+// NewBatchID makes the id of a batch: "batch_" and a UUID version 7 without hyphens.
+func NewBatchID() string {
+	id := uuid.Must(uuid.NewV7()) // fails only if the system has no randomness
+	return fmt.Sprintf("batch_%x", id[:])
+}
+
 const endOrder = `/* tidegate: end order */
 WITH ended AS (
 	UPDATE tidegate.batches SET ended_at = now(), output_file_id = nullif($2, ''), error_file_id = nullif($3, ''),
@@ -210,7 +216,7 @@ const startCancel = `/* tidegate: start cancel */
 UPDATE tidegate.batches SET state = 'cancelling', cancelling_at = now() WHERE id = $1 AND state IN ('validating', 'in_progress')`
 
 const endEmpty = `/* tidegate: end empty */
-UPDATE tidegate.batches SET state = 'finalizing', finalizing_at = now() WHERE id = $1 AND state = 'cancelling' AND completed + failed >= total`
+UPDATE tidegate.batches SET state = 'finalizing', finalizing_at = now() WHERE id = $1 AND state = 'cancelling' AND completed + failed >= total AND input_file_id IS NOT NULL`
 
 // StartCancel has a batch cancelled: one that came as a file by a worker, which has
 // been told when it returns. One that has ended, or is about to, stays as it is.

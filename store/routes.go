@@ -98,6 +98,9 @@ type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
+// Routes lists the routes as Routes does.
+func (s *Store) Routes(ctx context.Context) ([]jobs.Route, error) { return Routes(ctx, s.pool) }
+
 // Routes lists the routes that producers may name, without their chains, which
 // are the workers' business.
 func Routes(ctx context.Context, db Querier) ([]jobs.Route, error) {

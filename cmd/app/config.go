@@ -35,6 +35,7 @@ type Config struct {
 	Strategies map[string]WeightsConfig `yaml:"strategies,omitempty"`
 	Estimator  EstimatorConfig          `yaml:"estimator"`
 	Worker     WorkerConfig             `yaml:"worker"`
+	Batches    BatchesConfig            `yaml:"batches"`
 
 	// File is where it was read from; empty: there was no file.
 	File string `yaml:"-"`

@@ -27,6 +27,7 @@ func (r *configReader) check(c *Config, known Known) {
 	}
 	r.checkAddresses(c)
 	r.checkWorker(&c.Worker)
+	r.checkBatches(&c.Batches)
 	r.readPrices(c, known)
 	names := map[string]int{}
 	for i := range c.Targets {

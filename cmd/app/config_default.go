@@ -30,6 +30,7 @@ func (c *Config) setDefaults() {
 	c.Listen = DefaultListen
 	c.Estimator.setDefaults()
 	c.Worker.setDefaults()
+	c.Batches.setDefaults()
 }
 
 func (t *TargetConfig) setDefaults() {

@@ -149,6 +149,9 @@ func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags)
 	if err != nil {
 		return d, explainPort(err)
 	}
+	if err := checkExposed(ctx, d.backbone.Pool, address); err != nil {
+		return d, err
+	}
 	return d, d.assemble(ctx)
 }
 
@@ -177,7 +180,7 @@ func (d *dev) assemble(ctx context.Context) error {
 	_, routes := d.config.Build()
 	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
 	return err
@@ -201,7 +204,7 @@ func (d *dev) reloads() *reloader {
 		again.config = d.simulated(again.config)
 		return again
 	}
-	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "canaries", "worker"}, d.stack.Take, d.log
+	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "canaries", "worker", "batches"}, d.stack.Take, d.log
 	return r
 }
 
@@ -233,7 +236,7 @@ func (d *dev) run(ctx context.Context) error {
 	if d.simulator != nil {
 		parts.Go(func() { _ = d.simulator.Run(lasting) })
 	}
-	parts.Go(func() { _ = serveHTTP(lasting, d.listener, newHealthHandler(d.backbone.Pool, d.config)) })
+	parts.Go(func() { _ = serveHTTP(lasting, d.listener, newFront(d.backbone.Pool, d.config, d.log)) })
 	parts.Go(func() { d.watchPostgres(lasting, giveUp) })
 	err := d.reloads().beside(working, d.stack.Run)
 	stop()

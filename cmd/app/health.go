@@ -12,12 +12,17 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"tidegate/jobs"
+	"tidegate/jobs/batchapi"
 	"tidegate/store"
 )
 
 const (
 	healthTimeout   = 3 * time.Second
 	shutdownTimeout = 5 * time.Second
+	headerTimeout   = 10 * time.Second
+	idleTimeout     = 2 * time.Minute
+	maxHeaderBytes  = 32 << 10
 )
 
 // listen takes an address, or says who to make room for.
@@ -37,15 +42,14 @@ func taken(flag, address string) error {
 	return fmt.Errorf("%s is taken by another program: stop that one, or choose another port with %s (port 0 takes a free one)", address, flag)
 }
 
-// newHealthHandler answers what orchestrators and people ask: is it alive
-// (/healthz), may it be sent traffic (/readyz), how does everything stand
-// (/v1/status).
-func newHealthHandler(pool *pgxpool.Pool, config *Config) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+// addHealth answers what orchestrators and people ask: is it alive (/healthz), may it
+// be sent traffic (/readyz), how does everything stand (/v1/status). The last is of
+// all tenants.
+func addHealth(server *batchapi.Server, pool *pgxpool.Pool, config *Config) {
+	server.Handle("GET /healthz", "", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok", "version": programVersion()})
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+	}))
+	server.Handle("GET /readyz", "", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
 		defer cancel()
 		if err := pool.Ping(ctx); err != nil {
@@ -53,16 +57,15 @@ func newHealthHandler(pool *pgxpool.Pool, config *Config) http.Handler {
 			return
 		}
 		answer(w, http.StatusOK, map[string]string{"status": "ready"})
-	})
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) {
+	}))
+	server.Handle("GET /v1/status", jobs.ScopeAdmin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, err := store.New(pool).Status(r.Context())
 		if err != nil {
 			answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the status could not be read from Postgres"})
 			return
 		}
 		answer(w, http.StatusOK, viewStatus(status, config))
-	})
-	return mux
+	}))
 }
 
 func answer(w http.ResponseWriter, status int, body any) {
@@ -73,7 +76,7 @@ func answer(w http.ResponseWriter, status int, body any) {
 
 // serveHTTP serves until ctx ends, and lets open requests finish.
 func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {

@@ -48,13 +48,16 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if !cmd.Flags().Changed("listen") {
 		address = reload.running.Listen
 	}
+	if err := checkExposed(ctx, pool, address); err != nil {
+		return err
+	}
 	listener, err := listen(ctx, "--listen", address)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on http://%s\n", listener.Addr())
-	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen"}, hung, log
+	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen", "batches"}, hung, log
 	return reload.beside(ctx, func(ctx context.Context) error {
-		return serveHTTP(ctx, listener, newHealthHandler(pool, reload.running))
+		return serveHTTP(ctx, listener, newFront(pool, reload.running, log))
 	})
 }

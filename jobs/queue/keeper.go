@@ -46,8 +46,6 @@ func (k *Keeper) Keep(ctx context.Context, id string) error {
 			return nil
 		case err != nil:
 			return err
-		case batch.Order == nil:
-			return nil
 		}
 		done, err := k.step(ctx, &batch)
 		if err != nil || done {
@@ -68,8 +66,10 @@ func (k *Keeper) step(ctx context.Context, batch *jobs.Batch) (done bool, err er
 	case jobs.BatchInProgress:
 		return false, k.enqueue(ctx, batch)
 	case jobs.BatchCancelling:
-		if err := k.enqueue(ctx, batch); err != nil { // a line that was accepted gets its result
-			return false, err
+		if batch.Order != nil {
+			if err := k.enqueue(ctx, batch); err != nil { // a line that was accepted gets its result
+				return false, err
+			}
 		}
 		if _, err := k.Store.CancelBatch(ctx, batch.ID); err != nil {
 			return false, err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"tidegate/jobs"
@@ -100,17 +99,12 @@ type intake struct {
 }
 
 func (q *Queue) newIntake(requests iter.Seq2[jobs.Request, error], options []Option) *intake {
-	in := &intake{queue: q, batch: jobs.Batch{ID: newBatchID(), State: jobs.BatchInProgress, CreatedAt: q.now()}}
+	in := &intake{queue: q, batch: jobs.Batch{ID: store.NewBatchID(), State: jobs.BatchInProgress, CreatedAt: q.now()}}
 	for _, option := range options {
 		option(in)
 	}
 	in.next, in.close = iter.Pull2(requests)
 	return in
-}
-
-func newBatchID() string {
-	id := uuid.Must(uuid.NewV7()) // fails only if the system has no randomness
-	return fmt.Sprintf("batch_%x", id[:])
 }
 
 // fill reads and checks as much as goes into one COPY, or what is left.

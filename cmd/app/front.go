@@ -1,0 +1,41 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
+
+	"tidegate/jobs/batchapi"
+	"tidegate/routing"
+	"tidegate/store"
+)
+
+// newFront is all that tidegate answers over HTTP.
+func newFront(pool *pgxpool.Pool, config *Config, log zerolog.Logger) http.Handler {
+	server := batchapi.New(batchapi.Config{
+		Store: store.New(pool), Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep, Log: log,
+	})
+	addHealth(server, pool, config)
+	return server
+}
+
+// checkExposed refuses to listen where others come in as long as there is no key:
+// anybody could spend money then.
+func checkExposed(ctx context.Context, pool *pgxpool.Pool, address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	has, err := store.New(pool).HasKeys(ctx)
+	if err != nil || has {
+		return err
+	}
+	return fmt.Errorf("%s lets other machines in, and there is no API key: make one with `tidegate keys create --tenant NAME`, or listen on 127.0.0.1", address)
+}

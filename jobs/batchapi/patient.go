@@ -1,0 +1,62 @@
+package batchapi
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+const (
+	// readWithin is how long a sender may send nothing at all.
+	readWithin = 30 * time.Second
+	// leastRate is what it must send a second on average, in bytes, once graceful has
+	// passed: who sends a byte now and then holds a place for nothing.
+	leastRate = 1 << 10
+	graceful  = time.Minute
+	// writeWithin is how long a receiver may take for what it is sent.
+	writeWithin = time.Minute
+)
+
+// errTooSlow says that the body of a request comes too slowly.
+var errTooSlow = errors.New("the body comes too slowly")
+
+// A patient body is read as long as it comes at all.
+type patient struct {
+	io.ReadCloser
+	control *http.ResponseController
+	began   time.Time
+	read    int64
+}
+
+func newPatient(w http.ResponseWriter, body io.ReadCloser) *patient {
+	return &patient{ReadCloser: body, control: http.NewResponseController(w), began: time.Now()}
+}
+
+// Read reads on, and gives up a sender that has stopped, or nearly so.
+func (p *patient) Read(b []byte) (int, error) {
+	_ = p.control.SetReadDeadline(time.Now().Add(readWithin)) // a connection without deadlines has none to miss
+	n, err := p.ReadCloser.Read(b)
+	p.read += int64(n)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return n, errTooSlow
+	}
+	if took := time.Since(p.began) - graceful; err == nil && took > 0 && float64(p.read) < leastRate*took.Seconds() {
+		return n, errTooSlow
+	}
+	return n, err
+}
+
+// A patientWriter gives each piece of an answer its time.
+type patientWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (p *patientWriter) Write(b []byte) (int, error) {
+	_ = p.control.SetWriteDeadline(time.Now().Add(writeWithin))
+	return p.ResponseWriter.Write(b)
+}
+
+func (p *patientWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }

@@ -1,0 +1,197 @@
+package batchapi
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tidegate/jobs"
+	"tidegate/store"
+)
+
+const (
+	// DefaultMaxFileBytes is how large the input of a batch may be, as at OpenAI.
+	DefaultMaxFileBytes = 200 << 20
+	// DefaultFilesLive is how long files are kept whose senders say nothing of it.
+	DefaultFilesLive = 30 * 24 * time.Hour
+	// maxJSONBytes bounds a body that is not a file.
+	maxJSONBytes = 1 << 20
+	// atOnce bounds the requests that are served at a time, and uploadsAtOnce those
+	// of them that bring a file: each has about a megabyte in memory.
+	atOnce        = 512
+	uploadsAtOnce = 32
+)
+
+// Config is what a Server is made of.
+type Config struct {
+	Store *store.Store
+	// Goals are the optimization goals that are always there.
+	Goals        []string
+	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes
+	FilesLive    time.Duration // zero: DefaultFilesLive; below: for ever
+	Log          zerolog.Logger
+	Now          func() time.Time // nil: time.Now
+}
+
+// A Server answers over HTTP. Make one with New; it is safe for concurrent use.
+type Server struct {
+	config  Config
+	keys    *keyring
+	busy    chan struct{}
+	uploads chan struct{}
+	mux     *http.ServeMux
+}
+
+// New returns a Server. Others may add handlers of theirs with Handle.
+func New(config Config) *Server {
+	config.MaxFileBytes = cmp.Or(config.MaxFileBytes, DefaultMaxFileBytes)
+	config.FilesLive = cmp.Or(config.FilesLive, DefaultFilesLive)
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	s := &Server{
+		config: config, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
+		busy: make(chan struct{}, atOnce), uploads: make(chan struct{}, uploadsAtOnce),
+	}
+	for _, route := range s.routes() {
+		s.mux.Handle(route.pattern, s.guard(route.scope, route.handle))
+	}
+	return s
+}
+
+// A route is one operation of the API.
+type route struct {
+	pattern string // as of http.ServeMux
+	scope   jobs.KeyScope
+	handle  handler
+}
+
+func (s *Server) routes() []route {
+	return []route{
+		{"POST /v1/files", jobs.ScopeSubmit, s.createFile},
+		{"GET /v1/files", jobs.ScopeRead, s.listFiles},
+		{"GET /v1/files/{id}", jobs.ScopeRead, s.getFile},
+		{"GET /v1/files/{id}/content", jobs.ScopeRead, s.getContent},
+		{"DELETE /v1/files/{id}", jobs.ScopeSubmit, s.deleteFile},
+		{"POST /v1/batches", jobs.ScopeSubmit, s.createBatch},
+		{"GET /v1/batches", jobs.ScopeRead, s.listBatches},
+		{"GET /v1/batches/{id}", jobs.ScopeRead, s.getBatch},
+		{"POST /v1/batches/{id}/cancel", jobs.ScopeSubmit, s.cancelBatch},
+	}
+}
+
+// A handler answers one request of a tenant. Its error becomes the answer.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// Handle adds a handler of another room, for keys with a scope; an empty one lets
+// everybody in.
+func (s *Server) Handle(pattern string, scope jobs.KeyScope, handle http.Handler) {
+	if scope == "" {
+		s.mux.Handle(pattern, handle)
+		return
+	}
+	s.mux.Handle(pattern, s.guard(scope, func(w http.ResponseWriter, r *http.Request) error {
+		handle.ServeHTTP(w, r)
+		return nil
+	}))
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := newRequestID()
+	w.Header().Set("X-Request-Id", id)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	answer := &answerWriter{ResponseWriter: w}
+	defer s.recover(answer, r, id)
+	select {
+	case s.busy <- struct{}{}:
+		defer func() { <-s.busy }()
+	default:
+		writeError(answer, errBusy)
+		return
+	}
+	r.Body = newPatient(w, r.Body)
+	serve, pattern := s.mux.Handler(r)
+	if pattern == "" {
+		writeError(answer, s.noSuchRoute(serve, r))
+		return
+	}
+	s.mux.ServeHTTP(answer, r)
+}
+
+// recover has the answer to a panic be an error like any other, if there is still
+// time for one.
+func (s *Server) recover(w *answerWriter, r *http.Request, id string) {
+	why := recover()
+	if why == nil {
+		return
+	}
+	if why == http.ErrAbortHandler { //nolint:errorlint // a sentinel that is panicked with
+		panic(why)
+	}
+	// Of what panicked only its kind is told: a value may hold what somebody sent.
+	s.config.Log.Error().Str("request_id", id).Str("method", r.Method).Str("route", r.Pattern).Str("panic", kindOf(why)).Msg("a handler panicked")
+	if w.begun {
+		panic(http.ErrAbortHandler)
+	}
+	writeError(w, errInternal)
+}
+
+// An answerWriter knows whether the answer has begun.
+type answerWriter struct {
+	http.ResponseWriter
+	begun bool
+}
+
+// WriteHeader begins the answer.
+func (w *answerWriter) WriteHeader(status int) {
+	w.begun = w.begun || status >= http.StatusOK
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write goes on with it.
+func (w *answerWriter) Write(p []byte) (int, error) {
+	w.begun = true
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// guard lets in who has a key with a scope, and answers with the handler's error.
+func (s *Server) guard(scope jobs.KeyScope, handle handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, err := s.keys.admit(r, scope)
+		if err == nil {
+			err = handle(w, r.WithContext(context.WithValue(r.Context(), keyOf{}, key)))
+		}
+		if err == nil || r.Context().Err() != nil { // else nobody is left to tell
+			return
+		}
+		s.fail(w, r, err)
+	})
+}
+
+// fail answers with an error. What is not the sender's business is said in the log
+// alone.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	told := asAPIError(err)
+	if told.status >= http.StatusInternalServerError {
+		s.config.Log.Error().Err(err).Str("request_id", w.Header().Get("X-Request-Id")).Str("route", r.Pattern).Msg("a request over HTTP failed")
+	}
+	if answer, ok := w.(*answerWriter); ok && answer.begun {
+		panic(http.ErrAbortHandler) // a cut answer must not look like a whole one
+	}
+	writeError(w, told)
+}
+
+type keyOf struct{}
+
+// caller is the key that a request came with.
+func caller(r *http.Request) jobs.Key {
+	key, _ := r.Context().Value(keyOf{}).(jobs.Key)
+	return key
+}
