@@ -17,6 +17,8 @@ const (
 	// againSoon is the wait for a target that came free while others were looked
 	// at: so that nobody runs in circles, should that not be so.
 	againSoon = 50 * time.Millisecond
+	// againPaced bounds the wait for a turn of a request that cannot wait at the gate.
+	againPaced = 5 * time.Second
 	// againPriced is the wait for a price that somebody has to write down.
 	againPriced = time.Hour
 )

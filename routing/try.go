@@ -70,18 +70,25 @@ func (t *try) seek(into *place) *jobs.Outcome {
 		case found.target != nil:
 			*into = found
 			return nil
-		case no.paced && !t.hurries():
-			return t.paced(target, no)
 		case no.paced:
+			in := t.hurry()
+			if in <= 0 {
+				t.turn.earliest(target, no)
+				t.skip(target, no.reason+", and the deadline comes near", no.until)
+				continue
+			}
+			if in < endless { // its turn may come too late
+				no.until = earlier(no.until, t.router.now().Add(max(in, againSoon)))
+			}
 			t.turn.earliest(target, no)
-			t.skip(target, no.reason+", and the deadline comes near", no.until)
-			continue
+			t.skip(target, no.reason, no.until)
+			return t.queue()
 		}
 		t.skip(target, no.reason, no.until)
 		t.passed = append(t.passed, target)
 	}
 	if t.turn.target != nil {
-		return t.paced(t.turn.target, t.turn.no)
+		return t.queue()
 	}
 	outcome := t.leftOver()
 	return &outcome
@@ -91,15 +98,27 @@ func (t *try) skip(target *target, reason string, until time.Time) {
 	t.trace = append(t.trace, jobs.Step{Skip: &jobs.Skip{At: t.router.now(), Target: target.Name, Reason: reason, Until: until}})
 }
 
-// paced is the outcome of a request that waits for its turn at a target that is
-// in order: not a reason to pay the next one. It holds for others of the route,
-// too, unless they may be sent elsewhere before.
-func (t *try) paced(target *target, no wait) *jobs.Outcome {
-	t.skip(target, no.reason, no.until)
-	if t.picky && no.until.IsZero() {
-		no.until = t.router.now().Add(againMin)
+// queue is the outcome of a request that waits for its turn, the first that there is,
+// at a target that is in order: not a reason to pay the next one. It holds for others
+// of the route, too, unless they may be sent elsewhere before.
+func (t *try) queue() *jobs.Outcome {
+	no := t.turn.no
+	switch now := t.router.now(); {
+	case t.picky && no.until.IsZero():
+		no.until = now.Add(againMin)
+	case t.picky: // a pace that is found to be higher brings its turn forward, and nobody tells
+		no.until = earlier(no.until, now.Add(t.againPaced(now)))
 	}
-	return &jobs.Outcome{Verdict: jobs.Blocked, Held: !t.picky, Err: t.last, Until: no.until, Reason: target.Name + ": " + no.reason, Trace: t.trace}
+	return &jobs.Outcome{Verdict: jobs.Blocked, Held: !t.picky, Err: t.last, Until: no.until, Reason: t.turn.target.Name + ": " + no.reason, Trace: t.trace}
+}
+
+// againPaced bounds the wait for a turn of a request that cannot wait at the gate: the
+// nearer its deadline, the sooner it asks again.
+func (t *try) againPaced(now time.Time) time.Duration {
+	if t.request.Deadline.IsZero() {
+		return againPaced
+	}
+	return min(againPaced, max(againMin, t.request.Deadline.Sub(now)/4))
 }
 
 // note tells the circuit what a call means for it, and writes it down. It returns
