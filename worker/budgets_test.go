@@ -188,6 +188,7 @@ func TestOthersWaitForWhatIsReserved(t *testing.T) {
 	s.start()
 	fixture.Await(t, soon, "what there is is reserved", func() bool { return s.number("SELECT coalesce(sum(reserved), 0) FROM tidegate.calls") == 20 })
 	fixture.Await(t, soon, "the others are in hand", func() bool { return s.number("SELECT count(*) FROM tidegate.river_job WHERE state = 'running'") == 6 })
+	fixture.Await(t, soon, "what is reserved is called", func() bool { return s.script.called() >= 2 })
 	if n := s.script.called(); n != 2 {
 		t.Errorf("%d calls were made with money for 2", n)
 	}

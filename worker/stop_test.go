@@ -193,6 +193,7 @@ func TestStopWhileJobsWaitForTheirTurn(t *testing.T) {
 	s.enqueue(10)
 	_, stop := s.start()
 	s.awaitJobs(4, "running", 1) // two are called, two wait for their turn
+	fixture.Await(t, soon, "two are called", func() bool { return s.script.called() == 2 })
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); stop() }()
 	s.awaitJobs(8, "available", 0) // while two are still called
