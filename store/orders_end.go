@@ -69,10 +69,8 @@ func (s *Store) EndBatch(ctx context.Context, id string, fileLives time.Duration
 	if err := s.pool.QueryRow(ctx, outputOf, id).Scan(done.fields()...); err != nil {
 		return fmt.Errorf("reading how far batch %s is: %w", id, noRows(err))
 	}
-	if err := s.writeLines(ctx, &batch, &done); err == nil {
+	if err = s.writeLines(ctx, &batch, &done); err == nil {
 		err = s.close(ctx, &batch, &done, fileLives)
-	} else if !errors.Is(err, errOvertaken) {
-		return fmt.Errorf("ending batch %s: %w", id, err)
 	}
 	if err != nil && !errors.Is(err, errOvertaken) {
 		return fmt.Errorf("ending batch %s: %w", id, err)

@@ -10,7 +10,7 @@ import (
 // BatchesConfig is what holds for batches that come as files, over HTTP.
 type BatchesConfig struct {
 	MaxLines int           `yaml:"max_lines"` // requests of one batch
-	MaxBytes int64         `yaml:"max_bytes"` // of the file of one batch
+	MaxBytes int           `yaml:"max_bytes"` // of the file of one batch
 	Keep     time.Duration `yaml:"keep"`      // how long files are kept whose senders say nothing of it
 }
 
@@ -32,7 +32,7 @@ func (r *configReader) checkBatches(b *BatchesConfig) {
 		r.problem("batches.max_lines", "must be from 1 to %d", mostLines)
 	}
 	if b.MaxBytes < 1<<10 || b.MaxBytes > mostBytes {
-		r.problem("batches.max_bytes", "must be from 1024 to %d", int64(mostBytes))
+		r.problem("batches.max_bytes", "must be from 1024 to %d", mostBytes)
 	}
 	if b.Keep < leastKeep {
 		r.problem("batches.keep", "must be at least %s, as in 30d", leastKeep)

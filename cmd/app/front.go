@@ -17,7 +17,7 @@ import (
 // newFront is all that tidegate answers over HTTP.
 func newFront(pool *pgxpool.Pool, config *Config, log zerolog.Logger) http.Handler {
 	server := batchapi.New(batchapi.Config{
-		Store: store.New(pool), Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep, Log: log,
+		Store: store.New(pool), Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep, Log: log,
 	})
 	addHealth(server, pool, config)
 	return server

@@ -290,4 +290,15 @@ const initTail = `
 #
 #   # How long a request waits inside a worker during an outage before it goes back.
 #   hold_budget: 2m
+
+# Batches that come as files over HTTP.
+# batches:
+#   # Requests of one batch, at most.
+#   max_lines: 50000
+#
+#   # Bytes of the file of one batch, at most.
+#   max_bytes: 209715200
+#
+#   # How long files are kept, and what came of them, whose senders say nothing of it.
+#   keep: 720h
 `

@@ -102,7 +102,7 @@ func decode(body []byte, into any) error {
 	err := decoder.Decode(into)
 	var kind *json.UnmarshalTypeError
 	switch {
-	case err == nil && decoder.Decode(new(json.RawMessage)) != io.EOF: //nolint:errorlint // as it documents
+	case err == nil && decoder.Decode(new(json.RawMessage)) != io.EOF:
 		return invalid("", "invalid_json", "the body goes on behind the JSON object")
 	case err == nil:
 		return nil
