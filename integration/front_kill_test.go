@@ -1,0 +1,163 @@
+package integration
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/openai/openai-go/v3"
+
+	"tidegate/integration/fixture"
+)
+
+// TestFrontIsKilled: whoever works on a batch that came as a file is killed -9 in the
+// middle of each thing that is done for it, while Postgres still has its last word in
+// hand. Another goes on, and each line ends once.
+func TestFrontIsKilled(t *testing.T) {
+	t.Parallel()
+	p := buildProgram(t)
+	const lines = 2500
+	for name, c := range map[string]struct {
+		lock, when string // the row that its worker is made to wait for, and when it is taken
+		stuck      string // what it is then about to do
+		cancel     string // when it is cancelled; empty: it is not
+		ends       openai.BatchStatus
+	}{
+		"validating": {"batches", "b.state = 'validating'", "tidegate: begin batch", "", openai.BatchStatusCompleted},
+		"enqueuing":  {"batch_work", "w.enqueued >= 1000", "tidegate: advance", "", openai.BatchStatusCompleted},
+		"finalizing": {"batch_work", "b.completed > 100 AND w.enqueued = b.total", "tidegate: move ending", "", openai.BatchStatusCompleted},
+		"cancelling": {"batches", "b.state = 'cancelling'", "tidegate: cancel some of a batch", "b.completed > 50", openai.BatchStatusCancelled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := newKilling(t, p)
+			batch := k.order(k.client(), k.upload(k.client(), batchLines(lines)).ID)
+			if c.when == "b.state = 'validating'" { // it would be too quick
+				tx := k.hold(batch.ID, c.lock, c.when)
+				k.killStuck(tx, k.fleet.hire(), c.stuck)
+			} else {
+				worker := k.fleet.hire()
+				if c.cancel != "" {
+					check(t, k.hold(batch.ID, c.lock, c.cancel).Rollback(t.Context()))
+					client := k.client()
+					_, err := client.Batches.Cancel(t.Context(), batch.ID)
+					check(t, err)
+				}
+				k.killStuck(k.hold(batch.ID, c.lock, c.when), worker, c.stuck)
+			}
+			k.fleet.hire()
+			batch = k.poll(k.client(), batch.ID, c.ends)
+			k.wholeBatch(k.client(), batch, lines)
+		})
+	}
+}
+
+// A killing is a front whose server and workers are processes.
+type killing struct {
+	*front
+	fleet *fleet
+}
+
+func newKilling(t *testing.T, p program) *killing {
+	t.Helper()
+	f := newFleet(t, p, staging{latency: 1})
+	k := &killing{front: &front{stage: f.stage}, fleet: f}
+	k.serve()
+	return k
+}
+
+// serve starts a server process, and returns it.
+func (k *killing) serve() *process {
+	k.Helper()
+	s := k.fleet.program.start(k.T, nil, "serve", "--listen", "127.0.0.1:0", "--config", k.fleet.file, "--database-url", k.URL, "--data", k.TempDir())
+	form := regexp.MustCompile(`listening on (http://\S+)`)
+	fixture.Await(k.T, soon, "it serves", func() bool {
+		match := form.FindStringSubmatch(s.errors.String())
+		if match != nil {
+			k.base = match[1] + "/v1"
+		}
+		return match != nil
+	})
+	return s
+}
+
+// hold waits for a condition and then keeps a row of the batch locked.
+func (k *killing) hold(batch, table, when string) pgx.Tx {
+	k.Helper()
+	id := "batch_id"
+	if table == "batches" {
+		id = "id"
+	}
+	fixture.Await(k.T, soon, when, func() bool {
+		return k.count("SELECT count(*) FROM tidegate.batches b JOIN tidegate.batch_work w ON w.batch_id = b.id WHERE b.id = $1 AND "+when, batch) == 1
+	})
+	tx, err := k.Pool.Begin(k.Context())
+	check(k.T, err)
+	_, err = tx.Exec(k.Context(), fmt.Sprintf("SELECT FROM tidegate.%s WHERE %s = $1 FOR UPDATE", table, id), batch)
+	check(k.T, err)
+	return tx
+}
+
+// awaitStuck waits until a worker waits for that row with such a statement.
+func (k *killing) awaitStuck(statement string) {
+	k.Helper()
+	fixture.Await(k.T, soon, "it is stuck in "+statement, func() bool {
+		return k.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'", statement) > 0
+	})
+}
+
+// killStuck kills a worker that is about to write a row that tx keeps, and lets the row
+// go.
+func (k *killing) killStuck(tx pgx.Tx, worker *hand, statement string) {
+	k.Helper()
+	k.awaitStuck(statement)
+	worker.kill()
+	check(k.T, tx.Rollback(k.Context()))
+}
+
+// A server that is killed in the middle of an upload leaves no file, and one that is
+// killed when a batch was created leaves that.
+func TestServerIsKilled(t *testing.T) {
+	t.Parallel()
+	k := newKilling(t, buildProgram(t))
+	first := k.base
+	file := k.upload(k.client(), batchLines(20))
+	second := k.serve()
+	k.fleet.hire()
+	in, out := io.Pipe()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, k.base+"/files", in)
+	check(t, err)
+	request.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+	sent := make(chan error, 1)
+	go func() {
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		sent <- err
+	}()
+	_, err = io.WriteString(out, "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n"+strings.Repeat(batchLines(100), 100))
+	check(t, err)
+	fixture.Await(t, soon, "a piece was written", func() bool {
+		return k.count("SELECT count(*) FROM tidegate.file_pieces p JOIN tidegate.files f ON f.id = p.file_id WHERE NOT f.whole") > 0
+	})
+	batch := k.order(k.client(), file.ID)
+	second.signal(syscall.SIGKILL)
+	second.end()
+	_ = out.CloseWithError(io.ErrClosedPipe)
+	if err := <-sent; err == nil {
+		t.Error("the upload was answered")
+	}
+	k.base = first
+	client := k.client()
+	page, err := client.Files.List(t.Context(), openai.FileListParams{Purpose: openai.String("batch")})
+	if err != nil || len(page.Data) != 1 || page.Data[0].ID != file.ID {
+		t.Errorf("there are %+v, %v", page, err)
+	}
+	k.wholeBatch(k.client(), k.poll(k.client(), batch.ID, openai.BatchStatusCompleted), 20)
+}
