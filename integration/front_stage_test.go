@@ -186,7 +186,7 @@ func (p *resetter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if cut {
 			conn, _, err := http.NewResponseController(w).Hijack()
 			if err == nil {
-				_ = conn.(*net.TCPConn).SetLinger(0) //nolint:errcheck // it is a TCP connection, and is reset
+				_ = conn.(*net.TCPConn).SetLinger(0)
 				_ = conn.Close()
 			}
 			return
@@ -215,8 +215,15 @@ func apiError(t *testing.T, err error, status int) *openai.Error {
 	return told
 }
 
+// A reply is an answer without its body.
+type reply struct {
+	status int
+	length int64 // that it said of its body; below zero: it said nothing
+	header http.Header
+}
+
 // do makes a plain request.
-func (f *front) do(ctx context.Context, method, path, kind, body string, headers ...string) (*http.Response, string) {
+func (f *front) do(ctx context.Context, method, path, kind, body string, headers ...string) (reply, string) {
 	f.Helper()
 	request, err := http.NewRequestWithContext(ctx, method, f.base+path, strings.NewReader(body))
 	check(f.T, err)
@@ -231,5 +238,5 @@ func (f *front) do(ctx context.Context, method, path, kind, body string, headers
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	check(f.T, err)
-	return response, string(text)
+	return reply{response.StatusCode, response.ContentLength, response.Header}, string(text)
 }
