@@ -225,17 +225,18 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # out, for ever.
     deadline: 24h
 
-    # What an answer must be like, beside what its request expects: json_schema (one as
-    # text, or true for any JSON) or the response_format of the body, also fenced in
+    # What an answer must be like, beside what its request expects: json_schema (a mapping, a
+    # text of JSON, or true for any JSON) or the response_format of the body, also fenced in
     # Markdown; a regex; min_characters, max_characters, min_tokens, max_tokens; the
     # finish_reasons that are right; same_model_family. One that is not is paid, and
     # another target is asked, tries times; otherwise the request is refused, or keep
     # stores the last answer, marked.
-    # expect: {json_schema: "true", response_format: false, fenced: true, regex: "^[{]", min_characters: 20, max_characters: 9000, min_tokens: 5, max_tokens: 3000, finish_reasons: [stop], same_model_family: true, tries: 2, otherwise: refuse}
+    # expect: {json_schema: {type: object, required: [total]}, response_format: false, fenced: true, regex: "[0-9]", min_characters: 20, max_characters: 9000, min_tokens: 5, max_tokens: 3000, finish_reasons: [stop], same_model_family: true, tries: 2, otherwise: refuse}
 
     # Targets outside the chain that are asked after such an answer, before the rest of
     # the chain, and never else: a stronger model, as in escalate_to: [gpt-5].
     # escalate_to: []
+
     # When requests come to workers. direct: in the order of arrival. fair: tenants that
     # want the route at once have shares of it, by their weights; see tenants.
     # admission: direct
