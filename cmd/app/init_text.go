@@ -253,7 +253,8 @@ const initTail = `
 # Canaries: a prompt, or a whole body as JSON, that some targets, or all of a route's
 # chain, are asked every so often, and what a good answer is like: see expect of a route.
 # After so many failures_in_a_row the target is degraded. Each call is paid. In place of
-# the prompt, body: '{"messages": [...]}' is sent as it is; targets: [...] of the route.
+# the prompt, body: '{"messages": [...]}' is sent as it is; in place of the
+# route, targets: [...] names some that any route calls, in its chain or its escalate_to.
 # canaries: [{name: capitals, route: summaries, every: 10m, prompt: "The capital of France, in one word?", expect: {regex: Paris}, failures_in_a_row: 2}]
 
 # Tenants that are not as all others: requests say whose they are.
@@ -275,8 +276,8 @@ const initTail = `
 #   # decayed (what was seen in the last minute, beside what is usual) or ewma (a moving average).
 #   name: decayed
 #
-#   # How much the latest answer counts for ewma, up to 1.
-#   alpha: 0.2
+#   # How much the latest answer counts, up to 1; with name: ewma, and no other.
+#   # alpha: 0.2
 #
 #   # The part of the requests without a near deadline that explore, to learn how any target of the chain does; 0 is none.
 #   explore: 0.01
