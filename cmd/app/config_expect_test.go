@@ -144,18 +144,19 @@ func TestCanariesInConfig(t *testing.T) {
 func TestWrongCanariesInConfig(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"{route: r, prompt: x, expect: {regex: x}}":                                "canaries[0].name: is missing",
-		"{name: c, prompt: x, expect: {regex: x}}":                                 "canaries[0].targets: give targets, or a route",
-		"{name: c, route: r, targets: [a], prompt: x, expect: {regex: x}}":         "canaries[0].targets: give targets, or a route",
-		"{name: c, targets: [strong], prompt: x, expect: {regex: x}}":              `canaries[0].targets[0]: no route calls a target "strong"`,
-		"{name: c, route: q, prompt: x, expect: {regex: x}}":                       `canaries[0].route: there is no route "q"`,
-		"{name: c, route: r, expect: {regex: x}}":                                  "canaries[0].prompt: give a prompt, or a body",
-		"{name: c, route: r, body: '{}', expect: {regex: x}}":                      "canaries[0].body: body.messages: must be a list",
-		"{name: c, route: r, prompt: x}":                                           "canaries[0].expect: is missing",
-		"{name: c, route: r, prompt: x, expect: {}}":                               "canaries[0].expect: expects nothing of an answer",
-		"{name: c, route: r, prompt: x, expect: {regex: '('}}":                     "canaries[0].expect.regex: error parsing",
-		"{name: c, route: r, prompt: x, expect: {regex: x}, every: 1s}":            "canaries[0].every: must be 10s or more",
-		"{name: c, route: r, prompt: x, expect: {regex: x}, failures_in_a_row: 0}": "canaries[0].failures_in_a_row: must be from 1 to 10",
+		"{route: r, prompt: x, expect: {regex: x}}":                                      "canaries[0].name: is missing",
+		"{name: c, prompt: x, expect: {regex: x}}":                                       "f:8:6: canaries[0].targets: is missing: name who is asked, as in targets: [a, b], or in route a route, for all of its chain; there are a",
+		"{name: c, route: r, targets: [a], prompt: x, expect: {regex: x}}":               "f:8:25: canaries[0].targets: stands beside a route, which means all of its chain: leave one of them out",
+		"{name: c, targets: [strong], prompt: x, expect: {regex: x}}":                    `canaries[0].targets[0]: no route calls a target "strong"`,
+		"{name: c, route: q, prompt: x, expect: {regex: x}}":                             `canaries[0].route: there is no route "q"`,
+		"{name: c, route: r, expect: {regex: x}}":                                        "f:8:6: canaries[0].prompt: is missing: write what to ask, as in prompt: \"The capital of France, in one word?\", or a whole body as JSON",
+		"{name: c, route: r, prompt: x, body: '{\"messages\": []}', expect: {regex: x}}": "f:8:36: canaries[0].body: stands beside a prompt: leave one of them out",
+		"{name: c, route: r, body: '{}', expect: {regex: x}}":                            "canaries[0].body: body.messages: must be a list",
+		"{name: c, route: r, prompt: x}":                                                 "canaries[0].expect: is missing",
+		"{name: c, route: r, prompt: x, expect: {}}":                                     "canaries[0].expect: expects nothing of an answer",
+		"{name: c, route: r, prompt: x, expect: {regex: '('}}":                           "canaries[0].expect.regex: error parsing",
+		"{name: c, route: r, prompt: x, expect: {regex: x}, every: 1s}":                  "canaries[0].every: must be 10s or more",
+		"{name: c, route: r, prompt: x, expect: {regex: x}, failures_in_a_row: 0}":       "canaries[0].failures_in_a_row: must be from 1 to 10",
 	} {
 		_, _, err := ParseConfig([]byte(expectHead+"canaries:\n  - "+text+"\n"), "f", vars(), Known{})
 		if err == nil || !strings.Contains(err.Error(), want) {
