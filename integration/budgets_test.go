@@ -15,19 +15,21 @@ import (
 
 // A shownBudget is what `budgets --json` says of one.
 type shownBudget struct {
-	Scope      string        `json:"scope"`
-	Name       string        `json:"name"`
-	State      string        `json:"state"`
-	PerDay     *int64        `json:"per_day_micro_usd"`
-	Total      *int64        `json:"total_micro_usd"`
-	SpentToday jobs.MicroUSD `json:"spent_today_micro_usd"`
-	Spent      jobs.MicroUSD `json:"spent_micro_usd"`
-	Reserved   jobs.MicroUSD `json:"reserved_micro_usd"`
-	Waiting    int           `json:"waiting"`
-	Why        string        `json:"why"`
-	GoesOn     time.Time     `json:"goes_on"`
-	SetBy      string        `json:"set_by"`
-	InFile     bool          `json:"in_file"`
+	Scope      string         `json:"scope"`
+	Name       string         `json:"name"`
+	State      string         `json:"state"`
+	PerDay     *int64         `json:"per_day_micro_usd"`
+	Total      *int64         `json:"total_micro_usd"`
+	SpentToday jobs.MicroUSD  `json:"spent_today_micro_usd"`
+	Spent      jobs.MicroUSD  `json:"spent_micro_usd"`
+	Reserved   jobs.MicroUSD  `json:"reserved_micro_usd"`
+	Waiting    int            `json:"waiting"`
+	Dearest    *jobs.MicroUSD `json:"dearest_request_micro_usd"`
+	RaiseTotal *jobs.MicroUSD `json:"raise_total_to_micro_usd"`
+	Why        string         `json:"why"`
+	GoesOn     time.Time      `json:"goes_on"`
+	SetBy      string         `json:"set_by"`
+	InFile     bool           `json:"in_file"`
 }
 
 // budgets is what `budgets` says, by scope and name.
@@ -159,6 +161,43 @@ func TestBudgetTooSmallForTheOthers(t *testing.T) {
 	s.back()
 	fixture.Await(t, soon, "all are answered", func() bool { b, err := s.store.Batch(t.Context(), batch.ID); return err == nil && b.Completed == 3 })
 	if b := s.budgets()["tenant acme"]; b.Spent > 150 || b.Waiting != 0 || b.State == "spent" {
+		t.Errorf("in the end it is %+v", b)
+	}
+	s.nothingFailed()
+}
+
+// While smaller ones go on, what waits for a raise is shown with how many they are and
+// what would do; with that, they go on.
+func TestBudgetThatIsTooSmallForSome(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{})
+	s.prepare()
+	s.must("budgets", "set", "--tenant", "acme", "--total", "0.001")
+	batch := s.enqueue(5, func(i int, r *jobs.Request) {
+		r.Tenant = "acme"
+		if i < 2 {
+			r.Body = []byte(fmt.Sprintf(`{"model":"auto","max_tokens":%d,"messages":[{"role":"user","content":"Summarise: the gate closed. The tide rose. It fell again."}]}`, 50_000*(i+1)))
+		}
+	})
+	s.work(nil)
+	short := func() shownBudget { return s.budgets()["tenant acme"] }
+	fixture.Await(t, soon, "small ones are answered, and the others wait", func() bool {
+		b, err := s.store.Batch(t.Context(), batch.ID)
+		return err == nil && b.Completed == 3 && short().Waiting == 2
+	})
+	b := short()
+	if b.State != "short" || b.RaiseTotal == nil || *b.RaiseTotal <= 40_000 || b.Dearest == nil || *b.RaiseTotal != b.Spent+*b.Dearest {
+		t.Fatalf("it is shown as %+v", b)
+	}
+	command := "tidegate budgets set --tenant acme --total " + strings.TrimPrefix(b.RaiseTotal.String(), "$")
+	shown := s.must("budgets").out
+	s.says(shown, "short", "budget of tenant acme: 2 requests wait for more money than is left, while smaller ones go on; the dearest may cost "+b.Dearest.String()+
+		", and goes on when the budget is at least "+b.RaiseTotal.String()+" in all: "+command)
+	s.says(s.must("status").out, "short")
+	s.says(s.tidegate("doctor").out, "budget of tenant acme: 2 requests wait", command)
+	s.must(strings.Fields(command)[1:]...)
+	fixture.Await(t, soon, "all are answered", func() bool { b, err := s.store.Batch(t.Context(), batch.ID); return err == nil && b.Completed == 5 })
+	if b := short(); b.State == "short" || b.Waiting != 0 || b.RaiseTotal != nil {
 		t.Errorf("in the end it is %+v", b)
 	}
 	s.nothingFailed()

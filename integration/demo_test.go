@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
+	"tidegate/routing/simulator"
 )
 
 // demoSurvives runs the demo over a few small texts: the same outage, told in
@@ -45,5 +47,35 @@ func demoSurvives(t *testing.T, p program) {
 	}
 	if report["rerouted"] == 0 || report["paused_s"] < 4 || report["drained_s"] <= 0 || report["cost_usd"] <= 0 {
 		t.Errorf("no outage was staged: %v", report)
+	}
+}
+
+// A demo of one's own providers keeps to the budgets of its file, and ends when they are
+// spent: nobody could raise them.
+func TestDemoKeepsBudgets(t *testing.T) {
+	t.Parallel()
+	sim, err := simulator.New(providers(latency))
+	check(t, err)
+	at := serve(t, sim)
+	p := buildProgram(t)
+	texts := t.TempDir()
+	for i := range 30 {
+		text := fmt.Sprintf("Gate %d closed at dusk. The tide rose. By dawn the land was dry again, and nobody had to wake.", i)
+		check(t, os.WriteFile(filepath.Join(texts, fmt.Sprintf("gate-%02d.txt", i)), []byte(text), 0o600))
+	}
+	for budget, want := range map[string]string{
+		"{total: 0.08}":   " of $0.08 in all; raise it in ",
+		"{per_day: 0.08}": " of $0.08 today, ",
+		"{total: 0.001}":  "0 of 30 documents were answered; what is left of the budget of route r is too little for the others: $0.00 of $0.001 in all",
+	} {
+		t.Run(budget, func(t *testing.T) {
+			t.Parallel()
+			file := write(t, "tidegate.yaml", "targets:", "  - {name: a, provider: p, base_url: "+at+"/cheap/v1, model: sim-small, price: {input: 100, output: 100}}",
+				"routes:", "  - {name: r, chain: [a], budget: "+budget+"}")
+			r := p.start(t, nil, "demo", "--config", file, "--documents", texts)
+			if code := r.end(); code != 1 || !strings.Contains(r.errors.String(), want) || !strings.Contains(r.errors.String(), "or take fewer with --limit") {
+				t.Errorf("exit code %d\n%s\n%s", code, r.out, r.errors)
+			}
+		})
 	}
 }

@@ -99,6 +99,7 @@ func devRunsTheWholeThing(t *testing.T, p program) {
 		`^tidegate dev is ready, in \d+\.\d\d s\n`, `\n  Postgres +postgres://\S+ +private, PostgreSQL \d`, `\n  NATS +nats://127\.0\.0\.1:\d+ +nats sub`,
 		`\n  HTTP +http://127\.0\.0\.1:\d+ `, `\n  Providers +http://\S+ +simulated: cheap, fast, dear`, `\n  Route +summaries +sim-cheap → sim-fast → sim-dear`,
 		`\n  Data +` + regexp.QuoteMeta(dir) + `\n`, `\n  Log +` + regexp.QuoteMeta(dir) + `/\S+\n`,
+		`\nIn another shell: tidegate enqueue FILE, watch, status, results, with --data ` + regexp.QuoteMeta(dir) + `\. Ctrl-C stops\.\n`,
 	} {
 		if !regexp.MustCompile(row).MatchString(block) {
 			t.Errorf("the block has no row like %s:\n%s", row, block)

@@ -188,7 +188,7 @@ func TestURLOfNothing(t *testing.T) {
 			refusalCase{append(verb, flag, ""), 2, []string{flag + ": is empty", "leave it out", "--help"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
 		}
 	}
-	refusalCase{[]string{"status"}, 1, []string{"no Postgres is named"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
+	refusalCase{[]string{"status"}, 1, []string{"no Postgres is named and no dev runs in /", "--data"}}.check(t, func(args ...string) said { return tidegate(t, args...) })
 }
 
 // TestWrongConfigurationIsSaid: file, line, field and what was meant.

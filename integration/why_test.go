@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,7 @@ type whyView struct {
 	InShort   []string `json:"in_short"`
 	Steps     []struct {
 		Skipped *jobs.Skip
+		Waited  *jobs.Wait
 		Choice  *struct {
 			Goal       string `json:"optimization_goal"`
 			Estimator  string
@@ -99,6 +101,69 @@ func TestWhyTellsWhatARequestWaitsFor(t *testing.T) {
 	s.back()
 	s.settle(batch)
 	s.says(s.must("why", "n-019", "--batch", batch.ID).out, "It was first called", "answered after")
+}
+
+// shut opens circuits by hand, once a worker has spoken of them, and waits until it has
+// heard of it.
+func (s *stage) shut(of *crew, targets ...string) {
+	s.Helper()
+	for _, target := range targets {
+		fixture.Await(s.T, soon, "the circuit is open", func() bool {
+			return s.tidegate("circuits", "open", target, "--for", "2h", "--reason", "for the test").code == 0
+		})
+		fixture.Await(s.T, soon, "the worker has heard of it", func() bool {
+			return slices.ContainsFunc(of.Router.Circuits(), func(c jobs.Circuit) bool { return c.Target == target && c.State == jobs.CircuitOpen })
+		})
+	}
+}
+
+// TestWhyTellsOfAWaitForAPrice: for whom a parked request waits, and what it would have
+// cost elsewhere, before it was ever called; and no more once it was.
+func TestWhyTellsOfAWaitForAPrice(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{config: func(c *app.Config) {
+		c.Routes[0].WhenOpen, c.Routes[0].Goal, c.Routes[0].Deadline = string(jobs.WhenOpenWait), "ordered", 0
+	}})
+	s.prepare()
+	s.shut(s.work(nil), "sim-cheap")
+	batch := s.enqueue(1, nil)
+	why := func(more ...string) string {
+		return s.must(append([]string{"why", "n-000", "--batch", batch.ID}, more...)...).out
+	}
+	fixture.Await(t, soon, "it is parked", func() bool { return strings.Contains(why(), "waits for sim-cheap") })
+	s.says(why(), ", waiting", "It waits for sim-cheap: sim-fast would cost $", " more, and there is no deadline.", "  waits for sim-cheap: ", "passed over sim-cheap: ")
+	view := lastLine[whyView](t, strings.ReplaceAll(why("--json"), "\n", " "))
+	if n := len(view.Steps); n != 2 || view.Steps[n-1].Waited == nil || view.Steps[n-1].Waited.Next != "sim-fast" || view.Steps[n-1].Waited.ExtraCost <= 0 {
+		t.Errorf("%+v", view.Steps)
+	}
+	s.must("circuits", "close", "sim-cheap")
+	s.settle(batch)
+	if text := why(); strings.Count(text, "waits for sim-cheap") != 1 || !strings.Contains(text, "It waited for sim-cheap") {
+		t.Errorf("in the end it says\n%s", text)
+	}
+}
+
+// TestWhyTellsWhoWasPassedOver: also where no call was made. The prompt is too long for
+// one target, and nobody may call the others.
+func TestWhyTellsWhoWasPassedOver(t *testing.T) {
+	t.Parallel()
+	for _, admission := range []string{jobs.AdmissionDirect, jobs.AdmissionFair} {
+		t.Run(admission, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, staging{config: func(c *app.Config) { c.Targets[0].ContextTokens, c.Routes[0].Admission = 500, admission }})
+			s.prepare()
+			s.shut(s.work(nil), "sim-fast", "sim-dear")
+			batch := s.enqueue(1, func(_ int, r *jobs.Request) {
+				r.Body = []byte(`{"model":"auto","messages":[{"role":"user","content":"Summarise:` + strings.Repeat(" the tide rose.", 1000) + `"}]}`)
+			})
+			why := func() string { return s.must("why", "n-000", "--batch", batch.ID).out }
+			fixture.Await(t, soon, "it is parked", func() bool { return strings.Contains(why(), "passed over sim-cheap") })
+			s.says(why(), ", waiting", "sim-cheap, the first of the chain, was passed over: ", "  passed over sim-fast: ", "  passed over sim-dear: ")
+			s.must("circuits", "close", "sim-dear")
+			s.settle(batch)
+			s.says(why(), "(n-000), answered", "sim-dear", "sim-cheap, the first of the chain, was passed over: ")
+		})
+	}
 }
 
 // TestWhyTellsOfABudget: whose it is, and how the request goes on, where the job is

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -101,8 +102,8 @@ type Budget struct {
 	// PassedOver counts requests that are too large for what is left and wait, while
 	// smaller ones go on.
 	PassedOver int
-	// Dearest is the largest estimate of a request that is over a whole limit, and so
-	// waits for a raise; zero: there is none.
+	// Dearest is the largest estimate of a request that waits for a raise, since a whole
+	// limit, or what is left of the total, is too little for it; zero: there is none.
 	Dearest MicroUSD
 	DayLeft time.Duration // until the next day of UTC
 
@@ -128,6 +129,31 @@ func (b *Budget) Left() MicroUSD {
 		return min(day, total)
 	}
 }
+
+// Tightest is the limit of which less is left, what that is, and whether it is the
+// total. Of two that leave as much it is the total, since no new day helps that.
+func (b *Budget) Tightest() (limit, left MicroUSD, ofTotal bool) {
+	if day, total := b.PerDay-b.SpentToday, b.Total-b.Spent; b.Total > 0 && (b.PerDay == 0 || total <= day) {
+		return b.Total, total, true
+	}
+	return b.PerDay, b.PerDay - b.SpentToday, false
+}
+
+// Raise are the limits that the dearest request needs that waits for it, with what was
+// spent so far; zero where it needs no other than there is.
+func (b *Budget) Raise() (needs BudgetLimits) {
+	if b.PerDay > 0 && b.Dearest > b.PerDay {
+		needs.PerDay = b.Dearest // the next day it goes on, if not at once
+	}
+	if b.Total > 0 && b.Dearest > b.Total-b.Spent {
+		needs.Total = b.Spent + b.Dearest
+	}
+	return needs
+}
+
+// Short tells of one that is not spent whether requests wait for more than is left of
+// it, while smaller ones go on.
+func (b *Budget) Short() bool { return !b.Out() && b.Parked > 0 && (b.PassedOver > 0 || b.Dearest > 0) }
 
 // Out tells whether it is spent, so that nothing begins under it.
 func (b *Budget) Out() bool { return !b.OutSince.IsZero() }
@@ -160,6 +186,18 @@ func (b *Budget) Remedy(total bool) string {
 		limit = "--total"
 	}
 	return fmt.Sprintf("tidegate budgets set --%s %s %s AMOUNT", b.Scope, b.Name, limit)
+}
+
+// RaiseTo is the command that sets the limits that are not zero.
+func (b *Budget) RaiseTo(limits BudgetLimits) string {
+	command := fmt.Sprintf("tidegate budgets set --%s %s", b.Scope, b.Name)
+	if limits.PerDay > 0 {
+		command += " --per-day " + strings.TrimPrefix(limits.PerDay.String(), "$") // which a shell would expand
+	}
+	if limits.Total > 0 {
+		command += " --total " + strings.TrimPrefix(limits.Total.String(), "$")
+	}
+	return command
 }
 
 // A Shortage is why a call may not begin under a budget. The request waits; it has

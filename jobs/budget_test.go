@@ -43,6 +43,32 @@ func TestBudgetSaysWhatIsLeft(t *testing.T) {
 	}
 }
 
+// What the dearest of those that wait needs is said with the command that gives it.
+func TestBudgetSaysWhatRaiseItNeeds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		limits                jobs.BudgetLimits
+		today, spent, dearest jobs.MicroUSD
+		needs                 jobs.BudgetLimits
+		command               string
+	}{
+		{jobs.BudgetLimits{Total: 1_000_000}, 0, 600_000, 500_000, jobs.BudgetLimits{Total: 1_100_000}, "tidegate budgets set --tenant acme --total 1.10"},
+		{jobs.BudgetLimits{Total: 1_000_000}, 0, 0, 1_000_001, jobs.BudgetLimits{Total: 1_000_001}, "tidegate budgets set --tenant acme --total 1.000001"},
+		{jobs.BudgetLimits{PerDay: 1_000_000}, 400_000, 900_000, 2_000_000, jobs.BudgetLimits{PerDay: 2_000_000}, "tidegate budgets set --tenant acme --per-day 2.00"},
+		{jobs.BudgetLimits{PerDay: 1_000_000}, 400_000, 900_000, 700_000, jobs.BudgetLimits{}, ""}, // the next day
+		{jobs.BudgetLimits{PerDay: 1_000_000, Total: 3_000_000}, 0, 2_000_000, 2_000_000, jobs.BudgetLimits{PerDay: 2_000_000, Total: 4_000_000}, "tidegate budgets set --tenant acme --per-day 2.00 --total 4.00"},
+		{jobs.BudgetLimits{PerDay: 1_000_000, Total: 3_000_000}, 0, 2_500_000, 600_000, jobs.BudgetLimits{Total: 3_100_000}, "tidegate budgets set --tenant acme --total 3.10"},
+	} {
+		b := jobs.Budget{
+			BudgetKey: jobs.BudgetKey{Scope: jobs.BudgetTenant, Name: "acme"}, BudgetLimits: c.limits, SpentToday: c.today, Spent: c.spent, Dearest: c.dearest,
+		}
+		needs := b.Raise()
+		if needs != c.needs || !needs.None() && b.RaiseTo(needs) != c.command {
+			t.Errorf("%+v: it needs %+v: %s", c, needs, b.RaiseTo(needs))
+		}
+	}
+}
+
 func TestBudgetLimitsThatCannotBeMeant(t *testing.T) {
 	t.Parallel()
 	for limits, bad := range map[jobs.BudgetLimits]bool{{}: false, {PerDay: 1}: false, {PerDay: -1}: true, {Total: -1}: true, {Total: 1 << 62}: true} {

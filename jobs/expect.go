@@ -82,10 +82,12 @@ func ParseExpect(raw []byte) (*Expect, error) {
 		return nil, fmt.Errorf("has %d bytes, at most %d", len(raw), MaxExpectBytes)
 	}
 	seen := map[string]bool{}
-	for name := range members(raw) {
+	for name, value := range members(raw) {
 		switch known := string(name); {
 		case seen[known]:
 			return nil, fmt.Errorf("%s: stands twice; leave one of them out", known)
+		case known == "tries" && string(value) == "0":
+			return nil, errTries
 		case slices.Contains(expectFields, known):
 			seen[known] = true
 		case Nearest(known, expectFields) != "":
@@ -103,7 +105,34 @@ func ParseExpect(raw []byte) (*Expect, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := e.checkSaid(); err != nil {
+		return nil, err
+	}
 	return &e, e.Check()
+}
+
+// errTries is of a number that is out of bounds. Zero is left out in Go; where somebody
+// wrote it, it would be taken for two.
+var errTries = fmt.Errorf("tries: must be from 1 to %d; leave it out for %d", MaxExpectTries, DefaultExpectTries)
+
+// errNothing is of an expectation that says nothing at all.
+var errNothing = errors.New(`says nothing: write what the answer must be like, as in {"finish_reasons": ["stop"]}, or leave it out`)
+
+// checkSaid wants an Expect to say something. It is for those who take one: one that was
+// taken earlier is as it is.
+func (e *Expect) checkSaid() error {
+	if e != nil && !e.Judges() && !e.Fenced && e.Tries == 0 && e.Otherwise == "" {
+		return errNothing
+	}
+	return nil
+}
+
+// Judges tells whether answers are looked at by an Expect. One with tries or otherwise
+// alone says only what becomes of those that others find bad: its route's rules, where
+// a request has it.
+func (e *Expect) Judges() bool {
+	return len(bytes.TrimSpace(e.JSONSchema)) > 0 || e.ResponseFormat || e.Regex != "" || e.MinCharacters != 0 || e.MaxCharacters != 0 ||
+		e.MinTokens != 0 || e.MaxTokens != 0 || len(e.FinishReasons) > 0 || e.SameModelFamily
 }
 
 // Check says which field of an Expect is wrong and what would be right, or nil.
@@ -178,7 +207,7 @@ func (e *Expect) checkRest() error {
 		}
 	}
 	if e.Tries < 0 || e.Tries > MaxExpectTries {
-		return fmt.Errorf("tries: must be from 1 to %d; leave it out for %d", MaxExpectTries, DefaultExpectTries)
+		return errTries
 	}
 	if e.Otherwise != "" && e.Otherwise != OtherwiseRefuse && e.Otherwise != OtherwiseKeep {
 		return fmt.Errorf("otherwise: %.80q is neither %s nor %s", e.Otherwise, OtherwiseRefuse, OtherwiseKeep)

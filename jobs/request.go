@@ -110,7 +110,7 @@ func (r *Request) checkFields() error {
 	if r.MaxCost < 0 {
 		return fmt.Errorf("max_cost: %s is below zero", r.MaxCost)
 	}
-	if err := r.Expect.Check(); err != nil {
+	if err := cmp.Or(r.Expect.checkSaid(), r.Expect.Check()); err != nil {
 		return ExpectError(err)
 	}
 	if r.Priority != 0 {

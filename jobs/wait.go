@@ -30,3 +30,11 @@ type Wait struct {
 	Worth     MicroUSD `json:"worth_micro_usd"`
 	Reason    string   `json:"reason"` // as a person reads it
 }
+
+// Where the metadata of a River job that is parked has what came before: the waits of
+// its request since its last call, and the targets that the last try passed over. They
+// go into the trace of its next call, or are read from there while it has made none.
+const (
+	WaitsMark = "tidegate_waits"
+	SkipsMark = "tidegate_skips"
+)

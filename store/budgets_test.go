@@ -245,6 +245,7 @@ func TestShortages(t *testing.T) {
 		{"all is spent", 0, 1000, 950, 0, 100, jobs.ShortAll, "$0.00095 of $0.001 spent in all; it goes on when that is raised: tidegate budgets set --tenant acme --total AMOUNT", false},
 		{"all and the day are spent", 1000, 1000, 950, 0, 100, jobs.ShortAll, "in all", false},
 		{"one is too large", 1000, 0, 500, 0, 600, jobs.ShortOne, "may cost $0.0006, and $0.0005 is left; it goes on at 00:00 UTC", true},
+		{"one is too large for what is left in all", 0, 1000, 500, 0, 600, jobs.ShortOne, "may cost $0.0006, and $0.0005 is left; it goes on when that is raised", false},
 		{"one is larger than a day", 1000, 9000, 0, 0, 1001, jobs.ShortNever, "the request alone may cost $0.001001, and the budget is $0.001 a day", false},
 		{"one is larger than all", 0, 1000, 0, 0, 1001, jobs.ShortNever, "and the budget is $0.001 in all", false},
 	} {
@@ -270,8 +271,12 @@ func TestShortages(t *testing.T) {
 			if len(short) != 1 || short[0].Kind != c.want || !strings.Contains(short[0].Reason, c.says) || (short[0].Until > 0) != c.byTime {
 				t.Fatalf("short: %+v", short)
 			}
-			if b := w.budget(ofAcme); b.Out() != (c.want == jobs.ShortAll) {
+			b := w.budget(ofAcme)
+			if b.Out() != (c.want == jobs.ShortAll) {
 				t.Errorf("it is spent: %v", b.Out())
+			}
+			if waits := !c.byTime && c.want != jobs.ShortAll; waits && b.Dearest != c.cost || !waits && b.Dearest != 0 {
+				t.Errorf("the dearest that waits for a raise is %s", b.Dearest)
 			}
 		})
 	}

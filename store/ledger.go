@@ -77,7 +77,7 @@ var severity = map[jobs.ShortageKind]int{jobs.ShortNow: 1, jobs.ShortOne: 2, job
 
 // kind is in which way a budget is short of an amount; empty: it is not.
 func (l *ledger) kind(cost jobs.MicroUSD) jobs.ShortageKind {
-	limit, left, _ := l.tightest()
+	limit, left, _ := l.Tightest()
 	switch {
 	case l.PerDay > 0 && cost > l.PerDay || l.Total > 0 && cost > l.Total:
 		return jobs.ShortNever
@@ -94,18 +94,9 @@ func (l *ledger) kind(cost jobs.MicroUSD) jobs.ShortageKind {
 	}
 }
 
-// tightest is the limit of which less is left, what that is, and whether it is the
-// total. Of two that leave as much it is the total, since no new day helps that.
-func (l *ledger) tightest() (limit, left jobs.MicroUSD, ofTotal bool) {
-	if day, total := l.PerDay-l.SpentToday, l.Total-l.Spent; l.Total > 0 && (l.PerDay == 0 || total <= day) {
-		return l.Total, total, true
-	}
-	return l.PerDay, l.PerDay - l.SpentToday, false
-}
-
 // refuse notes a shortage.
 func (l *ledger) refuse(kind jobs.ShortageKind, cost jobs.MicroUSD) *jobs.Shortage {
-	_, _, ofTotal := l.tightest()
+	_, _, ofTotal := l.Tightest()
 	if l.Out() {
 		ofTotal = l.OutOfTotal
 	}
@@ -120,6 +111,9 @@ func (l *ledger) refuse(kind jobs.ShortageKind, cost jobs.MicroUSD) *jobs.Shorta
 	case jobs.ShortOne:
 		l.passedOver++
 		l.waits = l.waits || !ofTotal
+		if ofTotal { // no new day helps it
+			l.dearest = max(l.dearest, cost)
+		}
 		no.Reason = l.tooLarge(cost, ofTotal)
 	case jobs.ShortNever:
 		l.dearest = max(l.dearest, cost)

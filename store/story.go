@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -37,6 +38,9 @@ type StoryJob struct {
 	Worker      string // who had it last; empty: nobody yet
 	// Why is what it waits for until then, as a person reads it; empty: for its turn.
 	Why string
+	// Waits and Skips are what it was parked with: nothing that belongs to a call.
+	Waits []jobs.Wait
+	Skips []jobs.Skip
 }
 
 // A StoryCall is a call that is under way.
@@ -108,7 +112,8 @@ func (s *Story) read(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 // River knows the request by its job's arguments alone, which have no index.
 const storyJob = `/* tidegate: story job */
 SELECT j.queue, j.state, coalesce(w.not_before, j.scheduled_at), coalesce(j.attempted_by[array_upper(j.attempted_by, 1)], ''),
-	coalesce(CASE j.state WHEN 'scheduled' THEN j.metadata #>> '{` + jobs.BudgetMark + `,why}' WHEN 'pending' THEN w.reason END, '')
+	coalesce(CASE j.state WHEN 'scheduled' THEN j.metadata #>> '{` + jobs.BudgetMark + `,why}' WHEN 'pending' THEN w.reason END, ''),
+	j.metadata -> '` + jobs.WaitsMark + `', j.metadata -> '` + jobs.SkipsMark + `'
 FROM tidegate.river_job j LEFT JOIN tidegate.waiting w ON w.request_id = $2 AND w.job_id = j.id
 WHERE j.kind = '` + jobs.CompletionKind + `' AND j.finalized_at IS NULL AND j.args ->> 'r' = $1 LIMIT 1`
 
@@ -120,8 +125,11 @@ ORDER BY c.began_at DESC LIMIT 1`
 
 func (s *Story) readJob(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	var job StoryJob
-	err := tx.QueryRow(ctx, storyJob, id.String(), id).Scan(&job.Queue, &job.State, &job.ScheduledAt, &job.Worker, &job.Why)
+	var waits, skips []byte
+	err := tx.QueryRow(ctx, storyJob, id.String(), id).Scan(&job.Queue, &job.State, &job.ScheduledAt, &job.Worker, &job.Why, &waits, &skips)
 	if err == nil {
+		// What cannot be read, of another version, is no reason to tell nothing.
+		_, _ = json.Unmarshal(waits, &job.Waits), json.Unmarshal(skips, &job.Skips)
 		s.Job = &job
 	}
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {

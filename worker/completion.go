@@ -86,6 +86,8 @@ type run struct {
 	waits    []jobs.Wait     // since the last of these
 	parked   bool            // before, with waits
 	marked   bool            // parked before, for a budget
+	skips    []jobs.Skip     // the targets that the last try passed over, behind its last call
+	skipped  bool            // parked before, with skips
 	patient  bool            // it waits for a price
 	bell     <-chan struct{} // rung since the router was last asked: the price may be another
 	slots    []int           // of the calls of this try
@@ -127,6 +129,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	}
 	r := &run{job: job.ID, request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow)}
 	r.parked, r.marked = len(r.waits) > 0, bytes.Contains(job.Metadata, []byte(jobs.BudgetMark))
+	r.skipped = bytes.Contains(job.Metadata, []byte(jobs.SkipsMark))
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
 	}
@@ -202,6 +205,7 @@ func (c *completion) call(ctx context.Context, r *run, left leave) (jobs.Outcome
 	if refusal == nil {
 		return outcome, nil
 	}
+	r.passed(outcome.Trace)
 	if err := c.keep(r, outcome.Trace); err != nil {
 		return jobs.Outcome{}, err
 	}
@@ -318,6 +322,7 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 		return err
 	}
 	r.waited(outcome.Trace)
+	r.passed(outcome.Trace)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

@@ -36,16 +36,12 @@ func (b *bell) Ring() {
 	b.rung = make(chan struct{})
 }
 
-// waitsKey is where River's row of a job that is parked keeps the waits of its
-// request, so that they are found again in the trace.
-const waitsKey = "tidegate_waits"
-
 // waitsAtMost bounds what is remembered of a request that waits again and again.
 const waitsAtMost = 16
 
 // waitsOf reads the waits that a job was parked with.
 func waitsOf(job *rivertype.JobRow) []jobs.Wait {
-	if !bytes.Contains(job.Metadata, []byte(waitsKey)) {
+	if !bytes.Contains(job.Metadata, []byte(jobs.WaitsMark)) {
 		return nil
 	}
 	var kept struct {
@@ -92,6 +88,22 @@ func (r *run) waited(trace jobs.Trace) {
 	}
 }
 
+// skippedAtMost bounds what is kept of the targets that a try passed over.
+const skippedAtMost = 16
+
+// passed remembers the targets that a try passed over since its last call.
+func (r *run) passed(trace jobs.Trace) {
+	r.skips = nil
+	for _, step := range trace {
+		switch {
+		case step.Attempt != nil:
+			r.skips = nil
+		case step.Skip != nil && len(r.skips) < skippedAtMost:
+			r.skips = append(r.skips, *step.Skip)
+		}
+	}
+}
+
 // sleep waits, if for a price then until the bell is rung at most.
 func (r *run) sleep(ctx context.Context, wait time.Duration) error {
 	if !r.patient {
@@ -128,13 +140,18 @@ func (r *run) parkReason() string {
 	return "no target that fits it may be called"
 }
 
-// park gives a job back until its time comes, with what it waited for and why, and the
-// budget that it waits for.
+// park gives a job back until its time comes, with what it waited for and why, which
+// targets were passed over, and the budget that it waits for.
 func (c *completion) park(ctx context.Context, r *run, p *parked) error {
 	c.claims.Park(r.job, p.reason)
 	if len(p.waits) > 0 || p.known {
-		if err := river.MetadataSet(ctx, waitsKey, p.waits); err != nil {
+		if err := river.MetadataSet(ctx, jobs.WaitsMark, p.waits); err != nil {
 			c.log.Debug().Err(err).Msg("a wait will be missing in the trace")
+		}
+	}
+	if len(r.skips) > 0 || r.skipped {
+		if err := river.MetadataSet(ctx, jobs.SkipsMark, r.skips); err != nil {
+			c.log.Debug().Err(err).Msg("nobody will know which targets were passed over")
 		}
 	}
 	if p.budget != (jobs.BudgetWait{}) || p.marked {

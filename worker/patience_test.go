@@ -2,6 +2,7 @@ package worker
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,7 +36,7 @@ func TestWaitsAreRememberedUntilAnAttempt(t *testing.T) {
 	if r.waited(jobs.Trace{wait("b", 0, 1)[1], {Attempt: attempt}}); r.patient {
 		t.Error("after its call it waits for nothing")
 	}
-	metadata, err := json.Marshal(map[string]any{"snoozes": 2, waitsKey: want})
+	metadata, err := json.Marshal(map[string]any{"snoozes": 2, jobs.WaitsMark: want})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +53,25 @@ func TestWaitsAreRememberedUntilAnAttempt(t *testing.T) {
 	}
 	if len(r.waits) > waitsAtMost {
 		t.Errorf("%d waits are remembered", len(r.waits))
+	}
+}
+
+// What is kept of the targets that were passed over is of the last try, behind its last
+// call, and bounded.
+func TestSkipsAreRemembered(t *testing.T) {
+	t.Parallel()
+	skip := func(target string) jobs.Step { return jobs.Step{Skip: &jobs.Skip{Target: target}} }
+	var r run
+	r.passed(jobs.Trace{skip("a"), {Attempt: &jobs.Attempt{}}, skip("b"), skip("c")})
+	if diff := cmp.Diff([]jobs.Skip{{Target: "b"}, {Target: "c"}}, r.skips); diff != "" {
+		t.Error(diff)
+	}
+	r.passed(slices.Repeat(jobs.Trace{skip("d")}, 100))
+	if len(r.skips) != skippedAtMost || r.skips[0].Target != "d" {
+		t.Errorf("%d are kept: %+v", len(r.skips), r.skips)
+	}
+	if r.passed(nil); r.skips != nil {
+		t.Errorf("of a try that passed over none came %+v", r.skips)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 const (
 	budgetOpen  = "open"
 	budgetTight = "tight" // over four fifths of a limit are spent
+	budgetShort = "short" // some requests wait for more than is left, while smaller ones go on
 	budgetSpent = "spent"
 	budgetUnset = "unset"
 )
@@ -24,7 +25,7 @@ const tightShare = 0.8
 type budgetView struct {
 	Scope      jobs.BudgetScope  `json:"scope"`
 	Name       string            `json:"name"`
-	State      string            `json:"state"`                               // open, tight, spent or unset
+	State      string            `json:"state"`                               // open, tight, short, spent or unset
 	PerDay     *jobs.MicroUSD    `json:"per_day_micro_usd"`                   // null: no limit
 	Total      *jobs.MicroUSD    `json:"total_micro_usd"`                     // null: no limit
 	SpentToday jobs.MicroUSD     `json:"spent_today_micro_usd"`               // on this day of UTC
@@ -35,7 +36,9 @@ type budgetView struct {
 	OutSince   time.Time         `json:"spent_since,omitzero"`                // since when they do, of one that is spent
 	GoesOn     time.Time         `json:"goes_on,omitzero"`                    // by itself; absent: when it is raised
 	Why        string            `json:"why,omitempty"`                       // of one that is spent
-	Dearest    *jobs.MicroUSD    `json:"dearest_request_micro_usd,omitempty"` // over a whole limit: it waits for a raise
+	Dearest    *jobs.MicroUSD    `json:"dearest_request_micro_usd,omitempty"` // of those that wait for a raise, of …
+	RaiseDay   *jobs.MicroUSD    `json:"raise_per_day_to_micro_usd,omitempty"`
+	RaiseTotal *jobs.MicroUSD    `json:"raise_total_to_micro_usd,omitempty"` // … at least so much
 	SetBy      jobs.BudgetSetter `json:"set_by"`
 	InFile     bool              `json:"in_file"` // the configuration names it, perhaps with other limits
 }
@@ -47,6 +50,8 @@ func budgetState(b *jobs.Budget) string {
 		return budgetUnset
 	case b.Out():
 		return budgetSpent
+	case b.Short():
+		return budgetShort
 	case b.Share() >= tightShare:
 		return budgetTight
 	default:
@@ -66,7 +71,10 @@ func viewBudgets(budgets []jobs.Budget) []budgetView {
 		b := &budgets[i]
 		views[i] = budgetView{
 			Scope: b.Scope, Name: b.Name, State: budgetState(b), PerDay: amount(b.PerDay), Total: amount(b.Total), SpentToday: b.SpentToday, Spent: b.Spent,
-			Since: b.Since, Reserved: b.Reserved, Waiting: b.Parked, Dearest: amount(b.Dearest), SetBy: b.SetBy, InFile: b.InFile,
+			Since: b.Since, Reserved: b.Reserved, Waiting: b.Parked, SetBy: b.SetBy, InFile: b.InFile,
+		}
+		if needs := b.Raise(); b.Parked > 0 {
+			views[i].Dearest, views[i].RaiseDay, views[i].RaiseTotal = amount(b.Dearest), amount(needs.PerDay), amount(needs.Total)
 		}
 		if b.Out() {
 			views[i].OutSince, views[i].Why = b.OutSince, b.Reason()
@@ -132,25 +140,37 @@ func budgetNotes(b *jobs.Budget) (notes []string) {
 	if b.Out() {
 		notes = append(notes, b.Reason())
 	}
-	if b.PassedOver > 0 && !b.Out() {
-		notes = append(notes, fmt.Sprintf("budget of %s: %s for more money than is left, while smaller ones go on", b.BudgetKey, together(b.PassedOver, "request", "waits", "wait")))
-	}
-	if b.Dearest > 0 {
-		notes = append(notes, tooDear(b)+": "+b.Remedy(b.Total > 0 && b.Dearest > b.Total))
+	if said, remedy := short(b); said != "" {
+		notes = append(notes, said+": "+remedy)
 	}
 	return notes
 }
 
-// tooDear says that a request never fits.
-func tooDear(b *jobs.Budget) string {
-	return fmt.Sprintf("budget of %s: a request that may cost %s is dearer than the whole of it, and waits for a raise", b.BudgetKey, b.Dearest)
+// short says for what money requests wait that others do not wait for, and what would
+// do; empty: there are none.
+func short(b *jobs.Budget) (said, remedy string) {
+	needs := b.Raise()
+	switch {
+	case !b.Short() && (b.Parked == 0 || needs.None()):
+		return "", ""
+	case b.Short():
+		said = together(b.Parked, "request", "waits", "wait") + " for more money than is left, while smaller ones go on; "
+	}
+	said = fmt.Sprintf("budget of %s: %s", b.BudgetKey, said)
+	if !needs.None() {
+		return fmt.Sprintf("%sthe dearest may cost %s, and goes on when the budget is at least %s", said, b.Dearest, limitsText(needs)), b.RaiseTo(needs)
+	}
+	if _, _, ofTotal := b.Tightest(); ofTotal { // noted by a worker of an earlier version
+		return said + "it goes on when it is raised", b.Remedy(true)
+	}
+	return said + "it goes on at 00:00 UTC, or when it is raised", b.Remedy(false)
 }
 
 // tight are the budgets that status shows.
 func tight(budgets []jobs.Budget) []jobs.Budget {
 	var shown []jobs.Budget
 	for i := range budgets {
-		if state := budgetState(&budgets[i]); state == budgetTight || state == budgetSpent || budgets[i].Dearest > 0 {
+		if state := budgetState(&budgets[i]); state == budgetTight || state == budgetShort || state == budgetSpent {
 			shown = append(shown, budgets[i])
 		}
 	}

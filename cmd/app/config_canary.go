@@ -66,8 +66,10 @@ func (r *configReader) checkCanaries(c *Config) {
 		}
 		r.checkCanaryTargets(c, canary, at)
 		switch {
-		case (canary.Prompt == "") == (canary.Body == ""):
-			r.problem(at+".prompt", "give a prompt, or a body, and not both")
+		case canary.Prompt == "" && canary.Body == "":
+			r.problem(at+".prompt", "is missing: write what to ask, as in prompt: \"The capital of France, in one word?\", or a whole body as JSON")
+		case canary.Prompt != "" && canary.Body != "":
+			r.problem(at+".body", "stands beside a prompt: leave one of them out")
 		case jobs.CheckBody(canary.body()) != nil:
 			r.problem(at+".body", "%v", jobs.CheckBody(canary.body()))
 		}
@@ -92,8 +94,10 @@ func (r *configReader) checkCanaryTargets(c *Config, canary *CanaryConfig, at st
 		routes, called = append(routes, route.Name), append(append(called, route.Chain...), route.EscalateTo...)
 	}
 	switch {
-	case (canary.Route == "") == (len(canary.Targets) == 0):
-		r.problem(at+".targets", "give targets, or a route, and not both")
+	case canary.Route == "" && len(canary.Targets) == 0:
+		r.problem(at+".targets", "is missing: name who is asked, as in targets: [a, b], or in route a route, for all of its chain; %s", didYouMean("", called))
+	case canary.Route != "" && len(canary.Targets) > 0:
+		r.problem(at+".targets", "stands beside a route, which means all of its chain: leave one of them out")
 	case canary.Route != "" && !slices.Contains(routes, canary.Route):
 		r.problem(at+".route", "there is no route %s; %s", r.shown(at+".route", canary.Route), didYouMean(canary.Route, routes))
 	}

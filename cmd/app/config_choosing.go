@@ -22,14 +22,14 @@ func (w WeightsConfig) weights() routing.Weights {
 // EstimatorConfig is what guesses how targets do.
 type EstimatorConfig struct {
 	Name string `yaml:"name"`
-	// Alpha is how much the latest answer counts for ewma.
-	Alpha float64 `yaml:"alpha"`
+	// Alpha is how much the latest answer counts for ewma; zero: the default.
+	Alpha float64 `yaml:"alpha,omitempty"`
 	// Explore is the part of the requests without a deadline that go to any target.
 	Explore float64 `yaml:"explore"`
 }
 
 func (e *EstimatorConfig) setDefaults() {
-	*e = EstimatorConfig{Name: routing.Decayed, Alpha: routing.DefaultAlpha, Explore: routing.DefaultExplore}
+	*e = EstimatorConfig{Name: routing.Decayed, Explore: routing.DefaultExplore}
 }
 
 // goals are the strategies of one's own that requests and routes may name.
@@ -58,8 +58,11 @@ func (r *configReader) checkEstimator(c *Config) {
 	if !slices.Contains(routing.Estimators(), e.Name) {
 		r.problem("estimator.name", "unknown estimator %s; %s", r.shown("estimator.name", e.Name), didYouMean(e.Name, routing.Estimators()))
 	}
-	if !(e.Alpha > 0 && e.Alpha <= 1) {
+	switch given := r.given("estimator.alpha"); {
+	case given && !(e.Alpha > 0 && e.Alpha <= 1):
 		r.problem("estimator.alpha", "must be above 0 and at most 1, as in %v", routing.DefaultAlpha)
+	case given && e.Name == routing.Decayed:
+		r.problem("estimator.alpha", "is for ewma, and the estimator is %s: write name: ewma beside it, or leave it out", routing.Decayed)
 	}
 	if !(e.Explore >= 0 && e.Explore <= mostExplore) {
 		r.problem("estimator.explore", "must be from 0 (never) to %v, as in %v for one request in a hundred", mostExplore, routing.DefaultExplore)

@@ -13,18 +13,18 @@ import (
 
 // ExpectConfig is what answers must be like: see jobs.Expect.
 type ExpectConfig struct {
-	JSONSchema      string   `yaml:"json_schema,omitempty"` // JSON, as text
-	ResponseFormat  bool     `yaml:"response_format,omitempty"`
-	Fenced          bool     `yaml:"fenced,omitempty"`
-	Regex           string   `yaml:"regex,omitempty"`
-	MinCharacters   int      `yaml:"min_characters,omitempty"`
-	MaxCharacters   int      `yaml:"max_characters,omitempty"`
-	MinTokens       int      `yaml:"min_tokens,omitempty"`
-	MaxTokens       int      `yaml:"max_tokens,omitempty"`
-	FinishReasons   []string `yaml:"finish_reasons,omitempty"`
-	SameModelFamily bool     `yaml:"same_model_family,omitempty"`
-	Tries           int      `yaml:"tries,omitempty"`     // zero: 2
-	Otherwise       string   `yaml:"otherwise,omitempty"` // refuse or keep; empty: refuse
+	JSONSchema      schemaText `yaml:"json_schema,omitempty"`
+	ResponseFormat  bool       `yaml:"response_format,omitempty"`
+	Fenced          bool       `yaml:"fenced,omitempty"`
+	Regex           string     `yaml:"regex,omitempty"`
+	MinCharacters   int        `yaml:"min_characters,omitempty"`
+	MaxCharacters   int        `yaml:"max_characters,omitempty"`
+	MinTokens       int        `yaml:"min_tokens,omitempty"`
+	MaxTokens       int        `yaml:"max_tokens,omitempty"`
+	FinishReasons   []string   `yaml:"finish_reasons,omitempty"`
+	SameModelFamily bool       `yaml:"same_model_family,omitempty"`
+	Tries           int        `yaml:"tries,omitempty"`     // zero: 2
+	Otherwise       string     `yaml:"otherwise,omitempty"` // refuse or keep; empty: refuse
 }
 
 // build is nil for nil.
@@ -33,7 +33,7 @@ func (e *ExpectConfig) build() *jobs.Expect {
 		return nil
 	}
 	return &jobs.Expect{
-		JSONSchema: json.RawMessage(strings.TrimSpace(e.JSONSchema)), ResponseFormat: e.ResponseFormat, Fenced: e.Fenced, Regex: e.Regex,
+		JSONSchema: json.RawMessage(strings.TrimSpace(string(e.JSONSchema))), ResponseFormat: e.ResponseFormat, Fenced: e.Fenced, Regex: e.Regex,
 		MinCharacters: e.MinCharacters, MaxCharacters: e.MaxCharacters, MinTokens: e.MinTokens, MaxTokens: e.MaxTokens,
 		FinishReasons: e.FinishReasons, SameModelFamily: e.SameModelFamily, Tries: e.Tries, Otherwise: e.Otherwise,
 	}
@@ -44,10 +44,14 @@ func (r *configReader) checkExpect(e *ExpectConfig, at string) {
 	if e == nil {
 		return
 	}
+	if r.given(at+".tries") && e.Tries == 0 { // left out, it is 2
+		r.problem(at+".tries", "must be from 1 to %d; leave it out for %d", jobs.MaxExpectTries, jobs.DefaultExpectTries)
+	}
 	left, fields := *e, yamlFieldsOf[ExpectConfig]()
 	for range fields { // an error names one of them
 		_, err := expect.Compile(left.build(), nil)
 		if err == nil {
+			r.checkJudges(&left, at)
 			return
 		}
 		field, text, found := strings.Cut(err.Error(), ": ")
@@ -57,6 +61,19 @@ func (r *configReader) checkExpect(e *ExpectConfig, at string) {
 		}
 		r.problem(at+"."+field, "%s", text)
 		left.leaveOut(field)
+	}
+}
+
+// checkJudges wants an expectation to look at answers, where nothing else is wrong
+// with it.
+func (r *configReader) checkJudges(e *ExpectConfig, at string) {
+	for field := range r.broken {
+		if strings.HasPrefix(field, at+".") {
+			return
+		}
+	}
+	if !e.build().Judges() {
+		r.problem(at, "expects nothing of an answer: write what it must be like, as in {finish_reasons: [stop]}, or leave it out")
 	}
 }
 

@@ -52,12 +52,54 @@ func TestWrongExpectInConfig(t *testing.T) {
 		"    expect: {json_schema: '{'}\n":                                "routes[0].expect.json_schema: is not JSON",
 		"    expect: {json_schema: '{\"$ref\": \"http://x.example\"}'}\n": "nothing is loaded",
 		"    expect: {min_tokens: 4, max_tokens: 3}\n":                    "routes[0].expect.min_tokens: 4 is more than max_tokens, 3",
+		"    expect: {}\n":                                                "f:7:5: routes[0].expect: expects nothing of an answer: write what it must be like, as in {finish_reasons: [stop]}",
+		"    expect: {otherwise: keep, tries: 3}\n":                       "f:7:5: routes[0].expect: expects nothing of an answer",
+		"    expect: {regex: '', min_characters: 0}\n":                    "routes[0].expect: expects nothing of an answer",
+		"    expect: {regex: a, tries: 0}\n":                              "f:7:24: routes[0].expect.tries: must be from 1 to 10; leave it out for 2",
+		"    expect: {json_schema: [a]}\n":                                "routes[0].expect.json_schema: must be a single value, not a list",
+		"    expect: {json_schema: {type: 3}}\n":                          "f:7:14: routes[0].expect.json_schema: is no JSON schema",
+		"    expect: {json_schema: {maximum: .inf}}\n":                    "f:7:14: routes[0].expect.json_schema: holds .inf, which JSON has no word for",
+		"    expect: {json_schema: {const: \"${NO}\"}}\n":                 "f:7:14: routes[0].expect.json_schema: the variable NO is not set",
+		"    expect: {json_schema: &a {not: *a}}\n":                       "f:7:14: routes[0].expect.json_schema: is too large",
 		"    expect: {tries: 99}\n":                                       "routes[0].expect.tries: must be from 1 to 10",
 		"    expect: {regx: a}\n":                                         `routes[0].expect.regx: unknown key; did you mean "regex"`,
 	} {
 		_, _, err := ParseConfig([]byte(expectHead+text), "f", vars(), Known{})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s", text, err, want)
+		}
+	}
+}
+
+// A schema may be a mapping of the file, in any order and with its anchors, instead of
+// a text.
+func TestSchemaAsAMapping(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`    expect:
+      json_schema:
+        type: object
+        required: [total, "kind"]
+        properties:
+          total: {type: number, minimum: 0.5, maximum: 12345678901}
+          kind: &text {type: [string, "null"], const: null, pattern: "^${KIND}$"}
+          note: *text
+        additionalProperties: false
+`, `    expect:
+      json_schema: {additionalProperties: false, properties: {note: {pattern: "^${KIND}$", const: null, type: [string, "null"]},
+        kind: {pattern: "^${KIND}$", const: null, type: [string, "null"]}, total: {maximum: 12345678901, minimum: 0.5, type: number}},
+        required: [total, kind], type: object}
+`} {
+		config, _, err := ParseConfig([]byte(expectHead+text), "f", vars("KIND", "bill"), Known{})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		_, routes := config.Build()
+		const want = `{"additionalProperties":false,"properties":{"kind":{"const":null,"pattern":"^bill$","type":["string","null"]},` +
+			`"note":{"const":null,"pattern":"^bill$","type":["string","null"]},"total":{"maximum":12345678901,"minimum":0.5,"type":"number"}},` +
+			`"required":["total","kind"],"type":"object"}`
+		if got := string(routes[0].Expect.JSONSchema); got != want {
+			t.Errorf("the schema is\n%s\nwant\n%s", got, want)
 		}
 	}
 }
@@ -102,17 +144,19 @@ func TestCanariesInConfig(t *testing.T) {
 func TestWrongCanariesInConfig(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"{route: r, prompt: x, expect: {regex: x}}":                                "canaries[0].name: is missing",
-		"{name: c, prompt: x, expect: {regex: x}}":                                 "canaries[0].targets: give targets, or a route",
-		"{name: c, route: r, targets: [a], prompt: x, expect: {regex: x}}":         "canaries[0].targets: give targets, or a route",
-		"{name: c, targets: [strong], prompt: x, expect: {regex: x}}":              `canaries[0].targets[0]: no route calls a target "strong"`,
-		"{name: c, route: q, prompt: x, expect: {regex: x}}":                       `canaries[0].route: there is no route "q"`,
-		"{name: c, route: r, expect: {regex: x}}":                                  "canaries[0].prompt: give a prompt, or a body",
-		"{name: c, route: r, body: '{}', expect: {regex: x}}":                      "canaries[0].body: body.messages: must be a list",
-		"{name: c, route: r, prompt: x}":                                           "canaries[0].expect: is missing",
-		"{name: c, route: r, prompt: x, expect: {regex: '('}}":                     "canaries[0].expect.regex: error parsing",
-		"{name: c, route: r, prompt: x, expect: {regex: x}, every: 1s}":            "canaries[0].every: must be 10s or more",
-		"{name: c, route: r, prompt: x, expect: {regex: x}, failures_in_a_row: 0}": "canaries[0].failures_in_a_row: must be from 1 to 10",
+		"{route: r, prompt: x, expect: {regex: x}}":                                      "canaries[0].name: is missing",
+		"{name: c, prompt: x, expect: {regex: x}}":                                       "f:8:6: canaries[0].targets: is missing: name who is asked, as in targets: [a, b], or in route a route, for all of its chain; there are a",
+		"{name: c, route: r, targets: [a], prompt: x, expect: {regex: x}}":               "f:8:25: canaries[0].targets: stands beside a route, which means all of its chain: leave one of them out",
+		"{name: c, targets: [strong], prompt: x, expect: {regex: x}}":                    `canaries[0].targets[0]: no route calls a target "strong"`,
+		"{name: c, route: q, prompt: x, expect: {regex: x}}":                             `canaries[0].route: there is no route "q"`,
+		"{name: c, route: r, expect: {regex: x}}":                                        "f:8:6: canaries[0].prompt: is missing: write what to ask, as in prompt: \"The capital of France, in one word?\", or a whole body as JSON",
+		"{name: c, route: r, prompt: x, body: '{\"messages\": []}', expect: {regex: x}}": "f:8:36: canaries[0].body: stands beside a prompt: leave one of them out",
+		"{name: c, route: r, body: '{}', expect: {regex: x}}":                            "canaries[0].body: body.messages: must be a list",
+		"{name: c, route: r, prompt: x}":                                                 "canaries[0].expect: is missing",
+		"{name: c, route: r, prompt: x, expect: {}}":                                     "canaries[0].expect: expects nothing of an answer",
+		"{name: c, route: r, prompt: x, expect: {regex: '('}}":                           "canaries[0].expect.regex: error parsing",
+		"{name: c, route: r, prompt: x, expect: {regex: x}, every: 1s}":                  "canaries[0].every: must be 10s or more",
+		"{name: c, route: r, prompt: x, expect: {regex: x}, failures_in_a_row: 0}":       "canaries[0].failures_in_a_row: must be from 1 to 10",
 	} {
 		_, _, err := ParseConfig([]byte(expectHead+"canaries:\n  - "+text+"\n"), "f", vars(), Known{})
 		if err == nil || !strings.Contains(err.Error(), want) {

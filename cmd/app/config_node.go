@@ -162,7 +162,7 @@ func (r *configReader) readScalar(node ast.Node, into reflect.Value, field strin
 
 func (r *configReader) setScalar(text string, into reflect.Value, field string) {
 	switch into.Interface().(type) {
-	case string, jobs.Secret:
+	case string, jobs.Secret, schemaText:
 		into.SetString(text)
 	case time.Duration:
 		d, err := jobs.ParseDuration(text)

@@ -102,6 +102,10 @@ func (r *configReader) read(node ast.Node, into reflect.Value, field string) {
 	if node == nil || node.Type() == ast.NullType {
 		return
 	}
+	if _, mapping := node.(ast.MapNode); mapping && into.Type() == reflect.TypeFor[schemaText]() {
+		r.readSchema(node, into, field)
+		return
+	}
 	switch into.Kind() {
 	case reflect.Pointer:
 		into.Set(reflect.New(into.Type().Elem()))

@@ -20,8 +20,14 @@ import (
 	"tidegate/store"
 )
 
-// errNowhere says that nothing tells where tidegate runs.
-var errNowhere = errors.New("start `tidegate dev` in another shell, or name one with --database-url, $DATABASE_URL or `postgres:` in the configuration")
+// nowhere says that nothing tells where tidegate runs: a kind of server, and what would.
+func (o *options) nowhere(server, named string) error {
+	dir, err := o.dataDir()
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("no %s is named and no dev runs in %s: start `tidegate dev` in another shell, say with --data in which folder it runs, or name one with %s", server, dir, named)
+}
 
 // endpoints are where Postgres and NATS listen.
 type endpoints struct {
@@ -60,7 +66,7 @@ func (o *options) connect(ctx context.Context, conns int) (*pgxpool.Pool, error)
 	}
 	where := o.endpoints(config)
 	if where.postgres == "" {
-		return nil, fmt.Errorf("no Postgres is named and no dev runs here: %w", errNowhere)
+		return nil, o.nowhere("Postgres", "--database-url, $DATABASE_URL or `postgres:` in the configuration")
 	}
 	return store.Connect(ctx, where.postgres, conns)
 }

@@ -43,7 +43,8 @@ what that cost, and fails unless every document has exactly one answer and one
 event and no attempt was burned. Of a few documents (under 40) all may be answered
 before the outage: the report says so then, and nothing was shown of it.
 
-With --config it uses your providers and stages no outage: that costs money.`,
+With --config it uses your providers and stages no outage: that costs money. The
+budgets in the file hold; when one is spent, the demo ends and says so.`,
 		Example: `  tidegate demo
   tidegate demo --documents ./texts
   tidegate demo --config tidegate.yaml --limit 20`,
@@ -146,7 +147,7 @@ func (d *demo) start(ctx context.Context, f *demoFlags) error {
 	}
 	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Choosing: d.config.choosing(), Concurrency: concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Budgets: d.config.Budgets(), Choosing: d.config.choosing(), Concurrency: concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
 	})
 	return err
 }

@@ -62,6 +62,7 @@ func (d *demo) play(ctx context.Context) (*demoReport, error) {
 	go func() { worked <- d.stack.Run(working) }()
 	var staged sync.WaitGroup // what the report reads is written by these
 	staged.Go(func() { d.watchGate(working) })
+	staged.Go(func() { d.watchBudgets(working, cancel) })
 	if d.simulator != nil {
 		staged.Go(func() { d.stage(working) })
 	}

@@ -309,7 +309,15 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 	row("Data", d.dir)
 	row("Log", d.logPath())
 	_ = table.Flush()
-	fmt.Fprint(w, "\nIn another shell: tidegate enqueue FILE, watch, status, results. Ctrl-C stops.\n\n")
+	fmt.Fprintf(w, "\nIn another shell: tidegate enqueue FILE, watch, status, results%s. Ctrl-C stops.\n\n", d.elsewhere())
+}
+
+// elsewhere is what other commands are to be told, which look into the usual folder.
+func (d *dev) elsewhere() string {
+	if usual, err := usualDataDir(); err == nil && usual == d.dir {
+		return ""
+	}
+	return ", with --data " + d.dir
 }
 
 // postgres is how psql reaches it; a private one has no password.

@@ -21,8 +21,8 @@ func (e *examination) checkBudgets(ctx context.Context, pool *pgxpool.Pool) {
 		if b.Out() {
 			e.warn(about, b.Remedy(b.OutOfTotal), "%s", b.Reason())
 		}
-		if b.Dearest > 0 {
-			e.warn(about, b.Remedy(b.Total > 0 && b.Dearest > b.Total), "%s", tooDear(b))
+		if said, remedy := short(b); said != "" {
+			e.warn(about, remedy, "%s", said)
 		}
 	}
 	if len(budgets) > 0 && len(tight(budgets)) == 0 {

@@ -82,7 +82,7 @@ func (e *examination) checkPostgres(ctx context.Context) {
 		return
 	}
 	if e.where.postgres == "" {
-		e.warn(about, "start `tidegate dev`, or set `postgres:`, $DATABASE_URL or --database-url", "none is named, and no dev runs here")
+		e.warn(about, "start `tidegate dev`, say with --data in which folder it runs, or set `postgres:`, $DATABASE_URL or --database-url", "none is named, and no dev runs here")
 		e.skip("queues", "no Postgres is named")
 		return
 	}
@@ -183,7 +183,7 @@ func (e *examination) checkNATS(ctx context.Context) {
 		return
 	}
 	if e.where.nats == "" {
-		e.warn(about, "start `tidegate dev`, or set `nats:`, $NATS_URL or --nats-url", "none is named, and no dev runs here")
+		e.warn(about, "start `tidegate dev`, say with --data in which folder it runs, or set `nats:`, $NATS_URL or --nats-url", "none is named, and no dev runs here")
 		return
 	}
 	conn, err := dialNATS(e.where.nats, "tidegate doctor", true)

@@ -110,6 +110,21 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	}
 }
 
+// The examples are right, too, all together: those that name no file.
+func TestInitTextExamplesLoad(t *testing.T) {
+	t.Parallel()
+	env := environments["every key"]
+	example := regexp.MustCompile(`(?m)^( *)# ((?:region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|context_tokens|price|expect|escalate_to|canaries|budget): .*)$`)
+	text := example.ReplaceAllString(initText(env), "$1$2")
+	got, warnings := parsed(t, text, env)
+	if len(warnings) > 0 {
+		t.Error(warnings)
+	}
+	if len(got.Canaries) != 1 || !got.Routes[0].Expect.build().Judges() || got.Routes[0].Budget == nil || got.Targets[0].Limits.Concurrency == 0 {
+		t.Errorf("they were not tried: %+v\n%s", got, text)
+	}
+}
+
 // Every key of the schema stands in the text, with a comment on its line, on the
 // line before it, or by its name.
 func TestInitTextExplainsEveryKey(t *testing.T) {

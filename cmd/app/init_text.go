@@ -225,17 +225,18 @@ const initRoute = `  # The name is also that of the queue, and a part of the NAT
     # out, for ever.
     deadline: 24h
 
-    # What an answer must be like, beside what its request expects: json_schema (one as
-    # text, or true for any JSON) or the response_format of the body, also fenced in
+    # What an answer must be like, beside what its request expects: json_schema (a mapping, a
+    # text of JSON, or true for any JSON) or the response_format of the body, also fenced in
     # Markdown; a regex; min_characters, max_characters, min_tokens, max_tokens; the
     # finish_reasons that are right; same_model_family. One that is not is paid, and
     # another target is asked, tries times; otherwise the request is refused, or keep
     # stores the last answer, marked.
-    # expect: {json_schema: "true", response_format: false, fenced: true, regex: "^[{]", min_characters: 20, max_characters: 9000, min_tokens: 5, max_tokens: 3000, finish_reasons: [stop], same_model_family: true, tries: 2, otherwise: refuse}
+    # expect: {json_schema: {type: object, required: [total]}, response_format: false, fenced: true, regex: "[0-9]", min_characters: 20, max_characters: 9000, min_tokens: 5, max_tokens: 3000, finish_reasons: [stop], same_model_family: true, tries: 2, otherwise: refuse}
 
     # Targets outside the chain that are asked after such an answer, before the rest of
     # the chain, and never else: a stronger model, as in escalate_to: [gpt-5].
     # escalate_to: []
+
     # When requests come to workers. direct: in the order of arrival. fair: tenants that
     # want the route at once have shares of it, by their weights; see tenants.
     # admission: direct
@@ -252,7 +253,8 @@ const initTail = `
 # Canaries: a prompt, or a whole body as JSON, that some targets, or all of a route's
 # chain, are asked every so often, and what a good answer is like: see expect of a route.
 # After so many failures_in_a_row the target is degraded. Each call is paid. In place of
-# the prompt, body: '{"messages": [...]}' is sent as it is; targets: [...] of the route.
+# the prompt, body: '{"messages": [...]}' is sent as it is; in place of the
+# route, targets: [...] names some that any route calls, in its chain or its escalate_to.
 # canaries: [{name: capitals, route: summaries, every: 10m, prompt: "The capital of France, in one word?", expect: {regex: Paris}, failures_in_a_row: 2}]
 
 # Tenants that are not as all others: requests say whose they are.
@@ -274,8 +276,8 @@ const initTail = `
 #   # decayed (what was seen in the last minute, beside what is usual) or ewma (a moving average).
 #   name: decayed
 #
-#   # How much the latest answer counts for ewma, up to 1.
-#   alpha: 0.2
+#   # How much the latest answer counts, up to 1; with name: ewma, and no other.
+#   # alpha: 0.2
 #
 #   # The part of the requests without a near deadline that explore, to learn how any target of the chain does; 0 is none.
 #   explore: 0.01

@@ -56,6 +56,11 @@ func (o *options) dataDir() (string, error) {
 			return filepath.Abs(dir)
 		}
 	}
+	return usualDataDir()
+}
+
+// usualDataDir is the folder of a dev that nobody told another one.
+func usualDataDir() (string, error) {
 	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "tidegate"), nil
 	}

@@ -59,7 +59,7 @@ func (o *options) watch(cmd *cobra.Command, f *watchFlags) error {
 	}
 	where := o.endpoints(config)
 	if where.nats == "" {
-		return fmt.Errorf("no NATS is named and no dev runs here: start `tidegate dev` in another shell, or name one with --nats-url, $NATS_URL or `nats:` in the configuration")
+		return o.nowhere("NATS", "--nats-url, $NATS_URL or `nats:` in the configuration")
 	}
 	conn, err := dialNATS(where.nats, "tidegate watch", true)
 	if err != nil {

@@ -31,6 +31,7 @@ type whyView struct {
 	Steps     []whyStep     `json:"steps"`
 
 	story *store.Story
+	waits *jobs.Wait // that it may still be in; nil: none
 }
 
 // A whyStep is one thing that happened: a target that was passed over, a wait, or a
@@ -79,6 +80,7 @@ func newWhy(s *store.Story) *whyView {
 	for i := range s.Attempts {
 		v.add(&s.Attempts[i])
 	}
+	v.addParked()
 	switch {
 	case s.Result != nil:
 		v.State, v.Ended, v.Target = string(s.Result.State), s.Result.StoredAt, s.Result.Target
@@ -113,6 +115,38 @@ func (v *whyView) add(a *jobs.Attempt) {
 		}
 	}
 	v.Steps = append(v.Steps, step)
+}
+
+// addParked adds what came since the last call of a request that was parked: it is
+// written down with its job.
+func (v *whyView) addParked() {
+	job := v.story.Job
+	if job == nil {
+		return
+	}
+	told, last := map[time.Time]bool{}, time.Time{}
+	for _, step := range v.Steps {
+		switch {
+		case step.Waited != nil:
+			told[step.At.UTC()] = true
+		case step.Call != nil:
+			last = step.At
+		}
+	}
+	for i := range job.Waits {
+		if w := &job.Waits[i]; !told[w.Since.UTC()] {
+			v.Steps = append(v.Steps, whyStep{At: w.Since, Waited: w})
+			v.waits = w
+		}
+	}
+	if v.story.Call != nil {
+		v.waits = nil
+	}
+	for i := range job.Skips {
+		if skip := &job.Skips[i]; skip.At.After(last) {
+			v.Steps = append(v.Steps, whyStep{At: skip.At, Skipped: skip})
+		}
+	}
 }
 
 func newChoice(a *jobs.Attempt) *whyChoice {

@@ -52,6 +52,8 @@ func (v *whyView) otherTargets() []string {
 	for i := range v.Steps {
 		step := &v.Steps[i]
 		switch {
+		case step.Waited != nil && step.Waited == v.waits:
+			said = append(said, sentence("It "+step.Waited.Reason))
 		case step.Waited != nil:
 			said = append(said, sentence(step.Waited.Reason))
 		case step.Skipped != nil && !told[step.Skipped.Target]:
@@ -164,7 +166,7 @@ func (v *whyView) now() []string {
 	case s.Job.State == "scheduled" || s.Job.ScheduledAt.After(s.At):
 		said = append(said, fmt.Sprintf("It is parked in its queue for another %s, unless what it waits for comes before.", lasted(s.Job.ScheduledAt.Sub(s.At))))
 	case s.Job.State == "pending":
-		said = append(said, "It waits to be admitted to its queue.")
+		said = append(said, "It waits to be admitted to its queue: for the turn of its tenant, or for a target that its route prefers.")
 	default:
 		said = append(said, "It waits in its queue for a worker.")
 	}

@@ -99,6 +99,9 @@ func TestCompileRefuses(t *testing.T) {
 		`{"regx": "a"}`:                      `did you mean "regex"?`,
 		`{"min_tokens": 9, "max_tokens": 8}`: "min_tokens: 9 is more than max_tokens",
 		`{"min_tokens": "9"}`:                "min_tokens: must not be a string",
+		`{}`:                                 `says nothing: write what the answer must be like, as in {"finish_reasons": ["stop"]}, or leave it out`,
+		`{"tries": null, "regex": ""}`:       "says nothing",
+		`{"regex": "a", "tries": 0}`:         "tries: must be from 1 to 10; leave it out for 2",
 		`{"tries": 11}`:                      "tries: must be from 1 to 10",
 		`{"otherwise": "keep it"}`:           "otherwise: ",
 		`{"fenced": true}`:                   "fenced: ",
@@ -113,6 +116,22 @@ func TestCompileRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || len(err.Error()) > 600 {
 			t.Errorf("%.80s: got %v, want %q", expect, err, want)
 		}
+	}
+}
+
+// What a request says of tries alone holds for the rules of its route; and what was
+// stored before it was refused to say nothing is worked as it was.
+func TestExpectWithoutRules(t *testing.T) {
+	t.Parallel()
+	if e, err := jobs.ParseExpect([]byte(`{"tries": 3, "otherwise": "keep"}`)); err != nil || e.Judges() {
+		t.Errorf("got %+v, %v", e, err)
+	}
+	if _, err := Compile(&jobs.Expect{}, nil); err != nil {
+		t.Errorf("one that is stored: %v", err)
+	}
+	request := jobs.Request{Route: "r", Body: []byte(`{"messages": [{"role": "user", "content": "x"}]}`), Expect: &jobs.Expect{}}
+	if err := request.Validate(); err == nil || !strings.HasPrefix(err.Error(), "expect: says nothing") {
+		t.Errorf("one of a producer: got %v", err)
 	}
 }
 
