@@ -37,6 +37,7 @@ func (e *apiError) Error() string { return e.message }
 
 var (
 	errInternal = &apiError{status: http.StatusInternalServerError, kind: serverError, message: "the server could not do this; it is in its log under the request's id"}
+	errGone     = invalid("", "incomplete_body", "the connection was closed before the request was answered")
 	errBusy     = &apiError{
 		status: http.StatusServiceUnavailable, kind: serverError, code: "server_busy", message: "too many requests are being served; try again in a second",
 		header: http.Header{"Retry-After": {"1"}},

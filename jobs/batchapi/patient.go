@@ -9,15 +9,18 @@ import (
 )
 
 const (
-	// readWithin is how long a sender may send nothing at all.
-	readWithin = 30 * time.Second
-	// leastRate is what it must send a second on average, in bytes, once graceful has
-	// passed: who sends a byte now and then holds a place for nothing.
+	// leastRate is what a sender must send a second on average, in bytes, once it had
+	// its grace: who sends a byte now and then holds a place for nothing.
 	leastRate = 1 << 10
-	graceful  = time.Minute
 	// writeWithin is how long a receiver may take for what it is sent.
 	writeWithin = time.Minute
 )
+
+// A patience is how long a sender may send nothing at all, and after what time it is
+// looked how fast it is.
+type patience struct{ silence, grace time.Duration }
+
+var usualPatience = patience{silence: 30 * time.Second, grace: time.Minute}
 
 // errTooSlow says that the body of a request comes too slowly.
 var errTooSlow = errors.New("the body comes too slowly")
@@ -25,24 +28,25 @@ var errTooSlow = errors.New("the body comes too slowly")
 // A patient body is read as long as it comes at all.
 type patient struct {
 	io.ReadCloser
+	patience
 	control *http.ResponseController
 	began   time.Time
 	read    int64
 }
 
-func newPatient(w http.ResponseWriter, body io.ReadCloser) *patient {
-	return &patient{ReadCloser: body, control: http.NewResponseController(w), began: time.Now()}
+func newPatient(w http.ResponseWriter, body io.ReadCloser, p patience) *patient {
+	return &patient{ReadCloser: body, patience: p, control: http.NewResponseController(w), began: time.Now()}
 }
 
 // Read reads on, and gives up a sender that has stopped, or nearly so.
 func (p *patient) Read(b []byte) (int, error) {
-	_ = p.control.SetReadDeadline(time.Now().Add(readWithin)) // a connection without deadlines has none to miss
+	_ = p.control.SetReadDeadline(time.Now().Add(p.silence)) // a connection without deadlines has none to miss
 	n, err := p.ReadCloser.Read(b)
 	p.read += int64(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return n, errTooSlow
 	}
-	if took := time.Since(p.began) - graceful; err == nil && took > 0 && float64(p.read) < leastRate*took.Seconds() {
+	if took := time.Since(p.began) - p.grace; err == nil && took > 0 && float64(p.read) < leastRate*took.Seconds() {
 		return n, errTooSlow
 	}
 	return n, err

@@ -38,11 +38,12 @@ type Config struct {
 
 // A Server answers over HTTP. Make one with New; it is safe for concurrent use.
 type Server struct {
-	config  Config
-	keys    *keyring
-	busy    chan struct{}
-	uploads chan struct{}
-	mux     *http.ServeMux
+	config   Config
+	patience patience
+	keys     *keyring
+	busy     chan struct{}
+	uploads  chan struct{}
+	mux      *http.ServeMux
 }
 
 // New returns a Server. Others may add handlers of theirs with Handle.
@@ -53,7 +54,7 @@ func New(config Config) *Server {
 		config.Now = time.Now
 	}
 	s := &Server{
-		config: config, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
+		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
 		busy: make(chan struct{}, atOnce), uploads: make(chan struct{}, uploadsAtOnce),
 	}
 	for _, route := range s.routes() {
@@ -113,7 +114,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(answer, errBusy)
 		return
 	}
-	r.Body = newPatient(w, r.Body)
+	r.Body = newPatient(w, r.Body, s.patience)
 	serve, pattern := s.mux.Handler(r)
 	if pattern == "" {
 		writeError(answer, s.noSuchRoute(serve, r))
@@ -168,10 +169,9 @@ func (s *Server) guard(scope jobs.KeyScope, handle handler) http.Handler {
 		if err == nil {
 			err = handle(w, r.WithContext(context.WithValue(r.Context(), keyOf{}, key)))
 		}
-		if err == nil || r.Context().Err() != nil { // else nobody is left to tell
-			return
+		if err != nil {
+			s.fail(w, r, err)
 		}
-		s.fail(w, r, err)
 	})
 }
 
@@ -179,6 +179,9 @@ func (s *Server) guard(scope jobs.KeyScope, handle handler) http.Handler {
 // alone.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	told := asAPIError(err)
+	if told == errInternal && r.Context().Err() != nil { // it is who asked that has gone, and may hear it still
+		told = errGone
+	}
 	if told.status >= http.StatusInternalServerError {
 		s.config.Log.Error().Err(err).Str("request_id", w.Header().Get("X-Request-Id")).Str("route", r.Pattern).Msg("a request over HTTP failed")
 	}
