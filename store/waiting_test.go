@@ -116,7 +116,7 @@ func (s *shared) stands(when string, waiting, pending, available, completed int)
 	s.t.Helper()
 	got := []int{s.number("SELECT count(*) FROM tidegate.waiting")}
 	for _, state := range []string{"pending", "available", "completed"} {
-		got = append(got, s.number("SELECT count(*) FROM tidegate.river_job WHERE state = $1::tidegate.river_job_state", state))
+		got = append(got, s.number("SELECT count(*) FROM tidegate.river_job WHERE kind = 'completion' AND state = $1::tidegate.river_job_state", state))
 	}
 	if want := []int{waiting, pending, available, completed}; !slices.Equal(got, want) {
 		s.t.Errorf("%s: waiting, pending, available, completed are %v, want %v", when, got, want)
