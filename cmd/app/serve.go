@@ -12,13 +12,17 @@ func newServeCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "serve",
 		GroupID: groupRun,
-		Short:   "Serve health and status over HTTP",
-		Long: `serve answers over HTTP: /healthz (is it alive), /readyz (does Postgres
-answer) and /v1/status (what "tidegate status --json" prints). It runs no jobs:
-that is what "tidegate work" is for. When the configuration changes, and on
-SIGHUP, it is read again, and what of it needs a restart is said in the log.`,
-		Example: `  tidegate serve --listen 0.0.0.0:8080
-  curl http://127.0.0.1:8080/v1/status`,
+		Short:   "Serve files, batches, health and status over HTTP",
+		Long: `serve answers over HTTP: /v1/files and /v1/batches as the OpenAI API does, so that
+its SDKs need another base URL and nothing else; /healthz (is it alive), /readyz
+(does Postgres answer) and /v1/status (what "tidegate status --json" prints). It
+runs no jobs: that is what "tidegate work" is for. Without an API key it lets in
+who comes from its own machine, and does not listen for others: see "tidegate keys".
+When the configuration changes, and on SIGHUP, it is read again, and what of it
+needs a restart is said in the log.`,
+		Example: `  tidegate serve
+  tidegate serve --listen 0.0.0.0:8080      # with API keys
+  OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none python enqueue.py`,
 		Args:    noArguments,
 		PreRunE: func(*cobra.Command, []string) error { return checkAddress("--listen", address) },
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.serve(cmd, address) },

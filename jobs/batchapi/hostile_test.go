@@ -131,7 +131,7 @@ func TestHostileWords(t *testing.T) {
 			}
 		}
 		for _, path := range []string{"/v1/files?after=" + escaped, "/v1/files?limit=" + escaped, "/v1/files?order=" + escaped, "/v1/batches?after=" + escaped, "/v1/batches?limit=" + escaped} {
-			if got := w.do(http.MethodGet, path, "", nil); got.Status != http.StatusBadRequest && !(got.Status == http.StatusOK && (word == "file-" || word == strings.Repeat("a", 5000))) {
+			if got := w.do(http.MethodGet, path, "", nil); got.Status != http.StatusBadRequest && (got.Status != http.StatusOK || word != "file-") {
 				t.Errorf("%s: %d %.200s", path, got.Status, got.Body)
 			}
 		}
