@@ -148,6 +148,7 @@ func (s *Stack) Run(ctx context.Context) error {
 	parts.Go(func() { s.countBacklogs(lasting) })
 	parts.Go(func() { s.tell(lasting) })
 	parts.Go(func() { s.remember(lasting) })
+	parts.Go(func() { s.removeFiles(lasting) })
 	parts.Go(func() {
 		wake := func(word store.Word) {
 			if word.Fleet {
