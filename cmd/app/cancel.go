@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/jobs"
 	"tidegate/store"
 )
 
@@ -41,7 +42,7 @@ func (o *options) cancel(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%w; nothing was cancelled", err)
 	}
 	done, err := cancelAll(ctx, s, ids)
-	return errors.Join(o.reportCancelled(cmd.OutOrStdout(), ids, done), err)
+	return errors.Join(o.reportCancelled(cmd.OutOrStdout(), ids, done, func(id string) string { return untouched(ctx, s, id) }), err)
 }
 
 // once is the ids in their order, each one time.
@@ -97,7 +98,21 @@ func cancelAll(ctx context.Context, s *store.Store, ids []string) (map[string]in
 	return done, nil
 }
 
-func (o *options) reportCancelled(out io.Writer, ids []string, done map[string]int) error {
+// untouched says why nothing of an id was cancelled.
+func untouched(ctx context.Context, s *store.Store, id string) string {
+	if isBatch(id) {
+		switch batch, err := s.Batch(ctx, id); {
+		case err != nil:
+		case batchFailed(&batch) != nil:
+			return "nothing to cancel, it has failed, and none of its lines was enqueued"
+		case batch.State == jobs.BatchCancelling, batch.State == jobs.BatchCancelled && batch.Total == 0:
+			return "cancelled before any of its lines was enqueued"
+		}
+	}
+	return "nothing to cancel, every request has its result"
+}
+
+func (o *options) reportCancelled(out io.Writer, ids []string, done map[string]int, untouched func(id string) string) error {
 	if o.json {
 		return printJSON(out, map[string]any{"cancelled": done})
 	}
@@ -105,7 +120,7 @@ func (o *options) reportCancelled(out io.Writer, ids []string, done map[string]i
 		switch n, reached := done[id]; {
 		case !reached:
 		case n == 0:
-			fmt.Fprintf(out, "%s: nothing to cancel, every request has its result\n", id)
+			fmt.Fprintf(out, "%s: %s\n", id, untouched(id))
 		default:
 			fmt.Fprintf(out, "%s: cancelled %d\n", id, n)
 		}

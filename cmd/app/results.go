@@ -98,6 +98,11 @@ func sayNone(ctx context.Context, pool *pgxpool.Pool, notes io.Writer, filter st
 	if filter.RequestID != "" {
 		return fmt.Errorf("request %s has no result yet, or is not known", filter.RequestID)
 	}
+	if filter.BatchID != "" {
+		if batch, err := store.New(pool).Batch(ctx, filter.BatchID); err == nil && batchFailed(&batch) != nil {
+			return batchFailed(&batch)
+		}
+	}
 	if filter.Route != "" {
 		if err := checkRoute(ctx, pool, filter.Route); err != nil {
 			return err

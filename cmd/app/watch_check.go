@@ -57,6 +57,8 @@ func (f *watchFlags) lookUp(ctx context.Context, postgres string, js jetstream.J
 		return fmt.Errorf("%w; `tidegate status` lists the newest batches", err)
 	case err != nil:
 		return f.lookInStream(ctx, js, notes, err)
+	case batchFailed(&batch) != nil:
+		return batchFailed(&batch)
 	case batch.Ended() && !f.fromStart:
 		fmt.Fprintf(notes, "Batch %s has ended (%s): a new watch of it needs --from-start to see its results.\n", batch.ID, batch.State)
 	}
