@@ -69,7 +69,8 @@ FROM given g, locked l WHERE b.id = g.id AND l.id = b.id AND b.changed = g.chang
 // which it returns as short. No call may be sent for these. What is reserved is
 // free when the attempt is committed, when the place is taken over or freed, or
 // when the worker is rescued or leaves. Two workers that reserve at the same time
-// never get the same money.
+// never get the same money. Nothing is noted of a rough call that is short: whoever
+// begins it counts, and asks again.
 //
 // It is a transaction in two round trips: whoever waits for a lock waits for them.
 func (s *Store) Reserve(ctx context.Context, worker string, calls []jobs.Begun) (ended []string, short []jobs.Shortage, err error) {
