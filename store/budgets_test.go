@@ -270,8 +270,13 @@ func TestShortages(t *testing.T) {
 			if len(short) != 1 || short[0].Kind != c.want || !strings.Contains(short[0].Reason, c.says) || (short[0].Until > 0) != c.byTime {
 				t.Fatalf("short: %+v", short)
 			}
-			if b := w.budget(ofAcme); b.Out() != (c.want == jobs.ShortAll) {
+			b := w.budget(ofAcme)
+			if b.Out() != (c.want == jobs.ShortAll) {
 				t.Errorf("it is spent: %v", b.Out())
+			}
+			small := w.reserve("one", buy(&r, 2, under, 10)) // nobody gets what is left of a budget that is spent
+			if refused := len(small) == 1 && small[0].Kind == jobs.ShortAll; refused != b.Out() {
+				t.Errorf("it is spent: %v, and a small one is short: %+v", b.Out(), small)
 			}
 		})
 	}
