@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/openai/openai-go/v3"
 
+	"tidegate/cmd/app"
 	"tidegate/integration/fixture"
 )
 
@@ -21,22 +22,22 @@ import (
 func TestFrontIsKilled(t *testing.T) {
 	t.Parallel()
 	p := buildProgram(t)
-	const lines = 2500
 	for name, c := range map[string]struct {
 		lock, when string // the row that its worker is made to wait for, and when it is taken
 		stuck      string // what it is then about to do
 		cancel     string // when it is cancelled; empty: it is not
 		ends       openai.BatchStatus
+		lines      int
 	}{
-		"validating": {"batches", "b.state = 'validating'", "tidegate: begin batch", "", openai.BatchStatusCompleted},
-		"enqueuing":  {"batch_work", "w.enqueued >= 1000", "tidegate: advance", "", openai.BatchStatusCompleted},
-		"finalizing": {"batch_work", "b.completed > 100 AND w.enqueued = b.total", "tidegate: move ending", "", openai.BatchStatusCompleted},
-		"cancelling": {"batches", "b.state = 'cancelling'", "tidegate: cancel some of a batch", "b.completed > 50", openai.BatchStatusCancelled},
+		"validating": {"batches", "b.state = 'validating'", "tidegate: begin batch", "", openai.BatchStatusCompleted, 50},
+		"enqueuing":  {"batch_work", "w.enqueued >= 1000", "tidegate: advance", "", openai.BatchStatusCompleted, 1100},
+		"finalizing": {"batch_work", "b.completed > 10 AND w.enqueued = b.total", "tidegate: move ending", "", openai.BatchStatusCompleted, 200},
+		"cancelling": {"batches", "b.state = 'cancelling'", "tidegate: cancel some of a batch", "b.completed > 20", openai.BatchStatusCancelled, 600},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := newKilling(t, p)
-			batch := k.order(k.client(), k.upload(k.client(), batchLines(lines)).ID)
+			batch := k.order(k.client(), k.upload(k.client(), batchLines(c.lines)).ID)
 			if c.when == "b.state = 'validating'" { // it would be too quick
 				tx := k.hold(batch.ID, c.lock, c.when)
 				k.killStuck(tx, k.fleet.hire(), c.stuck)
@@ -52,7 +53,7 @@ func TestFrontIsKilled(t *testing.T) {
 			}
 			k.fleet.hire()
 			batch = k.poll(k.client(), batch.ID, c.ends)
-			k.wholeBatch(k.client(), batch, lines)
+			k.wholeBatch(k.client(), batch, c.lines)
 		})
 	}
 }
@@ -65,7 +66,7 @@ type killing struct {
 
 func newKilling(t *testing.T, p program) *killing {
 	t.Helper()
-	f := newFleet(t, p, staging{latency: 1})
+	f := newFleet(t, p, staging{latency: 1, config: func(c *app.Config) { c.Worker.Concurrency = 20 }})
 	k := &killing{front: &front{stage: f.stage}, fleet: f}
 	k.serve()
 	return k
@@ -98,6 +99,7 @@ func (k *killing) hold(batch, table, when string) pgx.Tx {
 	})
 	tx, err := k.Pool.Begin(k.Context())
 	check(k.T, err)
+	k.Cleanup(func() { _ = tx.Rollback(afterwards(k.T)) }) // or else the pool is never closed
 	_, err = tx.Exec(k.Context(), fmt.Sprintf("SELECT FROM tidegate.%s WHERE %s = $1 FOR UPDATE", table, id), batch)
 	check(k.T, err)
 	return tx

@@ -33,9 +33,11 @@ type Begun struct {
 	At        time.Time     // which is also the At of its attempt
 	Within    time.Duration // the longest it may take; zero: not known
 	// Estimate says what it may cost at most, as far as the request tells that; not
-	// ok where the target has no price. Nil: nobody can say.
-	Estimate func() (cost MicroUSD, ok bool)
+	// ok where the target has no price. Unless its prompt is to be counted, which may
+	// take milliseconds, it is more than that, and never less. Nil: nobody can say.
+	Estimate func(counted bool) (cost MicroUSD, ok bool)
 	// Budgets are those that it is under, and Cost is what it reserves of each.
 	Budgets BudgetIDs
 	Cost    MicroUSD
+	Rough   bool // Cost is of a prompt that was not counted
 }

@@ -61,6 +61,19 @@ func (p Price) Cost(u Usage) MicroUSD {
 	return s.perMillion()
 }
 
+// Most is the most that usage costs whose prompt has no more tokens than that: the
+// price of a larger prompt may be the lower one.
+func (p Price) Most(u Usage) MicroUSD {
+	most := p.Cost(u)
+	for _, tier := range p.Over {
+		if smaller := u; tier.Tokens > 0 && tier.Tokens < u.Input {
+			smaller.Input = tier.Tokens
+			most = max(most, p.Cost(smaller))
+		}
+	}
+	return most
+}
+
 // Unpriced tells whether nobody knows what usage costs: tokens were used, and there
 // is no price.
 func (p Price) Unpriced(u Usage) bool { return u != Usage{} && !p.Known() }

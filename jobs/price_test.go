@@ -130,3 +130,28 @@ func TestCostNeverFalls(t *testing.T) {
 		}
 	})
 }
+
+// Most is what no smaller prompt goes beyond, also where larger ones are cheaper.
+func TestMostIsOfAllSmallerPrompts(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		amount := rapid.Map(rapid.Int64Range(0, 20_000_000), func(n int64) jobs.MicroUSD { return jobs.MicroUSD(n) })
+		price := jobs.Price{Input: amount.Draw(t, "input"), Output: amount.Draw(t, "output")}
+		for i, from := 0, 0; i < rapid.IntRange(0, jobs.MaxTiers).Draw(t, "tiers"); i++ {
+			from += rapid.IntRange(1, 100).Draw(t, "from")
+			price.Over[i] = jobs.Tier{Tokens: from, Input: amount.Draw(t, "input"), Output: amount.Draw(t, "output")}
+		}
+		u := jobs.Usage{Input: rapid.IntRange(0, 500).Draw(t, "prompt"), Output: rapid.IntRange(0, 100).Draw(t, "answer")}
+		most, met := price.Most(u), false
+		for smaller := u; smaller.Input >= 0; smaller.Input-- {
+			cost := price.Cost(smaller)
+			met = met || cost == most
+			if cost > most {
+				t.Fatalf("%+v costs %d at %+v, more than the most, %d", smaller, cost, price, most)
+			}
+		}
+		if !met {
+			t.Errorf("no prompt of up to %d tokens costs %d at %+v", u.Input, most, price)
+		}
+	})
+}

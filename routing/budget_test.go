@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"tidegate/jobs"
 )
 
@@ -68,10 +70,70 @@ func TestEstimateOfACall(t *testing.T) {
 		if walk == nil {
 			t.Fatalf("no place: %+v", outcome)
 		}
-		got, known := walk.Call().Estimate()
+		got, known := walk.Call().Estimate(true)
 		walk.Release()
 		if known != c.known || got < c.least || got > c.least+20 {
 			t.Errorf("%s at %+v may cost %d (%v), want %d or little more", c.body, c.price, got, known, c.least)
 		}
+	}
+}
+
+// Until its prompt is counted, a call is said to cost no less than it is said to
+// afterwards, whatever the prompt and whatever was learned from others.
+func TestRoughEstimateIsNeverTooLow(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		price := jobs.Price{Input: jobs.MicroUSD(rapid.IntRange(1, 50_000_000).Draw(rt, "input")), Output: 2_000_000}
+		price.Over[0] = jobs.Tier{Tokens: rapid.IntRange(1, 200).Draw(rt, "from"), Input: jobs.MicroUSD(rapid.IntRange(1, 50_000_000).Draw(rt, "tier")), Output: 1}
+		r := New(Config{Routes: []jobs.Route{{Name: "r", Chain: []*jobs.Target{{Name: "a", Price: price}}}}, Provider: newScript()})
+		for range rapid.IntRange(0, 9).Draw(rt, "calls") {
+			said := rapid.IntRange(32, 500).Draw(rt, "estimated")
+			r.plan.Load().targets[0].tokens.learnInput(said, rapid.IntRange(said/4, 4*said).Draw(rt, "used"))
+		}
+		walk, outcome := r.Walk(&jobs.Request{ID: "x", Route: "r", Body: chatBody(t, rapid.String().Draw(rt, "prompt"))}, nil)
+		if walk == nil {
+			rt.Fatalf("no place: %+v", outcome)
+		}
+		defer walk.Release()
+		call := walk.Call()
+		rough, _ := call.Estimate(false)
+		if by, _ := encodingOf(walk.Target()); walk.try.counted().known(by) {
+			rt.Error("the prompt was counted for a rough estimate")
+		}
+		counted, _ := call.Estimate(true)
+		if again, _ := call.Estimate(false); rough < counted || again != counted {
+			rt.Errorf("it may cost %d, and %d when it is counted, and then %d", rough, counted, again)
+		}
+	})
+}
+
+// Where one call cannot come near a limit, nobody counts its prompt to know that.
+func TestNobodyCountsFarFromALimit(t *testing.T) {
+	t.Parallel()
+	price := jobs.Price{Input: 1_000_000, Output: 1_000_000}
+	for _, c := range []struct {
+		name    string
+		request jobs.Request
+		counts  bool
+	}{
+		{"a budget far away", jobs.Request{Budgeted: true, CallLimit: 1_000_000}, false},
+		{"a budget nearby", jobs.Request{Budgeted: true, CallLimit: 150}, true},
+		{"a max_cost far away", jobs.Request{MaxCost: 1_000_000}, false},
+		{"a max_cost nearby", jobs.Request{MaxCost: 150}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := New(Config{Routes: []jobs.Route{{Name: "r", Chain: []*jobs.Target{{Name: "a", Price: price}}}}, Provider: newScript()})
+			c.request.ID, c.request.Route = "x", "r"
+			c.request.Body = []byte(`{"max_tokens":50,"messages":[{"role":"user","content":"` + strings.Repeat("the tide ", 40) + `"}]}`)
+			walk, outcome := r.Walk(&c.request, nil)
+			if walk == nil {
+				t.Fatalf("no place: %+v", outcome)
+			}
+			defer walk.Release()
+			if by, _ := encodingOf(walk.Target()); (walk.try.prompt != nil && walk.try.prompt.known(by)) != c.counts {
+				t.Errorf("its prompt was counted: %v", !c.counts)
+			}
+		})
 	}
 }

@@ -52,11 +52,11 @@ func (t *try) consider(c *choice, by *choosing) {
 	now := t.router.now()
 	input, output := t.expected()
 	use := jobs.Usage{Input: int(input), Output: int(output)}
-	guesses := make([]guess, len(t.ranked))
+	guesses := make([]guess, 0, usualChain)
 	best, surest := math.Inf(1), math.Inf(1) // of those that are known
-	for i, target := range t.ranked {
+	for _, target := range t.ranked {
 		g := target.statistics.guess(by, now)
-		if guesses[i] = g; g.known {
+		if guesses = append(guesses, g); g.known {
 			best, surest = min(best, g.fixed+g.each*output), min(surest, g.failure)
 		}
 	}

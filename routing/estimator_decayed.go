@@ -49,7 +49,7 @@ const (
 	slowTried
 )
 
-func hearDecayed(own, all *sums, s sample, ago time.Duration) {
+func hearDecayed(own *sums, all sums, s sample, ago time.Duration) {
 	recent, lately, general := halved(ago, failHalf), halved(ago, fastHalf), halved(ago, slowHalf)
 	own[fastTried] += recent
 	own[slowTried] += general
@@ -99,7 +99,7 @@ func ageGeneral(sum, of *float64, by float64) {
 	}
 }
 
-func guessDecayed(all *sums) guess {
+func guessDecayed(all sums) guess {
 	failed := all[slowFailed]
 	if fresh := all[fastTried]; fresh < 1 && failed > 0 { // half as many for each half hour without a call: it may be well again
 		failed *= math.Pow(fresh, float64(failHalf)/float64(slowHalf))

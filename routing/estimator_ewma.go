@@ -16,7 +16,7 @@ const DefaultAlpha = 0.2
 var _ = enlist(EWMA, func(config Choosing) estimator {
 	alpha := cmp.Or(config.Alpha, DefaultAlpha)
 	return estimator{
-		hear:  func(own, _ *sums, s sample, _ time.Duration) { hearEWMA(own, s, alpha) },
+		hear:  func(own *sums, _ sums, s sample, _ time.Duration) { hearEWMA(own, s, alpha) },
 		age:   func(*sums, time.Duration) {},
 		guess: guessEWMA,
 	}
@@ -52,7 +52,7 @@ func moveEWMA(sum, of *float64, to, alpha float64) {
 	*sum = average * *of
 }
 
-func guessEWMA(all *sums) (g guess) {
+func guessEWMA(all sums) (g guess) {
 	if all[ewmaTried] > 0 {
 		g.tried, g.failure = true, all[ewmaFailed]/all[ewmaTried]
 	}

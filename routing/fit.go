@@ -130,8 +130,14 @@ func (t *try) overBudget(target *target) string {
 
 // beyond tells whether a call would cost more than a limit, or nobody knows.
 func (t *try) beyond(target *target, limit jobs.MicroUSD) bool {
-	cost, known := t.estimate(target)
-	return !known || cost > limit
+	if !target.Price.Known() {
+		return true
+	}
+	if target.Price.Most(t.usageAtMost(target)) <= limit { // most are, and nobody need count
+		return false
+	}
+	cost, _ := t.estimate(target)
+	return cost > limit
 }
 
 // mute says why a target's dialect cannot say what the request asks for; empty: it
@@ -174,7 +180,11 @@ func (t *try) dear(target *target) string {
 		t.fit.dear = true
 		return fmt.Sprintf("has no price, so that nobody can say whether it keeps the request's max_cost of %s", limit)
 	}
-	if cost := target.Price.Cost(t.usage(target)) + t.history.Cost() + t.trace.Cost(); cost > limit {
+	before := t.history.Cost() + t.trace.Cost()
+	if target.Price.Most(t.usageAtMost(target))+before <= limit {
+		return ""
+	}
+	if cost := target.Price.Cost(t.usage(target)) + before; cost > limit {
 		t.fit.dear = true
 		return fmt.Sprintf("would cost about %s in all, over the request's max_cost of %s", cost, limit)
 	}
@@ -189,6 +199,15 @@ func (t *try) estimate(target *target) (cost jobs.MicroUSD, ok bool) {
 		return 0, false
 	}
 	return target.Price.Cost(t.usage(target)), true
+}
+
+// mayCost is estimate, or no less than that where nobody has counted the prompt and
+// nobody is to.
+func (t *try) mayCost(target *target, count bool) (cost jobs.MicroUSD, ok bool) {
+	if by, _ := encodingOf(target.Target); count || t.counted().known(by) || !target.Price.Known() {
+		return t.estimate(target)
+	}
+	return target.Price.Most(t.usageAtMost(target)), true
 }
 
 // hopeless is why a request that fits no target of its chain is refused.

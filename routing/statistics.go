@@ -47,11 +47,11 @@ type guess struct {
 type estimator struct {
 	// hear adds a sample that is so old to what this worker knows; all is what the
 	// fleet knows.
-	hear func(own, all *sums, s sample, ago time.Duration)
+	hear func(own *sums, all sums, s sample, ago time.Duration)
 	// age lets time pass.
 	age func(s *sums, by time.Duration)
 	// guess says what follows from what the fleet knows.
-	guess func(all *sums) guess
+	guess func(all sums) guess
 }
 
 // estimators is the registry, by name. It is filled while the package is
@@ -100,7 +100,7 @@ func (s *statistics) hear(by *choosing, at time.Time, of sample) {
 	s.advance(by, at)
 	all := s.own
 	all.add(&s.others)
-	by.law.hear(&s.own, &all, of, max(s.at.Sub(at), 0))
+	by.law.hear(&s.own, all, of, max(s.at.Sub(at), 0))
 }
 
 // guess says how the target does.
@@ -113,7 +113,7 @@ func (s *statistics) guess(by *choosing, at time.Time) guess {
 	}
 	all := s.own
 	all.add(&s.others)
-	return by.law.guess(&all)
+	return by.law.guess(all)
 }
 
 // advance brings the sums up to a time, if that is not past. What another estimator

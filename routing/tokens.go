@@ -67,6 +67,9 @@ func (c *counted) input(r *jobs.Request, by encoding) int {
 // frame is what stands around the text.
 func (c *counted) frame() int { return perMessage*c.messages + perPrompt }
 
+// known tells whether the encoding has counted the prompt.
+func (c *counted) known(by encoding) bool { return c.tokens[by].Load() > 0 }
+
 // atMost is more than any encoding says: a token has a byte at least.
 func (c *counted) atMost() int { return c.text + c.frame() }
 
@@ -86,7 +89,7 @@ func (t *try) counted() *counted {
 func (t *try) input(target *target) (is estimate, tokens int, exact bool) {
 	by, exact := encodingOf(target.Target)
 	c := t.counted()
-	fresh := c.tokens[by].Load() == 0
+	fresh := !c.known(by)
 	tokens = c.input(t.request, by)
 	if fresh {
 		t.router.prompts.keep(t.request, c)
@@ -99,12 +102,21 @@ func (t *try) input(target *target) (is estimate, tokens int, exact bool) {
 // usage is what the answer of a target is expected to use.
 func (t *try) usage(target *target) jobs.Usage {
 	is, _, _ := t.input(target)
+	return t.usageOf(target, is)
+}
+
+// usageAtMost is no less than usage, and nothing is counted for it.
+func (t *try) usageAtMost(target *target) jobs.Usage {
+	return t.usageOf(target, target.tokens.input(t.counted().atMost()))
+}
+
+func (t *try) usageOf(target *target, prompt estimate) jobs.Usage {
 	c := t.counted()
 	output := c.answers(c.output)
 	if c.output == 0 {
 		output = target.tokens.answer(c.answers(expectedOutput))
 	}
-	return jobs.Usage{Input: is.tokens + perMedium*c.media, Output: output}
+	return jobs.Usage{Input: prompt.tokens + perMedium*c.media, Output: output}
 }
 
 // tokens is what a call is expected to take of a target's tokens a minute; zero
@@ -121,11 +133,13 @@ func (t *try) tokens(target *target) int {
 }
 
 // learn hears what an answer used. A prompt that nobody counted so far is counted
-// to learn from it now and then, where there is a window that the next may not fit.
+// to learn from it now and then, where there is a window that the next may not fit, or
+// a sum of money.
 func (t *try) learn(target *target, used jobs.Usage) {
 	by, _ := encodingOf(target.Target)
-	known := t.prompt != nil && t.prompt.tokens[by].Load() > 0
-	due := target.ContextTokens > 0 && target.tokens.due()
+	known := t.prompt != nil && t.prompt.known(by)
+	matters := target.ContextTokens > 0 || t.request.Budgeted || t.request.MaxCost > 0
+	due := matters && target.tokens.due()
 	if used.Input > 0 && (known || due) {
 		if c := t.counted(); c.media == 0 { // else nobody knows what of it was text
 			target.tokens.learnInput(c.input(t.request, by), used.Input)

@@ -54,7 +54,7 @@ func (w *Walk) Call() jobs.Begun {
 	target := w.place.target
 	return jobs.Begun{
 		RequestID: w.try.request.ID, Target: target.Name, Route: w.try.request.Route, At: w.began, Within: target.Timeouts.Total,
-		Estimate: func() (jobs.MicroUSD, bool) { return w.try.estimate(target) },
+		Estimate: func(counted bool) (jobs.MicroUSD, bool) { return w.try.mayCost(target, counted) },
 	}
 }
 

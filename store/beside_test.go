@@ -72,6 +72,31 @@ func TestRaiseBesideAShortage(t *testing.T) {
 	}
 }
 
+// Who reserves sees what another one reserved who came before, though that was not
+// yet to be seen when it came.
+func TestReserveBesideAReservation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.beat("one")
+	r := w.accept("", 1)[0]
+	w.limit(ofAcme, 0, 100)
+	under := w.under(ofAcme)
+	w.beside(func(ctx context.Context) error {
+		_, short, err := w.Reserve(ctx, "one", []jobs.Begun{buy(&r, 0, under, 60)})
+		if err == nil && (len(short) != 1 || short[0].Kind != jobs.ShortNow) {
+			err = fmt.Errorf("short: %+v", short)
+		}
+		return err
+	}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), "SELECT pg_advisory_xact_lock(1651860583, $1)", under[0]); err != nil {
+			return err
+		}
+		return exec(t, `INSERT INTO tidegate.calls (worker, slot, request_id, target, route, at, reserved, tenant_budget)
+			VALUES ('two', 0, gen_random_uuid(), 'cheap', 'summaries', now(), 60, $1)`, under[0])(tx)
+	}, func(pgx.Tx) error { return nil })
+	w.stands(ofAcme, 0, 0, 60)
+}
+
 // A worker that stores what it has in hand while others get its jobs, and the rescue
 // that frees what its calls reserved, do not wait for each other.
 func TestLateCommitBesideARescue(t *testing.T) {

@@ -95,6 +95,7 @@ func (s *till) begins(r *rapid.T) {
 			}
 		}
 		e.call = buy(s.request, 0, ids, jobs.MicroUSD(rapid.Int64Range(1, 120).Draw(r, "estimate")))
+		e.call.Rough = rapid.Bool().Draw(r, "rough")
 		for used := true; used; e.call.Slot++ { // the next free place of the worker
 			used = slices.ContainsFunc(append(slices.Clone(s.out), errands...), func(o *errand) bool { return o.worker == worker && o.call.Slot == e.call.Slot })
 			if !used {

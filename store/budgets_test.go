@@ -278,6 +278,10 @@ func TestShortages(t *testing.T) {
 			if waits := !c.byTime && c.want != jobs.ShortAll; waits && b.Dearest != c.cost || !waits && b.Dearest != 0 {
 				t.Errorf("the dearest that waits for a raise is %s", b.Dearest)
 			}
+			small := w.reserve("one", buy(&r, 2, under, 10)) // nobody gets what is left of a budget that is spent
+			if refused := len(small) == 1 && small[0].Kind == jobs.ShortAll; refused != b.Out() {
+				t.Errorf("it is spent: %v, and a small one is short: %+v", b.Out(), small)
+			}
 		})
 	}
 }
@@ -309,6 +313,32 @@ func TestSoManyArePassedOver(t *testing.T) {
 	w.limit(ofAcme, 2000, 0)
 	if short := w.reserve("one", buy(&r, 0, under, 600)); short != nil {
 		t.Fatalf("after the raise: %+v", short)
+	}
+}
+
+// A rough call that is short has yet to be counted: nothing is noted of it, in
+// whatever way it is short.
+func TestRoughShortagesAreNotNoted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.beat("one")
+	r := w.accept("", 1)[0]
+	w.limit(ofAcme, 1000, 0)
+	w.exec("UPDATE tidegate.budgets SET spent_today = 500, spent = 500")
+	under := w.under(ofAcme)
+	for _, cost := range []jobs.MicroUSD{501, 600, 1001} {
+		call := buy(&r, 0, under, cost)
+		call.Rough = true
+		if short := w.reserve("one", call); len(short) != 1 || short[0].Kind != jobs.ShortNow {
+			t.Fatalf("%d: short: %+v", cost, short)
+		}
+		if b := w.budget(ofAcme); b.Out() || b.PassedOver != 0 || b.Dearest != 0 || b.WaitsToday {
+			t.Errorf("%d: it was noted: %+v", cost, b)
+		}
+	}
+	w.stands(ofAcme, 500, 500, 0)
+	if short := w.reserve("one", buy(&r, 0, under, 500)); short != nil {
+		t.Errorf("when it was counted: %+v", short)
 	}
 }
 

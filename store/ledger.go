@@ -62,7 +62,10 @@ func (l ledgers) check(call *jobs.Begun) *jobs.Shortage {
 			worst, kind = book, k
 		}
 	}
-	if worst != nil {
+	switch {
+	case worst != nil && call.Rough: // it may be less
+		return &jobs.Shortage{Kind: jobs.ShortNow, Budget: worst.Budget, Reason: fmt.Sprintf("budget of %s: what the request costs must be counted first", worst.BudgetKey)}
+	case worst != nil:
 		return worst.refuse(kind, call.Cost)
 	}
 	for _, id := range call.Budgets {

@@ -17,6 +17,28 @@ import (
 const budgetLocks = 0x62756467
 
 const (
+	// beginWithEnough begins all calls of a group, or none where a budget of theirs is
+	// not enough for all of its calls; it says that as the last of its columns.
+	beginWithEnough = `/* tidegate: begin calls that budgets suffice for */
+WITH asked AS (` + underBudgets + `), want AS (
+	SELECT k.id, sum(a.reserved)::bigint AS amount FROM asked a
+	CROSS JOIN LATERAL (VALUES (a.tenant_budget), (a.route_budget), (a.batch_budget)) k (id)
+	WHERE k.id IS NOT NULL GROUP BY k.id
+), held AS (
+	SELECT k.id, sum(c.reserved)::bigint AS reserved FROM tidegate.calls c
+	CROSS JOIN LATERAL (VALUES (c.tenant_budget), (c.route_budget), (c.batch_budget)) k (id)
+	WHERE c.reserved > 0 AND NOT (c.worker = $1 AND c.slot = ANY ($2::int[]))
+	GROUP BY k.id
+), enough AS (
+	SELECT NOT EXISTS (
+		SELECT FROM want w JOIN tidegate.budgets b USING (id) LEFT JOIN held h USING (id)
+		WHERE b.out_since IS NOT NULL AND (b.out_of_total OR b.waits_day >= tidegate.today())
+			OR coalesce(h.reserved, 0) + w.amount > least(b.per_day - CASE WHEN b.day = tidegate.today() THEN b.spent_today ELSE 0 END, b.total - b.spent)
+	) AS for_all
+), given AS (
+	SELECT * FROM asked WHERE (SELECT for_all FROM enough)
+), ` + beginGiven + placeUnderBudgets + sayBegun + `, (SELECT for_all FROM enough)`
+
 	lockBudgets = `/* tidegate: lock budgets */ SELECT count(pg_advisory_xact_lock($1, id)) FROM unnest($2::int[]) AS k (id)`
 
 	// A statement of its own, so that it sees what was reserved while the locks were
@@ -32,17 +54,20 @@ SELECT ` + budgetFields + `, coalesce(h.reserved, 0) FROM tidegate.budgets b LEF
 WHERE b.id = ANY ($1) AND (b.per_day IS NOT NULL OR b.total IS NOT NULL) ORDER BY b.id`
 
 	beginUnderBudgets = `/* tidegate: begin calls under budgets */
-WITH given AS (
+WITH given AS (` + underBudgets + `), ` + beginGiven + placeUnderBudgets + sayBegun
+
+	underBudgets = `
 	SELECT * FROM unnest($2::int[], $3::uuid[], $4::text[], $5::text[], $6::timestamptz[], $7::bigint[], $8::int[], $9::int[], $10::int[])
 		WITH ORDINALITY AS g (slot, request_id, target, route, at, reserved, tenant_budget, route_budget, batch_budget, n)
-), ` + beginGiven + `, placed AS (
+`
+	placeUnderBudgets = `, placed AS (
 	INSERT INTO tidegate.calls (worker, slot, request_id, target, route, at, reserved, tenant_budget, route_budget, batch_budget)
 	SELECT alive.id, slot, request_id, target, route, at, reserved, tenant_budget, route_budget, batch_budget FROM begun, alive
 	ON CONFLICT (worker, slot) DO UPDATE SET request_id = excluded.request_id, target = excluded.target, route = excluded.route,
 		at = excluded.at, began_at = excluded.began_at, reserved = excluded.reserved,
 		tenant_budget = excluded.tenant_budget, route_budget = excluded.route_budget, batch_budget = excluded.batch_budget
 )
-` + sayBegun
+`
 
 	// Commits lock the same rows in the same order, and hold no lock of ours. What was
 	// found short of limits that have changed since says nothing of the new ones.
@@ -69,10 +94,40 @@ FROM given g, locked l WHERE b.id = g.id AND l.id = b.id AND b.changed = g.chang
 // which it returns as short. No call may be sent for these. What is reserved is
 // free when the attempt is committed, when the place is taken over or freed, or
 // when the worker is rescued or leaves. Two workers that reserve at the same time
-// never get the same money.
+// never get the same money. Nothing is noted of a rough call that is short: whoever
+// begins it counts, and asks again.
 //
-// It is a transaction in two round trips: whoever waits for a lock waits for them.
+// It is one round trip while there is enough for all of them. Else it is a transaction
+// in two more: whoever waits for a lock waits for them.
 func (s *Store) Reserve(ctx context.Context, worker string, calls []jobs.Begun) (ended []string, short []jobs.Shortage, err error) {
+	ended, enough, err := s.reserveAll(ctx, worker, calls)
+	if err == nil && !enough {
+		ended, short, err = s.reserveSome(ctx, worker, calls)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("beginning %d calls under budgets as %s: %w", len(calls), worker, err)
+	}
+	return ended, short, nil
+}
+
+// reserveAll begins calls if there is enough money for all of them. A batch is one
+// transaction, which keeps its locks for as long as Postgres alone takes.
+func (s *Store) reserveAll(ctx context.Context, worker string, calls []jobs.Begun) (ended []string, enough bool, err error) {
+	columns, err := layCalls(calls)
+	if err != nil {
+		return nil, false, err
+	}
+	var batch pgx.Batch
+	batch.Queue(lockBudgets, budgetLocks, budgetsOf(calls))
+	batch.Queue(beginWithEnough, append(columns.args(worker), reservations(calls)...)...).QueryRow(func(row pgx.Row) (err error) {
+		ended, err = began(row, &enough)
+		return err
+	})
+	return ended, enough, s.pool.SendBatch(ctx, &batch).Close()
+}
+
+// reserveSome begins calls as far as there is money.
+func (s *Store) reserveSome(ctx context.Context, worker string, calls []jobs.Begun) (ended []string, short []jobs.Shortage, err error) {
 	err = s.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { // a connection that is left within a transaction is closed
 		books, err := openLedgers(ctx, conn, worker, calls)
 		if err != nil {
@@ -95,10 +150,21 @@ func (s *Store) Reserve(ctx context.Context, worker string, calls []jobs.Begun) 
 		batch.Queue("COMMIT")
 		return conn.SendBatch(ctx, &batch).Close()
 	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("beginning %d calls under budgets as %s: %w", len(calls), worker, err)
+	return ended, short, err
+}
+
+// budgetsOf are the ids of all budgets of calls, in their order.
+func budgetsOf(calls []jobs.Begun) []int32 {
+	var ids []int32
+	for _, call := range calls {
+		for _, id := range call.Budgets {
+			if id != 0 {
+				ids = append(ids, id)
+			}
+		}
 	}
-	return ended, short, nil
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // reservations are what calls reserve, laid out by column.
@@ -118,18 +184,10 @@ func reservations(calls []jobs.Begun) []any {
 // openLedgers begins a transaction, locks the budgets of calls and reads how they
 // stand.
 func openLedgers(ctx context.Context, conn *pgxpool.Conn, worker string, calls []jobs.Begun) (ledgers, error) {
-	var ids []int32
-	slots := make([]int32, len(calls))
+	ids, slots := budgetsOf(calls), make([]int32, len(calls))
 	for i, call := range calls {
 		slots[i] = count(call.Slot)
-		for _, id := range call.Budgets {
-			if id != 0 {
-				ids = append(ids, id)
-			}
-		}
 	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
 	books := make(ledgers, len(ids))
 	var batch pgx.Batch
 	batch.Queue("BEGIN")

@@ -126,10 +126,10 @@ func (s *Store) Begin(ctx context.Context, worker string, calls []jobs.Begun) (e
 
 // began reads what a statement that begins calls says: whose requests have ended,
 // or jobs.ErrDead.
-func began(row pgx.Row) ([]string, error) {
+func began(row pgx.Row, more ...any) ([]string, error) {
 	var alive int
 	var done []uuid.UUID
-	if err := row.Scan(&alive, &done); err != nil {
+	if err := row.Scan(append([]any{&alive, &done}, more...)...); err != nil {
 		return nil, err
 	}
 	if alive == 0 {

@@ -16,6 +16,10 @@ const (
 	// supervisor gives it back to its old place then, and River, which would put it
 	// behind all others, is the net below.
 	parkLonger = 10 * time.Minute
+	// amplePart is the part of what is left of a budget that a call may cost at most for
+	// its prompt not to be counted: the calls of a whole fleet that reserve too much do
+	// not come near its limit then.
+	amplePart = 1000
 	// parkForGood is how long a job is parked that no day helps.
 	parkForGood = 365 * 24 * time.Hour
 )
@@ -130,6 +134,24 @@ func (b *budgets) Least(r *jobs.Request) (least jobs.MicroUSD) {
 	return least
 }
 
+// Ample tells whether all budgets of a request have so much left that nothing hangs on
+// what one call costs.
+func (b *budgets) Ample(r *jobs.Request, cost jobs.MicroUSD) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, key := range keys(r) {
+		one := b.known[key]
+		if one == nil {
+			continue
+		}
+		today, all := (one.PerDay-one.SpentToday)/amplePart, (one.Total-one.Spent)/amplePart
+		if one.PerDay > 0 && cost > today || one.Total > 0 && cost > all {
+			return false
+		}
+	}
+	return true
+}
+
 // Holds tells whether the budget of a route is spent: its requests wait here, as
 // they do while its gate holds, and its queue is paused.
 func (b *budgets) Holds(route string) bool {
@@ -158,17 +180,16 @@ type shortage struct{ *jobs.Shortage }
 
 func (s shortage) Error() string { return s.Reason }
 
-// price says what a call that is about to begin may cost, and of whose money.
+// price says what a call that is about to begin may cost, and of whose money. Where
+// there is plenty, the prompt is not counted for it: that takes longer than all else
+// that is done for the call.
 func (c *completion) price(r *run, call *jobs.Begun) error {
 	ids, under := c.budgets.Of(&r.request)
 	if !under {
 		return nil
 	}
 	r.request.Budgeted = true
-	cost, known := jobs.MicroUSD(0), false
-	if call.Estimate != nil {
-		cost, known = call.Estimate()
-	}
+	cost, rough, known := c.estimate(r, call)
 	if !known { // it came under a budget just now: the router chooses again
 		return shortage{&jobs.Shortage{Kind: jobs.ShortNow, Reason: call.Target + " has no price, and the request is under a budget"}}
 	}
@@ -176,8 +197,25 @@ func (c *completion) price(r *run, call *jobs.Begun) error {
 	if r.request.CallLimit = c.budgets.Least(&r.request); cost > r.request.CallLimit && routed != r.request.CallLimit {
 		return shortage{&jobs.Shortage{Kind: jobs.ShortNow, Reason: "a budget changed just now, and others of the chain may be cheaper than " + call.Target}}
 	}
-	call.Budgets, call.Cost = ids, cost
+	call.Budgets, call.Cost, call.Rough = ids, cost, rough
 	return nil
+}
+
+// estimate is what a call may cost, and whether it is a rough one.
+func (c *completion) estimate(r *run, call *jobs.Begun) (cost jobs.MicroUSD, rough, known bool) {
+	if call.Estimate == nil {
+		return 0, false, false
+	}
+	if call.Rough { // and there was not enough money for it
+		cost, known = call.Estimate(true)
+		return cost, false, known
+	}
+	cost, known = call.Estimate(false)
+	if !known || c.budgets.Ample(&r.request, cost) {
+		return cost, known, known
+	}
+	cost, known = call.Estimate(true)
+	return cost, false, known
 }
 
 // unaffordable is what becomes of a request that found no money: nil, and it waits

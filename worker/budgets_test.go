@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -168,6 +169,55 @@ func TestDeadlinePassesOutOfBudget(t *testing.T) {
 	fixture.Await(t, soon, "it is expired", func() bool { return s.number("SELECT count(*) FROM tidegate.results WHERE state = 'expired'") == 1 })
 	if n := s.script.called(); n != 0 {
 		t.Errorf("%d calls were made", n)
+	}
+}
+
+// Prompts are not counted as long as nothing hangs on it, and then they are: a budget
+// is spent to the last answer that it has money for.
+func TestPromptsAreCountedNearALimit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.script.rough = 40
+	s.limit(ofAcme, 0, 10_000_000)
+	s.acme(20)
+	s.start()
+	s.answers(20)
+	if n := s.script.prompts(); n != 0 {
+		t.Errorf("%d prompts were counted far from the limit", n)
+	}
+	s.limit(ofAcme, 0, 350)
+	s.acme(20)
+	s.answers(35)
+	s.parked(5, "$0.00035 of $0.00035 spent in all")
+	s.settled()
+	if n := s.script.prompts(); n < 15 {
+		t.Errorf("only %d prompts were counted near it", n)
+	}
+}
+
+// A limit that is lowered just when a call begins does not park it for what its prompt
+// has at most: that is counted, and it begins at once.
+func TestRoughEstimateIsNoReasonToPark(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.limit(ofAcme, 0, 10_000_000)
+	var asked atomic.Int32
+	s.script.rough = 1000
+	s.script.asked = func() {
+		if asked.Add(1) == 1 {
+			s.limit(ofAcme, 0, 15)
+		}
+	}
+	s.acme(1)
+	s.start()
+	s.answers(1)
+	s.awaitJobs(1, "completed", 1)
+	s.settled()
+	if n := s.number("SELECT count(*) FROM tidegate.budgets WHERE dearest > 0 OR passed_over > 0 OR out_since IS NOT NULL"); n != 0 {
+		t.Error("a rough estimate was noted as a shortage")
+	}
+	if n := s.script.prompts(); n != 1 || asked.Load() != 2 {
+		t.Errorf("it was asked %d times what it costs, and counted %d prompts, want 2 and 1", asked.Load(), n)
 	}
 }
 

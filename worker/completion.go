@@ -286,6 +286,11 @@ func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) (err er
 		switch {
 		case got.ended:
 			return errEnded
+		case got.short != nil && call.Rough: // what is left is less than was known here
+			if err := c.price(r, &call); err != nil {
+				return err
+			}
+			continue
 		case got.short != nil:
 			return shortage{got.short}
 		}

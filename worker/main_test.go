@@ -34,7 +34,10 @@ type script struct {
 	probe   func(ctx context.Context) *jobs.Attempt // nil: there is none
 	// failsOver has it begin another call, of which nothing comes.
 	failsOver bool
-	unpriced  bool // nobody knows what a call costs
+	unpriced  bool          // nobody knows what a call costs
+	rough     jobs.MicroUSD // what it may cost as long as its prompt is not counted; zero: what it does
+	counted   int           // prompts
+	asked     func()        // when it is asked what a call costs; nil: nothing
 }
 
 func (s *script) Admit(request *jobs.Request, history jobs.Trace) (jobs.Pass, jobs.Outcome) {
@@ -75,9 +78,17 @@ func (p *pass) Route(ctx context.Context, begin func(context.Context, jobs.Begun
 }
 
 // estimate is what each answer costs.
-func (s *script) estimate() (jobs.MicroUSD, bool) {
+func (s *script) estimate(counted bool) (jobs.MicroUSD, bool) {
+	if s.asked != nil {
+		s.asked()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if counted {
+		s.counted++
+	} else if s.rough > 0 {
+		return s.rough, !s.unpriced
+	}
 	return 10, !s.unpriced
 }
 
@@ -117,6 +128,13 @@ func (s *script) called() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.calls
+}
+
+// prompts are how many were counted.
+func (s *script) prompts() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.counted
 }
 
 func (s *script) hold(holds bool) {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,10 +34,10 @@ type ground struct {
 	dir      string
 	postgres *embedded.Postgres
 	number   int
-	budgets  int // that the requests are under: of their route, and of their tenant
+	plan     *plan
 }
 
-func setUp(ctx context.Context) (*ground, error) {
+func setUp(ctx context.Context, p *plan) (*ground, error) {
 	dir, err := os.MkdirTemp("", "tidegate-throughput-*")
 	if err != nil {
 		return nil, err
@@ -45,7 +46,7 @@ func setUp(ctx context.Context) (*ground, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &ground{dir: dir, postgres: postgres}, nil
+	return &ground{dir: dir, postgres: postgres, plan: p}, nil
 }
 
 func (g *ground) tearDown() {
@@ -60,12 +61,8 @@ func (g *ground) round(ctx context.Context, kind string, n, workers int, latency
 		return measured{}, err
 	}
 	defer pool.Close()
-	fill := map[string]func(context.Context, *pgxpool.Pool, int) error{"tidegate": fillTidegate, "river": fillRiver}[kind]
-	if err := fill(ctx, pool, n); err != nil {
+	if err := g.fill(ctx, pool, kind, n); err != nil {
 		return measured{}, fmt.Errorf("inserting: %w", err)
-	}
-	if err := g.setBudgets(ctx, pool); err != nil {
-		return measured{}, err
 	}
 	if _, err := pool.Exec(ctx, "VACUUM ANALYZE"); err != nil {
 		return measured{}, err
@@ -83,15 +80,43 @@ func (g *ground) round(ctx context.Context, kind string, n, workers int, latency
 		return measured{}, err
 	}
 	defer end(nats)
-	return g.watch(ctx, pool, kind, n, pool.Config().ConnString(), natsURL, base, strconv.Itoa(workers))
+	return g.watch(ctx, pool, kind, n, pool.Config().ConnString(), natsURL, base, strconv.Itoa(workers),
+		g.plan.goalOf(kind), strconv.Itoa(g.plan.targets), g.profile(kind))
+}
+
+// profile is the path of a kind's profiles, without their endings; empty: none.
+func (g *ground) profile(kind string) string {
+	if g.plan.profile == "" {
+		return ""
+	}
+	return filepath.Join(g.plan.profile, kind)
+}
+
+// role is what a kind's worker is.
+func role(kind string) string {
+	if kind == "river" {
+		return kind
+	}
+	return "tidegate"
+}
+
+// fill inserts the jobs of a round.
+func (g *ground) fill(ctx context.Context, pool *pgxpool.Pool, kind string, n int) error {
+	if role(kind) == "river" {
+		return fillRiver(ctx, pool, n)
+	}
+	if err := g.fillTidegate(ctx, pool, kind, n); err != nil || kind != "budget" {
+		return err
+	}
+	return g.setBudgets(ctx, pool)
 }
 
 // setBudgets sets budgets that are never spent.
 func (g *ground) setBudgets(ctx context.Context, pool *pgxpool.Pool) error {
 	limit := jobs.USD(1000)
 	keys := []jobs.BudgetKey{{Scope: jobs.BudgetRoute, Name: "bench"}, {Scope: jobs.BudgetTenant, Name: jobs.DefaultTenant}}
-	for _, key := range keys[:min(g.budgets, len(keys))] {
-		if err := store.New(pool).SetBudget(ctx, key, store.BudgetChange{Total: &limit}); err != nil && !errors.Is(err, store.ErrNotFound) { // River's own rounds have no route
+	for _, key := range keys[:g.plan.budgets] {
+		if err := store.New(pool).SetBudget(ctx, key, store.BudgetChange{Total: &limit}); err != nil {
 			return err
 		}
 	}
@@ -106,7 +131,7 @@ func (g *ground) watch(ctx context.Context, pool *pgxpool.Pool, kind string, n i
 	}
 	postgresCPU := bench.CPUOfTree(g.postgresPID())
 	began := time.Now()
-	worker, _, err := start(kind, args...)
+	worker, _, err := start(role(kind), args...)
 	if err != nil {
 		return measured{}, err
 	}
@@ -158,8 +183,8 @@ func body(i int) json.RawMessage {
 	return json.RawMessage(fmt.Sprintf(`{"model":"sim","messages":[{"role":"user","content":"Summarise document %d: %s"}],"max_tokens":100}`, i, prompt))
 }
 
-func fillTidegate(ctx context.Context, pool *pgxpool.Pool, n int) error {
-	if err := store.New(pool).SaveRoutes(ctx, []jobs.Route{{Name: "bench", Goal: "ordered"}}); err != nil {
+func (g *ground) fillTidegate(ctx context.Context, pool *pgxpool.Pool, kind string, n int) error {
+	if err := store.New(pool).SaveRoutes(ctx, []jobs.Route{{Name: "bench", Goal: g.plan.goalOf(kind)}}); err != nil {
 		return err
 	}
 	q, err := queue.New(pool)
@@ -190,7 +215,7 @@ func awaitDone(ctx context.Context, pool *pgxpool.Pool, kind string, n int) erro
 	limit := time.After(5 * time.Minute)
 	for {
 		var finished int
-		if err := pool.QueryRow(ctx, done[kind]).Scan(&finished); err != nil {
+		if err := pool.QueryRow(ctx, done[role(kind)]).Scan(&finished); err != nil {
 			return err
 		}
 		if finished >= n {

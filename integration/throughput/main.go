@@ -10,17 +10,7 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
-	"time"
 )
-
-// A plan is what is measured.
-type plan struct {
-	jobs, workers, rounds int
-	budgets               int
-	latency               time.Duration
-	inflight              int
-	inflightLatency       time.Duration
-}
 
 // roles are what this program is when it starts itself again.
 var roles = map[string]func(context.Context, []string) error{
@@ -45,33 +35,27 @@ func run(ctx context.Context, args []string) error {
 			return role(ctx, args[1:])
 		}
 	}
-	var p plan
-	flag.IntVar(&p.jobs, "jobs", 10_000, "jobs in each round")
-	flag.IntVar(&p.workers, "workers", 50, "calls at once")
-	flag.DurationVar(&p.latency, "latency", 5*time.Millisecond, "of the provider")
-	flag.IntVar(&p.rounds, "rounds", 3, "of each kind, in turns; the median counts")
-	flag.IntVar(&p.inflight, "inflight", 10_000, "calls at once in the second part; 0 leaves it out")
-	flag.DurationVar(&p.inflightLatency, "inflight-latency", 10*time.Second, "of the provider in the second part")
-	flag.IntVar(&p.budgets, "budgets", 0, "that requests are under: 1, of their route; 2, of their tenant, too")
-	flag.Parse()
-	if p.jobs < 1 || p.workers < 1 || p.rounds < 1 || p.inflight < 0 {
-		return errors.New("-jobs, -workers and -rounds must be above zero, -inflight not below")
+	p, err := readPlan(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	return p.measure(ctx)
 }
 
 // measure runs both parts and prints a table and, last, one JSON object.
-func (p plan) measure(ctx context.Context) error {
-	ground, err := setUp(ctx)
+func (p *plan) measure(ctx context.Context) error {
+	ground, err := setUp(ctx, p)
 	if err != nil {
 		return err
 	}
 	defer ground.tearDown()
-	ground.budgets = p.budgets
 	rounds := map[string][]measured{}
 	fmt.Printf("%-10s %10s %12s %14s %12s %12s\n", "", "jobs/s", "cpu ms/job", "of the worker", "WAL kB/job", "worker MB")
-	for range p.rounds {
-		for _, kind := range []string{"tidegate", "river"} {
+	for i := range p.rounds {
+		for _, kind := range p.turn(i) {
 			m, err := ground.round(ctx, kind, p.jobs, p.workers, p.latency)
 			if err != nil {
 				return fmt.Errorf("%s: %w", kind, err)
@@ -80,26 +64,55 @@ func (p plan) measure(ctx context.Context) error {
 			rounds[kind] = append(rounds[kind], m)
 		}
 	}
-	tide, river := median(rounds["tidegate"]), median(rounds["river"])
-	summary := map[string]any{
-		"jobs_per_s": round1(tide.perSecond), "river_jobs_per_s": round1(river.perSecond), "ratio_to_river": round2(tide.perSecond / river.perSecond),
-		"cpu_ms_per_job": round2(tide.cpuMS), "river_cpu_ms_per_job": round2(river.cpuMS),
-		"wal_kb_per_job": round2(tide.walKB), "river_wal_kb_per_job": round2(river.walKB),
-	}
+	summary := summarise(rounds)
 	if p.inflight > 0 {
 		fmt.Printf("\n%d calls in flight, provider %s\n", p.inflight, p.inflightLatency)
-		for _, kind := range []string{"tidegate", "river"} {
+		for _, kind := range p.kinds {
 			m, err := ground.round(ctx, kind, p.inflight, p.inflight, p.inflightLatency)
 			if err != nil {
 				return fmt.Errorf("%s in flight: %w", kind, err)
 			}
 			m.print(kind)
-			rounds[kind+" in flight"] = []measured{m}
+			summary[prefix(kind)+"inflight_10k_rss_mb"] = round1(m.rssMB)
 		}
-		summary["inflight_10k_rss_mb"] = round1(rounds["tidegate in flight"][0].rssMB)
-		summary["river_inflight_10k_rss_mb"] = round1(rounds["river in flight"][0].rssMB)
 	}
 	return json.NewEncoder(os.Stdout).Encode(summary)
+}
+
+// turn is the order of a round: each kind is first once, so that none has the
+// quiet or the busy machine to itself.
+func (p *plan) turn(i int) []string {
+	from := i % len(p.kinds)
+	return slices.Concat(p.kinds[from:], p.kinds[:from])
+}
+
+// summarise prints and names the medians of each kind; those of tidegate have no
+// prefix.
+func summarise(rounds map[string][]measured) map[string]any {
+	summary := map[string]any{}
+	fmt.Println("\nmedians")
+	for _, kind := range kinds {
+		if len(rounds[kind.name]) == 0 {
+			continue
+		}
+		m := median(rounds[kind.name])
+		m.print(kind.name)
+		summary[prefix(kind.name)+"jobs_per_s"] = round1(m.perSecond)
+		summary[prefix(kind.name)+"cpu_ms_per_job"] = round3(m.cpuMS)
+		summary[prefix(kind.name)+"worker_cpu_ms_per_job"] = round3(m.workerMS)
+		summary[prefix(kind.name)+"wal_kb_per_job"] = round2(m.walKB)
+	}
+	if tide, river := rounds["tidegate"], rounds["river"]; len(tide) > 0 && len(river) > 0 {
+		summary["ratio_to_river"] = round2(median(tide).perSecond / median(river).perSecond)
+	}
+	return summary
+}
+
+func prefix(kind string) string {
+	if kind == "tidegate" {
+		return ""
+	}
+	return kind + "_"
 }
 
 // A measured round.
@@ -112,7 +125,7 @@ type measured struct {
 }
 
 func (m measured) print(kind string) {
-	fmt.Printf("%-10s %10.0f %12.2f %14.2f %12.2f %12.0f\n", kind, m.perSecond, m.cpuMS, m.workerMS, m.walKB, m.rssMB)
+	fmt.Printf("%-10s %10.0f %12.3f %14.3f %12.2f %12.0f\n", kind, m.perSecond, m.cpuMS, m.workerMS, m.walKB, m.rssMB)
 }
 
 // median takes the median of each figure.
@@ -133,3 +146,4 @@ func median(all []measured) measured {
 
 func round1(f float64) float64 { return float64(int(f*10+0.5)) / 10 }
 func round2(f float64) float64 { return float64(int(f*100+0.5)) / 100 }
+func round3(f float64) float64 { return float64(int(f*1000+0.5)) / 1000 }

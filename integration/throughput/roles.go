@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -52,21 +53,30 @@ func runNATS(ctx context.Context, _ []string) error {
 	return nil
 }
 
-// routeOf is the one route of a measurement.
-func routeOf(base string) jobs.Route {
-	return jobs.Route{Name: "bench", Goal: "ordered", Chain: []*jobs.Target{{
-		Name: "bench", Provider: "bench", Dialect: "openai", BaseURL: base, Model: "sim", Key: "sk-bench-0123456789",
-		Price: jobs.Price{Input: 100_000, CachedInput: 50_000, Output: 400_000}, Timeouts: jobs.DefaultTimeouts,
-		// Far more than can be reached: so that the pace, which begins carefully with
-		// a target of which nothing is known, does not keep most of the calls waiting.
-		Limits: jobs.Limits{RequestsPerMinute: 6_000_000},
-	}}}
+// routeOf is the one route of a measurement. Its targets are alike.
+func routeOf(base, goal string, targets int) jobs.Route {
+	route := jobs.Route{Name: "bench", Goal: goal}
+	for i := range targets {
+		route.Chain = append(route.Chain, &jobs.Target{
+			Name: fmt.Sprintf("bench-%d", i+1), Provider: "bench", Dialect: "openai", BaseURL: base, Model: "sim", Key: "sk-bench-0123456789",
+			Price: jobs.Price{Input: 100_000, CachedInput: 50_000, Output: 400_000}, Timeouts: jobs.DefaultTimeouts,
+			// Far more than can be reached: so that the pace, which begins carefully with
+			// a target of which nothing is known, does not keep most of the calls waiting.
+			Limits: jobs.Limits{RequestsPerMinute: 6_000_000},
+		})
+	}
+	return route
 }
 
 // runTidegate works until it is told to stop: args are the database, NATS, the
-// provider, and how many calls at once.
+// provider, how many calls at once, the goal of the route, how many targets it has,
+// and the path of profiles.
 func runTidegate(ctx context.Context, args []string) error {
 	workers, err := strconv.Atoi(args[3])
+	if err != nil {
+		return err
+	}
+	targets, err := strconv.Atoi(args[5])
 	if err != nil {
 		return err
 	}
@@ -81,13 +91,17 @@ func runTidegate(ctx context.Context, args []string) error {
 	}
 	defer conn.Close()
 	stack, err := app.NewStack(ctx, app.StackConfig{
-		Pool: pool, Conn: conn, Routes: []jobs.Route{routeOf(args[2])}, Concurrency: workers, Log: zerolog.Nop(),
+		Pool: pool, Conn: conn, Routes: []jobs.Route{routeOf(args[2], args[4], targets)}, Concurrency: workers, Log: zerolog.Nop(),
 	})
 	if err != nil {
 		return err
 	}
+	stop, err := profile(args[6])
+	if err != nil {
+		return err
+	}
 	fmt.Println("working")
-	return stack.Run(ctx)
+	return errors.Join(stack.Run(ctx), stop())
 }
 
 // runRiver is runTidegate with River alone.

@@ -227,7 +227,7 @@ func TestBatchIsGoneOnWith(t *testing.T) {
 	const total = 3200
 	id := w.order(inputLines(total)).ID
 	for round, states := 0, map[jobs.BatchState]int{}; ; round++ {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(round)*3*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(round*round)*time.Millisecond)
 		err := w.keeper().Keep(ctx, id)
 		cancel()
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
