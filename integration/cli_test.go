@@ -442,7 +442,11 @@ func TestCancelEndsWhatWaits(t *testing.T) {
 
 func TestStatusShowsAnOutage(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, staging{})
+	s := newStage(t, staging{config: func(c *app.Config) {
+		for i := range c.Targets {
+			c.Targets[i].Circuit.Cooldown = time.Minute // a probe that fails meanwhile would be another reason
+		}
+	}})
 	crew := s.work(nil)
 	s.settle(s.enqueue(4, nil))
 	s.down("*", simulator.Fault{Mode: simulator.Unavailable})
