@@ -289,19 +289,20 @@ func (t *try) unwaited(target *target, o *outlook, worth jobs.MicroUSD, next *ta
 	}})
 }
 
-// hurries tells whether a request whose target is called as fast as it may be goes on
-// to another one: its deadline comes near, or those behind it would miss theirs if only
-// this target, and those that are preferred to it, went on.
-func (t *try) hurries() bool {
+// ease is how long a request whose target is called as fast as it may be can wait for
+// its turn, until it goes on to another one: not above zero when its deadline comes near,
+// or those behind it would miss theirs if only this target, and those that are
+// preferred to it, went on; endless: there is no deadline, or nobody else.
+func (t *try) ease() time.Duration {
 	if t.request.Deadline.IsZero() {
-		return false
+		return endless
 	}
 	for _, other := range t.ranked[t.next:] {
 		if ready, _ := other.circuit.readiness(); ready != Shut && t.unfit(other) == "" {
-			return t.spare(other, t.rate(t.next)) <= 0
+			return t.spare(other, t.rate(t.next))
 		}
 	}
-	return false
+	return endless
 }
 
 // earliest is the first of two waits for a turn.

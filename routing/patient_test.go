@@ -170,6 +170,42 @@ func TestRequestHurriesPastAPace(t *testing.T) {
 	}
 }
 
+// A request in a hurry that finds all targets at their pace waits for the first turn
+// that there is, also where the last one that it may be sent to gives a later one.
+func TestHurryEndsAtTheFirstTurn(t *testing.T) {
+	t.Parallel()
+	prices := map[string]jobs.MicroUSD{"cheap": 1_000_000, "slow": 2_000_000, "dear": 20_000_000}
+	s := waiting(t, "", prices, "cheap", "slow", "dear")
+	s.targets["cheap"].pace.relimitTo(jobs.Limits{RequestsPerMinute: 60})
+	s.targets["slow"].pace.relimitTo(jobs.Limits{RequestsPerMinute: 1})
+	s.within(time.Minute)
+	s.request.MaxCost = 500
+	s.passes(54 * time.Second).tries().to("cheap").tries().to("slow")
+	s.tries().because("cheap").skips("slow", "it may not be called faster")
+	if s.outcome.Until.IsZero() || !s.outcome.Until.Before(s.request.Deadline) {
+		t.Errorf("it is asked again in %s, after its deadline: %s", s.outcome.Until.Sub(s.clock.now()), s.told())
+	}
+}
+
+// A request that waits alone for a turn that is far off is asked again when it is time
+// to go on to another target, and not at that turn only.
+func TestWaitForATurnEndsInTimeForAnother(t *testing.T) {
+	t.Parallel()
+	prices := map[string]jobs.MicroUSD{"dear": 20_000_000, "slow": 1_000_000, "quick": 1_000_000}
+	s := waiting(t, "", prices, "dear", "slow", "quick")
+	s.targets["slow"].pace.relimitTo(jobs.Limits{RequestsPerMinute: 1})
+	s.within(time.Minute)
+	s.request.MaxCost = 500
+	s.tries().to("slow").tries().skips("dear", "max_cost").because("slow")
+	if s.outcome.Held || !s.outcome.Until.Before(s.request.Deadline) {
+		t.Fatalf("it is asked again in %s: %s", s.outcome.Until.Sub(s.clock.now()), s.told())
+	}
+	for s.outcome.Verdict == jobs.Blocked && s.clock.now().Before(s.request.Deadline) {
+		s.passes(s.outcome.Until.Sub(s.clock.now())).tries()
+	}
+	s.to("quick")
+}
+
 // Never above max_cost: what was spent before counts.
 func TestHurryKeepsMaxCost(t *testing.T) {
 	t.Parallel()

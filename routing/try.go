@@ -39,7 +39,7 @@ type try struct {
 	expectation expectation
 	whenOpen    jobs.WhenOpen
 	passed      []*target // that may not be called, or failed, and that the strategy prefers
-	turn        turn      // the first that there is, where the request goes on since its deadline comes near
+	turn        turn      // the first that there is, of those at their pace that the walk has come by
 }
 
 // ends tells whether nobody else may be asked after a refusal.
@@ -70,10 +70,12 @@ func (t *try) seek(into *place) *jobs.Outcome {
 		case found.target != nil:
 			*into = found
 			return nil
-		case no.paced && !t.hurries():
-			return t.paced(target, no)
-		case no.paced:
+		case no.paced: // the first turn may be at one that it has been to in its hurry
 			t.turn.earliest(target, no)
+			if ease := t.ease(); ease > 0 {
+				t.skip(target, no.reason, no.until)
+				return t.paced(ease)
+			}
 			t.skip(target, no.reason+", and the deadline comes near", no.until)
 			continue
 		}
@@ -81,7 +83,7 @@ func (t *try) seek(into *place) *jobs.Outcome {
 		t.passed = append(t.passed, target)
 	}
 	if t.turn.target != nil {
-		return t.paced(t.turn.target, t.turn.no)
+		return t.paced(endless)
 	}
 	outcome := t.leftOver()
 	return &outcome
@@ -93,11 +95,18 @@ func (t *try) skip(target *target, reason string, until time.Time) {
 
 // paced is the outcome of a request that waits for its turn at a target that is
 // in order: not a reason to pay the next one. It holds for others of the route,
-// too, unless they may be sent elsewhere before.
-func (t *try) paced(target *target, no wait) *jobs.Outcome {
-	t.skip(target, no.reason, no.until)
-	if t.picky && no.until.IsZero() {
-		no.until = t.router.now().Add(againMin)
+// too, unless they may be sent elsewhere before. Where it waits alone, nobody looks
+// whether its deadline comes near, or a pace has become quicker than it was when it said
+// when: it is asked again when it has no ease any more, and in a quarter of its time.
+func (t *try) paced(ease time.Duration) *jobs.Outcome {
+	target, no := t.turn.target, t.turn.no
+	if now := t.router.now(); t.picky {
+		if no.until.IsZero() {
+			no.until = now.Add(againMin)
+		}
+		if deadline := t.deadline(); !deadline.IsZero() {
+			no.until = earlier(no.until, now.Add(min(ease, max(deadline.Sub(now)/4, againMin))))
+		}
 	}
 	return &jobs.Outcome{Verdict: jobs.Blocked, Held: !t.picky, Err: t.last, Until: no.until, Reason: target.Name + ": " + no.reason, Trace: t.trace}
 }
