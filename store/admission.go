@@ -76,9 +76,9 @@ UPDATE tidegate.waiting SET not_before = NULL, reason = NULL WHERE request_id IN
 	// spentOut are budgets that are spent, as budgetFields say: read once for all who wait.
 	spentOut = `b.out_since IS NOT NULL AND (b.out_of_total OR b.waits_day >= tidegate.today())`
 
-	// So many of each tenant as may be its turns together, and a few more.
-	readTurns = `/* tidegate: turns */
-WITH RECURSIVE tenants AS (
+	// The tenants of whom something waits for its turn, hopped to one by one: of those that
+	// may start something, so many of each as may be its turns together, and a few more.
+	shownTenants = `WITH RECURSIVE tenants AS (
 	(SELECT w.tenant FROM tidegate.waiting w WHERE w.route = $1 AND w.not_before IS NULL AND w.tenant > $2 ORDER BY w.tenant LIMIT 1)
 	UNION ALL
 	SELECT (SELECT w.tenant FROM tidegate.waiting w WHERE w.route = $1 AND w.not_before IS NULL AND w.tenant > t.tenant ORDER BY w.tenant LIMIT 1)
@@ -91,7 +91,10 @@ WITH RECURSIVE tenants AS (
 	SELECT tenant, least($3::bigint, greatest($5::bigint, 2 * $3::bigint / (SELECT count(*) FROM named))) AS most
 	FROM named WHERE ` + admissible + `
 )
-SELECT s.tenant, s.most, e.last, coalesce(c.finish, 0), h.request_id, h.work
+`
+
+	readTurns = `/* tidegate: turns */
+` + shownTenants + `SELECT s.tenant, s.most, e.last, coalesce(c.finish, 0), h.request_id, h.work
 FROM (SELECT coalesce((SELECT last FROM edge), '') AS last) e LEFT JOIN shown s ON true -- there are others, though none of these is shown
 LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
 LEFT JOIN LATERAL (
@@ -100,16 +103,19 @@ LEFT JOIN LATERAL (
 ) h ON true
 ORDER BY s.tenant, h.priority, h.job_id`
 
+	// Of each tenant by itself: whose budget is spent has perhaps a million with near
+	// deadlines, before all others.
 	readNear = `/* tidegate: near deadlines */
-WITH near AS (
-	SELECT tenant, request_id, work, deadline, job_id FROM tidegate.waiting
-	WHERE route = $1 AND not_before IS NULL AND deadline <= now() + $2::interval AND tenant NOT IN (
-		SELECT b.name FROM tidegate.budgets b WHERE b.scope = 'tenant' AND ` + spentOut + `)
-	ORDER BY deadline LIMIT $3::bigint
+` + shownTenants + `, near AS (
+	SELECT s.tenant, h.* FROM shown s CROSS JOIN LATERAL (
+		SELECT w.request_id, w.work, w.deadline, w.job_id FROM tidegate.waiting w
+		WHERE w.route = $1 AND w.tenant = s.tenant AND w.not_before IS NULL AND w.deadline <= now() + $6::interval ORDER BY w.deadline LIMIT s.most
+	) h ORDER BY h.deadline LIMIT $3::bigint
 )
-SELECT s.tenant, $3::bigint + 1, '', coalesce(c.finish, 0), s.request_id, s.work
-FROM near s LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = s.tenant
-ORDER BY s.tenant, s.deadline, s.job_id`
+SELECT n.tenant, $3::bigint + 1, e.last, coalesce(c.finish, 0), n.request_id, n.work
+FROM (SELECT coalesce((SELECT last FROM edge), '') AS last) e LEFT JOIN near n ON true -- there are others, though none of these is near
+LEFT JOIN tidegate.shares c ON c.route = $1 AND c.tenant = n.tenant
+ORDER BY n.tenant, n.deadline, n.job_id`
 
 	// River hands jobs out by priority, time and id: those of all tenants have one
 	// priority, and each a time of its own, in the order in which they were chosen.
@@ -171,7 +177,7 @@ func readHeads(ctx context.Context, tx pgx.Tx, in jobs.Intake) (heads jobs.Heads
 	batch.Queue(readShares, in.Route).QueryRow(func(row pgx.Row) error { return row.Scan(&heads.Clock) })
 	read := func(rows pgx.Rows) error { return scanHeads(rows, &heads) }
 	if in.Near > 0 {
-		batch.Queue(readNear, in.Route, in.Near, in.AtMost).Query(read)
+		batch.Queue(readNear, in.Route, in.Behind, in.AtMost, tenantsMost, turnsLeast, in.Near).Query(read)
 	} else {
 		batch.Queue(readTurns, in.Route, in.Behind, in.AtMost, tenantsMost, turnsLeast).Query(read)
 	}

@@ -44,6 +44,21 @@ UPDATE tidegate.river_job SET state = 'completed', finalized_at = now() WHERE id
 		AND EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = q.id)
 	FOR UPDATE OF j SKIP LOCKED)`
 
+// What was parked in the moment of its cancellation waits for its time, on a route with
+// fair admission, in a row that the cancellation could not see.
+const (
+	endWaiting        = `/* tidegate: end what waits */ ` + unseen + `w.request_id = $1` + noLonger
+	endWaitingOfBatch = `/* tidegate: end what waits of a batch */ ` + unseen + `w.not_before IS NOT NULL AND q.batch_id = $1` + noLonger
+
+	unseen = `WITH unneeded AS (
+	DELETE FROM tidegate.waiting WHERE request_id IN (
+		SELECT w.request_id FROM tidegate.waiting w JOIN tidegate.requests q ON q.id = w.request_id WHERE `
+	noLonger = ` AND EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = q.id) FOR UPDATE OF w SKIP LOCKED)
+	RETURNING job_id
+)
+UPDATE tidegate.river_job SET state = 'completed', finalized_at = now() WHERE id = ANY (ARRAY(SELECT job_id FROM unneeded)) AND state::text = 'pending'`
+)
+
 // CancelRequest ends a request that has no result yet as cancelled and tells
 // whether it did; a call that is under way is not stopped, its answer is not
 // kept, but its cost is. It returns ErrNotFound if there is no such request.
@@ -57,7 +72,11 @@ func (s *Store) CancelRequest(ctx context.Context, id string) (bool, error) {
 		return false, fmt.Errorf("cancelling request %s: %w", id, err)
 	}
 	if cancelled > 0 {
-		if _, err := s.pool.Exec(ctx, endParked, nil, parsed); err != nil {
+		_, err := s.pool.Exec(ctx, endParked, nil, parsed)
+		if err == nil {
+			_, err = s.pool.Exec(ctx, endWaiting, parsed)
+		}
+		if err != nil {
 			return true, fmt.Errorf("cancelling request %s: %w", id, err)
 		}
 		return true, nil
@@ -104,7 +123,11 @@ func (s *Store) CancelBatch(ctx context.Context, id string) (int, error) {
 			break
 		}
 	}
-	if _, err := s.pool.Exec(ctx, endParked, id, nil); err != nil {
+	_, err := s.pool.Exec(ctx, endParked, id, nil)
+	if err == nil {
+		_, err = s.pool.Exec(ctx, endWaitingOfBatch, id)
+	}
+	if err != nil {
 		return sum, fmt.Errorf("cancelling batch %s: %w", id, err)
 	}
 	return sum, nil

@@ -10,6 +10,8 @@ const (
 	AdmitAny   = admitAll
 	ParkThese  = park
 	CancelOne  = cancelRequest
+	EndGiven   = endGivenBack
+	EndWaits   = endWaiting
 	CancelSome = cancelSomeOfBatch
 )
 

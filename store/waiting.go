@@ -94,16 +94,46 @@ SELECT q.id, m.id, m.scheduled_at, coalesce(q.deadline, q.created_at + $4::inter
 FROM moved m JOIN tidegate.requests q ON q.id = m.request_id
 ON CONFLICT (request_id) DO NOTHING`
 
+// What waits for its turn by now is taken from there first, as by all who end what
+// waits. Nobody is waited for: who holds a row ends it, or hands it to a worker.
+const endGivenBack = `/* tidegate: end what is given back */
+WITH ended AS MATERIALIZED (
+	SELECT j.id, r.request_id FROM tidegate.river_job j JOIN tidegate.results r ON r.request_id = (j.args->>'r')::uuid
+	WHERE j.id = ANY ($1) AND j.state::text IN ('scheduled', 'available', 'pending')
+), unneeded AS (
+	DELETE FROM tidegate.waiting WHERE request_id IN (
+		SELECT request_id FROM tidegate.waiting WHERE request_id = ANY (ARRAY(SELECT request_id FROM ended)) FOR UPDATE SKIP LOCKED)
+	RETURNING job_id
+)
+UPDATE tidegate.river_job SET state = 'completed', finalized_at = now() WHERE id IN (
+	SELECT id FROM tidegate.river_job
+	WHERE id = ANY (ARRAY(SELECT id FROM ended)) AND (state::text <> 'pending' OR id = ANY (ARRAY(SELECT job_id FROM unneeded)))
+		AND state::text IN ('scheduled', 'available', 'pending') FOR UPDATE SKIP LOCKED)`
+
 // Park has jobs wait for their time where they hold no place of a worker or of its
 // queue, in the transaction in which River gives them back: those whose route has
-// fair admission. All others wait as River has it.
+// fair admission. All others wait as River has it. A job whose request ended while it
+// was in a worker's hands waits for nothing, and ends.
 func (s *Store) Park(ctx context.Context, tx pgx.Tx, parked []jobs.Parked) error {
 	ids, reasons := make([]int64, len(parked)), make([]string, len(parked))
 	for i, p := range parked {
 		ids[i], reasons[i] = p.JobID, p.Reason
 	}
+	if _, err := tx.Exec(ctx, endGivenBack, ids); err != nil {
+		return err
+	}
 	_, err := tx.Exec(ctx, park, ids, reasons, jobs.DefaultPriority, withoutDeadline)
 	return err
+}
+
+// EndParked ends those of some jobs that are parked and whose requests have ended. Who
+// parks looks when that is written, and who cancels does so, too: neither sees the
+// other's before.
+func (s *Store) EndParked(ctx context.Context, ids []int64) error {
+	if _, err := s.pool.Exec(ctx, endGivenBack, ids); err != nil {
+		return fmt.Errorf("ending what is parked and has ended: %w", err)
+	}
+	return nil
 }
 
 // unparkWaiting gives those their turn that wait for a time on the routes of a

@@ -234,25 +234,64 @@ func TestWhatEndsWaitsNoMore(t *testing.T) {
 	expect(t, "results", s.number("SELECT count(*) FROM tidegate.results"), 7)
 }
 
-// give has River give jobs back until a time, and parks them.
+// park has River give jobs back until a time, and parks them.
 func (s *shared) park(wait time.Duration, reason string) {
 	s.t.Helper()
 	err := pgx.BeginFunc(s.t.Context(), s.pool, func(tx pgx.Tx) error {
-		rows, err := tx.Query(s.t.Context(), `UPDATE tidegate.river_job SET state = 'scheduled', scheduled_at = now() + $1::interval
-			WHERE state = 'available' RETURNING id`, wait)
-		if err != nil {
-			return err
-		}
-		given, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-		if err != nil {
-			return err
-		}
-		var parked []jobs.Parked
-		for _, id := range given {
-			parked = append(parked, jobs.Parked{JobID: id, Reason: reason})
-		}
-		return s.Park(s.t.Context(), tx, parked)
+		_, err := s.parkIn(tx, wait, reason)
+		return err
 	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *shared) parkIn(tx pgx.Tx, wait time.Duration, reason string) (ids []int64, err error) {
+	rows, err := tx.Query(s.t.Context(), `UPDATE tidegate.river_job SET state = 'scheduled', scheduled_at = now() + $1::interval,
+		metadata = jsonb_build_object('`+jobs.BudgetMark+`', '{"budget": "tenant a"}'::jsonb) WHERE state = 'available' RETURNING id`, wait)
+	if err != nil {
+		return nil, err
+	}
+	if ids, err = pgx.CollectRows(rows, pgx.RowTo[int64]); err != nil {
+		return nil, err
+	}
+	var parked []jobs.Parked
+	for _, id := range ids {
+		parked = append(parked, jobs.Parked{JobID: id, Reason: reason})
+	}
+	return ids, s.Park(s.t.Context(), tx, parked)
+}
+
+// parkBeside has a request of a batch cancelled while its job is given back and
+// parked, in some order of what the two do, and makes sure that nothing of it is left.
+func (s *shared) parkBeside(order func(r *jobs.Request, park, written func())) {
+	s.t.Helper()
+	r := &s.wait("a", 1, func(r *jobs.Request) { r.BatchID = uuid.NewString() })[0]
+	s.exec("INSERT INTO tidegate.batches (id, tenant, total, state) VALUES ($1, 'a', 1, 'in_progress')", r.BatchID)
+	s.exec("DELETE FROM tidegate.waiting")
+	s.exec("UPDATE tidegate.river_job SET state = 'available' WHERE state = 'pending'")
+	tx, err := s.pool.Begin(s.t.Context())
+	s.must(err)
+	var ids []int64
+	order(r, func() {
+		ids, err = s.parkIn(tx, time.Hour, "budget of tenant a: all is spent")
+		s.must(err)
+	}, func() {
+		s.must(tx.Commit(s.t.Context()))
+		s.must(s.EndParked(s.t.Context(), ids))
+	})
+	if err := tx.Commit(s.t.Context()); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
+		s.t.Fatal(err)
+	}
+	if left := s.number("SELECT count(*) FROM tidegate.waiting") + s.number("SELECT count(*) FROM tidegate.river_job WHERE kind = 'completion' AND state <> 'completed'"); left != 0 {
+		s.t.Errorf("%d rows are left of a request that was cancelled", left)
+		s.exec("DELETE FROM tidegate.waiting")
+		s.exec("UPDATE tidegate.river_job SET state = 'completed', finalized_at = now()")
+	}
+}
+
+func (s *shared) must(err error) {
+	s.t.Helper()
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -282,6 +321,43 @@ func TestPark(t *testing.T) {
 	s.park(time.Hour, "it is dear")
 	s.stands("on a direct route", 1, 1, 0, 0)
 	expect(t, "scheduled", s.number("SELECT count(*) FROM tidegate.river_job WHERE state = 'scheduled'"), 3)
+}
+
+// A request that ends while its job is on its way back waits for nothing, whichever of
+// the two is written first.
+func TestParkInTheMomentOfACancellation(t *testing.T) {
+	t.Parallel()
+	for _, admission := range []string{jobs.AdmissionFair, jobs.AdmissionDirect} {
+		t.Run(admission, func(t *testing.T) {
+			t.Parallel()
+			s := newShared(t)
+			s.announce(admission)
+			cancelRequest := func(r *jobs.Request) error {
+				_, err := s.CancelRequest(t.Context(), r.ID)
+				return err
+			}
+			cancelBatch := func(r *jobs.Request) error {
+				_, err := s.CancelBatch(t.Context(), r.BatchID)
+				return err
+			}
+			for _, cancel := range []func(*jobs.Request) error{cancelRequest, cancelBatch} {
+				s.parkBeside(func(r *jobs.Request, park, _ func()) { s.must(cancel(r)); park() })
+				s.parkBeside(func(r *jobs.Request, park, written func()) { park(); s.must(cancel(r)); written() })
+				s.parkBeside(func(r *jobs.Request, park, written func()) {
+					s.beside(func(context.Context) error { return cancel(r) }, func(tx pgx.Tx) error {
+						if err := exec(t, "SAVEPOINT before")(tx); err != nil {
+							return err
+						}
+						return exec(t, "INSERT INTO tidegate.results (request_id, id, state, status) VALUES ($1, gen_random_uuid(), 'answered', 200)", r.ID)(tx)
+					}, func(tx pgx.Tx) error {
+						park()
+						written()
+						return exec(t, "ROLLBACK TO before")(tx)
+					})
+				})
+			}
+		})
+	}
 }
 
 // What waits for a time of its own has its turn when a target of its route is free
@@ -506,7 +582,7 @@ func TestAdmissionReadsFewRows(t *testing.T) {
 		args []any
 	}{
 		"turns":    {store.ReadTurns, []any{"summaries", "", 100, store.TenantsMost, store.TurnsLeast}},
-		"near":     {store.ReadNear, []any{"summaries", time.Hour, 100}},
+		"near":     {store.ReadNear, []any{"summaries", "", 100, store.TenantsMost, store.TurnsLeast, time.Hour}},
 		"backlogs": {store.ReadCounts, []any{store.BacklogMost, 0}},
 	} {
 		if pages := s.pages(q.sql, q.args...); pages > 300 {
@@ -516,6 +592,24 @@ func TestAdmissionReadsFewRows(t *testing.T) {
 	whole := s.pages("SELECT count(*) FROM tidegate.waiting")
 	if whole < 700 {
 		t.Errorf("the whole table is %d pages: the test would let anything pass", whole)
+	}
+}
+
+// What waits with a near deadline, and may not start, since its tenant has no money,
+// costs an admission nothing, however much there is of it.
+func TestNearDeadlinesWithoutMoneyAreNotRead(t *testing.T) {
+	t.Parallel()
+	s := newShared(t)
+	s.exec("ANALYZE tidegate.waiting")
+	s.exec(`INSERT INTO tidegate.waiting (request_id, job_id, deadline, work, priority, route, tenant)
+		SELECT gen_random_uuid(), -n, now() + n * interval '1 millisecond', 100, 2, 'summaries', 'poor' || n % 20 FROM generate_series(1, 100000) n`)
+	s.spend("(SELECT DISTINCT tenant FROM tidegate.waiting)")
+	s.wait("rich", 3, func(r *jobs.Request) { r.Deadline = time.Now().Add(30 * time.Minute) })
+	if pages := s.pages(store.ReadNear, "summaries", "", 100, store.TenantsMost, store.TurnsLeast, time.Hour); pages > 300 {
+		t.Errorf("it reads %d pages", pages)
+	}
+	if heads, n := s.admit(jobs.Intake{AtMost: 5, Near: time.Hour}); n != 3 {
+		t.Errorf("%d were admitted of %+v", n, heads)
 	}
 }
 
@@ -547,6 +641,8 @@ func TestWaitingIsFoundByID(t *testing.T) {
 		"admit":              {store.AdmitThese, []any{"summaries", waits, []string{""}, []float64{1}}},
 		"admit all":          {store.AdmitAny, []any{"summaries", 20}},
 		"park":               {store.ParkThese, []any{given, make([]string, len(given)), jobs.DefaultPriority, time.Hour}},
+		"end what is parked": {store.EndGiven, []any{given}},
+		"end what waits":     {store.EndWaits, []any{waits[0]}},
 		"cancel one":         {store.CancelOne, []any{waits[0]}},
 		"cancel of a batch":  {store.CancelSome, []any{"b", uuid.Nil, 5000}},
 		"nothing of a batch": {store.CancelSome, []any{"none", uuid.Nil, 5000}},

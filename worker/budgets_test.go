@@ -294,3 +294,25 @@ func TestBudgetOfATenantOnAFairRoute(t *testing.T) {
 	s.answers(45)
 	s.awaitJobs(45, "completed", 1)
 }
+
+// What is parked until its tenant's budget is raised, for good perhaps, has its
+// deadline all the same, and no job is left of it then.
+func TestParkedForABudgetUntilTheDeadline(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.limit(ofAcme, 0, 100)
+	s.start()
+	s.acme(12)
+	s.answers(10)
+	s.parked(2, "spent in all")
+	for range 3 {
+		s.accept(jobs.Request{Tenant: "acme", Deadline: time.Now().Add(3 * time.Second)})
+	}
+	fixture.Await(t, soon, "they are parked, too", func() bool {
+		return s.number("SELECT count(*) FROM tidegate.river_job WHERE metadata ? 'tidegate_budget' AND attempt = 0 AND scheduled_at > now()") == 5
+	})
+	fixture.Await(t, soon, "three have expired, and their jobs have ended", func() bool {
+		return s.number("SELECT count(*) FROM tidegate.results WHERE state = 'expired'") == 3 && s.number("SELECT count(*) FROM tidegate.river_job WHERE state = 'completed'") == 13
+	})
+	s.parked(2, "spent in all")
+}

@@ -124,14 +124,14 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 		return nil, c.snooze(ctx, quarantineRest)
 	}
 	c.budgets.Meet(got.Budget, c.now())
-	if parked := c.spent(&got.Request, alone); parked != nil {
-		return nil, c.park(ctx, &run{job: job.ID}, parked)
-	}
 	r := &run{job: job.ID, request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow)}
 	r.parked, r.marked = len(r.waits) > 0, bytes.Contains(job.Metadata, []byte(jobs.BudgetMark))
 	r.skipped = bytes.Contains(job.Metadata, []byte(jobs.SkipsMark))
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
+	}
+	if parked := c.spent(&got.Request, alone); parked != nil && !c.expired(r) {
+		return nil, c.park(ctx, r, parked)
 	}
 	r.ticket = c.room.Arrive(r.request.Route)
 	return r, nil

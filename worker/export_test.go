@@ -28,7 +28,7 @@ func Recover(ctx context.Context, config Config, ended, has []int64) {
 // Write writes of jobs as River does for a worker that was handed and gave back
 // those, and was handed others again.
 func Write(ctx context.Context, config Config, taken, again []int64, change *riverdriver.JobSetStateIfRunningManyParams) error {
-	driver := fencedDriver{riverpgxv5.New(config.Pool), newClaims(&config), newHeart(&config, nil, nil), config.Fleet.Admission}
+	driver := fencedDriver{riverpgxv5.New(config.Pool), newClaims(&config), newHeart(&config, nil, nil), config.Fleet.Parking}
 	for _, job := range taken {
 		driver.claims.Take(job)
 		driver.claims.Return(job)

@@ -19,8 +19,7 @@ type fencedDriver struct {
 	riverdriver.Driver[pgx.Tx]
 	claims *claims
 	heart  *heart
-	// admission keeps what waits for a time; nil: River does.
-	admission Admission
+	parking Parking // nil: River keeps what waits for a time
 }
 
 func (d fencedDriver) fence(ctx context.Context, tx riverdriver.ExecutorTx) error {
@@ -61,8 +60,12 @@ func (e fencedExecutor) JobSetStateIfRunningMany(ctx context.Context, params *ri
 	if err != nil {
 		return nil, err
 	}
-	if parked := e.driver.claims.Parked(ours.ID); len(parked) > 0 && e.driver.admission != nil {
-		if err := e.driver.admission.Park(ctx, e.driver.UnwrapTx(tx), parked); err != nil {
+	var parked []jobs.Parked
+	if e.driver.parking != nil {
+		parked = e.driver.claims.Parked(ours.ID)
+	}
+	if len(parked) > 0 {
+		if err := e.driver.parking.Park(ctx, e.driver.UnwrapTx(tx), parked); err != nil {
 			return nil, err
 		}
 	}
@@ -70,7 +73,24 @@ func (e fencedExecutor) JobSetStateIfRunningMany(ctx context.Context, params *ri
 		return nil, err
 	}
 	e.driver.claims.Drop(params.ID)
+	e.driver.endParked(ctx, parked)
 	return rows, nil
+}
+
+// endParked looks once more at jobs that are parked by now: a cancellation looks for
+// them when it is written, and one of the two comes second. What fails here leaves a
+// row that waits until its time.
+func (d fencedDriver) endParked(ctx context.Context, parked []jobs.Parked) {
+	if len(parked) == 0 {
+		return
+	}
+	ids := make([]int64, len(parked))
+	for i := range parked {
+		ids[i] = parked[i].JobID
+	}
+	if err := d.parking.EndParked(ctx, ids); err != nil {
+		d.claims.log.Debug().Err(err).Msg("a job that was just parked may wait though its request has ended")
+	}
 }
 
 // ours are the changes of those jobs that this worker has, and was not handed

@@ -159,5 +159,13 @@ func (c *completion) park(ctx context.Context, r *run, p *parked) error {
 			c.log.Debug().Err(err).Msg("a job that waits for a budget goes on later")
 		}
 	}
-	return c.snooze(ctx, p.wait)
+	wait := p.wait
+	if !r.deadline.IsZero() { // then it has ended, and so has its job to
+		wait = min(wait, max(r.deadline.Sub(c.now())+pastDeadline, 0))
+	}
+	return c.snooze(ctx, wait)
 }
+
+// pastDeadline is how long after its deadline a request has surely been ended by the
+// supervisor.
+const pastDeadline = 2 * time.Second

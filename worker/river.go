@@ -54,7 +54,7 @@ func newRiver(config *Config, completion *completion, canary *canaryWorker, batc
 	if len(canary.canaries) > 0 {
 		queues[jobs.CanaryQueue] = river.QueueConfig{MaxWorkers: 1}
 	}
-	client, err := river.NewClient(fencedDriver{riverpgxv5.New(config.Pool), completion.claims, completion.heart, config.Fleet.Admission}, &river.Config{
+	client, err := river.NewClient(fencedDriver{riverpgxv5.New(config.Pool), completion.claims, completion.heart, config.Fleet.Parking}, &river.Config{
 		FetchCooldown:        fetchCooldown,
 		ID:                   config.Name,
 		JobTimeout:           -1,

@@ -39,6 +39,8 @@ type Fleet struct {
 	Budgets Budgets
 	// Admission is for routes with fair admission; nil: there are none.
 	Admission Admission
+	// Parking is what becomes of jobs that are parked; nil: what River makes of them.
+	Parking Parking
 }
 
 // Peers is how workers tell each other of themselves.
@@ -133,9 +135,15 @@ type Admission interface {
 	// AdmitAll makes some of all that waits on a route available, and returns how
 	// many.
 	AdmitAll(ctx context.Context, held jobs.Lead, route string, atMost int) (n int, err error)
-	// Park has jobs that are given back wait for their time as those do that wait for
-	// their turn, where their route has fair admission.
+}
+
+// Parking is how jobs wait that are given back until a time.
+type Parking interface {
+	// Park has them wait for it as those do that wait for their turn, where their route
+	// has fair admission. Those whose requests have ended wait for nothing: they end.
 	Park(ctx context.Context, tx pgx.Tx, parked []jobs.Parked) error
+	// EndParked ends those jobs whose requests ended while they were being parked.
+	EndParked(ctx context.Context, ids []int64) error
 }
 
 // Books is what a supervisor writes down and forgets.

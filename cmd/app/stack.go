@@ -125,7 +125,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	keeper := &queue.Keeper{Queue: producer, Store: s.Store, Goals: routing.Goals(), MaxLines: config.Batches.MaxLines, FilesLive: config.Batches.FilesLive}
 	s.Worker, err = worker.New(worker.Config{
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Canaries: config.Canaries, Canary: s.Router, Concurrency: config.Concurrency,
-		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Ledger: s.Store, Budgets: s.Store},
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: s.name, Keep: keeper.Keep,
 		Log: config.Log, Stored: relay.Wake, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
 	})
