@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/openai/openai-go/v3"
@@ -25,14 +26,14 @@ func TestFrontIsKilled(t *testing.T) {
 	for name, c := range map[string]struct {
 		lock, when string // the row that its worker is made to wait for, and when it is taken
 		stuck      string // what it is then about to do
-		cancel     string // when it is cancelled; empty: it is not
+		cancel     string // empty: it is not cancelled then
 		ends       openai.BatchStatus
 		lines      int
 	}{
 		"validating": {"batches", "b.state = 'validating'", "tidegate: begin batch", "", openai.BatchStatusCompleted, 50},
-		"enqueuing":  {"batch_work", "w.enqueued >= 1000", "tidegate: advance", "", openai.BatchStatusCompleted, 1100},
-		"finalizing": {"batch_work", "b.completed > 10 AND w.enqueued = b.total", "tidegate: move ending", "", openai.BatchStatusCompleted, 200},
-		"cancelling": {"batches", "b.state = 'cancelling'", "tidegate: cancel some of a batch", "b.completed > 20", openai.BatchStatusCancelled, 600},
+		"enqueuing":  {"batch_work", "b.state = 'validating'", "tidegate: advance", "", openai.BatchStatusCompleted, 1100},
+		"finalizing": {"batch_work", "b.completed > 0", "tidegate: move ending", "", openai.BatchStatusCompleted, 200},
+		"cancelling": {"results", "b.completed > 0", "tidegate: cancel some of a batch", "yes", openai.BatchStatusCancelled, 600},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,13 +44,13 @@ func TestFrontIsKilled(t *testing.T) {
 				k.killStuck(tx, k.fleet.hire(), c.stuck)
 			} else {
 				worker := k.fleet.hire()
+				tx := k.hold(batch.ID, c.lock, c.when)
 				if c.cancel != "" {
-					check(t, k.hold(batch.ID, c.lock, c.cancel).Rollback(t.Context()))
 					client := k.client()
 					_, err := client.Batches.Cancel(t.Context(), batch.ID)
 					check(t, err)
 				}
-				k.killStuck(k.hold(batch.ID, c.lock, c.when), worker, c.stuck)
+				k.killStuck(tx, worker, c.stuck)
 			}
 			k.fleet.hire()
 			batch = k.poll(k.client(), batch.ID, c.ends)
@@ -66,7 +67,7 @@ type killing struct {
 
 func newKilling(t *testing.T, p program) *killing {
 	t.Helper()
-	f := newFleet(t, p, staging{latency: 1, config: func(c *app.Config) { c.Worker.Concurrency = 20 }})
+	f := newFleet(t, p, staging{latency: 200 * time.Millisecond, config: func(c *app.Config) { c.Worker.Concurrency = 20 }})
 	k := &killing{front: &front{stage: f.stage}, fleet: f}
 	k.serve()
 	return k
@@ -100,7 +101,12 @@ func (k *killing) hold(batch, table, when string) pgx.Tx {
 	tx, err := k.Pool.Begin(k.Context())
 	check(k.T, err)
 	k.Cleanup(func() { _ = tx.Rollback(afterwards(k.T)) }) // or else the pool is never closed
-	_, err = tx.Exec(k.Context(), fmt.Sprintf("SELECT FROM tidegate.%s WHERE %s = $1 FOR UPDATE", table, id), batch)
+	statement := fmt.Sprintf("SELECT FROM tidegate.%s WHERE %s = $1 FOR UPDATE", table, id)
+	if table == "results" { // of the last request, which nobody has answered yet
+		statement = `INSERT INTO tidegate.results (request_id, id, status, state)
+			SELECT id, gen_random_uuid(), 0, 'refused' FROM tidegate.requests WHERE batch_id = $1 ORDER BY id DESC LIMIT 1`
+	}
+	_, err = tx.Exec(k.Context(), statement, batch)
 	check(k.T, err)
 	return tx
 }

@@ -1,4 +1,6 @@
--- What comes in and goes out over HTTP: files, and batches that are made of one.
+-- What comes in and goes out over HTTP: files, and batches that are made of one. Where
+-- it must wait for a long transaction it gives up, and the next `migrate` repeats it.
+SET LOCAL lock_timeout = '10s';
 
 CREATE TABLE IF NOT EXISTS tidegate.files (
     id         text PRIMARY KEY,          -- "file-" and a UUID version 7: sorts by time

@@ -17,8 +17,8 @@ import (
 // it writes may be under way for long: by then the job may be another's.
 type fencedDriver struct {
 	riverdriver.Driver[pgx.Tx]
-	claims *claims
-	heart  *heart
+	claims  *claims
+	heart   *heart
 	parking Parking // nil: River keeps what waits for a time
 }
 
