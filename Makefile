@@ -106,6 +106,11 @@ bench-fair: build ## Measure how long a small tenant waits beside 100,000 reques
 check-independent: build ## Check the whole path against a mock from npm that we did not write, about 2 minutes
 	@$(GO) build -o bin/independent ./integration/independent && bin/independent $(ARGS)
 
+.PHONY: check-sdks
+check-sdks: build ## Check files and batches with the official OpenAI SDKs: that for Node, from npm, and that for Go, about 2 minutes
+	@$(GO) build -o bin/sdks ./integration/sdks && bin/sdks $(ARGS)
+	@{ $(GO) test -v -count=1 -timeout $(TIMEOUT) -run '^(TestOfficialSDK|TestCreateIsRepeated|TestTypedErrors|TestPagesOfLists)$$' ./integration 2>&1; echo "exit $$?"; } | $(COUNT)
+
 # Go makes a new input smaller for up to a minute, in which nothing is tried: ten tries must do.
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME=10s
