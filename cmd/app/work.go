@@ -14,13 +14,16 @@ const (
 	// spareConns is what loads, commits, the relay and the fleet's business need of
 	// a pool, and routeConns what River does beside it for each route: it fetches
 	// jobs of one and writes the end of others. A heartbeat must never wait for
-	// them.
+	// them. batchConns is what River does for the queue of batches, and what four of
+	// them need that are enqueued or finalized: each reads with one and writes with
+	// another.
 	spareConns = 12
 	routeConns = 2
+	batchConns = routeConns + 2*4
 )
 
 // workerConns is how many connections a worker of some routes may open.
-func workerConns(routes int) int { return spareConns + routeConns*routes }
+func workerConns(routes int) int { return spareConns + batchConns + routeConns*routes }
 
 func newWorkCommand(o *options) *cobra.Command {
 	timing := &timingFlag{}

@@ -181,6 +181,6 @@ func (s *Server) getContent(w http.ResponseWriter, r *http.Request) error {
 	header.Set("Etag", `"`+file.ID+`"`)
 	header.Set("Cache-Control", "private, no-transform")
 	content := s.config.Store.OpenFile(r.Context(), file, 0)
-	http.ServeContent(&patientWriter{w, http.NewResponseController(w)}, r, "", file.CreatedAt, content)
+	http.ServeContent(w, r, "", file.CreatedAt, content)
 	return nil
 }

@@ -1,6 +1,7 @@
 package batchapi_test
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"tidegate/integration/fixture"
+	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
 )
 
@@ -229,4 +231,57 @@ func TestLogSaysNothingOfContents(t *testing.T) {
 	if strings.Contains(w.log.String(), secret) {
 		t.Errorf("the log says %s", w.log)
 	}
+}
+
+// Who does not read what it is sent does not keep its place either.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got := w.upload("purpose", "batch", "file/in.jsonl", strings.Repeat("x", 32<<20))
+	_, id, _ := strings.Cut(got.Body, `"id":"`)
+	id, _, _ = strings.Cut(id, `"`)
+	w.server.Hasten(300*time.Millisecond, time.Minute)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprintf(conn, "GET /v1/files/%s/content HTTP/1.1\r\nHost: localhost\r\n\r\n", id); err != nil {
+		t.Fatal(err)
+	}
+	<-time.After(time.Second)
+	_ = conn.SetDeadline(time.Now().Add(soon))
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, response.Body); err == nil {
+		t.Errorf("it was sent all %d bytes", n)
+	}
+	_ = response.Body.Close()
+}
+
+// Without keys only this machine comes in: no page of another site that a browser here
+// shows, under no other name, and nobody behind a proxy here. From the first key on,
+// everybody needs one.
+func TestWithoutKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for name, headers := range map[string][]string{
+		"another site": {"Origin", "https://evil.example"}, "a proxy": {"X-Forwarded-For", "203.0.113.7"}, "another proxy": {"Via", "1.1 proxy"},
+	} {
+		if got := w.do(http.MethodGet, "/v1/files", "", nil, headers...); got.Status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", name, got.Status, got.Body)
+		}
+	}
+	for host, want := range map[string]int{"localhost": 200, "127.0.0.1:99": 200, "[::1]": 200, "rebound.example": 401, "localhost.example:80": 401} {
+		got := w.raw("GET /v1/files HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n", false)
+		if len(got) != 1 || got[0].Status != want {
+			t.Errorf("as %s: %+v", host, got)
+		}
+	}
+	if _, _, err := w.store.CreateKey(t.Context(), jobs.Key{Tenant: "acme", Scopes: jobs.KeyScopes()}); err != nil {
+		t.Fatal(err)
+	}
+	fixture.Await(t, soon, "a key is asked for", func() bool { return w.do(http.MethodGet, "/v1/files", "", nil).Status == http.StatusUnauthorized })
 }

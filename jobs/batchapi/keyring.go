@@ -121,12 +121,18 @@ func (k *keyring) isOpen(ctx context.Context) (bool, error) {
 	return k.open, nil
 }
 
-// checkLocal refuses what does not come from this machine, and what a page of another
-// site has a browser on this machine ask for.
+// checkLocal refuses what does not come from this machine, as far as a request tells:
+// what came through a proxy here, and what a page of another site has a browser here ask
+// for.
 func checkLocal(r *http.Request) error {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if ip := net.ParseIP(host); err != nil || ip == nil || !ip.IsLoopback() {
 		return unauthorized("missing_api_key", "without API keys only this machine is let in; `tidegate keys create` makes one")
+	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return unauthorized("missing_api_key", "without API keys nobody is let in through a proxy: it comes from this machine, and who is behind it does not")
+		}
 	}
 	named := r.Host
 	if only, _, err := net.SplitHostPort(named); err == nil {

@@ -12,15 +12,13 @@ const (
 	// leastRate is what a sender must send a second on average, in bytes, once it had
 	// its grace: who sends a byte now and then holds a place for nothing.
 	leastRate = 1 << 10
-	// writeWithin is how long a receiver may take for what it is sent.
-	writeWithin = time.Minute
 )
 
-// A patience is how long a sender may send nothing at all, and after what time it is
-// looked how fast it is.
-type patience struct{ silence, grace time.Duration }
+// A patience is how long a sender may send nothing at all, after what time it is looked
+// how fast it is, and how long a receiver may take for a piece of what it is sent.
+type patience struct{ silence, grace, taking time.Duration }
 
-var usualPatience = patience{silence: 30 * time.Second, grace: time.Minute}
+var usualPatience = patience{silence: 30 * time.Second, grace: time.Minute, taking: time.Minute}
 
 // errTooSlow says that the body of a request comes too slowly.
 var errTooSlow = errors.New("the body comes too slowly")
@@ -51,16 +49,3 @@ func (p *patient) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
-
-// A patientWriter gives each piece of an answer its time.
-type patientWriter struct {
-	http.ResponseWriter
-	control *http.ResponseController
-}
-
-func (p *patientWriter) Write(b []byte) (int, error) {
-	_ = p.control.SetWriteDeadline(time.Now().Add(writeWithin))
-	return p.ResponseWriter.Write(b)
-}
-
-func (p *patientWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }

@@ -107,7 +107,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	w.Header().Set("X-Request-Id", id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	answer := &answerWriter{ResponseWriter: w}
+	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking}
 	defer s.recover(answer, r, id)
 	select {
 	case s.busy <- struct{}{}:
@@ -143,10 +143,13 @@ func (s *Server) recover(w *answerWriter, r *http.Request, id string) {
 	writeError(w, errInternal)
 }
 
-// An answerWriter knows whether the answer has begun.
+// An answerWriter knows whether the answer has begun, and gives each piece of it its
+// time: who does not read keeps no place. net/http forgets that time with the answer.
 type answerWriter struct {
 	http.ResponseWriter
-	begun bool
+	control *http.ResponseController
+	taking  time.Duration
+	begun   bool
 }
 
 // WriteHeader begins the answer.
@@ -158,6 +161,7 @@ func (w *answerWriter) WriteHeader(status int) {
 // Write goes on with it.
 func (w *answerWriter) Write(p []byte) (int, error) {
 	w.begun = true
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.taking)) // a connection without deadlines has none to miss
 	return w.ResponseWriter.Write(p)
 }
 
