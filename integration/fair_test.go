@@ -72,7 +72,7 @@ func admitterIsKilled(t *testing.T, p program) {
 	for range 3 {
 		f.hire()
 	}
-	batch := f.enqueue(400, nil)
+	batch := f.enqueue(800, nil) // far more than is kept ready for the workers
 	lost := 0
 	for n := range 2 {
 		f.awaitResults(40 * (n + 1))
