@@ -19,6 +19,7 @@ import (
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
+	"tidegate/jobs/queue"
 	"tidegate/store"
 )
 
@@ -48,7 +49,11 @@ func newWorld(t testing.TB, change ...func(*batchapi.Config)) *world {
 	if err := w.store.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}}); err != nil {
 		t.Fatal(err)
 	}
-	config := batchapi.Config{Store: w.store, Goals: []string{"ordered", "cost"}, Log: zerolog.New(zerolog.SyncWriter(w.log))}
+	requests, err := queue.New(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := batchapi.Config{Store: w.store, Queue: requests, Goals: []string{"ordered", "cost"}, Log: zerolog.New(zerolog.SyncWriter(w.log))}
 	for _, c := range change {
 		c(&config)
 	}
