@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
 	"tidegate/integration/fixture"
@@ -32,6 +33,7 @@ const soon = 60 * time.Second
 // workers have announced.
 type world struct {
 	testing.TB
+	pool   *pgxpool.Pool
 	store  *store.Store
 	server *batchapi.Server
 	base   string // http://…
@@ -45,7 +47,7 @@ func newWorld(t testing.TB, change ...func(*batchapi.Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	w := &world{TB: t, store: store.New(pool), log: &bytes.Buffer{}}
+	w := &world{TB: t, pool: pool, store: store.New(pool), log: &bytes.Buffer{}}
 	if err := w.store.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}}); err != nil {
 		t.Fatal(err)
 	}
