@@ -7,3 +7,12 @@ func (s *Server) Hasten(silence, grace time.Duration) { s.patience = patience{si
 
 // Shrink has a Server hold fewer bytes of bodies.
 func (s *Server) Shrink(bytes int64) { s.room = newRoom(bytes) }
+
+// Beat has streams of events say sooner that they live.
+func (s *Server) Beat(every time.Duration) { s.beat = every }
+
+// StreamsAtOnce and StreamsOfTenant bound how many streams of events are served.
+const (
+	StreamsAtOnce   = eventsAtOnce
+	StreamsOfTenant = eventsOfTenant
+)

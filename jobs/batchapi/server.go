@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -31,6 +32,8 @@ type Config struct {
 	Store *store.Store
 	// Queue takes single requests, and many in one call; nil: none are taken.
 	Queue Queue
+	// Events are followed by those who have no NATS; nil: none are.
+	Events Events
 	// Goals are the optimization goals that are always there.
 	Goals        []string
 	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes
@@ -48,6 +51,10 @@ type Server struct {
 	uploads  chan struct{}
 	room     *room        // of bodies with requests
 	rules    expect.Cache // what requests expect, compiled
+	gallery  gallery
+	beat     time.Duration
+	ending   context.Context // that of streams, which have no end of their own
+	end      context.CancelFunc
 	mux      *http.ServeMux
 }
 
@@ -61,7 +68,9 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
 		busy: make(chan struct{}, atOnce), uploads: make(chan struct{}, uploadsAtOnce), room: newRoom(roomBytes),
+		beat: usualBeat,
 	}
+	s.ending, s.end = context.WithCancel(context.Background())
 	for _, route := range s.routes() {
 		s.mux.Handle(route.pattern, s.guard(route.scope, route.handle))
 	}
@@ -91,6 +100,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/jobs", jobs.ScopeRead, s.listJobs},
 		{"GET /v1/jobs/{id}", jobs.ScopeRead, s.getJob},
 		{"DELETE /v1/jobs/{id}", jobs.ScopeSubmit, s.cancelJob},
+		{"GET /v1/events", jobs.ScopeRead, s.followEvents},
 		{"GET /v1/models", jobs.ScopeRead, s.listModels},
 		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
 	}
@@ -112,16 +122,21 @@ func (s *Server) Handle(pattern string, scope jobs.KeyScope, handle http.Handler
 	}))
 }
 
+// End ends the streams of events, whose readers may come again elsewhere. Everything
+// else is answered as before.
+func (s *Server) End() { s.end() }
+
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	w.Header().Set("X-Request-Id", id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking}
+	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking, release: func() {}}
 	defer s.recover(answer, r, id)
 	select {
 	case s.busy <- struct{}{}:
-		defer func() { <-s.busy }()
+		answer.release = sync.OnceFunc(func() { <-s.busy })
+		defer answer.release()
 	default:
 		writeError(answer, errBusy)
 		return
@@ -160,6 +175,7 @@ type answerWriter struct {
 	control *http.ResponseController
 	taking  time.Duration
 	begun   bool
+	release func() // gives the place back that it has among those who are served
 }
 
 // WriteHeader begins the answer.
