@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 	routes := make([]jobs.Route, len(c.Routes))
 	for i, r := range c.Routes {
 		routes[i] = jobs.Route{
-			Name: r.Name, Goal: r.Goal, Goals: c.goals(), Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen),
+			Name: r.Name, Goal: r.Goal, Goals: c.goals(), Choosing: fmt.Sprint(c.Strategies, c.Estimator), Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen),
 			OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models, Expect: r.Expect.build(),
 		}
 		if r.Admission != DefaultAdmission {
