@@ -93,7 +93,9 @@ func (c Config) String() string {
 		Strategies map[string]WeightsConfig `yaml:"strategies,omitempty"`
 		Estimator  EstimatorConfig          `yaml:"estimator"`
 		Worker     WorkerConfig             `yaml:"worker"`
-	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker})
+		Batches    BatchesConfig            `yaml:"batches"`
+		Webhooks   WebhooksConfig           `yaml:"webhooks"`
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker, c.Batches, c.Webhooks})
 	if err != nil {
 		return "configuration of " + c.File
 	}
