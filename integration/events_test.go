@@ -37,8 +37,8 @@ type jobShown struct {
 	}
 }
 
-// called makes a call that answers with a status, and reads the answer.
-func called[T any](f *front, status int, method, path, body string, headers ...string) (into T) {
+// answered makes a call that answers with a status, and reads the answer.
+func answered[T any](f *front, status int, method, path, body string, headers ...string) (into T) {
 	f.Helper()
 	kind := ""
 	if body != "" {
@@ -147,7 +147,7 @@ func TestJobOverHTTP(t *testing.T) {
 	defer conn.Close()
 	f.down("*", simulator.Fault{Mode: simulator.Unavailable})
 	events := f.follow("?type=result,batch").begun()
-	made := called[jobShown](f, http.StatusAccepted, http.MethodPost, "/jobs", `{"custom_id":"one","max_cost_usd":0.5,"body":`+string(body(1))+`}`)
+	made := answered[jobShown](f, http.StatusAccepted, http.MethodPost, "/jobs", `{"custom_id":"one","max_cost_usd":0.5,"body":`+string(body(1))+`}`)
 	subscribed, err := conn.SubscribeSync(made.ResultSubject)
 	check(t, err)
 	check(t, conn.Flush())
@@ -166,13 +166,13 @@ func TestJobOverHTTP(t *testing.T) {
 	if direct.RequestID != made.ID {
 		t.Errorf("on its subject came %s", msg.Data)
 	}
-	got := called[jobShown](f, http.StatusOK, http.MethodGet, "/jobs/"+made.ID, "")
+	got := answered[jobShown](f, http.StatusOK, http.MethodGet, "/jobs/"+made.ID, "")
 	if r := got.Result; got.Status != "answered" || r == nil || r.Response.Choices[0].Message.Content == "" || r.Usage.Output == 0 || r.CostUSD == nil || *r.CostUSD <= 0 || r.Target == "" {
 		t.Errorf("it ends as %+v", got)
 	}
-	called[any](f, http.StatusConflict, http.MethodDelete, "/jobs/"+made.ID, "")
+	answered[any](f, http.StatusConflict, http.MethodDelete, "/jobs/"+made.ID, "")
 
-	batch := called[struct{ ID string }](f, http.StatusAccepted, http.MethodPost, "/jobs:batch", `{"jobs":[{"custom_id":"a","body":`+string(body(2))+`},{"custom_id":"b","body":`+string(body(3))+`}]}`).ID
+	batch := answered[struct{ ID string }](f, http.StatusAccepted, http.MethodPost, "/jobs:batch", `{"jobs":[{"custom_id":"a","body":`+string(body(2))+`},{"custom_id":"b","body":`+string(body(3))+`}]}`).ID
 	seen := map[string]int{}
 	for _, e := range events.some(3) {
 		seen[e.result.CustomID]++
@@ -183,7 +183,7 @@ func TestJobOverHTTP(t *testing.T) {
 	if seen["a"] != 1 || seen["b"] != 1 || seen[""] != 1 {
 		t.Errorf("events %v", seen)
 	}
-	list := called[struct{ Data []jobShown }](f, http.StatusOK, http.MethodGet, "/jobs?status=answered&include=response&order=asc&batch="+batch, "")
+	list := answered[struct{ Data []jobShown }](f, http.StatusOK, http.MethodGet, "/jobs?status=answered&include=response&order=asc&batch="+batch, "")
 	if len(list.Data) != 2 || list.Data[0].CustomID != "a" || list.Data[1].Result.Response.Choices[0].Message.Content == "" {
 		t.Errorf("the list is %+v", list)
 	}
@@ -197,21 +197,21 @@ func TestJobOverHTTP(t *testing.T) {
 func TestRunningJob(t *testing.T) {
 	t.Parallel()
 	f := newFront(t, staging{latency: 3 * time.Second})
-	made := called[jobShown](f, http.StatusAccepted, http.MethodPost, "/jobs", `{"body":`+string(body(1))+`}`)
+	made := answered[jobShown](f, http.StatusAccepted, http.MethodPost, "/jobs", `{"body":`+string(body(1))+`}`)
 	fixture.Await(t, soon, "it is being called", func() bool {
-		return called[jobShown](f, http.StatusOK, http.MethodGet, "/jobs/"+made.ID, "").Status == "running"
+		return answered[jobShown](f, http.StatusOK, http.MethodGet, "/jobs/"+made.ID, "").Status == "running"
 	})
-	list := called[struct{ Data []jobShown }](f, http.StatusOK, http.MethodGet, "/jobs?status=running", "")
+	list := answered[struct{ Data []jobShown }](f, http.StatusOK, http.MethodGet, "/jobs?status=running", "")
 	if len(list.Data) != 1 || list.Data[0].ID != made.ID {
 		t.Errorf("running are %+v", list)
 	}
 	for range 2 {
-		if got := called[jobShown](f, http.StatusOK, http.MethodDelete, "/jobs/"+made.ID, ""); got.Status != "cancelled" || got.Result.State != jobs.StateCancelled {
+		if got := answered[jobShown](f, http.StatusOK, http.MethodDelete, "/jobs/"+made.ID, ""); got.Status != "cancelled" || got.Result.State != jobs.StateCancelled {
 			t.Errorf("cancelled: %+v", got)
 		}
 	}
 	fixture.Await(t, soon, "its call has ended", func() bool { return f.count("SELECT count(*) FROM tidegate.attempts") == 1 })
-	if got := called[jobShown](f, http.StatusOK, http.MethodGet, "/jobs/"+made.ID, ""); got.Status != "cancelled" {
+	if got := answered[jobShown](f, http.StatusOK, http.MethodGet, "/jobs/"+made.ID, ""); got.Status != "cancelled" {
 		t.Errorf("it ends as %+v", got)
 	}
 }
@@ -283,7 +283,7 @@ func TestEventsOfTenants(t *testing.T) {
 	}
 	batches := map[string]string{}
 	for name, key := range keys {
-		batches[name] = called[struct{ ID string }](f, http.StatusAccepted, http.MethodPost, "/jobs:batch", `{"jobs":[{"body":`+string(body(1))+`},{"body":`+string(body(2))+`}]}`, "Authorization", key).ID
+		batches[name] = answered[struct{ ID string }](f, http.StatusAccepted, http.MethodPost, "/jobs:batch", `{"jobs":[{"body":`+string(body(1))+`},{"body":`+string(body(2))+`}]}`, "Authorization", key).ID
 	}
 	for name, reader := range readers {
 		for _, e := range reader.some(3) {
@@ -305,7 +305,7 @@ func TestEventsOfTenants(t *testing.T) {
 	}
 	// Nothing else came meanwhile: what comes next is of the next batch.
 	for name, key := range keys {
-		called[any](f, http.StatusAccepted, http.MethodPost, "/jobs", `{"custom_id":"last","body":`+string(body(3))+`}`, "Authorization", key)
+		answered[any](f, http.StatusAccepted, http.MethodPost, "/jobs", `{"custom_id":"last","body":`+string(body(3))+`}`, "Authorization", key)
 		if e := readers[name].some(1)[0]; name != "ops" && (e.kind != "result" || e.result.CustomID != "last" || e.result.Tenant != name) {
 			t.Errorf("%s hears of %+v", name, e)
 		}
@@ -330,9 +330,9 @@ func TestEventsWithoutNATS(t *testing.T) {
 	if got.status != http.StatusServiceUnavailable || !strings.Contains(text, "--nats-url") || !strings.Contains(text, `"code":"events_unavailable"`) {
 		t.Errorf("without NATS: %d %s", got.status, text)
 	}
-	made := called[jobShown](alone, http.StatusAccepted, http.MethodPost, "/jobs", `{"body":`+string(body(1))+`}`)
+	made := answered[jobShown](alone, http.StatusAccepted, http.MethodPost, "/jobs", `{"body":`+string(body(1))+`}`)
 	fixture.Await(t, soon, "it is answered", func() bool {
-		return called[jobShown](alone, http.StatusOK, http.MethodGet, "/jobs/"+made.ID, "").Status == "answered"
+		return answered[jobShown](alone, http.StatusOK, http.MethodGet, "/jobs/"+made.ID, "").Status == "answered"
 	})
 	fixture.Await(t, soon, "there is a stream", func() bool { return f.follow("").status == http.StatusOK })
 	reader := f.follow("?type=result").begun()

@@ -197,13 +197,8 @@ func away(err error) error {
 // eventFilter reads which events are asked for.
 func (s *Server) eventFilter(r *http.Request) (f EventFilter, err error) {
 	query := r.URL.Query()
-	for name, values := range query {
-		if !slices.Contains([]string{"route", "batch", "type", "since"}, name) {
-			return f, invalid(shown(name), "unknown_parameter", "%s: unknown parameter; there are route, batch, type and since", shown(name))
-		}
-		if len(values) > 1 {
-			return f, invalid(name, "invalid_value", "%s: stands more than once", name)
-		}
+	if err := onlyParameters(query, "route", "batch", "type", "since"); err != nil {
+		return f, err
 	}
 	f = EventFilter{Tenant: caller(r).Tenant, Route: query.Get("route")}
 	if err := jobs.CheckName(f.Tenant); err != nil { // it becomes a part of a subject
