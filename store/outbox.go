@@ -24,7 +24,7 @@ SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at,
 	r.id, r.stored_at, r.state, r.status, r.target, r.model, r.provider_id, r.finish_reason, r.input_tokens, r.cached_input_tokens,
 	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.unpriced, r.attempts, r.bad_answers,
 	coalesce(octet_length(r.body), 0), CASE WHEN octet_length(r.body) <= $2 THEN r.body END,
-	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at
+	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at, b.retry_of
 FROM (
 	SELECT * FROM tidegate.outbox
 	WHERE id > $3 AND (request_id IS NOT NULL OR batch_id IS NOT NULL OR event ->> 'type' IN ('circuit', 'pause', 'budget'))

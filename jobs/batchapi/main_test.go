@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
 	"tidegate/integration/fixture"
@@ -32,6 +33,7 @@ const soon = 60 * time.Second
 type world struct {
 	testing.TB
 	store  *store.Store
+	pool   *pgxpool.Pool
 	server *batchapi.Server
 	base   string // http://…
 	log    *bytes.Buffer
@@ -44,7 +46,7 @@ func newWorld(t testing.TB, change ...func(*batchapi.Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	w := &world{TB: t, store: store.New(pool), log: &bytes.Buffer{}}
+	w := &world{TB: t, store: store.New(pool), pool: pool, log: &bytes.Buffer{}}
 	if err := w.store.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}}); err != nil {
 		t.Fatal(err)
 	}

@@ -81,6 +81,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/batches", jobs.ScopeRead, s.listBatches},
 		{"GET /v1/batches/{id}", jobs.ScopeRead, s.getBatch},
 		{"POST /v1/batches/{id}/cancel", jobs.ScopeSubmit, s.cancelBatch},
+		{"POST /v1/batches/{id}/retry", jobs.ScopeSubmit, s.retryBatch},
 		{"GET /v1/models", jobs.ScopeRead, s.listModels},
 		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
 	}

@@ -71,6 +71,15 @@ type BatchBody struct {
 	Failed    int             `json:"failed"`
 	CreatedAt time.Time       `json:"created_at"`
 	EndedAt   time.Time       `json:"ended_at,omitzero"`
+	RetryOf   string          `json:"retry_of,omitempty"` // the batch whose failed requests it tries again
+}
+
+// BodyOfBatch is the data of a batch's event.
+func BodyOfBatch(b *jobs.Batch) BatchBody {
+	return BatchBody{
+		BatchID: b.ID, Tenant: b.Tenant, State: b.State, Total: b.Total,
+		Completed: b.Completed, Failed: b.Failed, CreatedAt: b.CreatedAt, EndedAt: b.EndedAt, RetryOf: b.RetryOf,
+	}
 }
 
 // A TooLargeError says that an event does not fit into a message, however much
@@ -171,10 +180,7 @@ func wrapReference(e *jobs.ResultEvent, body *ResultBody) (*nats.Msg, error) {
 }
 
 func batchMessage(b *jobs.Batch) (*nats.Msg, error) {
-	data, err := json.Marshal(BatchBody{
-		BatchID: b.ID, Tenant: b.Tenant, State: b.State, Total: b.Total,
-		Completed: b.Completed, Failed: b.Failed, CreatedAt: b.CreatedAt, EndedAt: b.EndedAt,
-	})
+	data, err := json.Marshal(BodyOfBatch(b))
 	if err != nil {
 		return nil, fmt.Errorf("event of batch %s: %w", b.ID, err)
 	}
