@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,6 +69,7 @@ type dev struct {
 	simulator *simulator.Server // nil: the configuration names real providers
 	stack     *Stack
 	listener  net.Listener
+	front     http.Handler
 	log       zerolog.Logger
 	logFile   *os.File
 }
@@ -179,6 +181,9 @@ func (d *dev) assemble(ctx context.Context) error {
 	}
 	_, routes := d.config.Build()
 	var err error
+	if d.front, err = newFront(d.backbone.Pool, d.config, d.log); err != nil {
+		return err
+	}
 	d.stack, err = NewStack(ctx, StackConfig{
 		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
@@ -236,7 +241,7 @@ func (d *dev) run(ctx context.Context) error {
 	if d.simulator != nil {
 		parts.Go(func() { _ = d.simulator.Run(lasting) })
 	}
-	parts.Go(func() { _ = serveHTTP(lasting, d.listener, newFront(d.backbone.Pool, d.config, d.log)) })
+	parts.Go(func() { _ = serveHTTP(lasting, d.listener, d.front) })
 	parts.Go(func() { d.watchPostgres(lasting, giveUp) })
 	err := d.reloads().beside(working, d.stack.Run)
 	stop()

@@ -20,6 +20,7 @@ import (
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
+	"tidegate/jobs/queue"
 	"tidegate/store"
 )
 
@@ -32,8 +33,8 @@ const soon = 60 * time.Second
 // workers have announced.
 type world struct {
 	testing.TB
-	store  *store.Store
 	pool   *pgxpool.Pool
+	store  *store.Store
 	server *batchapi.Server
 	base   string // http://…
 	log    *bytes.Buffer
@@ -46,11 +47,15 @@ func newWorld(t testing.TB, change ...func(*batchapi.Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	w := &world{TB: t, store: store.New(pool), pool: pool, log: &bytes.Buffer{}}
+	w := &world{TB: t, pool: pool, store: store.New(pool), log: &bytes.Buffer{}}
 	if err := w.store.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}}); err != nil {
 		t.Fatal(err)
 	}
-	config := batchapi.Config{Store: w.store, Goals: []string{"ordered", "cost"}, Log: zerolog.New(zerolog.SyncWriter(w.log))}
+	requests, err := queue.New(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := batchapi.Config{Store: w.store, Queue: requests, Goals: []string{"ordered", "cost"}, Log: zerolog.New(zerolog.SyncWriter(w.log))}
 	for _, c := range change {
 		c(&config)
 	}

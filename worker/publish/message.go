@@ -61,7 +61,8 @@ type ErrorBody struct {
 	Message string     `json:"message,omitempty"`
 }
 
-// A BatchBody is the data of a batch's event.
+// A BatchBody is the data of a batch's event. Of a batch that did not come as a file
+// there are no files, and of one that has not ended only what came in.
 type BatchBody struct {
 	BatchID   string          `json:"batch_id"`
 	Tenant    string          `json:"tenant"`
@@ -72,14 +73,10 @@ type BatchBody struct {
 	CreatedAt time.Time       `json:"created_at"`
 	EndedAt   time.Time       `json:"ended_at,omitzero"`
 	RetryOf   string          `json:"retry_of,omitempty"` // the batch whose failed requests it tries again
-}
 
-// BodyOfBatch is the data of a batch's event.
-func BodyOfBatch(b *jobs.Batch) BatchBody {
-	return BatchBody{
-		BatchID: b.ID, Tenant: b.Tenant, State: b.State, Total: b.Total,
-		Completed: b.Completed, Failed: b.Failed, CreatedAt: b.CreatedAt, EndedAt: b.EndedAt, RetryOf: b.RetryOf,
-	}
+	InputFileID  string `json:"input_file_id,omitempty"`
+	OutputFileID string `json:"output_file_id,omitempty"`
+	ErrorFileID  string `json:"error_file_id,omitempty"`
 }
 
 // A TooLargeError says that an event does not fit into a message, however much
@@ -177,6 +174,18 @@ func wrapReference(e *jobs.ResultEvent, body *ResultBody) (*nats.Msg, error) {
 		msg.Header["ce-dataref"] = []string{"tidegate:results/" + e.RequestID}
 	}
 	return msg, err
+}
+
+// BodyOfBatch is the data of a batch's event.
+func BodyOfBatch(b *jobs.Batch) BatchBody {
+	body := BatchBody{
+		BatchID: b.ID, Tenant: b.Tenant, State: b.State, Total: b.Total,
+		Completed: b.Completed, Failed: b.Failed, CreatedAt: b.CreatedAt, EndedAt: b.EndedAt, RetryOf: b.RetryOf,
+	}
+	if b.Order != nil {
+		body.InputFileID, body.OutputFileID, body.ErrorFileID = b.Order.InputFile, b.Order.OutputFile, b.Order.ErrorFile
+	}
+	return body
 }
 
 func batchMessage(b *jobs.Batch) (*nats.Msg, error) {
