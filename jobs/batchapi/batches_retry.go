@@ -28,10 +28,11 @@ func (s *Server) retryBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := readBody(r)
+	body, leave, err := s.readLarge(r, maxJSONBytes)
 	if err != nil {
 		return err
 	}
+	defer leave()
 	var order retryOrder
 	if len(bytes.TrimSpace(body)) > 0 {
 		if err := decode(body, &order); err != nil {
