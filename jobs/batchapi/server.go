@@ -100,6 +100,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/batches", jobs.ScopeRead, s.listBatches},
 		{"GET /v1/batches/{id}", jobs.ScopeRead, s.getBatch},
 		{"POST /v1/batches/{id}/cancel", jobs.ScopeSubmit, s.cancelBatch},
+		{"POST /v1/batches/{id}/retry", jobs.ScopeSubmit, s.retryBatch},
 		{"POST /v1/jobs", jobs.ScopeSubmit, s.takeJob},
 		{"POST /v1/jobs:batch", jobs.ScopeSubmit, s.takeMany},
 		{"GET /v1/jobs", jobs.ScopeRead, s.listJobs},
