@@ -14,9 +14,9 @@ import (
 )
 
 const saveRoute = `/* tidegate: save route */
-INSERT INTO tidegate.routes (name, goal, deadline, models, chain, goals, admission) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO tidegate.routes (name, goal, deadline, models, chain, goals, admission, endpoints) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (name) DO UPDATE SET goal = excluded.goal, deadline = excluded.deadline, models = excluded.models, chain = excluded.chain,
-	goals = excluded.goals, admission = excluded.admission, updated_at = now()`
+	goals = excluded.goals, admission = excluded.admission, endpoints = excluded.endpoints, updated_at = now()`
 
 // SaveRoutes tells producers which routes there are. Routes that are not named
 // stay, since another worker may serve them. What waits for a target of a chain
@@ -26,9 +26,9 @@ func (s *Store) SaveRoutes(ctx context.Context, routes []jobs.Route) error {
 }
 
 const keepRoute = `/* tidegate: keep route */
-UPDATE tidegate.routes SET goal = $2, deadline = $3, models = $4, chain = $5, goals = $6, admission = $7, updated_at = now()
-WHERE name = $1 AND (goal, deadline, models, chain, goals, admission) IS DISTINCT FROM
-	($2::text, $3::interval, $4::text[], $5::text[], $6::text[], $7::text)`
+UPDATE tidegate.routes SET goal = $2, deadline = $3, models = $4, chain = $5, goals = $6, admission = $7, endpoints = $8, updated_at = now()
+WHERE name = $1 AND (goal, deadline, models, chain, goals, admission, endpoints) IS DISTINCT FROM
+	($2::text, $3::interval, $4::text[], $5::text[], $6::text[], $7::text, $8::text[])`
 
 // KeepRoutes says again what SaveRoutes did, so that of workers with different
 // configurations those that live have the last word. A route that was retired
@@ -46,7 +46,7 @@ func (s *Store) sendRoutes(ctx context.Context, statement string, routes []jobs.
 		batch.Queue(unparkRoute, r.Name, chainNames(r.Chain))
 		batch.Queue(unparkWaitingRoute, r.Name, chainNames(r.Chain))
 		batch.Queue(statement, r.Name, r.Goal, orNull(r.Deadline), append([]string{}, r.Models...), chainNames(r.Chain), append([]string{}, r.Goals...),
-			cmp.Or(r.Admission, jobs.AdmissionDirect))
+			cmp.Or(r.Admission, jobs.AdmissionDirect), endpointTexts(r.Serves()))
 	}
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("saving %d routes: %w", len(routes), err)
@@ -91,7 +91,8 @@ func (s *Store) RetireRoute(ctx context.Context, name string) (waiting int, err 
 }
 
 const listRoutes = `/* tidegate: routes */
-SELECT name, goal, deadline, models, goals, CASE admission WHEN 'direct' THEN '' ELSE admission END FROM tidegate.routes ORDER BY name`
+SELECT name, goal, deadline, models, goals, CASE admission WHEN 'direct' THEN '' ELSE admission END,
+	coalesce(endpoints, '{/v1/chat/completions}') FROM tidegate.routes ORDER BY name`
 
 // A Querier is a pool, a connection or a transaction.
 type Querier interface {
@@ -111,10 +112,9 @@ func Routes(ctx context.Context, db Querier) ([]jobs.Route, error) {
 	routes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (jobs.Route, error) {
 		var r jobs.Route
 		var deadline *time.Duration
-		err := row.Scan(&r.Name, &r.Goal, &deadline, &r.Models, &r.Goals, &r.Admission)
-		if len(r.Goals) == 0 {
-			r.Goals = nil
-		}
+		var endpoints []string
+		err := row.Scan(&r.Name, &r.Goal, &deadline, &r.Models, &r.Goals, &r.Admission, &endpoints)
+		r.Endpoints = endpointsOf(endpoints)
 		r.Deadline = orZero(deadline)
 		if len(r.Goals) == 0 {
 			r.Goals = nil

@@ -79,7 +79,7 @@ func viewUsage(u jobs.Usage) *usageView {
 // stays empty.
 func viewBatch(b *jobs.Batch) batchView {
 	view := batchView{
-		ID: b.ID, Object: "batch", Endpoint: chatEndpoint, Status: b.State, CreatedAt: b.CreatedAt.Unix(),
+		ID: b.ID, Object: "batch", Endpoint: jobs.EndpointChat.String(), Status: b.State, CreatedAt: b.CreatedAt.Unix(),
 		RequestCounts: countsView{b.Total, b.Completed, b.Failed},
 	}
 	switch b.State {

@@ -34,7 +34,7 @@ func (k *Keeper) enqueue(ctx context.Context, batch *jobs.Batch) error {
 	}
 	// Routes and goals may be others by now. That is said of the requests that name
 	// them, and is no fault of the file any more.
-	opts.KnownRoute, opts.KnownGoal, opts.DefaultRoute = nil, nil, cmp.Or(opts.DefaultRoute, unrouted)
+	opts.KnownRoute, opts.KnownGoal, opts.Served, opts.DefaultRoute = nil, nil, nil, cmp.Or(opts.DefaultRoute, unrouted)
 	opts.Checked, opts.Place = true, &jobs.Place{Lines: at.Lines, Bytes: at.Bytes}
 	next, stop := iter.Pull2(jobs.ReadLines(lines, opts))
 	defer stop()
