@@ -121,23 +121,12 @@ func Inputs(body []byte) int {
 
 // countInputs counts the elements of a list; one of numbers is a single text in
 // tokens.
-func countInputs(list []byte) int {
-	n := 0
-	for rest := bytes.TrimLeft(list[1:], jsonSpace); rest[0] != ']'; {
-		switch rest[0] {
-		case '"':
-			rest = rest[stringEnd(rest):]
-		case '{', '[':
-			rest = rest[bracketEnd(rest):]
-		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+func countInputs(list []byte) (n int) {
+	for one := range elements(list) {
+		if one[0] == '-' || one[0] >= '0' && one[0] <= '9' {
 			return 1
-		default: // a word
-			rest = rest[bytes.IndexAny(rest, ",]"):]
 		}
 		n++
-		if rest = bytes.TrimLeft(rest, jsonSpace); rest[0] == ',' {
-			rest = bytes.TrimLeft(rest[1:], jsonSpace)
-		}
 	}
 	return n
 }

@@ -70,7 +70,8 @@ type Config struct {
 	Queues   []string // the routes to work
 	// Keep does for a batch that came as a file what its state asks for, and goes on
 	// where one that was cut off was. Nil: this worker does it for none.
-	Keep func(ctx context.Context, batch string) error
+	Keep     func(ctx context.Context, batch string) error
+	Webhooks Webhooks // are told of the ends of batches
 	// Canaries are asked by Canary; none: nothing is scheduled.
 	Canaries []jobs.Canary
 	Canary   Canaries
@@ -279,7 +280,7 @@ func (w *Worker) shift(ctx context.Context) error {
 	working, stop := context.WithCancel(ctx)
 	defer stop()
 	completion := w.newCompletion(working)
-	client, err := startRiver(working, &w.config, completion, w.newCanaryWorker(), &batchWorker{keep: w.config.Keep, completion: completion})
+	client, err := startRiver(working, &w.config, w.newCrew(completion))
 	if err != nil || client == nil {
 		return err
 	}

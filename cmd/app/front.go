@@ -10,17 +10,22 @@ import (
 	"github.com/rs/zerolog"
 
 	"tidegate/jobs/batchapi"
+	"tidegate/jobs/queue"
 	"tidegate/routing"
 	"tidegate/store"
 )
 
 // newFront is all that tidegate answers over HTTP.
-func newFront(pool *pgxpool.Pool, config *Config, log zerolog.Logger) http.Handler {
+func newFront(pool *pgxpool.Pool, config *Config, log zerolog.Logger) (http.Handler, error) {
+	requests, err := queue.New(pool)
+	if err != nil {
+		return nil, err
+	}
 	server := batchapi.New(batchapi.Config{
-		Store: store.New(pool), Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep, Log: log,
+		Store: store.New(pool), Queue: requests, Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep, Log: log,
 	})
 	addHealth(server, pool, config)
-	return server
+	return server, nil
 }
 
 // checkExposed refuses to listen where others come in as long as there is no key:

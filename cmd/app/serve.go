@@ -12,9 +12,10 @@ func newServeCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "serve",
 		GroupID: groupRun,
-		Short:   "Serve files, batches, health and status over HTTP",
+		Short:   "Serve files, batches, jobs, health and status over HTTP",
 		Long: `serve answers over HTTP: /v1/files and /v1/batches as the OpenAI API does, so that
-its SDKs need another base URL and nothing else; /healthz (is it alive), /readyz
+its SDKs need another base URL and nothing else; /v1/jobs takes and shows single
+requests; /healthz (is it alive), /readyz
 (does Postgres answer) and /v1/status (what "tidegate status --json" prints). It
 runs no jobs: that is what "tidegate work" is for. Without an API key it lets in
 who comes from its own machine, and does not listen for others: see "tidegate keys".
@@ -55,6 +56,10 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if err := checkExposed(ctx, pool, address); err != nil {
 		return err
 	}
+	front, err := newFront(pool, reload.running, log)
+	if err != nil {
+		return err
+	}
 	listener, err := listen(ctx, "--listen", address)
 	if err != nil {
 		return err
@@ -62,6 +67,6 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on http://%s\n", listener.Addr())
 	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen", "batches"}, hung, log
 	return reload.beside(ctx, func(ctx context.Context) error {
-		return serveHTTP(ctx, listener, newFront(pool, reload.running, log))
+		return serveHTTP(ctx, listener, front)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tidegate/jobs"
+	"tidegate/jobs/expect"
 	"tidegate/store"
 )
 
@@ -28,6 +29,8 @@ const (
 // Config is what a Server is made of.
 type Config struct {
 	Store *store.Store
+	// Queue takes single requests, and many in one call; nil: none are taken.
+	Queue Queue
 	// Goals are the optimization goals that are always there.
 	Goals        []string
 	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes
@@ -43,6 +46,8 @@ type Server struct {
 	keys     *keyring
 	busy     chan struct{}
 	uploads  chan struct{}
+	room     *room        // of bodies with requests
+	rules    expect.Cache // what requests expect, compiled
 	mux      *http.ServeMux
 }
 
@@ -55,7 +60,7 @@ func New(config Config) *Server {
 	}
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
-		busy: make(chan struct{}, atOnce), uploads: make(chan struct{}, uploadsAtOnce),
+		busy: make(chan struct{}, atOnce), uploads: make(chan struct{}, uploadsAtOnce), room: newRoom(roomBytes),
 	}
 	for _, route := range s.routes() {
 		s.mux.Handle(route.pattern, s.guard(route.scope, route.handle))
@@ -81,6 +86,11 @@ func (s *Server) routes() []route {
 		{"GET /v1/batches", jobs.ScopeRead, s.listBatches},
 		{"GET /v1/batches/{id}", jobs.ScopeRead, s.getBatch},
 		{"POST /v1/batches/{id}/cancel", jobs.ScopeSubmit, s.cancelBatch},
+		{"POST /v1/jobs", jobs.ScopeSubmit, s.takeJob},
+		{"POST /v1/jobs:batch", jobs.ScopeSubmit, s.takeMany},
+		{"GET /v1/jobs", jobs.ScopeRead, s.listJobs},
+		{"GET /v1/jobs/{id}", jobs.ScopeRead, s.getJob},
+		{"DELETE /v1/jobs/{id}", jobs.ScopeSubmit, s.cancelJob},
 		{"GET /v1/models", jobs.ScopeRead, s.listModels},
 		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
 	}
