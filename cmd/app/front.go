@@ -22,7 +22,8 @@ func newFront(pool *pgxpool.Pool, config *Config, log zerolog.Logger) (http.Hand
 		return nil, err
 	}
 	server := batchapi.New(batchapi.Config{
-		Store: store.New(pool), Queue: requests, Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep, Log: log,
+		Store: store.New(pool), Queue: requests, Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep,
+		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Log: log,
 	})
 	addHealth(server, pool, config)
 	return server, nil

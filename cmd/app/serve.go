@@ -65,7 +65,7 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on http://%s\n", listener.Addr())
-	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen", "batches"}, hung, log
+	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen", "batches", "http"}, hung, log
 	return reload.beside(ctx, func(ctx context.Context) error {
 		return serveHTTP(ctx, listener, front)
 	})
