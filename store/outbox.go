@@ -20,12 +20,12 @@ import (
 // program does not know are left to one that does.
 const takeOutbox = `/* tidegate: take outbox */
 SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at,
-	q.tenant, q.route, q.batch_id, q.custom_id, q.metadata,
+	q.tenant, q.route, q.endpoint, q.batch_id, q.custom_id, q.metadata,
 	r.id, r.stored_at, r.state, r.status, r.target, r.model, r.provider_id, r.finish_reason, r.input_tokens, r.cached_input_tokens,
 	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.unpriced, r.attempts, r.bad_answers,
 	coalesce(octet_length(r.body), 0), CASE WHEN octet_length(r.body) <= $2 THEN r.body END,
-	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at,
-	b.input_file_id, b.output_file_id, b.error_file_id
+	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at, b.retry_of,
+	coalesce(b.input_file_id, b.retry ->> 'input_file_id'), b.output_file_id, b.error_file_id
 FROM (
 	SELECT * FROM tidegate.outbox
 	WHERE id > $3 AND (request_id IS NOT NULL OR batch_id IS NOT NULL OR event ->> 'type' IN ('circuit', 'pause', 'budget'))
@@ -132,24 +132,25 @@ func scanOwed(row pgx.CollectableRow) (owedRow, error) {
 	return owed, err
 }
 
-// batchFiles are what an event says of a batch that came as a file.
+// batchFiles are what an event says of a batch that came as a file, or tries another
+// one again.
 type batchFiles struct{ input, output, faults *string }
 
 func (f *batchFiles) fields() []any { return []any{&f.input, &f.output, &f.faults} }
 
-// order is nil of a batch that did not come as a file.
+// order is nil of a batch without files.
 func (f *batchFiles) order() *jobs.BatchOrder {
-	if f.input == nil {
+	if f.input == nil && f.output == nil && f.faults == nil {
 		return nil
 	}
-	return &jobs.BatchOrder{InputFile: *f.input, OutputFile: orZero(f.output), ErrorFile: orZero(f.faults)}
+	return &jobs.BatchOrder{InputFile: orZero(f.input), OutputFile: orZero(f.output), ErrorFile: orZero(f.faults)}
 }
 
 // resultRow is a request and its result as a query returns them; a batch's row
 // has neither.
 type resultRow struct {
 	requestID                                      uuid.UUID
-	tenant, route, batchID, customID               *string
+	tenant, route, endpoint, batchID, customID     *string
 	metadata                                       []byte
 	id                                             *uuid.UUID
 	storedAt                                       *time.Time
@@ -165,7 +166,7 @@ type resultRow struct {
 
 func (r *resultRow) fields() []any {
 	return []any{
-		&r.tenant, &r.route, &r.batchID, &r.customID, &r.metadata,
+		&r.tenant, &r.route, &r.endpoint, &r.batchID, &r.customID, &r.metadata,
 		&r.id, &r.storedAt, &r.state, &r.status, &r.target, &r.model, &r.providerID, &r.finishReason, &r.input, &r.cached,
 		&r.output, &r.reasoning, &r.class, &r.code, &r.message, &r.cost, &r.unpriced, &r.attempts, &r.badAnswers, &r.bodyBytes, &r.body,
 	}
@@ -173,7 +174,7 @@ func (r *resultRow) fields() []any {
 
 func (r *resultRow) event() (jobs.ResultEvent, error) {
 	e := jobs.ResultEvent{
-		Tenant: orZero(r.tenant), Route: orZero(r.route), BatchID: orZero(r.batchID), CustomID: orZero(r.customID), BodyBytes: r.bodyBytes,
+		Tenant: orZero(r.tenant), Route: orZero(r.route), Endpoint: endpointOf(r.endpoint), BatchID: orZero(r.batchID), CustomID: orZero(r.customID), BodyBytes: r.bodyBytes,
 	}
 	e.Result = jobs.Result{
 		ID: orZero(r.id).String(), RequestID: r.requestID.String(), State: jobs.State(orZero(r.state)), Status: int(orZero(r.status)),
