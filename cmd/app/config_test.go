@@ -228,7 +228,7 @@ astrology: {}
 		`26:13: estimator.name: unknown estimator "ema"; did you mean "ewma"?`,
 		`26:24: estimator.alpha: must be above 0 and at most 1, as in 0.2`,
 		`26:34: estimator.explore: must be from 0 (never) to 0.5, as in 0.01 for one request in a hundred`,
-		`27:1: astrology: unknown key; there are postgres, nats, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, webhooks`,
+		`27:1: astrology: unknown key; there are postgres, nats, nats_door, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, webhooks`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
