@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +18,7 @@ import (
 
 	"tidegate/deploy/embedded"
 	"tidegate/jobs"
+	"tidegate/jobs/batchapi"
 	"tidegate/routing/simulator"
 )
 
@@ -69,7 +69,7 @@ type dev struct {
 	simulator *simulator.Server // nil: the configuration names real providers
 	stack     *Stack
 	listener  net.Listener
-	front     http.Handler
+	front     *batchapi.Server
 	log       zerolog.Logger
 	logFile   *os.File
 }
@@ -181,7 +181,7 @@ func (d *dev) assemble(ctx context.Context) error {
 	}
 	_, routes := d.config.Build()
 	var err error
-	if d.front, err = newFront(d.backbone.Pool, d.config, d.log); err != nil {
+	if d.front, err = newFront(d.backbone.Pool, newEvents(d.backbone.Conn, ""), d.config, d.log); err != nil {
 		return err
 	}
 	d.stack, err = NewStack(ctx, StackConfig{
@@ -209,7 +209,7 @@ func (d *dev) reloads() *reloader {
 		again.config = d.simulated(again.config)
 		return again
 	}
-	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "nats_door", "listen", "canaries", "worker", "batches", "webhooks"}, d.stack.Take, d.log
+	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "nats_door", "listen", "canaries", "worker", "batches", "http", "webhooks"}, d.stack.Take, d.log
 	return r
 }
 

@@ -46,7 +46,7 @@ func taken(flag, address string) error {
 // be sent traffic (/readyz), how does everything stand (/v1/status). The last is of
 // all tenants.
 func addHealth(server *batchapi.Server, pool *pgxpool.Pool, config *Config) {
-	server.Handle("GET /healthz", "", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server.HandleAlways("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok", "version": programVersion()})
 	}))
 	server.Handle("GET /readyz", "", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,8 +74,9 @@ func answer(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }
 
-// serveHTTP serves until ctx ends, and lets open requests finish.
-func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
+// serveHTTP serves until ctx ends, and lets open requests finish, but for those that
+// have no end of their own.
+func serveHTTP(ctx context.Context, listener net.Listener, handler *batchapi.Server) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -86,6 +87,7 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler)
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
+	handler.End()
 	if err := server.Shutdown(last); err != nil {
 		return fmt.Errorf("stopping HTTP: %w", err)
 	}

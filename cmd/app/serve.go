@@ -15,7 +15,7 @@ func newServeCommand(o *options) *cobra.Command {
 		Short:   "Serve files, batches, jobs, health and status over HTTP",
 		Long: `serve answers over HTTP: /v1/files and /v1/batches as the OpenAI API does, so that
 its SDKs need another base URL and nothing else; /v1/jobs takes and shows single
-requests; /healthz (is it alive), /readyz
+requests; /v1/events streams what happens, if it is told of a NATS; /healthz (is it alive), /readyz
 (does Postgres answer) and /v1/status (what "tidegate status --json" prints). It
 runs no jobs: that is what "tidegate work" is for. Without an API key it lets in
 who comes from its own machine, and does not listen for others: see "tidegate keys".
@@ -56,7 +56,9 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if err := checkExposed(ctx, pool, address); err != nil {
 		return err
 	}
-	front, err := newFront(pool, reload.running, log)
+	follow := newEvents(nil, o.endpoints(reload.running).nats)
+	defer follow.close()
+	front, err := newFront(pool, follow, reload.running, log)
 	if err != nil {
 		return err
 	}
@@ -65,7 +67,7 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on http://%s\n", listener.Addr())
-	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen", "batches"}, hung, log
+	reload.fixed, reload.hangups, reload.log = []string{"postgres", "nats", "listen", "batches", "http"}, hung, log
 	return reload.beside(ctx, func(ctx context.Context) error {
 		return serveHTTP(ctx, listener, front)
 	})

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,10 +21,11 @@ const (
 	DefaultFilesLive = 30 * 24 * time.Hour
 	// maxJSONBytes bounds a body that is not a file.
 	maxJSONBytes = 1 << 20
-	// atOnce bounds the requests that are served at a time, and uploadsAtOnce those
-	// of them that bring a file: each has about a megabyte in memory.
-	atOnce        = 512
-	uploadsAtOnce = 32
+	// DefaultRequests bounds the requests that are served at a time.
+	DefaultRequests = 512
+	// DefaultUploads bounds those of them that bring a file: each has some megabytes in
+	// memory.
+	DefaultUploads = 32
 )
 
 // Config is what a Server is made of.
@@ -31,10 +33,14 @@ type Config struct {
 	Store *store.Store
 	// Queue takes single requests, and many in one call; nil: none are taken.
 	Queue Queue
+	// Events are followed by those who have no NATS; nil: none are.
+	Events Events
 	// Goals are the optimization goals that are always there.
 	Goals        []string
 	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes
 	FilesLive    time.Duration // zero: DefaultFilesLive; below: for ever
+	Requests     int           // at a time; zero: DefaultRequests
+	Uploads      int           // of them; zero: DefaultUploads
 	Log          zerolog.Logger
 	Now          func() time.Time // nil: time.Now
 }
@@ -46,8 +52,13 @@ type Server struct {
 	keys     *keyring
 	busy     chan struct{}
 	uploads  chan struct{}
-	room     *room        // of bodies with requests
-	rules    expect.Cache // what requests expect, compiled
+	always   map[string]bool // by pattern: what is answered also when all are busy
+	room     *room           // of bodies with requests
+	rules    expect.Cache    // what requests expect, compiled
+	gallery  gallery
+	beat     time.Duration
+	ending   context.Context // that of streams, which have no end of their own
+	end      context.CancelFunc
 	mux      *http.ServeMux
 }
 
@@ -55,13 +66,16 @@ type Server struct {
 func New(config Config) *Server {
 	config.MaxFileBytes = cmp.Or(config.MaxFileBytes, DefaultMaxFileBytes)
 	config.FilesLive = cmp.Or(config.FilesLive, DefaultFilesLive)
+	config.Requests, config.Uploads = cmp.Or(config.Requests, DefaultRequests), cmp.Or(config.Uploads, DefaultUploads)
 	if config.Now == nil {
 		config.Now = time.Now
 	}
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
-		busy: make(chan struct{}, atOnce), uploads: make(chan struct{}, uploadsAtOnce), room: newRoom(roomBytes),
+		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{}, room: newRoom(roomBytes),
+		beat: usualBeat,
 	}
+	s.ending, s.end = context.WithCancel(context.Background())
 	for _, route := range s.routes() {
 		s.mux.Handle(route.pattern, s.guard(route.scope, route.handle))
 	}
@@ -86,11 +100,13 @@ func (s *Server) routes() []route {
 		{"GET /v1/batches", jobs.ScopeRead, s.listBatches},
 		{"GET /v1/batches/{id}", jobs.ScopeRead, s.getBatch},
 		{"POST /v1/batches/{id}/cancel", jobs.ScopeSubmit, s.cancelBatch},
+		{"POST /v1/batches/{id}/retry", jobs.ScopeSubmit, s.retryBatch},
 		{"POST /v1/jobs", jobs.ScopeSubmit, s.takeJob},
 		{"POST /v1/jobs:batch", jobs.ScopeSubmit, s.takeMany},
 		{"GET /v1/jobs", jobs.ScopeRead, s.listJobs},
 		{"GET /v1/jobs/{id}", jobs.ScopeRead, s.getJob},
 		{"DELETE /v1/jobs/{id}", jobs.ScopeSubmit, s.cancelJob},
+		{"GET /v1/events", jobs.ScopeRead, s.followEvents},
 		{"GET /v1/models", jobs.ScopeRead, s.listModels},
 		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
 	}
@@ -112,22 +128,43 @@ func (s *Server) Handle(pattern string, scope jobs.KeyScope, handle http.Handler
 	}))
 }
 
+// End ends the streams of events, whose readers may come again elsewhere. Everything
+// else is answered as before.
+func (s *Server) End() { s.end() }
+
+// HandleAlways adds a handler that answers everybody, also while too many requests are
+// being served: who is told to wait must not be taken for dead. It may not wait for
+// anything.
+func (s *Server) HandleAlways(pattern string, handle http.Handler) {
+	s.always[pattern] = true
+	s.mux.Handle(pattern, handle)
+}
+
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	w.Header().Set("X-Request-Id", id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking}
+	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking, release: func() {}}
+	// net/http goes on with its own request, whose body it knows: what is left of that is
+	// not waited for if it is large, and not for long if it is small.
+	r = r.WithContext(r.Context())
+	if r.ContentLength != 0 {
+		_ = answer.control.SetReadDeadline(time.Now().Add(s.patience.silence)) // a connection without deadlines has none to miss
+	}
 	defer s.recover(answer, r, id)
-	select {
-	case s.busy <- struct{}{}:
-		defer func() { <-s.busy }()
-	default:
-		writeError(answer, errBusy)
-		return
+	serve, pattern := s.mux.Handler(r)
+	if !s.always[pattern] {
+		select {
+		case s.busy <- struct{}{}:
+			answer.release = sync.OnceFunc(func() { <-s.busy })
+			defer answer.release()
+		default:
+			writeError(answer, errBusy)
+			return
+		}
 	}
 	r.Body = newPatient(w, r.Body, s.patience)
-	serve, pattern := s.mux.Handler(r)
 	if pattern == "" {
 		writeError(answer, s.noSuchRoute(serve, r))
 		return
@@ -160,6 +197,7 @@ type answerWriter struct {
 	control *http.ResponseController
 	taking  time.Duration
 	begun   bool
+	release func() // gives the place back that it has among those who are served
 }
 
 // WriteHeader begins the answer.
