@@ -234,7 +234,7 @@ http: {requests: 0, uploads: 100001}
 		`26:13: estimator.name: unknown estimator "ema"; did you mean "ewma"?`,
 		`26:24: estimator.alpha: must be above 0 and at most 1, as in 0.2`,
 		`26:34: estimator.explore: must be from 0 (never) to 0.5, as in 0.01 for one request in a hundred`,
-		`27:1: astrology: unknown key; there are postgres, nats, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, http, webhooks`,
+		`27:1: astrology: unknown key; there are postgres, nats, nats_door, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, http, webhooks`,
 		`28:8: http.requests: must be from 1 to 100000`,
 		`28:21: http.uploads: must be from 1 to 100000`,
 	}
