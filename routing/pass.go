@@ -71,7 +71,7 @@ func (w *Walk) complete(ctx context.Context) (answer *jobs.Answer, err *jobs.Err
 			w.broken("the trial call ended in a panic")
 		}
 	}()
-	answer, err = w.try.router.provider.Complete(ctx, w.place.target.Target, w.try.request.Body)
+	answer, err = w.try.router.provider.Complete(ctx, w.place.target.Target, w.try.request.Endpoint, w.try.request.Body)
 	panics = false
 	return answer, err
 }
