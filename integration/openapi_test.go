@@ -89,6 +89,10 @@ func (c *contract) singleJobs() {
 	c.Helper()
 	answered := c.idOf(http.MethodPost, "/v1/jobs", jsonType, `{"custom_id":"a","goal":"ordered","deadline":"2h","max_cost_usd":0.5,"priority":1,"metadata":{"k":"v"},"expect":{"regex":"e"},"body":`+string(body(1))+`}`)
 	c.until("/v1/jobs/"+answered, `"status":"answered"`)
+	for url, asks := range map[string]string{"embeddings": `{"input":["a","b"]}`, "responses": `{"input":"x"}`, "completions": `{"prompt":"x"}`} {
+		id := c.idOf(http.MethodPost, "/v1/jobs", jsonType, `{"url":"/v1/`+url+`","body":`+asks+`}`)
+		c.until("/v1/jobs/"+id, `"status":"answered"`)
+	}
 	c.call(http.MethodPost, "/v1/jobs", jsonType, `{"priority":9}`)
 	c.call(http.MethodDelete, "/v1/jobs/"+answered, "", "")
 	many := c.idOf(http.MethodPost, "/v1/jobs:batch", jsonType, `{"jobs":[`+string(body(2))+`],"batch":{"budget_usd":1}}`)
@@ -117,8 +121,8 @@ func (c *contract) singleJobs() {
 	_, err = c.Pool.Exec(c.Context(), "UPDATE tidegate.budgets SET out_since = now() WHERE scope = 'route'")
 	check(c.T, err)
 	c.call(http.MethodGet, "/v1/events?type=x", "", "")
-	c.streamed("?since=1h", 12)
-	for kind, n := range map[string]int{"result": 8, "batch": 5, "circuit": 1, "route": 2, "budget": 1} {
+	c.streamed("?since=1h", 15)
+	for kind, n := range map[string]int{"result": 11, "batch": 5, "circuit": 1, "route": 2, "budget": 1} {
 		c.streamed("?since=1h&type="+kind, n)
 	}
 	c.streamed("", 1, "Last-Event-ID", "99999999")
@@ -155,6 +159,15 @@ func TestBodiesAreAsDocumented(t *testing.T) {
 		`{"body":{"messages":[{}],"stream":false}}`, `{"body":{"messages":[{}],"stream":null}}`, `{"body":{"messages":[{}],"stream":true}}`, `{"body":{"messages":[{}],"model":7}}`, `{"body":{"messages":[{}],"model":null}}`, `{"body":{"messages":[{}],"unknown":{"x":[1]}}}`,
 		`{"messages":[{}],"body":{"messages":[{}]}}`, `{"messages":[{}],"priority":1}`, `{"messages":[{}],"metadata":{"a":7}}`, `{"messages":[{}],"temperature":2}`,
 	}
+	for _, url := range []string{`"/v1/chat/completions"`, `"/v1/embeddings"`, `"/v1/responses"`, `"/v1/completions"`, `null`, `""`} {
+		for _, asks := range []string{
+			`"messages":[{}]`, `"messages":[]`, `"messages":"x"`, `"input":"x"`, `"input":""`, `"input":["x"]`, `"input":[]`, `"input":{}`, `"input":7`, `"prompt":"x"`, `"prompt":["x"]`, `"prompt":[]`, `"prompt":{}`, `"prompt":null`,
+			`"previous_response_id":"x"`, `"previous_response_id":""`, `"conversation":{}`, `"conversation":null`, `"input":"x","background":true`, `"input":"x","background":false`, `"input":"x","background":"x"`, `"input":"x","stream":true`, `"prompt":"x","input":7`,
+		} {
+			single = append(single, `{"url":`+url+`,"body":{`+asks+`}}`)
+		}
+		single = append(single, `{"url":`+url+`,"expect":{"regex":"x"},"body":{"input":"x","prompt":"x","messages":[{}]}}`, `{"url":`+url+`,"expect":null,"body":{"input":"x","prompt":"x","messages":[{}]}}`)
+	}
 	var many []string
 	for _, field := range fields {
 		single = append(single, `{`+field+`,"body":`+good+`}`)
@@ -166,7 +179,7 @@ func TestBodiesAreAsDocumented(t *testing.T) {
 		`{}`, `[]`, `null`, order(``), order(`,"metadata":null`), order(`,"metadata":{"a":"b"}`), order(`,"metadata":{"a":7}`), order(`,"metadata":{"tidegate.route":"summaries","tidegate.max_cost_usd":"2.5"}`), order(`,"metadata":{"tidegate.other":"x"}`),
 		order(`,"metadata":{` + manyPairs(17) + `}`), order(`,"unknown":1`), order(`,"output_expires_after":null`), order(`,"output_expires_after":{"anchor":"created_at","seconds":3600}`), order(`,"output_expires_after":{"anchor":"x","seconds":3600}`),
 		order(`,"output_expires_after":{"anchor":"created_at","seconds":3599}`), order(`,"output_expires_after":{"anchor":"created_at"}`), order(`,"output_expires_after":{"anchor":"created_at","seconds":"3600"}`),
-		strings.Replace(order(``), "24h", "1d12h", 1), strings.Replace(order(``), "24h", "soon", 1), strings.Replace(order(``), `"24h"`, "24", 1), strings.Replace(order(``), `"24h"`, `""`, 1), strings.Replace(order(``), "/v1/chat/completions", "/v1/other", 1), strings.Replace(order(``), file, "A B", 1),
+		strings.Replace(order(``), "24h", "1d12h", 1), strings.Replace(order(``), "24h", "soon", 1), strings.Replace(order(``), `"24h"`, "24", 1), strings.Replace(order(``), `"24h"`, `""`, 1), strings.Replace(order(``), "/v1/chat/completions", "/v1/other", 1), strings.Replace(order(``), "/v1/chat/completions", "/v1/embeddings", 1), strings.Replace(order(``), file, "A B", 1),
 	}
 	retries := []string{`{}`, `[]`, `{"classes":7}`, `{"classes":[7]}`, `{"unknown":1}`, `{"route":7}`, `{"metadata":{"a":7}}`, `{"metadata":{"tidegate.x":"y"}}`, `{"completion_window":7}`}
 	for _, group := range []struct {
