@@ -236,7 +236,9 @@ func (d *dev) run(ctx context.Context) error {
 	if d.simulator != nil {
 		parts.Go(func() { _ = d.simulator.Run(lasting) })
 	}
-	parts.Go(func() { _ = serveHTTP(lasting, d.listener, newFront(d.backbone.Pool, d.config, d.log)) })
+	parts.Go(func() {
+		_ = serveHTTP(lasting, d.listener, newFront(d.backbone.Pool, d.config, d.stack.Worker, d.log), 0)
+	})
 	parts.Go(func() { d.watchPostgres(lasting, giveUp) })
 	err := d.reloads().beside(working, d.stack.Run)
 	stop()

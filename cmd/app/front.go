@@ -14,10 +14,11 @@ import (
 	"tidegate/store"
 )
 
-// newFront is all that tidegate answers over HTTP.
-func newFront(pool *pgxpool.Pool, config *Config, log zerolog.Logger) http.Handler {
+// newFront is all that tidegate answers over HTTP. desk is who answers those who wait;
+// nil: nobody.
+func newFront(pool *pgxpool.Pool, config *Config, desk batchapi.Desk, log zerolog.Logger) http.Handler {
 	server := batchapi.New(batchapi.Config{
-		Store: store.New(pool), Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep, Log: log,
+		Store: store.New(pool), Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep, Desk: desk, Log: log,
 	})
 	addHealth(server, pool, config)
 	return server

@@ -3,9 +3,13 @@ package app
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/spf13/cobra"
 )
+
+// serveConns is how many connections files, batches and the desk may open.
+const serveConns = 14 + deskConns
 
 func newServeCommand(o *options) *cobra.Command {
 	var address string
@@ -14,12 +18,12 @@ func newServeCommand(o *options) *cobra.Command {
 		GroupID: groupRun,
 		Short:   "Serve files, batches, health and status over HTTP",
 		Long: `serve answers over HTTP: /v1/files and /v1/batches as the OpenAI API does, so that
-its SDKs need another base URL and nothing else; /healthz (is it alive), /readyz
-(does Postgres answer) and /v1/status (what "tidegate status --json" prints). It
-runs no jobs: that is what "tidegate work" is for. Without an API key it lets in
-who comes from its own machine, and does not listen for others: see "tidegate keys".
-When the configuration changes, and on SIGHUP, it is read again, and what of it
-needs a restart is said in the log.`,
+its SDKs need another base URL and nothing else; /v1/chat/completions for who waits
+for the answer, also in pieces; /healthz (is it alive), /readyz (does Postgres answer)
+and /v1/status (what "tidegate status --json" prints). It runs no jobs: that is what
+"tidegate work" is for. Without an API key it lets in who comes from its own machine,
+and does not listen for others: see "tidegate keys". When the configuration changes,
+and on SIGHUP, it is taken as by "tidegate work".`,
 		Example: `  tidegate serve
   tidegate serve --listen 0.0.0.0:8080      # with API keys
   OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none python enqueue.py`,
@@ -44,7 +48,7 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if err != nil {
 		return err
 	}
-	pool, err := o.connect(ctx, 0)
+	pool, err := o.connect(ctx, serveConns)
 	if err != nil {
 		return err
 	}
@@ -60,8 +64,18 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on http://%s\n", listener.Addr())
-	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen", "batches"}, hung, log
+	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen", "batches", "worker"}, hung, log
+	if len(reload.running.Routes) == 0 {
+		return reload.beside(ctx, func(ctx context.Context) error {
+			return serveHTTP(ctx, listener, newFront(pool, reload.running, nil, log), 0)
+		})
+	}
+	desk := newFrontDesk(pool, reload.running, log)
+	reload.take = desk.Take
 	return reload.beside(ctx, func(ctx context.Context) error {
-		return serveHTTP(ctx, listener, newFront(pool, reload.running, log))
+		var parts sync.WaitGroup
+		defer parts.Wait()
+		parts.Go(func() { desk.Run(ctx) })
+		return serveHTTP(ctx, listener, newFront(pool, reload.running, desk, log), reload.running.Worker.ShutdownTimeout)
 	})
 }

@@ -23,6 +23,9 @@ const (
 	// of them that bring a file: each has about a megabyte in memory.
 	atOnce        = 512
 	uploadsAtOnce = 32
+	// lastingAtOnce bounds those that last as long as somebody waits: they cost little,
+	// and must not be in the way of the others.
+	lastingAtOnce = 2048
 )
 
 // Config is what a Server is made of.
@@ -32,8 +35,10 @@ type Config struct {
 	Goals        []string
 	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes
 	FilesLive    time.Duration // zero: DefaultFilesLive; below: for ever
-	Log          zerolog.Logger
-	Now          func() time.Time // nil: time.Now
+	// Desk answers those who wait; nil: nobody is answered at once.
+	Desk Desk
+	Log  zerolog.Logger
+	Now  func() time.Time // nil: time.Now
 }
 
 // A Server answers over HTTP. Make one with New; it is safe for concurrent use.
@@ -43,6 +48,8 @@ type Server struct {
 	keys     *keyring
 	busy     chan struct{}
 	uploads  chan struct{}
+	lasting  chan struct{}
+	lasts    map[string]bool // by pattern: the operations that last
 	mux      *http.ServeMux
 }
 
@@ -56,8 +63,10 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
 		busy: make(chan struct{}, atOnce), uploads: make(chan struct{}, uploadsAtOnce),
+		lasting: make(chan struct{}, lastingAtOnce), lasts: map[string]bool{},
 	}
 	for _, route := range s.routes() {
+		s.lasts[route.pattern] = route.lasts
 		s.mux.Handle(route.pattern, s.guard(route.scope, route.handle))
 	}
 	return s
@@ -68,21 +77,23 @@ type route struct {
 	pattern string // as of http.ServeMux
 	scope   jobs.KeyScope
 	handle  handler
+	lasts   bool // for as long as somebody waits, not as long as the server takes
 }
 
 func (s *Server) routes() []route {
 	return []route{
-		{"POST /v1/files", jobs.ScopeSubmit, s.createFile},
-		{"GET /v1/files", jobs.ScopeRead, s.listFiles},
-		{"GET /v1/files/{id}", jobs.ScopeRead, s.getFile},
-		{"GET /v1/files/{id}/content", jobs.ScopeRead, s.getContent},
-		{"DELETE /v1/files/{id}", jobs.ScopeSubmit, s.deleteFile},
-		{"POST /v1/batches", jobs.ScopeSubmit, s.createBatch},
-		{"GET /v1/batches", jobs.ScopeRead, s.listBatches},
-		{"GET /v1/batches/{id}", jobs.ScopeRead, s.getBatch},
-		{"POST /v1/batches/{id}/cancel", jobs.ScopeSubmit, s.cancelBatch},
-		{"GET /v1/models", jobs.ScopeRead, s.listModels},
-		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
+		{pattern: "POST /v1/files", scope: jobs.ScopeSubmit, handle: s.createFile},
+		{pattern: "GET /v1/files", scope: jobs.ScopeRead, handle: s.listFiles},
+		{pattern: "GET /v1/files/{id}", scope: jobs.ScopeRead, handle: s.getFile},
+		{pattern: "GET /v1/files/{id}/content", scope: jobs.ScopeRead, handle: s.getContent},
+		{pattern: "DELETE /v1/files/{id}", scope: jobs.ScopeSubmit, handle: s.deleteFile},
+		{pattern: "POST /v1/batches", scope: jobs.ScopeSubmit, handle: s.createBatch},
+		{pattern: "GET /v1/batches", scope: jobs.ScopeRead, handle: s.listBatches},
+		{pattern: "GET /v1/batches/{id}", scope: jobs.ScopeRead, handle: s.getBatch},
+		{pattern: "POST /v1/batches/{id}/cancel", scope: jobs.ScopeSubmit, handle: s.cancelBatch},
+		{pattern: "POST /v1/chat/completions", scope: jobs.ScopeSubmit, handle: s.createCompletion, lasts: true},
+		{pattern: "GET /v1/models", scope: jobs.ScopeRead, handle: s.listModels},
+		{pattern: "GET /v1/models/{model...}", scope: jobs.ScopeRead, handle: s.getModel},
 	}
 }
 
@@ -109,15 +120,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking}
 	defer s.recover(answer, r, id)
+	serve, pattern := s.mux.Handler(r)
+	places := s.busy
+	if s.lasts[pattern] {
+		places = s.lasting
+	}
 	select {
-	case s.busy <- struct{}{}:
-		defer func() { <-s.busy }()
+	case places <- struct{}{}:
+		defer func() { <-places }()
 	default:
 		writeError(answer, errBusy)
 		return
 	}
 	r.Body = newPatient(w, r.Body, s.patience)
-	serve, pattern := s.mux.Handler(r)
 	if pattern == "" {
 		writeError(answer, s.noSuchRoute(serve, r))
 		return
