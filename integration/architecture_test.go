@@ -29,6 +29,7 @@ var floors = map[string]int{
 	"routing/simulator": 2,
 	"worker":            2,
 	"worker/publish":    2,
+	"worker/webhook":    2,
 
 	"jobs/expect": 1,
 	"store":       1,

@@ -306,3 +306,39 @@ func TestBudgetsOfAConfiguration(t *testing.T) {
 	}
 	s.nothingFailed()
 }
+
+// While the cheap target is shut, a request costs more at the other one than is left of
+// its budget, and is parked for that. When the cheap one is back, it is answered there,
+// long before a day begins or the budget is raised.
+func TestBudgetThatIsEnoughForTheCheapTarget(t *testing.T) {
+	t.Parallel()
+	for _, admission := range []string{jobs.AdmissionDirect, jobs.AdmissionFair} {
+		t.Run(admission, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, staging{config: func(c *app.Config) {
+				c.Routes[0].Chain, c.Routes[0].Admission = []string{"sim-cheap", "sim-dear"}, admission
+			}})
+			s.prepare()
+			s.must("budgets", "set", "--tenant", "acme", "--per-day", "0.001")
+			_, err := s.Pool.Exec(t.Context(), "UPDATE tidegate.budgets SET spent_today = 700")
+			check(t, err)
+			s.work(nil)
+			s.down("cheap", simulator.Fault{Mode: simulator.Unavailable})
+			s.settle(s.enqueue(20, nil)) // of another tenant: the circuit opens
+			const n = 3
+			batch := s.enqueue(n, func(i int, r *jobs.Request) {
+				r.Tenant, r.Body = "acme", []byte(fmt.Sprintf(`{"model":"auto","max_tokens":60,"messages":[{"role":"user","content":"Summarise: the gate closed %d times. The tide rose. It fell again."}]}`, i))
+			})
+			fixture.Await(t, soon, "all are parked for money", func() bool { b := s.budgets()["tenant acme"]; return b.Waiting == n && b.State == "short" })
+			s.back()
+			fixture.Await(t, soon, "all are answered", func() bool { b, err := s.store.Batch(t.Context(), batch.ID); return err == nil && b.Completed == n })
+			if dear := s.count("SELECT count(*) FROM tidegate.attempts a JOIN tidegate.requests r ON r.id = a.request_id WHERE r.tenant = 'acme' AND a.target <> 'sim-cheap'"); dear != 0 {
+				t.Errorf("%d calls of the dear target", dear)
+			}
+			if b := s.budgets()["tenant acme"]; b.State != "open" || b.SpentToday > 1000 {
+				t.Errorf("in the end it is %+v", b)
+			}
+			s.nothingFailed()
+		})
+	}
+}

@@ -6,17 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
+	"tidegate/integration/bench"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 )
@@ -161,46 +158,14 @@ func (f *front) wholeBatch(client openai.Client, batch *openai.Batch, n int) (ou
 	return output, faults
 }
 
-// A resetter is a proxy that cuts the connection of the first request of a kind, once
-// the server has answered it.
-type resetter struct {
-	method, path string
-	proxy        *httputil.ReverseProxy
-	once         sync.Once
-}
-
+// newResetter is the base URL of an API behind a proxy that cuts the connection of the
+// first request of a kind.
 func newResetter(t *testing.T, base, method, path string) string {
-	to, err := url.Parse(strings.TrimSuffix(base, "/v1"))
+	t.Helper()
+	r, err := bench.NewResetter(strings.TrimSuffix(base, "/v1"), method, path)
 	check(t, err)
-	r := &resetter{method: method, path: path, proxy: httputil.NewSingleHostReverseProxy(to)}
 	return serve(t, r) + "/v1"
 }
-
-func (p *resetter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	r.Header["X-Forwarded-For"] = nil // it is a wire that breaks, and no proxy that says so
-	if r.Method == p.method && r.URL.Path == p.path {
-		cut := false
-		p.once.Do(func() {
-			cut = true
-			p.proxy.ServeHTTP(&droppedWriter{header: http.Header{}}, r)
-		})
-		if cut {
-			conn, _, err := http.NewResponseController(w).Hijack()
-			if err == nil {
-				_ = conn.(*net.TCPConn).SetLinger(0)
-				_ = conn.Close()
-			}
-			return
-		}
-	}
-	p.proxy.ServeHTTP(w, r)
-}
-
-type droppedWriter struct{ header http.Header }
-
-func (d *droppedWriter) Header() http.Header         { return d.header }
-func (d *droppedWriter) Write(b []byte) (int, error) { return len(b), nil }
-func (d *droppedWriter) WriteHeader(int)             {}
 
 // apiError is the error of an SDK that names a status.
 func apiError(t *testing.T, err error, status int) *openai.Error {
@@ -208,6 +173,9 @@ func apiError(t *testing.T, err error, status int) *openai.Error {
 	var told *openai.Error
 	if !errors.As(err, &told) || told.StatusCode != status {
 		t.Fatalf("it says %v, not %d", err, status)
+	}
+	if again := told.Response.Header.Get("X-Should-Retry"); (again == "false") != (status == http.StatusConflict) {
+		t.Errorf("of trying %d again it says %q", status, again)
 	}
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(told.RawJSON()), &raw); err != nil || len(raw) != 4 || raw["param"] == nil || raw["code"] == nil || told.Message == "" || told.Type == "" {

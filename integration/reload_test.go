@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -247,4 +248,44 @@ func TestReloadTakesATargetAway(t *testing.T) {
 		t.Errorf("it was called %d times more", now-before)
 	}
 	s.noneBurned()
+}
+
+// Jobs that wait for hours, for a target that costs less, are looked at again when a
+// new configuration lets them go to another one, however it says that: both where River
+// has them and where they wait for their turn.
+func TestReloadLooksAgainAtWhatWaits(t *testing.T) {
+	t.Parallel()
+	for how, change := range map[string]func(*app.Config){
+		"it waits no more":            func(c *app.Config) { c.Routes[0].WhenOpen = string(jobs.WhenOpenReroute) },
+		"the others cost less":        func(c *app.Config) { c.Targets[1].Price, c.Targets[2].Price = c.Targets[0].Price, c.Targets[0].Price },
+		"the target is gone":          func(c *app.Config) { c.Routes[0].Chain = c.Routes[0].Chain[1:] },
+		"the one to wait for is last": func(c *app.Config) { c.Routes[0].Chain = append(c.Routes[0].Chain[1:], c.Routes[0].Chain[0]) },
+	} {
+		for _, admission := range []string{jobs.AdmissionDirect, jobs.AdmissionFair} {
+			t.Run(how+", "+admission, func(t *testing.T) {
+				t.Parallel()
+				s := newStage(t, staging{config: func(c *app.Config) {
+					c.Routes[0].WhenOpen, c.Routes[0].Goal, c.Routes[0].Deadline, c.Routes[0].Admission = string(jobs.WhenOpenPrice), "ordered", 0, admission
+				}})
+				s.down("cheap", simulator.Fault{Mode: simulator.Unavailable})
+				w := s.work(nil)
+				const n = 12
+				batch := s.enqueue(n, nil)
+				fixture.Await(t, soon, "all jobs are parked", func() bool {
+					return s.count(`SELECT (SELECT count(*) FROM tidegate.waiting WHERE not_before > now() + interval '10 minutes')
+						+ (SELECT count(*) FROM tidegate.river_job WHERE state = 'scheduled' AND scheduled_at > now() + interval '10 minutes')`) == n
+				})
+				after := *s.config
+				after.Targets, after.Routes = slices.Clone(after.Targets), slices.Clone(after.Routes)
+				after.Routes[0].Chain = slices.Clone(after.Routes[0].Chain)
+				change(&after)
+				w.Take(&after)
+				s.settle(batch)
+				if got := s.answeredBy("sim-cheap"); got != 0 {
+					t.Errorf("the target that is down answered %d", got)
+				}
+				s.noneBurned()
+			})
+		}
+	}
 }

@@ -11,7 +11,7 @@ const MaxEventBody = 64 << 10
 // resumed, or a budget that is spent or goes on. Exactly one of them is set.
 type Event struct {
 	Result  *ResultEvent
-	Batch   *Batch
+	Batch   *Batch // of its Order the files alone
 	Circuit *CircuitEvent
 	Pause   *PauseEvent
 	Budget  *BudgetEvent

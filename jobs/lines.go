@@ -78,7 +78,7 @@ func (c *coded) Unwrap() error { return c.err }
 // A LineError says what is wrong with one line of the input, and what would be
 // right.
 type LineError struct {
-	Line  int    // counted from 1, blank lines too
+	Line  int    // counted from 1, blank lines too; zero: what was read is no line of many
 	Field string // as in "body.messages"; empty: the line as a whole
 	Code  string // one of the Code constants
 	Err   error
@@ -89,10 +89,14 @@ type LineError struct {
 
 // Error writes the line, the field and the remedy.
 func (e *LineError) Error() string {
-	if e.Field == "" {
-		return fmt.Sprintf("line %d: %v", e.Line, e.Err)
+	said := e.Err.Error()
+	if e.Field != "" {
+		said = e.Field + ": " + said
 	}
-	return fmt.Sprintf("line %d: %s: %v", e.Line, e.Field, e.Err)
+	if e.Line == 0 {
+		return said
+	}
+	return fmt.Sprintf("line %d: %s", e.Line, said)
 }
 
 // Unwrap gives the reason.

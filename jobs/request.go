@@ -96,8 +96,8 @@ func (r *Request) Validate() error {
 
 // checkFields is Validate but for the body.
 func (r *Request) checkFields() error {
-	if err := CheckName(r.Route); err != nil {
-		return fmt.Errorf("route: %w", err)
+	if err := r.checkRoute(); err != nil {
+		return err
 	}
 	if r.Tenant != "" {
 		if err := CheckName(r.Tenant); err != nil {

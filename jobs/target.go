@@ -104,10 +104,13 @@ var DefaultThresholds = Thresholds{FailuresInARow: 5, FailureRate: 0.2, Window: 
 // A Route is a named chain with a strategy and one River queue of the same
 // name.
 type Route struct {
-	Name     string
-	Chain    []*Target     // in order of preference
-	Goal     string        // the strategy of requests that name none
-	Goals    []string      // those of one's own that requests may name, beside those that are always there
+	Name  string
+	Chain []*Target // in order of preference
+	Goal  string    // the strategy of requests that name none
+	Goals []string  // those of one's own that requests may name, beside those that are always there
+	// Choosing is how the goals and the guesses are configured, as text; empty: as they
+	// always are. What waits is looked at again when it changes.
+	Choosing string
 	Deadline time.Duration // given to requests without one; zero: none
 	WhenOpen WhenOpen      // what they do while the target that they prefer may not be called; empty: reroute
 	// OtherPolicies sends a request whose content was refused on to a target with

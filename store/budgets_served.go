@@ -9,8 +9,12 @@ import (
 	"tidegate/jobs"
 )
 
-// waitsFor is the budget that a River job is parked for, as jobs.Parked says it.
-const waitsFor = `metadata #>> '{` + jobs.BudgetMark + `,budget}'`
+// waitsFor is the budget that a River job is parked for, and waitsWhy says why, as a
+// jobs.BudgetWait has them.
+const (
+	waitsFor = `metadata #>> '{` + jobs.BudgetMark + `,budget}'`
+	waitsWhy = `metadata #>> '{` + jobs.BudgetMark + `,why}'`
+)
 
 // giveBackAtMost is how many jobs one call gives back: it takes a moment.
 const giveBackAtMost = 5000

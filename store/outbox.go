@@ -24,7 +24,8 @@ SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at,
 	r.id, r.stored_at, r.state, r.status, r.target, r.model, r.provider_id, r.finish_reason, r.input_tokens, r.cached_input_tokens,
 	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.unpriced, r.attempts, r.bad_answers,
 	coalesce(octet_length(r.body), 0), CASE WHEN octet_length(r.body) <= $2 THEN r.body END,
-	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at
+	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at,
+	b.input_file_id, b.output_file_id, b.error_file_id
 FROM (
 	SELECT * FROM tidegate.outbox
 	WHERE id > $3 AND (request_id IS NOT NULL OR batch_id IS NOT NULL OR event ->> 'type' IN ('circuit', 'pause', 'budget'))
@@ -106,10 +107,12 @@ func scanOwed(row pgx.CollectableRow) (owedRow, error) {
 		requestID *uuid.UUID
 		fact      []byte
 		batch     batchRow
+		files     batchFiles
 		result    resultRow
 		createdAt time.Time
 	)
-	err := row.Scan(append(append([]any{&owed.id, &requestID, &fact, &batch.id, &batch.state, &createdAt}, result.fields()...), batch.fields()...)...)
+	fields := append(append([]any{&owed.id, &requestID, &fact, &batch.id, &batch.state, &createdAt}, result.fields()...), batch.fields()...)
+	err := row.Scan(append(fields, files.fields()...)...)
 	if err != nil {
 		return owed, err
 	}
@@ -119,6 +122,7 @@ func scanOwed(row pgx.CollectableRow) (owedRow, error) {
 	}
 	if requestID == nil {
 		b := batch.value()
+		b.Order = files.order()
 		owed.event.Batch = &b
 		return owed, nil
 	}
@@ -126,6 +130,19 @@ func scanOwed(row pgx.CollectableRow) (owedRow, error) {
 	event, err := result.event()
 	owed.event.Result = &event
 	return owed, err
+}
+
+// batchFiles are what an event says of a batch that came as a file.
+type batchFiles struct{ input, output, faults *string }
+
+func (f *batchFiles) fields() []any { return []any{&f.input, &f.output, &f.faults} }
+
+// order is nil of a batch that did not come as a file.
+func (f *batchFiles) order() *jobs.BatchOrder {
+	if f.input == nil {
+		return nil
+	}
+	return &jobs.BatchOrder{InputFile: *f.input, OutputFile: orZero(f.output), ErrorFile: orZero(f.faults)}
 }
 
 // resultRow is a request and its result as a query returns them; a batch's row

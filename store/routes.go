@@ -14,44 +14,75 @@ import (
 )
 
 const saveRoute = `/* tidegate: save route */
-INSERT INTO tidegate.routes (name, goal, deadline, models, chain, goals, admission) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO tidegate.routes AS r (name, goal, deadline, models, chain, goals, admission, plan) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (name) DO UPDATE SET goal = excluded.goal, deadline = excluded.deadline, models = excluded.models, chain = excluded.chain,
-	goals = excluded.goals, admission = excluded.admission, updated_at = now()`
+	goals = excluded.goals, admission = excluded.admission, plan = excluded.plan,
+	planned_at = CASE WHEN r.plan IS DISTINCT FROM excluded.plan THEN now() ELSE r.planned_at END, updated_at = now()`
+
+// justPlanned is how long after a plan changed a worker that starts gives back what
+// waits: those that it follows may have worked by another plan up to their end.
+const justPlanned = 15 * time.Minute
 
 // SaveRoutes tells producers which routes there are. Routes that are not named
-// stay, since another worker may serve them. What waits for a target of a chain
-// that changes goes back to its queue: it may find another one there.
+// stay, since another worker may serve them. What waits on one whose plan changes, or
+// has just changed, goes back to its queue: it may be another matter now.
 func (s *Store) SaveRoutes(ctx context.Context, routes []jobs.Route) error {
-	return s.sendRoutes(ctx, saveRoute, routes)
+	return s.sendRoutes(ctx, saveRoute, justPlanned, routes)
 }
 
 const keepRoute = `/* tidegate: keep route */
-UPDATE tidegate.routes SET goal = $2, deadline = $3, models = $4, chain = $5, goals = $6, admission = $7, updated_at = now()
-WHERE name = $1 AND (goal, deadline, models, chain, goals, admission) IS DISTINCT FROM
-	($2::text, $3::interval, $4::text[], $5::text[], $6::text[], $7::text)`
+UPDATE tidegate.routes r SET goal = $2, deadline = $3, models = $4, chain = $5, goals = $6, admission = $7, plan = $8,
+	planned_at = CASE WHEN r.plan IS DISTINCT FROM $8::text THEN now() ELSE r.planned_at END, updated_at = now()
+WHERE name = $1 AND (goal, deadline, models, chain, goals, admission, plan) IS DISTINCT FROM
+	($2::text, $3::interval, $4::text[], $5::text[], $6::text[], $7::text, $8::text)`
 
 // KeepRoutes says again what SaveRoutes did, so that of workers with different
 // configurations those that live have the last word. A route that was retired
 // since stays so.
 func (s *Store) KeepRoutes(ctx context.Context, routes []jobs.Route) error {
-	return s.sendRoutes(ctx, keepRoute, routes)
+	return s.sendRoutes(ctx, keepRoute, 0, routes)
 }
 
+// An older program says chains and no plans.
+const otherPlans = `/* tidegate: routes with other plans */
+SELECT coalesce(array_agg(name), '{}') FROM tidegate.routes r JOIN unnest($1::text[], $2::text[], $3::text[]) AS g (name, plan, chain) USING (name)
+WHERE r.plan IS DISTINCT FROM g.plan OR array_to_string(r.chain, ' ') <> g.chain OR r.planned_at > now() - $4::interval`
+
 // sendRoutes sends them in the order of their names: their rows are locked until
-// the last one is written, and two workers must not wait for each other.
-func (s *Store) sendRoutes(ctx context.Context, statement string, routes []jobs.Route) error {
+// the last one is written, and two workers must not wait for each other. Before it
+// says another plan it gives back what waits: who does not come so far does it again.
+func (s *Store) sendRoutes(ctx context.Context, statement string, fresh time.Duration, routes []jobs.Route) error {
+	if err := s.unparkPlanned(ctx, fresh, routes); err != nil {
+		return err
+	}
 	byName := func(a, b jobs.Route) int { return strings.Compare(a.Name, b.Name) }
 	var batch pgx.Batch
 	for _, r := range slices.SortedFunc(slices.Values(routes), byName) {
-		batch.Queue(unparkRoute, r.Name, chainNames(r.Chain))
-		batch.Queue(unparkWaitingRoute, r.Name, chainNames(r.Chain))
 		batch.Queue(statement, r.Name, r.Goal, orNull(r.Deadline), append([]string{}, r.Models...), chainNames(r.Chain), append([]string{}, r.Goals...),
-			cmp.Or(r.Admission, jobs.AdmissionDirect))
+			cmp.Or(r.Admission, jobs.AdmissionDirect), r.Plan())
 	}
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("saving %d routes: %w", len(routes), err)
 	}
 	return nil
+}
+
+// unparkPlanned gives back what waits on those routes whose plan is another one than
+// was said last, or was for less than that.
+func (s *Store) unparkPlanned(ctx context.Context, fresh time.Duration, routes []jobs.Route) error {
+	names, plans, chains := make([]string, len(routes)), make([]string, len(routes)), make([]string, len(routes))
+	for i := range routes {
+		names[i], plans[i], chains[i] = routes[i].Name, routes[i].Plan(), strings.Join(chainNames(routes[i].Chain), " ")
+	}
+	var changed []string
+	if err := s.pool.QueryRow(ctx, otherPlans, names, plans, chains, fresh).Scan(&changed); err != nil {
+		return fmt.Errorf("looking for routes that change: %w", err)
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	_, err := s.UnparkRoutes(ctx, changed)
+	return err
 }
 
 func chainNames(chain []*jobs.Target) []string {

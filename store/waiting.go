@@ -135,18 +135,3 @@ func (s *Store) EndParked(ctx context.Context, ids []int64) error {
 	}
 	return nil
 }
-
-// unparkWaiting gives those their turn that wait for a time on the routes of a
-// target.
-const unparkWaiting = `/* tidegate: unpark waiting */
-UPDATE tidegate.waiting SET not_before = NULL, reason = NULL WHERE request_id IN (
-	SELECT w.request_id FROM tidegate.waiting w JOIN tidegate.routes t ON t.name = w.route
-	WHERE $1 = ANY (t.chain) AND w.not_before > now() AND NOT starts_with(coalesce(w.reason, ''), '` + budgetReason + `') LIMIT $2 FOR UPDATE OF w SKIP LOCKED)`
-
-// unparkWaitingRoute does so on a route whose chain is about to change. It waits for
-// nobody, since it holds other rows by then: whoever has one of these ends its wait.
-const unparkWaitingRoute = `/* tidegate: unpark waiting of a route */
-UPDATE tidegate.waiting SET not_before = NULL, reason = NULL WHERE request_id IN (
-	SELECT request_id FROM tidegate.waiting
-	WHERE route = $1 AND not_before > now() AND EXISTS (SELECT FROM tidegate.routes WHERE name = $1 AND chain IS DISTINCT FROM $2::text[])
-	FOR UPDATE SKIP LOCKED)`

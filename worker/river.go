@@ -32,35 +32,70 @@ const (
 // Indexes that migrations drop, so River must not look after them.
 var dropped = []string{"river_job_args_index", "river_job_metadata_index"}
 
-func newRiver(config *Config, completion *completion, canary *canaryWorker, batch *batchWorker) (*river.Client[pgx.Tx], error) {
+// crew are those who work the jobs of a client of River, by kind.
+type crew struct {
+	completion *completion
+	canary     *canaryWorker
+	batch      *batchWorker
+	webhook    *webhookWorker
+}
+
+func (w *Worker) newCrew(completion *completion) *crew {
+	return &crew{
+		completion: completion, canary: w.newCanaryWorker(),
+		batch: &batchWorker{keep: w.config.Keep, completion: completion}, webhook: newWebhookWorker(w.config.Webhooks, completion),
+	}
+}
+
+func (c *crew) workers() (*river.Workers, error) {
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, completion); err != nil {
+	if err := river.AddWorkerSafely(workers, c.completion); err != nil {
 		return nil, fmt.Errorf("registering the worker: %w", err)
 	}
-	if err := river.AddWorkerSafely(workers, canary); err != nil {
+	if err := river.AddWorkerSafely(workers, c.canary); err != nil {
 		return nil, fmt.Errorf("registering the worker of canaries: %w", err)
 	}
-	if err := river.AddWorkerSafely(workers, batch); err != nil {
+	if err := river.AddWorkerSafely(workers, c.batch); err != nil {
 		return nil, fmt.Errorf("registering the worker of batches: %w", err)
 	}
-	queues := make(map[string]river.QueueConfig, len(config.Queues)+3)
+	if err := river.AddWorkerSafely(workers, c.webhook); err != nil {
+		return nil, fmt.Errorf("registering the worker of webhooks: %w", err)
+	}
+	return workers, nil
+}
+
+// queues are those that a worker takes jobs from.
+func (c *crew) queues(config *Config) map[string]river.QueueConfig {
+	queues := make(map[string]river.QueueConfig, len(config.Queues)+4)
 	for _, name := range config.Queues {
 		queues[name] = river.QueueConfig{MaxWorkers: min(config.Concurrency+min(config.Concurrency, overlap), river.QueueNumWorkersMax)}
 	}
 	queues[jobs.QuarantineQueue] = river.QueueConfig{MaxWorkers: 1}
-	if batch.keep != nil {
+	if c.batch.keep != nil {
 		queues[jobs.BatchQueue] = river.QueueConfig{MaxWorkers: batchesAtOnce}
 	}
-	if len(canary.canaries) > 0 {
+	if c.webhook.webhooks.Deliver != nil {
+		queues[jobs.WebhookQueue] = river.QueueConfig{MaxWorkers: webhooksAtOnce}
+	}
+	if len(c.canary.canaries) > 0 {
 		queues[jobs.CanaryQueue] = river.QueueConfig{MaxWorkers: 1}
 	}
+	return queues
+}
+
+func newRiver(config *Config, crew *crew) (*river.Client[pgx.Tx], error) {
+	workers, err := crew.workers()
+	if err != nil {
+		return nil, err
+	}
+	completion := crew.completion
 	client, err := river.NewClient(fencedDriver{riverpgxv5.New(config.Pool), completion.claims, completion.heart, config.Fleet.Parking}, &river.Config{
 		FetchCooldown:        fetchCooldown,
 		ID:                   config.Name,
 		JobTimeout:           -1,
 		Logger:               slog.New(zerolog.NewSlogHandler(config.Log.Level(max(zerolog.WarnLevel, config.Log.GetLevel())))),
-		PeriodicJobs:         canary.periodic(),
-		Queues:               queues,
+		PeriodicJobs:         crew.canary.periodic(),
+		Queues:               crew.queues(config),
 		ReindexerIndexNames:  slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool { return slices.Contains(dropped, name) }),
 		RescueStuckJobsAfter: neverRescue,
 		Schema:               "tidegate",
@@ -75,10 +110,11 @@ func newRiver(config *Config, completion *completion, canary *canaryWorker, batc
 
 // startRiver has River take jobs. Postgres may be away just then: it tries until
 // it does, as a worker does in all else. There is no client if ctx ends first.
-func startRiver(ctx context.Context, config *Config, completion *completion, canary *canaryWorker, batch *batchWorker) (*river.Client[pgx.Tx], error) {
+func startRiver(ctx context.Context, config *Config, crew *crew) (*river.Client[pgx.Tx], error) {
+	completion := crew.completion
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
 		completion.claims.Recover(ctx) // of the client before this one
-		client, err := newRiver(config, completion, canary, batch)
+		client, err := newRiver(config, crew)
 		if err != nil {
 			return nil, err
 		}

@@ -17,7 +17,7 @@ func (w *Worker) shift(ctx context.Context) error {
 		return w.attend(ctx)
 	}
 	completion := w.newCompletion(working)
-	client, err := startRiver(working, &w.config, completion, w.newCanaryWorker(), &batchWorker{keep: w.config.Keep, completion: completion})
+	client, err := startRiver(working, &w.config, w.newCrew(completion))
 	if err != nil || client == nil {
 		return err
 	}

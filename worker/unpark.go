@@ -25,29 +25,36 @@ const (
 	unparkMost    = 1000
 )
 
+// momentsApart is how far apart two moments are that are not the same one: they are read
+// by a clock that is set now and then.
+const momentsApart = time.Second
+
 // A word is what was said of a circuit, as far as a supervisor saw to it.
 type word struct {
 	generation uint64
+	moment     time.Time // see moment
 	again      time.Time // when those are given back that were parked late; zero: they were
 	next       int       // how many to give back in this round; zero: there are no more
 }
 
 // unpark gives jobs back that wait for a time on account of a circuit, when a
-// person changed that circuit, or it closed: they are scheduled for a time that may
-// be days away, or, where a circuit was opened until somebody closes it, for good.
+// person changed that circuit, or it closed, or its cooldown ended: they are scheduled for
+// a time that may be days away, or, where a circuit was opened until somebody closes it,
+// for good.
 func (s *supervisor) unpark(ctx context.Context, fleet *jobs.Fleet) error {
 	for i := range fleet.Circuits {
 		c := &fleet.Circuits[i]
 		heard := s.words[c.Target]
-		known := heard.generation == c.Generation
+		moment, now := moment(c), s.now()
+		known := heard.generation == c.Generation && moment.Sub(heard.moment) <= momentsApart
 		switch {
-		case !c.Person && c.State != jobs.CircuitClosed, !known && s.now().Sub(c.Since) > freshWord:
+		case moment.IsZero(), moment.After(now), !known && now.Sub(moment) > freshWord:
 			delete(s.words, c.Target)
 			continue
 		case !known:
-			heard = word{c.Generation, s.now().Add(parkedLate), unparkFirst(fleet.LastGood[c.Target])}
+			heard = word{c.Generation, moment, now.Add(parkedLate), unparkFirst(fleet.LastGood[c.Target])}
 		case heard.next > 0:
-		case heard.again.IsZero() || s.now().Before(heard.again):
+		case heard.again.IsZero() || now.Before(heard.again):
 			continue
 		default:
 			heard.again, heard.next = time.Time{}, unparkFirst(fleet.LastGood[c.Target])
@@ -58,6 +65,21 @@ func (s *supervisor) unpark(ctx context.Context, fleet *jobs.Fleet) error {
 		s.words[c.Target] = heard
 	}
 	return nil
+}
+
+// moment is since when, or from when on, what waits for a circuit is worth another look:
+// it may be called then, or a person said something else of it. Who waits for another
+// target may go to this one, so the end of a cooldown is no less than a circuit that closes.
+// Zero: it is open.
+func moment(c *jobs.Circuit) time.Time {
+	switch {
+	case c.State == jobs.CircuitClosed && c.CooldownUntil.After(c.Since):
+		return c.CooldownUntil
+	case c.State == jobs.CircuitClosed || c.Person:
+		return c.Since
+	default:
+		return time.Time{}
+	}
 }
 
 // unparkFirst is how many are given back first for a target that takes so many calls a
@@ -78,7 +100,7 @@ func (s *supervisor) unparkSome(ctx context.Context, target string, heard *word,
 			given += n
 			ends := n == 0 || err != nil
 			if (ends || !all && given >= heard.next) && given > 0 {
-				s.log.Info().Str("target", target).Int("jobs", given).Msg("a circuit closed, or a person changed it: jobs that waited for its time are given back")
+				s.log.Info().Str("target", target).Int("jobs", given).Msg("a circuit closed, its cooldown ended, or a person changed it: jobs that waited for a time are given back")
 			}
 			switch {
 			case ends:

@@ -72,7 +72,8 @@ type Config struct {
 	Desk bool
 	// Keep does for a batch that came as a file what its state asks for, and goes on
 	// where one that was cut off was. Nil: this worker does it for none.
-	Keep func(ctx context.Context, batch string) error
+	Keep     func(ctx context.Context, batch string) error
+	Webhooks Webhooks // are told of the ends of batches
 	// Canaries are asked by Canary; none: nothing is scheduled.
 	Canaries []jobs.Canary
 	Canary   Canaries

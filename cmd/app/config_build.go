@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 	routes := make([]jobs.Route, len(c.Routes))
 	for i, r := range c.Routes {
 		routes[i] = jobs.Route{
-			Name: r.Name, Goal: r.Goal, Goals: c.goals(), Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen),
+			Name: r.Name, Goal: r.Goal, Goals: c.goals(), Choosing: fmt.Sprint(c.Strategies, c.Estimator), Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen),
 			OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models, Expect: r.Expect.build(),
 		}
 		if r.Admission != DefaultAdmission {
@@ -92,7 +93,9 @@ func (c Config) String() string {
 		Strategies map[string]WeightsConfig `yaml:"strategies,omitempty"`
 		Estimator  EstimatorConfig          `yaml:"estimator"`
 		Worker     WorkerConfig             `yaml:"worker"`
-	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker})
+		Batches    BatchesConfig            `yaml:"batches"`
+		Webhooks   WebhooksConfig           `yaml:"webhooks"`
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker, c.Batches, c.Webhooks})
 	if err != nil {
 		return "configuration of " + c.File
 	}

@@ -16,6 +16,14 @@ var whenFiltered = []string{DefaultWhenFiltered, "reroute"}
 // admissions are the choices of admission.
 var admissions = []string{jobs.AdmissionDirect, jobs.AdmissionFair}
 
+// ownQueues are those of River that are no route's, and what they are.
+var ownQueues = map[string]string{
+	jobs.BatchQueue:      "of the work on batches",
+	jobs.WebhookQueue:    "of what webhooks are told",
+	jobs.CanaryQueue:     "of canary prompts",
+	jobs.QuarantineQueue: "in which suspected poison runs alone",
+}
+
 // checkRoutes notes what is wrong with the routes, and which targets none of them
 // calls.
 func (r *configReader) checkRoutes(c *Config, known Known) {
@@ -25,14 +33,8 @@ func (r *configReader) checkRoutes(c *Config, known Known) {
 		if r.required(at+".name", route.Name, "name the route, as in summaries") {
 			r.name(at+".name", route.Name)
 			r.unique(names, route.Name, "routes[%d].name", i)
-			if route.Name == jobs.BatchQueue {
-				r.problem(at+".name", "%q is the queue of the work on batches; choose another name", route.Name)
-			}
-			if route.Name == jobs.CanaryQueue {
-				r.problem(at+".name", "%q is the queue of canary prompts; choose another name", route.Name)
-			}
-			if route.Name == jobs.QuarantineQueue {
-				r.problem(at+".name", "%q is the queue in which suspected poison runs alone; choose another name", route.Name)
+			if queue, taken := ownQueues[route.Name]; taken {
+				r.problem(at+".name", "%q is the queue %s; choose another name", route.Name, queue)
 			}
 		}
 		r.checkChain(c, route, at, used)

@@ -141,8 +141,8 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 		t.Error(diff)
 	}
 	wantRoutes := []jobs.Route{
-		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Goals: []string{"careful"}, Deadline: 7 * 24 * time.Hour, WhenOpen: jobs.WhenOpenReroute, OtherPolicies: true, Admission: jobs.AdmissionFair, Models: []string{"m-4.1", "m"}},
-		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered", Goals: []string{"careful"}, WhenOpen: jobs.WhenOpenReroute},
+		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Goals: []string{"careful"}, Choosing: "map[careful:{0.6 0.1 0.3}] {ewma 0.5 0}", Deadline: 7 * 24 * time.Hour, WhenOpen: jobs.WhenOpenReroute, OtherPolicies: true, Admission: jobs.AdmissionFair, Models: []string{"m-4.1", "m"}},
+		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered", Goals: []string{"careful"}, Choosing: "map[careful:{0.6 0.1 0.3}] {ewma 0.5 0}", WhenOpen: jobs.WhenOpenReroute},
 	}
 	if diff := cmp.Diff(wantRoutes, routes); diff != "" {
 		t.Error(diff)
@@ -228,7 +228,7 @@ astrology: {}
 		`26:13: estimator.name: unknown estimator "ema"; did you mean "ewma"?`,
 		`26:24: estimator.alpha: must be above 0 and at most 1, as in 0.2`,
 		`26:34: estimator.explore: must be from 0 (never) to 0.5, as in 0.01 for one request in a hundred`,
-		`27:1: astrology: unknown key; there are postgres, nats, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches`,
+		`27:1: astrology: unknown key; there are postgres, nats, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, webhooks`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,6 +69,7 @@ type dev struct {
 	simulator *simulator.Server // nil: the configuration names real providers
 	stack     *Stack
 	listener  net.Listener
+	front     http.Handler
 	log       zerolog.Logger
 	logFile   *os.File
 }
@@ -180,9 +182,13 @@ func (d *dev) assemble(ctx context.Context) error {
 	_, routes := d.config.Build()
 	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Webhooks: d.config.Webhooks, Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
+	if err != nil {
+		return err
+	}
+	d.front, err = newFront(d.backbone.Pool, d.config, d.stack.Worker, d.log)
 	return err
 }
 
@@ -204,7 +210,7 @@ func (d *dev) reloads() *reloader {
 		again.config = d.simulated(again.config)
 		return again
 	}
-	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "canaries", "worker", "batches"}, d.stack.Take, d.log
+	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "canaries", "worker", "batches", "webhooks"}, d.stack.Take, d.log
 	return r
 }
 
@@ -236,9 +242,7 @@ func (d *dev) run(ctx context.Context) error {
 	if d.simulator != nil {
 		parts.Go(func() { _ = d.simulator.Run(lasting) })
 	}
-	parts.Go(func() {
-		_ = serveHTTP(lasting, d.listener, newFront(d.backbone.Pool, d.config, d.stack.Worker, d.log), 0)
-	})
+	parts.Go(func() { _ = serveHTTP(lasting, d.listener, d.front, 0) })
 	parts.Go(func() { d.watchPostgres(lasting, giveUp) })
 	err := d.reloads().beside(working, d.stack.Run)
 	stop()

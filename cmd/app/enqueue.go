@@ -15,6 +15,7 @@ import (
 	"tidegate/jobs"
 	"tidegate/jobs/queue"
 	"tidegate/store"
+	"tidegate/worker/publish"
 )
 
 type enqueueFlags struct {
@@ -248,7 +249,7 @@ func awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.Batch) (jobs.
 
 func (o *options) reportEnded(out io.Writer, batch jobs.Batch) error {
 	if o.json {
-		return printJSON(out, batchBody(batch))
+		return printJSON(out, publish.BodyOfBatch(&batch))
 	}
 	fmt.Fprintf(out, "%s  %s: %d answered, %d failed, in %s\n", batch.ID, batch.State, batch.Completed, batch.Failed,
 		batch.EndedAt.Sub(batch.CreatedAt).Round(time.Millisecond))

@@ -10,18 +10,23 @@ import (
 	"github.com/rs/zerolog"
 
 	"tidegate/jobs/batchapi"
+	"tidegate/jobs/queue"
 	"tidegate/routing"
 	"tidegate/store"
 )
 
 // newFront is all that tidegate answers over HTTP. desk is who answers those who wait;
 // nil: nobody.
-func newFront(pool *pgxpool.Pool, config *Config, desk batchapi.Desk, log zerolog.Logger) http.Handler {
+func newFront(pool *pgxpool.Pool, config *Config, desk batchapi.Desk, log zerolog.Logger) (http.Handler, error) {
+	requests, err := queue.New(pool)
+	if err != nil {
+		return nil, err
+	}
 	server := batchapi.New(batchapi.Config{
-		Store: store.New(pool), Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep, Desk: desk, Log: log,
+		Store: store.New(pool), Queue: requests, Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep, Desk: desk, Log: log,
 	})
 	addHealth(server, pool, config)
-	return server
+	return server, nil
 }
 
 // checkExposed refuses to listen where others come in as long as there is no key:

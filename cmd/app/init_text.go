@@ -303,4 +303,10 @@ const initTail = `
 #
 #   # How long files are kept, and what came of them, whose senders say nothing of it.
 #   keep: 720h
+
+# Webhooks, which are told that a batch has ended: see "tidegate webhooks".
+# webhooks:
+#   # Let all of them lead into private networks, and be http there; without, only
+#   # those may that were made with "webhooks create --allow-private".
+#   allow_private: false
 `

@@ -39,7 +39,7 @@ Postgres keeps a hash: a key is shown when it is created, and never again.`,
 		Args:    noArguments,
 		PreRunE: func(*cobra.Command, []string) error { return checkTenant(tenant) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.onKeys(cmd, func(ctx context.Context, s *store.Store) error {
+			return o.onStore(cmd, func(ctx context.Context, s *store.Store) error {
 				keys, err := s.Keys(ctx, tenant)
 				if err != nil {
 					return err
@@ -71,7 +71,7 @@ beside OPENAI_BASE_URL=http://HOST:8080/v1.`,
 	var quiet bool
 	cmd.PreRunE = func(*cobra.Command, []string) error { return readKey(&key, scopes, expires, time.Now()) }
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return o.onKeys(cmd, func(ctx context.Context, s *store.Store) error {
+		return o.onStore(cmd, func(ctx context.Context, s *store.Store) error {
 			made, whole, err := s.CreateKey(ctx, key)
 			switch {
 			case err != nil:
@@ -141,7 +141,7 @@ What came in with it stays.`,
 		Example: `  tidegate keys revoke 5f0c9a3be1d24c77`,
 		Args:    arguments(1, 1, "the id of one key, which `tidegate keys` lists"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return o.onKeys(cmd, func(ctx context.Context, s *store.Store) error {
+			return o.onStore(cmd, func(ctx context.Context, s *store.Store) error {
 				err := s.RevokeKey(ctx, args[0])
 				if errors.Is(err, store.ErrNotFound) {
 					return fmt.Errorf("there is no key %q; `tidegate keys` lists them by their ids", args[0])
@@ -159,7 +159,8 @@ What came in with it stays.`,
 	}
 }
 
-func (o *options) onKeys(cmd *cobra.Command, do func(context.Context, *store.Store) error) error {
+// onStore does something on the database, with one connection.
+func (o *options) onStore(cmd *cobra.Command, do func(context.Context, *store.Store) error) error {
 	pool, err := o.connect(cmd.Context(), 1)
 	if err != nil {
 		return err

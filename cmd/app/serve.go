@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/spf13/cobra"
+
+	"tidegate/jobs/batchapi"
 )
 
 // serveConns is how many connections files, batches and the desk may open.
@@ -16,14 +18,15 @@ func newServeCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "serve",
 		GroupID: groupRun,
-		Short:   "Serve files, batches, health and status over HTTP",
+		Short:   "Serve files, batches, jobs, health and status over HTTP",
 		Long: `serve answers over HTTP: /v1/files and /v1/batches as the OpenAI API does, so that
 its SDKs need another base URL and nothing else; /v1/chat/completions for who waits
-for the answer, also in pieces; /healthz (is it alive), /readyz (does Postgres answer)
-and /v1/status (what "tidegate status --json" prints). It runs no jobs: that is what
-"tidegate work" is for. Without an API key it lets in who comes from its own machine,
-and does not listen for others: see "tidegate keys". When the configuration changes,
-and on SIGHUP, it is taken as by "tidegate work".`,
+for the answer, also in pieces; /v1/jobs takes and shows single requests; /healthz
+(is it alive), /readyz (does Postgres answer) and /v1/status (what "tidegate status
+--json" prints). It works no queue: that is what "tidegate work" is for. Without an API
+key it lets in who comes from its own machine, and does not listen for others: see
+"tidegate keys". When the configuration changes, and on SIGHUP, it is taken as by
+"tidegate work".`,
 		Example: `  tidegate serve
   tidegate serve --listen 0.0.0.0:8080      # with API keys
   OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none python enqueue.py`,
@@ -59,23 +62,29 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if err := checkExposed(ctx, pool, address); err != nil {
 		return err
 	}
+	var waited batchapi.Desk
+	desk := newFrontDesk(pool, reload.running, log)
+	if len(reload.running.Routes) > 0 {
+		waited = desk
+	}
+	front, err := newFront(pool, reload.running, waited, log)
+	if err != nil {
+		return err
+	}
 	listener, err := listen(ctx, "--listen", address)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on http://%s\n", listener.Addr())
 	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen", "batches", "worker"}, hung, log
-	if len(reload.running.Routes) == 0 {
-		return reload.beside(ctx, func(ctx context.Context) error {
-			return serveHTTP(ctx, listener, newFront(pool, reload.running, nil, log), 0)
-		})
+	if waited == nil {
+		return reload.beside(ctx, func(ctx context.Context) error { return serveHTTP(ctx, listener, front, 0) })
 	}
-	desk := newFrontDesk(pool, reload.running, log)
 	reload.take = desk.Take
 	return reload.beside(ctx, func(ctx context.Context) error {
 		var parts sync.WaitGroup
 		defer parts.Wait()
 		parts.Go(func() { desk.Run(ctx) })
-		return serveHTTP(ctx, listener, newFront(pool, reload.running, desk, log), reload.running.Worker.ShutdownTimeout)
+		return serveHTTP(ctx, listener, front, reload.running.Worker.ShutdownTimeout)
 	})
 }

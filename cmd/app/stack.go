@@ -22,6 +22,7 @@ import (
 	"tidegate/store"
 	"tidegate/worker"
 	"tidegate/worker/publish"
+	"tidegate/worker/webhook"
 )
 
 // What the floors below declare and what fits it: all in one place.
@@ -31,6 +32,7 @@ var (
 	_ worker.Circuits  = (*routing.Router)(nil)
 	_ publish.Outbox   = (*store.Store)(nil)
 	_ batchapi.Desk    = (*worker.Worker)(nil)
+	_ webhook.Store    = (*store.Store)(nil)
 	_ routing.Provider = (*provider.Client)(nil)
 	_ routing.Provider = (*provider.Drills)(nil)
 )
@@ -52,6 +54,7 @@ type StackConfig struct {
 	Choosing    routing.Choosing   // how targets are chosen
 	Weights     map[string]float64 // of tenants, on routes with fair admission; those that are not named have 1
 	Batches     BatchLimits        // of batches that come as files
+	Webhooks    WebhooksConfig     // how webhooks are told of the ends of batches
 	Concurrency int                // of the worker; zero: its default
 	StopTimeout time.Duration      // of the worker; zero: its default
 	HoldBudget  time.Duration      // of the worker; zero: its default
@@ -80,6 +83,7 @@ type Stack struct {
 	relay    *publish.Relay
 	provider *provider.Client
 	drills   *provider.Drills
+	courier  *webhook.Courier
 	config   StackConfig
 	name     string
 	weights  atomic.Pointer[map[string]float64] // by tenant
@@ -91,11 +95,12 @@ type Stack struct {
 func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	s := &Stack{
 		Store:    store.New(config.Pool).OnClock(config.Now),
-		provider: provider.New(provider.Config{UserAgent: "tidegate/" + programVersion()}),
+		provider: provider.New(provider.Config{UserAgent: userAgent()}),
 		config:   config,
 		tidings:  tidings{routes: config.Routes, said: config.Budgets, wake: make(chan struct{}, 1)},
 	}
 	s.weights.Store(&config.Weights)
+	s.courier = webhook.New(webhook.Config{Store: s.Store, UserAgent: userAgent(), Private: config.Webhooks.AllowPrivate})
 	if !config.Desk { // which routes and budgets there are is for those to say who work them
 		if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
 			return nil, err
@@ -134,6 +139,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		made.Queues = append(made.Queues, route.Name)
 	}
 	made.Keep, made.Stored, made.Canaries, made.Canary = keeper.Keep, relay.Wake, config.Canaries, s.Router
+	made.Webhooks = worker.Webhooks{Deliver: s.courier.Deliver, Wait: webhook.Wait}
 	s.Worker, err = worker.New(made)
 	return s, err
 }
@@ -154,6 +160,9 @@ func workerName() string {
 	host, _ := os.Hostname()
 	return fmt.Sprintf("%s-%d-%s-%04x", cmp.Or(host, "worker"), os.Getpid(), time.Now().UTC().Format("20060102T150405"), rand.N(1<<16))
 }
+
+// userAgent is how this program calls itself over HTTP.
+func userAgent() string { return "tidegate/" + programVersion() }
 
 // Run works until ctx ends, then stops in order: the worker first, then the
 // relay, which sends what the last commits owed.
@@ -188,6 +197,7 @@ func (s *Stack) Run(ctx context.Context) error {
 	stop()
 	parts.Wait()
 	s.provider.Close()
+	s.courier.Close()
 	return err
 }
 

@@ -30,6 +30,7 @@ type tidings struct {
 	said   []store.FileBudget // what the configuration says of budgets
 	untold []store.FileBudget // what the fleet was not told of that yet
 	moved  []string           // targets that are called in another way now, of which it was not told yet
+	plans  replanned
 }
 
 // add says that targets are called in another way.
@@ -65,9 +66,7 @@ func (s *Stack) Reload(routes []jobs.Route) {
 		targets = append(append(targets, route.Chain...), route.EscalateTo...)
 	}
 	s.provider.Keep(targets)
-	s.tidings.mu.Lock()
-	s.tidings.routes = routes
-	s.tidings.mu.Unlock()
+	s.tidings.replan(routes)
 	s.tidings.add(moved)
 	s.Worker.Reloaded()
 	select {
@@ -123,8 +122,10 @@ func (s *Stack) tellOnce(ctx context.Context) (all bool, err error) {
 	s.tidings.moved = nil
 	s.tidings.mu.Unlock()
 	err = errors.Join(s.Store.KeepRoutes(ctx, routes), s.tellBudgets(ctx, untold))
+	all, failed := s.giveBackChanged(ctx)
+	err = errors.Join(err, failed)
 	if len(moved) == 0 {
-		return err == nil, err
+		return err == nil && all, err
 	}
 	retried, failed := s.Store.RetryCircuits(ctx, moved, routing.MovedReason)
 	if failed == nil {
@@ -132,7 +133,7 @@ func (s *Stack) tellOnce(ctx context.Context) (all bool, err error) {
 	}
 	s.tidings.add(moved)
 	err = errors.Join(err, failed)
-	return err == nil && len(moved) == 0, err
+	return err == nil && all && len(moved) == 0, err
 }
 
 // tellBudgets says what a new configuration says of budgets, until the fleet has

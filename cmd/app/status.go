@@ -113,14 +113,6 @@ type targetView struct {
 	cost jobs.MicroUSD // what is known of it
 }
 
-// batchBody is a batch as JSON shows it everywhere: as its event does.
-func batchBody(b jobs.Batch) publish.BatchBody {
-	return publish.BatchBody{
-		BatchID: b.ID, Tenant: b.Tenant, State: b.State, Total: b.Total,
-		Completed: b.Completed, Failed: b.Failed, CreatedAt: b.CreatedAt, EndedAt: b.EndedAt,
-	}
-}
-
 // viewStatus shows a status. Which targets have no price the configuration knows, if it
 // has targets.
 func viewStatus(s store.Status, config *Config) statusView {
@@ -132,7 +124,7 @@ func viewStatus(s store.Status, config *Config) statusView {
 		view.Routes = append(view.Routes, viewRoute(&s, &s.Routes[i]))
 	}
 	for _, b := range s.Batches {
-		view.Batches = append(view.Batches, batchBody(b))
+		view.Batches = append(view.Batches, publish.BodyOfBatch(&b))
 	}
 	view.Unpriced = unpricedTargets(&s, config)
 	did := map[string]store.TargetStatus{}

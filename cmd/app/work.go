@@ -16,14 +16,15 @@ const (
 	// jobs of one and writes the end of others. A heartbeat must never wait for
 	// them. batchConns is what River does for the queue of batches, and what four of
 	// them need that are enqueued or finalized: each reads with one and writes with
-	// another.
+	// another. hookConns is that of webhooks, each of which is read and noted quickly.
 	spareConns = 12
 	routeConns = 2
 	batchConns = routeConns + 2*4
+	hookConns  = routeConns + 2
 )
 
 // workerConns is how many connections a worker of some routes may open.
-func workerConns(routes int) int { return spareConns + batchConns + routeConns*routes }
+func workerConns(routes int) int { return spareConns + batchConns + hookConns + routeConns*routes }
 
 func newWorkCommand(o *options) *cobra.Command {
 	timing := &timingFlag{}
@@ -90,7 +91,7 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	defer conn.Close()
 	_, routes := config.Build()
 	stack, err := NewStack(ctx, StackConfig{
-		Pool: pool, Conn: conn, Routes: routes, Batches: config.batchLimits(), Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Log: log,
+		Pool: pool, Conn: conn, Routes: routes, Batches: config.batchLimits(), Webhooks: config.Webhooks, Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Log: log,
 		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget,
 		Timing: timing,
 	})
@@ -103,6 +104,6 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	})
 	defer told()
 	defer log.Info().Msg("stopped")
-	reload.fixed, reload.take, reload.hangups, reload.log = []string{"postgres", "nats", "canaries", "worker", "batches"}, stack.Take, hung, log
+	reload.fixed, reload.take, reload.hangups, reload.log = []string{"postgres", "nats", "canaries", "worker", "batches", "webhooks"}, stack.Take, hung, log
 	return reload.beside(ctx, stack.Run)
 }

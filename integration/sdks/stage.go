@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,8 +44,9 @@ type stage struct {
 	dev      *bench.Process
 	base     string // of the API: http://…/v1
 	postgres string
-	resetter *resetter
-	env      []string // of the script
+	resetter *bench.Resetter
+	through  *httptest.Server // of the resetter
+	env      []string         // of the script
 }
 
 // open starts everything. Whoever opened a stage must close it.
@@ -76,10 +79,11 @@ func (s *stage) prepare(ctx context.Context, program string) (err error) {
 	if err := s.startDev(ctx); err != nil {
 		return err
 	}
-	if s.resetter, err = newResetter(strings.TrimSuffix(s.base, "/v1")); err != nil {
+	if s.resetter, err = bench.NewResetter(strings.TrimSuffix(s.base, "/v1"), http.MethodPost, "/v1/batches"); err != nil {
 		return err
 	}
-	s.env = []string{"TIDEGATE_BASE=" + s.base, "TIDEGATE_CUT_BASE=" + s.resetter.URL + "/v1"}
+	s.through = httptest.NewServer(s.resetter)
+	s.env = []string{"TIDEGATE_BASE=" + s.base, "TIDEGATE_CUT_BASE=" + s.through.URL + "/v1"}
 	return s.makeKeys(ctx)
 }
 
@@ -172,7 +176,7 @@ func (s *stage) oneBatch(ctx context.Context) error {
 	if err := conn.QueryRow(ctx, "SELECT count(*) FROM tidegate.batches WHERE tenant = $1", cutOff).Scan(&batches); err != nil {
 		return err
 	}
-	if creates := s.resetter.creates.Load(); creates != 2 || batches != 1 {
+	if creates := s.resetter.Came(); creates != 2 || batches != 1 {
 		return fmt.Errorf("of a create that was cut off and repeated there have to be 2 requests and 1 batch, and are %d and %d", creates, batches)
 	}
 	fmt.Println("ok      one batch in Postgres, of a create that was sent twice")
@@ -181,8 +185,8 @@ func (s *stage) oneBatch(ctx context.Context) error {
 
 // close stops everything and removes the folder.
 func (s *stage) close() {
-	if s.resetter != nil {
-		s.resetter.Close()
+	if s.through != nil {
+		s.through.Close()
 	}
 	if s.dev != nil {
 		s.dev.Stop()

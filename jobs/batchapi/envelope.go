@@ -98,7 +98,12 @@ type errorBody struct {
 	Code    *string `json:"code"`
 }
 
+// writeError answers with an error. A conflict of ours is as it is however often it is
+// asked for, and official SDKs would ask twice more: the header is theirs.
 func writeError(w http.ResponseWriter, e *apiError) {
+	if e.status == http.StatusConflict {
+		w.Header().Set("X-Should-Retry", "false")
+	}
 	for name, values := range e.header {
 		w.Header()[name] = values
 	}

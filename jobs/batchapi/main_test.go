@@ -14,11 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
+	"tidegate/jobs/queue"
 	"tidegate/store"
 )
 
@@ -31,6 +33,7 @@ const soon = 60 * time.Second
 // workers have announced.
 type world struct {
 	testing.TB
+	pool   *pgxpool.Pool
 	store  *store.Store
 	server *batchapi.Server
 	base   string // http://…
@@ -44,11 +47,15 @@ func newWorld(t testing.TB, change ...func(*batchapi.Config)) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	w := &world{TB: t, store: store.New(pool), log: &bytes.Buffer{}}
+	w := &world{TB: t, pool: pool, store: store.New(pool), log: &bytes.Buffer{}}
 	if err := w.store.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}}); err != nil {
 		t.Fatal(err)
 	}
-	config := batchapi.Config{Store: w.store, Goals: []string{"ordered", "cost"}, Log: zerolog.New(zerolog.SyncWriter(w.log))}
+	requests, err := queue.New(pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := batchapi.Config{Store: w.store, Queue: requests, Goals: []string{"ordered", "cost"}, Log: zerolog.New(zerolog.SyncWriter(w.log))}
 	for _, c := range change {
 		c(&config)
 	}

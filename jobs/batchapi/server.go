@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tidegate/jobs"
+	"tidegate/jobs/expect"
 	"tidegate/store"
 )
 
@@ -31,6 +32,8 @@ const (
 // Config is what a Server is made of.
 type Config struct {
 	Store *store.Store
+	// Queue takes single requests, and many in one call; nil: none are taken.
+	Queue Queue
 	// Goals are the optimization goals that are always there.
 	Goals        []string
 	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes
@@ -50,6 +53,8 @@ type Server struct {
 	uploads  chan struct{}
 	lasting  chan struct{}
 	lasts    map[string]bool // by pattern: the operations that last
+	room     *room           // of bodies with requests
+	rules    expect.Cache    // what requests expect, compiled
 	mux      *http.ServeMux
 }
 
@@ -63,7 +68,7 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
 		busy: make(chan struct{}, atOnce), uploads: make(chan struct{}, uploadsAtOnce),
-		lasting: make(chan struct{}, lastingAtOnce), lasts: map[string]bool{},
+		lasting: make(chan struct{}, lastingAtOnce), lasts: map[string]bool{}, room: newRoom(roomBytes),
 	}
 	for _, route := range s.routes() {
 		s.lasts[route.pattern] = route.lasts
@@ -92,6 +97,11 @@ func (s *Server) routes() []route {
 		{pattern: "GET /v1/batches/{id}", scope: jobs.ScopeRead, handle: s.getBatch},
 		{pattern: "POST /v1/batches/{id}/cancel", scope: jobs.ScopeSubmit, handle: s.cancelBatch},
 		{pattern: "POST /v1/chat/completions", scope: jobs.ScopeSubmit, handle: s.createCompletion, lasts: true},
+		{pattern: "POST /v1/jobs", scope: jobs.ScopeSubmit, handle: s.takeJob},
+		{pattern: "POST /v1/jobs:batch", scope: jobs.ScopeSubmit, handle: s.takeMany},
+		{pattern: "GET /v1/jobs", scope: jobs.ScopeRead, handle: s.listJobs},
+		{pattern: "GET /v1/jobs/{id}", scope: jobs.ScopeRead, handle: s.getJob},
+		{pattern: "DELETE /v1/jobs/{id}", scope: jobs.ScopeSubmit, handle: s.cancelJob},
 		{pattern: "GET /v1/models", scope: jobs.ScopeRead, handle: s.listModels},
 		{pattern: "GET /v1/models/{model...}", scope: jobs.ScopeRead, handle: s.getModel},
 	}

@@ -179,6 +179,21 @@ func TestBatchOfAFile(t *testing.T) {
 	if n := w.number("SELECT count(*) FROM tidegate.outbox WHERE batch_id = $1 AND batch_state = 'completed'", id); n != 1 {
 		t.Errorf("%d events of its end", n)
 	}
+	var said []jobs.BatchOrder
+	if _, err := w.store.Relay(t.Context(), 0, 2*total, func(events []jobs.Event) ([]bool, error) {
+		for _, event := range events {
+			if event.Batch != nil && event.Batch.State == jobs.BatchCompleted {
+				said = append(said, *event.Batch.Order)
+			}
+		}
+		return make([]bool, len(events)), nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := jobs.BatchOrder{InputFile: batch.Order.InputFile, OutputFile: batch.Order.OutputFile, ErrorFile: batch.Order.ErrorFile}
+	if diff := cmp.Diff([]jobs.BatchOrder{want}, said); diff != "" || want.OutputFile == "" || want.ErrorFile == "" {
+		t.Errorf("its event says (-want +got):\n%s", diff)
+	}
 }
 
 func TestFaultsOfABatch(t *testing.T) {

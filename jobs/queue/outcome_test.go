@@ -77,6 +77,12 @@ func TestLostAnswerToCommit(t *testing.T) {
 			batch, err := q.EnqueueMany(ctx, some(1))
 			return batch.ID, err
 		},
+		"one, once": func(ctx context.Context, q *queue.Queue) (string, error) {
+			return q.EnqueueOnce(ctx, some(1)[0], onceBy("k"))
+		},
+		"a batch, once": func(ctx context.Context, q *queue.Queue) (string, error) {
+			return q.EnqueueManyOnce(ctx, jobs.DefaultTenant, some(1), jobs.BudgetLimits{}, onceBy("k"))
+		},
 	}
 	for name, c := range map[string]struct {
 		cut    cut

@@ -61,7 +61,8 @@ type ErrorBody struct {
 	Message string     `json:"message,omitempty"`
 }
 
-// A BatchBody is the data of a batch's event.
+// A BatchBody is the data of a batch's event. Of a batch that did not come as a file
+// there are no files, and of one that has not ended only what came in.
 type BatchBody struct {
 	BatchID   string          `json:"batch_id"`
 	Tenant    string          `json:"tenant"`
@@ -71,6 +72,10 @@ type BatchBody struct {
 	Failed    int             `json:"failed"`
 	CreatedAt time.Time       `json:"created_at"`
 	EndedAt   time.Time       `json:"ended_at,omitzero"`
+
+	InputFileID  string `json:"input_file_id,omitempty"`
+	OutputFileID string `json:"output_file_id,omitempty"`
+	ErrorFileID  string `json:"error_file_id,omitempty"`
 }
 
 // A TooLargeError says that an event does not fit into a message, however much
@@ -170,11 +175,20 @@ func wrapReference(e *jobs.ResultEvent, body *ResultBody) (*nats.Msg, error) {
 	return msg, err
 }
 
-func batchMessage(b *jobs.Batch) (*nats.Msg, error) {
-	data, err := json.Marshal(BatchBody{
+// BodyOfBatch is the data of a batch's event.
+func BodyOfBatch(b *jobs.Batch) BatchBody {
+	body := BatchBody{
 		BatchID: b.ID, Tenant: b.Tenant, State: b.State, Total: b.Total,
 		Completed: b.Completed, Failed: b.Failed, CreatedAt: b.CreatedAt, EndedAt: b.EndedAt,
-	})
+	}
+	if b.Order != nil {
+		body.InputFileID, body.OutputFileID, body.ErrorFileID = b.Order.InputFile, b.Order.OutputFile, b.Order.ErrorFile
+	}
+	return body
+}
+
+func batchMessage(b *jobs.Batch) (*nats.Msg, error) {
+	data, err := json.Marshal(BodyOfBatch(b))
 	if err != nil {
 		return nil, fmt.Errorf("event of batch %s: %w", b.ID, err)
 	}

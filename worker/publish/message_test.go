@@ -210,6 +210,14 @@ func TestMessageOfABatch(t *testing.T) {
 		"batch_id": "batch_1", "tenant": "acme", "state": "completed", "total": 3, "completed": 2, "failed": 1,
 		"created_at": "2026-03-04T05:06:07.089+01:00", "ended_at": "2026-03-04T06:06:07.089+01:00"
 	}`, msg.Data)
+	msg = message(t, jobs.Event{Batch: &jobs.Batch{
+		ID: "batch_1", Tenant: "acme", State: jobs.BatchFailed, CreatedAt: storedAt, EndedAt: storedAt, Order: &jobs.BatchOrder{InputFile: "file-1", OutputFile: "file-2", ErrorFile: "file-3"},
+	}})
+	same(t, `{
+		"batch_id": "batch_1", "tenant": "acme", "state": "failed", "total": 0, "completed": 0, "failed": 0,
+		"created_at": "2026-03-04T05:06:07.089+01:00", "ended_at": "2026-03-04T05:06:07.089+01:00",
+		"input_file_id": "file-1", "output_file_id": "file-2", "error_file_id": "file-3"
+	}`, msg.Data)
 }
 
 func TestMessageOfACircuit(t *testing.T) {

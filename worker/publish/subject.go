@@ -13,11 +13,9 @@ const StreamName = "TIDEGATE"
 // StreamSubjects is what the stream listens to.
 const StreamSubjects = "tidegate.v1.>"
 
-const noBatch = "-"
-
 // ResultSubject is where a result goes.
 func ResultSubject(tenant, route, batchID, requestID string) string {
-	return fmt.Sprintf("tidegate.v1.%s.results.%s.%s.%s", tenant, route, cmp.Or(batchID, noBatch), requestID)
+	return jobs.ResultSubject(tenant, route, batchID, requestID)
 }
 
 // ResultFilter is the subject that the results of a tenant, a route and a batch

@@ -70,6 +70,7 @@ async function refused(kind, status, wanted, work) {
   );
   assert(error instanceof kind && error instanceof OpenAI.APIError, `it is ${error?.stack ?? error}`);
   assert.equal(error.status, status);
+  if (status === 409) assert.equal(error.headers.get("x-should-retry"), "false");
   assert.deepEqual(Object.keys(error.error).sort(), ["code", "message", "param", "type"]);
   assert(error.error.message && error.type && error.requestID, `it says ${JSON.stringify(error.error)}`);
   for (const [name, value] of Object.entries(wanted)) assert.equal(error[name], value, name);

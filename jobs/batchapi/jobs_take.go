@@ -1,0 +1,233 @@
+package batchapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"unicode/utf8"
+
+	"tidegate/jobs"
+	"tidegate/store"
+)
+
+// takeJob accepts one request.
+func (s *Server) takeJob(w http.ResponseWriter, r *http.Request) error {
+	if s.config.Queue == nil {
+		return errNoQueue
+	}
+	body, leave, err := s.readLarge(r, jobs.MaxLineBytes)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	read, err := s.reading(r)
+	if err != nil {
+		return err
+	}
+	request, err := jobs.ReadLine(body, read.LineOptions)
+	if err != nil {
+		return read.fault("", err)
+	}
+	once, err := s.onceIfTold(r, "job", body)
+	if err != nil {
+		return err
+	}
+	id, err := s.config.Queue.EnqueueOnce(r.Context(), request, once)
+	if err != nil {
+		return unsure(err)
+	}
+	standing, err := s.config.Store.Standing(r.Context(), request.Tenant, id)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", jobPath(id))
+	writeJSON(w, http.StatusAccepted, viewJob(&standing))
+	return nil
+}
+
+// onceIfTold is onceOf for what costs a row more: only who may repeat a request, by
+// its own word, has it remembered.
+func (s *Server) onceIfTold(r *http.Request, what string, body []byte) (store.Once, error) {
+	if r.Header.Get("Idempotency-Key") == "" && r.Header.Get("X-Stainless-Retry-Count") == "" {
+		return store.Once{}, nil
+	}
+	return onceOf(r, what, append(body, r.URL.RawQuery...))
+}
+
+// unsure says of a commit whose answer was lost how to find out.
+func unsure(err error) error {
+	var lost *store.UnknownOutcomeError
+	if !errors.As(err, &lost) {
+		return err
+	}
+	return &apiError{
+		status: http.StatusServiceUnavailable, kind: serverError, code: "outcome_unknown",
+		message: "the database was lost in the moment of the commit, so nobody knows whether this was accepted: send it again with the same Idempotency-Key, or look for it first if it had none",
+	}
+}
+
+// takeMany accepts requests as one batch, all or none.
+func (s *Server) takeMany(w http.ResponseWriter, r *http.Request) error {
+	if s.config.Queue == nil {
+		return errNoQueue
+	}
+	body, leave, err := s.readLarge(r, maxManyBytes)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	read, err := s.reading(r)
+	if err != nil {
+		return err
+	}
+	many, err := s.readMany(r, read, body)
+	if err != nil {
+		return err
+	}
+	once, err := s.onceIfTold(r, "jobs", body)
+	if err != nil {
+		return err
+	}
+	tenant := caller(r).Tenant
+	id, err := s.config.Queue.EnqueueManyOnce(r.Context(), tenant, many.requests, jobs.BudgetLimits{Total: many.defaults.Budget}, once)
+	if err != nil {
+		return unsure(err)
+	}
+	batch, err := s.config.Store.Batch(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", batchPath(id))
+	writeJSON(w, http.StatusAccepted, viewBatch(&batch))
+	return nil
+}
+
+// many are requests that come in one body.
+type many struct {
+	requests []jobs.Request
+	defaults jobs.Defaults
+}
+
+// readMany reads a body of either kind.
+func (s *Server) readMany(r *http.Request, read *reading, body []byte) (many, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err != nil:
+	case kind == "application/json":
+		return read.object(body)
+	case kind == "application/x-ndjson", kind == "application/jsonl":
+		return read.lines(r.URL.Query(), body)
+	}
+	return many{}, &apiError{
+		status: http.StatusUnsupportedMediaType, kind: invalidRequest, code: "unsupported_content_type", param: "Content-Type",
+		message: `send {"jobs": […]} as application/json, or one request on each line as application/x-ndjson`,
+	}
+}
+
+// object reads {"jobs": […], "batch": {…}}.
+func (read *reading) object(body []byte) (m many, err error) {
+	if !utf8.Valid(body) {
+		return m, invalid("", "invalid_json", "the body is not UTF-8")
+	}
+	list, said, err := jobs.SplitMany(body)
+	if err != nil {
+		return m, read.fault("", err)
+	}
+	if said != nil {
+		if m.defaults, err = jobs.ReadDefaults(said, read.LineOptions); err != nil {
+			return m, read.fault("batch", err)
+		}
+	}
+	read.fillFrom(&m.defaults)
+	m.requests, err = read.all(jobs.ReadList(list, read.LineOptions), &m.defaults, func(n int) string { return fmt.Sprintf("jobs[%d]", n-1) })
+	return m, err
+}
+
+// lines reads one request from each line; what is said of all stands in the query.
+func (read *reading) lines(query url.Values, body []byte) (m many, err error) {
+	said, err := defaultsOf(query)
+	if err != nil {
+		return m, err
+	}
+	if m.defaults, err = jobs.ReadDefaults(said, read.LineOptions); err != nil {
+		return m, read.fault("", err)
+	}
+	read.fillFrom(&m.defaults)
+	m.requests, err = read.all(jobs.ReadLines(bytes.NewReader(body), read.LineOptions), &m.defaults, func(n int) string { return fmt.Sprintf("line %d", n) })
+	return m, err
+}
+
+// fillFrom has requests that name no route take the default one, as it is chosen for
+// all, before that of their model.
+func (read *reading) fillFrom(defaults *jobs.Defaults) {
+	if defaults.Route != "" {
+		read.DefaultRoute, read.Routes = defaults.Route, nil
+	}
+}
+
+// defaultsOf writes a query as the object that it stands for.
+func defaultsOf(query url.Values) ([]byte, error) {
+	object := map[string]any{}
+	for name, values := range query {
+		if len(values) != 1 {
+			return nil, invalid(shown(name), "invalid_value", "%s: stands more than once", shown(name))
+		}
+		object[name] = values[0]
+		switch name {
+		case "max_cost_usd", "priority", "budget_usd":
+			if _, err := strconv.ParseFloat(values[0], 64); err != nil {
+				return nil, invalid(name, "invalid_value", "%s: %s is not a number", name, shown(values[0]))
+			}
+			object[name] = json.Number(values[0])
+		case "metadata":
+			return nil, invalid(name, "unknown_parameter", "metadata: is not for a query; send it with each line, or as application/json")
+		}
+	}
+	text, err := json.Marshal(object)
+	if err != nil { // a number that Go reads and JSON does not have
+		return nil, invalid("", "invalid_value", "a number of the query is written as JSON has none")
+	}
+	return text, nil
+}
+
+// all reads requests to their end, and says what is wrong with them, of many at once.
+func (read *reading) all(requests iter.Seq2[jobs.Request, error], defaults *jobs.Defaults, place func(int) string) (all []jobs.Request, err error) {
+	var faults []*apiError
+	count := 0
+	for request, err := range requests {
+		if count++; count > maxMany {
+			return nil, invalid("jobs", "too_many_jobs", "more than %d requests: send them in several calls, or as a file to /v1/batches", maxMany)
+		}
+		if err == nil {
+			err = defaults.FillIn(&request)
+		}
+		if err != nil {
+			var line *jobs.LineError
+			number := read.reached
+			if errors.As(err, &line) && line.Line > 0 {
+				number = line.Line
+			}
+			if faults = append(faults, read.fault(place(number), err)); len(faults) == jobs.MaxBatchFaults {
+				return nil, several(faults, true)
+			}
+			continue
+		}
+		all = append(all, request)
+	}
+	switch {
+	case len(faults) > 0:
+		return nil, several(faults, false)
+	case len(all) == 0:
+		return nil, invalid("jobs", "empty_batch", "there is not one request")
+	}
+	return all, nil
+}
+
+func jobPath(id string) string   { return "/v1/jobs/" + id }
+func batchPath(id string) string { return "/v1/batches/" + id }

@@ -1,0 +1,7 @@
+package webhook
+
+// What tests look at by itself.
+var (
+	NewClient = newClient
+	FaultOf   = faultOf
+)
