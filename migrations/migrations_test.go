@@ -244,6 +244,24 @@ SELECT nspname || '.' || kind || '.' || name FROM (
 ) made JOIN pg_namespace n ON n.oid = made.at
 WHERE nspname NOT IN ('pg_catalog', 'information_schema') AND nspname !~ '^pg_toast|^pg_temp' AND %s ORDER BY 1`
 
+// Bodies are compressed with lz4 where the server can, and a server that cannot is no
+// reason to fail.
+func TestBodiesAreCompressedFast(t *testing.T) {
+	t.Parallel()
+	pool := open(t, fixture.EmptyDatabase(t), 1)
+	up(t, pool)
+	can := list(t, pool, "SELECT unnest(enumvals) FROM pg_settings WHERE name = 'default_toast_compression'")
+	want := []string{"requests.", "results."}
+	if slices.Contains(can, "lz4") {
+		want = []string{"requests.l", "results.l"}
+	}
+	got := list(t, pool, `SELECT c.relname || '.' || replace(a.attcompression::text, '\0', '') FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+		WHERE c.relnamespace = 'tidegate'::regnamespace AND c.relname IN ('requests', 'results') AND a.attname = 'body' ORDER BY 1`)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("bodies (-want +got):\n%s", diff)
+	}
+}
+
 // A producer's own tables, and its own River, are left alone.
 func TestNothingOutsideOfOurSchema(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,7 @@ type Config struct {
 	Estimator  EstimatorConfig          `yaml:"estimator"`
 	Worker     WorkerConfig             `yaml:"worker"`
 	Batches    BatchesConfig            `yaml:"batches"`
+	HTTP       HTTPConfig               `yaml:"http"`
 	Webhooks   WebhooksConfig           `yaml:"webhooks"`
 
 	// File is where it was read from; empty: there was no file.

@@ -183,6 +183,7 @@ worker: {concurrency: 0, hold_budget: -1m}
 strategies: {careful: {success_rate: 0.6, latency: 0.1, cost: 0.2}, Fast: {latency: 2}, ordered: {cost: 1}, odd: {latency: 2}}
 estimator: {name: ema, alpha: 0, explore: 0.9}
 astrology: {}
+http: {requests: 0, uploads: 100001}
 `, vars())
 	want := []string{
 		`1:1: lisen: unknown key; did you mean "listen"?`,
@@ -228,7 +229,9 @@ astrology: {}
 		`26:13: estimator.name: unknown estimator "ema"; did you mean "ewma"?`,
 		`26:24: estimator.alpha: must be above 0 and at most 1, as in 0.2`,
 		`26:34: estimator.explore: must be from 0 (never) to 0.5, as in 0.01 for one request in a hundred`,
-		`27:1: astrology: unknown key; there are postgres, nats, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, webhooks`,
+		`27:1: astrology: unknown key; there are postgres, nats, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, http, webhooks`,
+		`28:8: http.requests: must be from 1 to 100000`,
+		`28:21: http.uploads: must be from 1 to 100000`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -210,7 +210,7 @@ func (d *dev) reloads() *reloader {
 		again.config = d.simulated(again.config)
 		return again
 	}
-	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "canaries", "worker", "batches", "webhooks"}, d.stack.Take, d.log
+	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "canaries", "worker", "batches", "http", "webhooks"}, d.stack.Take, d.log
 	return r
 }
 

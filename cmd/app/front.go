@@ -23,7 +23,8 @@ func newFront(pool *pgxpool.Pool, config *Config, desk batchapi.Desk, log zerolo
 		return nil, err
 	}
 	server := batchapi.New(batchapi.Config{
-		Store: store.New(pool), Queue: requests, Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep, Desk: desk, Log: log,
+		Store: store.New(pool), Queue: requests, Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep,
+		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Desk: desk, Log: log,
 	})
 	addHealth(server, pool, config)
 	return server, nil

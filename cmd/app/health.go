@@ -46,7 +46,7 @@ func taken(flag, address string) error {
 // be sent traffic (/readyz), how does everything stand (/v1/status). The last is of
 // all tenants.
 func addHealth(server *batchapi.Server, pool *pgxpool.Pool, config *Config) {
-	server.Handle("GET /healthz", "", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server.HandleAlways("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]string{"status": "ok", "version": programVersion()})
 	}))
 	server.Handle("GET /readyz", "", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -304,6 +304,14 @@ const initTail = `
 #   # How long files are kept, and what came of them, whose senders say nothing of it.
 #   keep: 720h
 
+# What serve does at a time. Whoever comes beyond that gets a 503 with Retry-After.
+# http:
+#   # Requests, at most.
+#   requests: 512
+#
+#   # Those of them that bring a file, at most: each needs some megabytes of memory.
+#   uploads: 32
+
 # Webhooks, which are told that a batch has ended: see "tidegate webhooks".
 # webhooks:
 #   # Let all of them lead into private networks, and be http there; without, only

@@ -16,6 +16,10 @@ func configText(postgres, nats string, c StageConfig) string {
 	if c.RequestsPerMinute > 0 {
 		limits = fmt.Sprintf("\n    limits: {requests_per_minute: %d}", c.RequestsPerMinute)
 	}
+	batches := ""
+	if c.MaxLines > 0 && c.MaxBytes > 0 {
+		batches = fmt.Sprintf("batches: {max_lines: %d, max_bytes: %d}\n", c.MaxLines, c.MaxBytes)
+	}
 	admission := cmp.Or(c.Admission, jobs.AdmissionDirect)
 	return fmt.Sprintf(`postgres: %q
 nats: %q
@@ -30,5 +34,5 @@ routes:
     chain: [%[3]s]
     admission: %[8]s
 worker: {concurrency: %[6]d, shutdown_timeout: %[7]s}
-`, postgres, nats, Route, c.Provider.BaseURL, limits, c.Concurrency, shutdown, admission)
+%[9]s`, postgres, nats, Route, c.Provider.BaseURL, limits, c.Concurrency, shutdown, admission, batches)
 }

@@ -12,7 +12,7 @@ import (
 func TestConfigIsValid(t *testing.T) {
 	t.Parallel()
 	text := configText("postgres://tidegate@/hold?host=%2Ftmp%2Fa", "nats://127.0.0.1:4222", StageConfig{
-		Provider: &Provider{BaseURL: "http://127.0.0.1:4711/hold/v1"}, Concurrency: 25, RequestsPerMinute: 30_000, Admission: jobs.AdmissionFair,
+		Provider: &Provider{BaseURL: "http://127.0.0.1:4711/hold/v1"}, Concurrency: 25, RequestsPerMinute: 30_000, Admission: jobs.AdmissionFair, MaxLines: 70_000, MaxBytes: 1 << 30,
 	})
 	config, warnings, err := app.ParseConfig([]byte(text), "bench.yaml", func(string) (string, bool) { return "", false }, app.Known{})
 	if err != nil || len(warnings) > 0 {
@@ -27,6 +27,9 @@ func TestConfigIsValid(t *testing.T) {
 	}
 	if !strings.Contains(text, "limits: {requests_per_minute: 30000}") {
 		t.Errorf("the target's limit is not in\n%s", text)
+	}
+	if config.Batches.MaxLines != 70_000 || config.Batches.MaxBytes != 1<<30 {
+		t.Errorf("batches have the limits %+v", config.Batches)
 	}
 	if config.Worker.Concurrency != 25 || config.Postgres.Reveal() != "postgres://tidegate@/hold?host=%2Ftmp%2Fa" {
 		t.Errorf("it says %+v", config)

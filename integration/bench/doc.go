@@ -1,14 +1,15 @@
-// Package bench is what the benchmarks of an outage stand on: bench-outage,
-// bench-drain and bench-hold, each a program of its own beside this package.
+// Package bench is what benchmarks stand on that run the built program: bench-outage,
+// bench-drain, bench-hold, bench-fair and bench-batch, each a program of its own beside
+// this package.
 //
 //	ground ── one temporary folder, one Postgres, one simulator ── for all rows
 //	  │
-//	stage ─── a database, a NATS server, worker processes ──────── for one row
+//	stage ─── a database, a NATS server, processes ─────────────── for one row
 //	  │
 //	bars ──── what the figures have to reach, and the JSON object at the end
 //
-// Workers and simulator are the built program, as `tidegate work` and `tidegate
-// simulate`, each a process of its own that ends with the benchmark, also when
+// Workers, servers and simulator are the built program, as `tidegate work`, `serve` and
+// `simulate`, each a process of its own that ends with the benchmark, also when
 // that is killed. Postgres is durable and on disk; everything listens on loopback
 // or on a socket in the folder, which is removed at the end.
 package bench

@@ -72,6 +72,9 @@ func (p *Process) Alive() error {
 // Log is the file that it writes to.
 func (p *Process) Log() string { return p.log }
 
+// PeakMB is the most memory that it had at once, while it lives.
+func (p *Process) PeakMB() float64 { return PeakMB(p.cmd.Process.Pid) }
+
 // tail is the end of the log.
 func (p *Process) tail() string {
 	const most = 2000 // bytes: some 20 lines

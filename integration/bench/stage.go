@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +33,8 @@ type StageConfig struct {
 	Concurrency       int    // of each worker
 	RequestsPerMinute int    // that the target is configured with; zero: none
 	Admission         string // of the route; empty: direct
+	MaxLines          int    // of a batch that comes as a file; zero: the usual
+	MaxBytes          int64  // of its file; zero: the usual
 }
 
 // A Stage is one tidegate: a database, a NATS server, and workers.
@@ -43,6 +47,7 @@ type Stage struct {
 	nats    *embedded.NATS
 	queue   *queue.Queue
 	workers []*Process
+	servers []*Process
 }
 
 // Stage makes a stage without workers: a database that is up to date, with a log
@@ -93,6 +98,37 @@ func (s *Stage) StartWorkers(n int) error {
 	return nil
 }
 
+// Program is the built one.
+func (s *Stage) Program() string { return s.ground.program }
+
+// File is the configuration of its processes.
+func (s *Stage) File() string { return s.file }
+
+// Workers are the processes of its workers.
+func (s *Stage) Workers() []*Process { return s.workers }
+
+// listens finds where a server listens in what it says when it starts.
+var listens = regexp.MustCompile(`listening on (http://\S+)\n`)
+
+// StartServer starts a process that answers over HTTP, and returns it with its base
+// URL.
+func (s *Stage) StartServer(ctx context.Context) (server *Process, at string, err error) {
+	log := filepath.Join(s.ground.dir, fmt.Sprintf("%s-server%d.log", s.config.Name, len(s.servers)))
+	server, err = Start(log, s.ground.program, "serve", "--listen", "127.0.0.1:0", "--config", s.file, "--log-level", "warn")
+	if err != nil {
+		return nil, "", err
+	}
+	s.servers = append(s.servers, server)
+	err = Await(ctx, soon, "the server listens", func() (bool, error) {
+		text, _ := os.ReadFile(log) // it is not there yet
+		if found := listens.FindSubmatch(text); found != nil {
+			at = string(found[1])
+		}
+		return at != "", server.Alive()
+	})
+	return server, at, err
+}
+
 // CPU is the processor time that its workers and Postgres have had.
 func (s *Stage) CPU() time.Duration {
 	sum := CPUOfTree(PostmasterPID(filepath.Join(s.ground.dir, "postgres", "data")))
@@ -112,9 +148,12 @@ func (s *Stage) StopWorkers() {
 	s.workers = nil
 }
 
-// Close stops the workers and NATS.
+// Close stops workers, servers and NATS.
 func (s *Stage) Close() {
 	s.StopWorkers()
+	for _, server := range s.servers {
+		server.Stop()
+	}
 	if s.Pool != nil {
 		s.Pool.Close()
 	}
@@ -163,12 +202,12 @@ func (s *Stage) Count(ctx context.Context, sql string, args ...any) (n int, err 
 // ErrLate is that a fact did not come true in time.
 var ErrLate = errors.New("it took too long")
 
-// Await waits for a fact while all workers live. It returns ErrLate when the limit
+// Await waits for a fact while all workers and servers live. It returns ErrLate when the limit
 // passes.
 func (s *Stage) Await(ctx context.Context, limit time.Duration, what string, fact func() (bool, error)) error {
 	return Await(ctx, limit, what, func() (bool, error) {
-		for _, worker := range s.workers {
-			if err := worker.Alive(); err != nil {
+		for _, process := range slices.Concat(s.workers, s.servers) {
+			if err := process.Alive(); err != nil {
 				return false, err
 			}
 		}

@@ -57,7 +57,8 @@ type outputExpiryOrder struct {
 }
 
 func (s *Server) createBatch(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(r)
+	body, leave, err := s.readLarge(r, maxJSONBytes)
+	defer leave()
 	if err != nil {
 		return err
 	}
@@ -82,14 +83,6 @@ func (s *Server) createBatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, viewBatch(&made))
 	return nil
-}
-
-// readBody reads a body that is JSON.
-func readBody(r *http.Request) ([]byte, error) {
-	if err := plainBody(r); err != nil {
-		return nil, err
-	}
-	return io.ReadAll(http.MaxBytesReader(nil, r.Body, maxJSONBytes))
 }
 
 // decode reads a JSON object whose fields are all known.

@@ -3,7 +3,25 @@ package batchapi
 import "time"
 
 // Hasten has a Server be less patient with who sends or reads slowly.
-func (s *Server) Hasten(silence, grace time.Duration) { s.patience = patience{silence, grace, silence} }
+func (s *Server) Hasten(silence, grace time.Duration) {
+	s.patience = patience{silence, grace, 2 * silence}
+}
 
 // Shrink has a Server hold fewer bytes of bodies.
 func (s *Server) Shrink(bytes int64) { s.room = newRoom(bytes) }
+
+// Patterns are all operations of the API, as of http.ServeMux.
+func (s *Server) Patterns() []string {
+	var all []string
+	for _, route := range s.routes() {
+		all = append(all, route.pattern)
+	}
+	return all
+}
+
+// Occupy has a Server serve as many requests as it may.
+func (s *Server) Occupy() {
+	for range cap(s.busy) {
+		s.busy <- struct{}{}
+	}
+}

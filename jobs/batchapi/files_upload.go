@@ -77,16 +77,21 @@ func multipartOf(r *http.Request, most int64) (*multipart.Reader, error) {
 	if params["boundary"] == "" {
 		return nil, invalid("", "invalid_multipart", "the Content-Type has no boundary")
 	}
+	if r.ContentLength > most { // it says so itself: nothing of it need be written first
+		return nil, tooLarge(most - aroundFile)
+	}
 	r.Body = http.MaxBytesReader(nil, r.Body, most)
 	return multipart.NewReader(r.Body, params["boundary"]), nil
 }
 
 // plainBody refuses a body that is packed: what it would unpack to, nobody knows.
 func plainBody(r *http.Request) error {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return &apiError{
-			status: http.StatusUnsupportedMediaType, kind: invalidRequest, code: "unsupported_content_encoding", param: "Content-Encoding",
-			message: fmt.Sprintf("Content-Encoding: %s is not taken; send the body as it is", shown(encoding)),
+	for _, encoding := range r.Header.Values("Content-Encoding") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			return &apiError{
+				status: http.StatusUnsupportedMediaType, kind: invalidRequest, code: "unsupported_content_encoding", param: "Content-Encoding",
+				message: fmt.Sprintf("Content-Encoding: %s is not taken; send the body as it is", shown(encoding)),
+			}
 		}
 	}
 	return nil
@@ -163,10 +168,7 @@ func (u *upload) readFile(ctx context.Context, part *multipart.Part) error {
 		n, err := io.ReadFull(part, piece)
 		if n > 0 {
 			if u.file.Bytes+int64(n) > u.server.config.MaxFileBytes {
-				return &apiError{
-					status: http.StatusRequestEntityTooLarge, kind: invalidRequest, code: "file_too_large", param: "file",
-					message: fmt.Sprintf("file: larger than %d bytes; split it into several", u.server.config.MaxFileBytes),
-				}
+				return tooLarge(u.server.config.MaxFileBytes)
 			}
 			if err := u.server.config.Store.AppendPiece(ctx, u.file.ID, u.file.Bytes, piece[:n]); err != nil {
 				return err
@@ -179,6 +181,13 @@ func (u *upload) readFile(ctx context.Context, part *multipart.Part) error {
 		case err != nil:
 			return badForm(err)
 		}
+	}
+}
+
+func tooLarge(most int64) *apiError {
+	return &apiError{
+		status: http.StatusRequestEntityTooLarge, kind: invalidRequest, code: "file_too_large", param: "file",
+		message: fmt.Sprintf("file: larger than %d bytes; split it into several", most),
 	}
 }
 

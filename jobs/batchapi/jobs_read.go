@@ -73,7 +73,7 @@ func (r *roomy) Read(p []byte) (int, error) {
 
 func (r *roomy) leave() { r.room.left.Add(r.taken) }
 
-// readLarge reads a body of up to most bytes. It holds its room until leave is called,
+// readLarge reads a body of up to most bytes into memory. It holds its room until leave is called,
 // which it must be.
 func (s *Server) readLarge(r *http.Request, most int64) (body []byte, leave func(), err error) {
 	if err := plainBody(r); err != nil {

@@ -55,6 +55,9 @@ func (k *keyring) admit(r *http.Request, scope jobs.KeyScope) (jobs.Key, error) 
 	case open:
 		return everything, checkLocal(r)
 	}
+	if len(r.Header.Values("Authorization")) > 1 {
+		return jobs.Key{}, unauthorized("invalid_api_key", "Authorization: stands more than once; whose request it is must be clear to everybody on its way")
+	}
 	given, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !found {
 		return jobs.Key{}, unauthorized("missing_api_key", "no API key: send it as Authorization: Bearer tg_…; `tidegate keys create` makes one")

@@ -20,10 +20,11 @@ const (
 	DefaultFilesLive = 30 * 24 * time.Hour
 	// maxJSONBytes bounds a body that is not a file.
 	maxJSONBytes = 1 << 20
-	// atOnce bounds the requests that are served at a time, and uploadsAtOnce those
-	// of them that bring a file: each has about a megabyte in memory.
-	atOnce        = 512
-	uploadsAtOnce = 32
+	// DefaultRequests bounds the requests that are served at a time.
+	DefaultRequests = 512
+	// DefaultUploads bounds those of them that bring a file: each has some megabytes in
+	// memory.
+	DefaultUploads = 32
 	// lastingAtOnce bounds those that last as long as somebody waits: they cost little,
 	// and must not be in the way of the others.
 	lastingAtOnce = 2048
@@ -38,6 +39,8 @@ type Config struct {
 	Goals        []string
 	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes
 	FilesLive    time.Duration // zero: DefaultFilesLive; below: for ever
+	Requests     int           // at a time; zero: DefaultRequests
+	Uploads      int           // of them; zero: DefaultUploads
 	// Desk answers those who wait; nil: nobody is answered at once.
 	Desk Desk
 	Log  zerolog.Logger
@@ -53,6 +56,7 @@ type Server struct {
 	uploads  chan struct{}
 	lasting  chan struct{}
 	lasts    map[string]bool // by pattern: the operations that last
+	always   map[string]bool // by pattern: what is answered also when all are busy
 	room     *room           // of bodies with requests
 	rules    expect.Cache    // what requests expect, compiled
 	mux      *http.ServeMux
@@ -62,12 +66,13 @@ type Server struct {
 func New(config Config) *Server {
 	config.MaxFileBytes = cmp.Or(config.MaxFileBytes, DefaultMaxFileBytes)
 	config.FilesLive = cmp.Or(config.FilesLive, DefaultFilesLive)
+	config.Requests, config.Uploads = cmp.Or(config.Requests, DefaultRequests), cmp.Or(config.Uploads, DefaultUploads)
 	if config.Now == nil {
 		config.Now = time.Now
 	}
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
-		busy: make(chan struct{}, atOnce), uploads: make(chan struct{}, uploadsAtOnce),
+		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{},
 		lasting: make(chan struct{}, lastingAtOnce), lasts: map[string]bool{}, room: newRoom(roomBytes),
 	}
 	for _, route := range s.routes() {
@@ -123,24 +128,40 @@ func (s *Server) Handle(pattern string, scope jobs.KeyScope, handle http.Handler
 	}))
 }
 
+// HandleAlways adds a handler that answers everybody, also while too many requests are
+// being served: who is told to wait must not be taken for dead. It may not wait for
+// anything.
+func (s *Server) HandleAlways(pattern string, handle http.Handler) {
+	s.always[pattern] = true
+	s.mux.Handle(pattern, handle)
+}
+
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	w.Header().Set("X-Request-Id", id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking}
+	// net/http goes on with its own request, whose body it knows: what is left of that is
+	// not waited for if it is large, and not for long if it is small.
+	r = r.WithContext(r.Context())
+	if r.ContentLength != 0 {
+		_ = answer.control.SetReadDeadline(time.Now().Add(s.patience.silence)) // a connection without deadlines has none to miss
+	}
 	defer s.recover(answer, r, id)
 	serve, pattern := s.mux.Handler(r)
 	places := s.busy
 	if s.lasts[pattern] {
 		places = s.lasting
 	}
-	select {
-	case places <- struct{}{}:
-		defer func() { <-places }()
-	default:
-		writeError(answer, errBusy)
-		return
+	if !s.always[pattern] {
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+		default:
+			writeError(answer, errBusy)
+			return
+		}
 	}
 	r.Body = newPatient(w, r.Body, s.patience)
 	if pattern == "" {

@@ -27,9 +27,18 @@ func FuzzUpload(f *testing.F) {
 		kind, body string
 		fill       uint32
 	}{
-		{kind, whole, 0}, {kind, whole, 10}, {kind, whole, store.PieceBytes}, {kind, whole, 2*store.PieceBytes + 1}, {kind, whole, 4 << 20},
-		{kind, whole[:len(whole)-4], 5}, {kind + "; charset=utf-8", "\r\npreamble\r\n" + whole, 1}, {kind, whole + "epilogue", 3},
-		{"multipart/form-data", whole, 1}, {"multipart/mixed; boundary=limit", whole, 1}, {`multipart/form-data; boundary="a b"`, "--a b\r\n\r\n" + hole, 7}, {"", "", 0},
+		{kind, whole, 0},
+		{kind, whole, 10},
+		{kind, whole, store.PieceBytes},
+		{kind, whole, 2*store.PieceBytes + 1},
+		{kind, whole, 4 << 20},
+		{kind, whole[:len(whole)-4], 5},
+		{kind + "; charset=utf-8", "\r\npreamble\r\n" + whole, 1},
+		{kind, whole + "epilogue", 3},
+		{"multipart/form-data", whole, 1},
+		{"multipart/mixed; boundary=limit", whole, 1},
+		{`multipart/form-data; boundary="a b"`, "--a b\r\n\r\n" + hole, 7},
+		{"", "", 0},
 		{kind, "--limit\nContent-Disposition: form-data; name=file; filename*=UTF-8''%00\n\nx\n--limit--", 0},
 		{kind, "--limit\r\nContent-Disposition: form-data; name=\"file\"; filename=\"\x00/..\\\xff\"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=41=\r\n\r\n--limit\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--limit--\r\n", 0},
 	} {
