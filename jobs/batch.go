@@ -5,8 +5,9 @@ import "time"
 // A BatchState is where a batch stands.
 type BatchState string
 
-// The states of a batch. One that did not come as a file is never validating or
-// finalizing: its requests are checked before it is there, and it has no files.
+// The states of a batch. One without an order is never validating or finalizing: its
+// requests are checked before it is there, and it has no files. One that tries another
+// one again begins in progress.
 const (
 	BatchValidating BatchState = "validating" // the lines of its file are being checked
 	BatchFailed     BatchState = "failed"     // they are not right: none was enqueued
@@ -39,21 +40,29 @@ type Batch struct {
 	Failed    int // refused, expired, cancelled or poison
 	CreatedAt time.Time
 	EndedAt   time.Time // when it came to its final state; zero: not yet
-	// Order is what was said of it when it came as a file; nil: it did not.
+	RetryOf   string    // the batch whose failed requests it tries again; empty: none
+	// Order is what was said of one that came as a file, or that tries another one
+	// again; nil: it is neither.
 	Order *BatchOrder
 }
 
 // Ended tells whether the batch has come to its final state.
 func (b *Batch) Ended() bool { return b.State.Final() }
 
-// A BatchOrder is a batch that came as a file of lines, and what comes of it.
+// A BatchOrder is a batch that came as a file of lines, or that tries another one
+// again, and what comes of it.
 type BatchOrder struct {
+	// InputFile is the file of its lines; of one that tries another one again, that
+	// one's; empty: it has none.
 	InputFile string
-	// Endpoint is the URL of every line, as "/v1/chat/completions".
+	// Retry is how it tries another batch again; nil: it came as a file.
+	Retry *BatchRetry
+	// Endpoint is the URL of every line, as "/v1/chat/completions"; empty: nobody said.
 	Endpoint string
-	// Window is how long its requests have, as it was written: "24h".
+	// Window is how long its requests have, as it was written: "24h"; empty: each as
+	// long as it has itself.
 	Window    string
-	ExpiresAt time.Time // the end of the window
+	ExpiresAt time.Time // the end of the window; zero: it has none
 	Metadata  map[string]string
 	// Route and Goal are those of lines that name none; empty: their model's route,
 	// their route's goal.
@@ -61,7 +70,6 @@ type BatchOrder struct {
 	// OutputLives is how long its files are kept after it was created; zero: as long
 	// as others.
 	OutputLives time.Duration
-	RetryOf     string // the batch whose failed lines it tries again; empty: none
 
 	// What came of it.
 	Model                                    string // of all lines; empty: there are several, or it is not known yet

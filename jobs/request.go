@@ -54,6 +54,8 @@ type Request struct {
 	// Metadata is the producer's own: at most 16 pairs, keys of at most 64 and
 	// values of at most 512 characters. It is carried to the event, never read.
 	Metadata map[string]string
+	// RetryOf is the request that it tries again; empty: none.
+	RetryOf string
 	// Body is an OpenAI chat-completions body, kept byte for byte, unknown
 	// fields too.
 	Body json.RawMessage

@@ -23,8 +23,8 @@ func InsertBatch(ctx context.Context, tx pgx.Tx, batch jobs.Batch) error {
 }
 
 const (
-	batchFields = `id, state, tenant, total, completed, failed, created_at, ended_at, input_file_id, endpoint, completion_window, expires_at, metadata,
-	route, goal, output_lives, retry_of, model, in_progress_at, finalizing_at, cancelling_at, output_file_id, error_file_id, faults,
+	batchFields = `id, state, tenant, total, completed, failed, created_at, ended_at, retry_of, input_file_id, retry, endpoint, completion_window, expires_at, metadata,
+	route, goal, output_lives, model, in_progress_at, finalizing_at, cancelling_at, output_file_id, error_file_id, faults,
 	input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_micro_usd`
 	batchByID = `/* tidegate: batch */ SELECT ` + batchFields + ` FROM tidegate.batches WHERE id = $1`
 )
@@ -90,49 +90,56 @@ type batchRow struct {
 	id, state, tenant        *string
 	total, completed, failed *int
 	createdAt, endedAt       *time.Time
+	retryOf                  *string
 }
 
 func (b *batchRow) fields() []any {
-	return []any{&b.tenant, &b.total, &b.completed, &b.failed, &b.createdAt, &b.endedAt}
+	return []any{&b.tenant, &b.total, &b.completed, &b.failed, &b.createdAt, &b.endedAt, &b.retryOf}
 }
 
 func (b *batchRow) value() jobs.Batch {
 	return jobs.Batch{
 		ID: orZero(b.id), Tenant: orZero(b.tenant), State: jobs.BatchState(orZero(b.state)),
 		Total: orZero(b.total), Completed: orZero(b.completed), Failed: orZero(b.failed),
-		CreatedAt: orZero(b.createdAt), EndedAt: orZero(b.endedAt),
+		CreatedAt: orZero(b.createdAt), EndedAt: orZero(b.endedAt), RetryOf: orZero(b.retryOf),
 	}
 }
 
-// orderRow is the rest of a batch that came as a file.
+// orderRow is the rest of a batch that came as a file, or that tries another one again.
 type orderRow struct {
-	inputFile, endpoint, window, route, goal, retryOf, model *string
-	outputFile, errorFile                                    *string
-	expiresAt, inProgressAt, finalizingAt, cancellingAt      *time.Time
-	metadata, faults                                         []byte
-	outputLives                                              *time.Duration
-	input, cached, output, reasoning                         *int
-	cost                                                     *int64
+	inputFile, endpoint, window, route, goal, model     *string
+	outputFile, errorFile                               *string
+	expiresAt, inProgressAt, finalizingAt, cancellingAt *time.Time
+	retry, metadata, faults                             []byte
+	outputLives                                         *time.Duration
+	input, cached, output, reasoning                    *int
+	cost                                                *int64
 }
 
 func (o *orderRow) fields() []any {
 	return []any{
-		&o.inputFile, &o.endpoint, &o.window, &o.expiresAt, &o.metadata, &o.route, &o.goal, &o.outputLives, &o.retryOf, &o.model,
+		&o.inputFile, &o.retry, &o.endpoint, &o.window, &o.expiresAt, &o.metadata, &o.route, &o.goal, &o.outputLives, &o.model,
 		&o.inProgressAt, &o.finalizingAt, &o.cancellingAt, &o.outputFile, &o.errorFile, &o.faults,
 		&o.input, &o.cached, &o.output, &o.reasoning, &o.cost,
 	}
 }
 
 func (o *orderRow) value() (*jobs.BatchOrder, error) {
-	if o.inputFile == nil {
-		return nil, nil //nolint:nilnil // a batch that did not come as a file has no order
+	if o.inputFile == nil && o.retry == nil {
+		return nil, nil //nolint:nilnil // a batch that is neither has no order
 	}
 	order := &jobs.BatchOrder{
-		InputFile: *o.inputFile, Endpoint: orZero(o.endpoint), Window: orZero(o.window), ExpiresAt: orZero(o.expiresAt), Route: orZero(o.route), Goal: orZero(o.goal),
-		OutputLives: orZero(o.outputLives), RetryOf: orZero(o.retryOf), Model: orZero(o.model), InProgressAt: orZero(o.inProgressAt),
+		InputFile: orZero(o.inputFile), Endpoint: orZero(o.endpoint), Window: orZero(o.window), ExpiresAt: orZero(o.expiresAt), Route: orZero(o.route), Goal: orZero(o.goal),
+		OutputLives: orZero(o.outputLives), Model: orZero(o.model), InProgressAt: orZero(o.inProgressAt),
 		FinalizingAt: orZero(o.finalizingAt), CancellingAt: orZero(o.cancellingAt), OutputFile: orZero(o.outputFile), ErrorFile: orZero(o.errorFile),
 		Usage: jobs.Usage{Input: orZero(o.input), CachedInput: orZero(o.cached), Output: orZero(o.output), Reasoning: orZero(o.reasoning)},
 		Cost:  jobs.MicroUSD(orZero(o.cost)),
+	}
+	if o.retry != nil {
+		if err := json.Unmarshal(o.retry, &order.Retry); err != nil {
+			return nil, fmt.Errorf("retry: %w", err)
+		}
+		order.InputFile = order.Retry.InputFile
 	}
 	if o.metadata != nil {
 		if err := json.Unmarshal(o.metadata, &order.Metadata); err != nil {

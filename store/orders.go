@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"tidegate/jobs"
@@ -70,8 +71,8 @@ func (o *Once) keep(ctx context.Context, tx pgx.Tx, tenant, made string) error {
 const (
 	shareFile   = `/* tidegate: share file */ SELECT purpose FROM tidegate.files WHERE id = $1 AND tenant = $2 AND ` + fileLives + ` FOR SHARE`
 	insertOrder = `/* tidegate: insert order */
-INSERT INTO tidegate.batches (id, tenant, state, created_at, input_file_id, endpoint, completion_window, expires_at, metadata, route, goal, output_lives, retry_of)
-VALUES ($1, $2, 'validating', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`
+INSERT INTO tidegate.batches (id, tenant, state, created_at, input_file_id, endpoint, completion_window, expires_at, metadata, route, goal, output_lives)
+VALUES ($1, $2, 'validating', $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 	insertWork = `/* tidegate: insert work */ INSERT INTO tidegate.batch_work (batch_id) VALUES ($1)`
 )
 
@@ -111,7 +112,7 @@ func insertOrdered(ctx context.Context, tx pgx.Tx, batch *jobs.Batch, limits job
 		}
 	}
 	if _, err := tx.Exec(ctx, insertOrder, batch.ID, batch.Tenant, batch.CreatedAt, order.InputFile, order.Endpoint, order.Window, order.ExpiresAt,
-		metadata, orNull(order.Route), orNull(order.Goal), orNull(order.OutputLives), orNull(order.RetryOf)); err != nil {
+		metadata, orNull(order.Route), orNull(order.Goal), orNull(order.OutputLives)); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, insertWork, batch.ID); err != nil || limits.None() {
@@ -151,30 +152,33 @@ func (s *Store) BeginBatch(ctx context.Context, id string, total int, model stri
 	return nil
 }
 
-// Enqueued is how much of a batch's file was enqueued.
+// Enqueued is how much of a batch's file was enqueued, or of the batch that it tries
+// again.
 type Enqueued struct {
 	Bytes    int64
 	Lines    int // blank ones too
 	Requests int
+	Retried  uuid.UUID // the last request of the other batch; zero: none
 }
 
-const enqueuedOf = `/* tidegate: enqueued */ SELECT input_bytes, input_lines, enqueued FROM tidegate.batch_work WHERE batch_id = $1`
+const enqueuedOf = `/* tidegate: enqueued */
+SELECT input_bytes, input_lines, enqueued, coalesce(retried_id, '00000000-0000-0000-0000-000000000000') FROM tidegate.batch_work WHERE batch_id = $1`
 
-// Enqueued reads how much of a batch's file was enqueued.
+// Enqueued reads how much of a batch was enqueued.
 func (s *Store) Enqueued(ctx context.Context, id string) (at Enqueued, err error) {
-	if err := s.pool.QueryRow(ctx, enqueuedOf, id).Scan(&at.Bytes, &at.Lines, &at.Requests); err != nil {
+	if err := s.pool.QueryRow(ctx, enqueuedOf, id).Scan(&at.Bytes, &at.Lines, &at.Requests, &at.Retried); err != nil {
 		return at, fmt.Errorf("reading how far batch %s is: %w", id, noRows(err))
 	}
 	return at, nil
 }
 
 const advance = `/* tidegate: advance */
-UPDATE tidegate.batch_work SET input_bytes = $3, input_lines = $4, enqueued = $5 WHERE batch_id = $1 AND enqueued = $2`
+UPDATE tidegate.batch_work SET input_bytes = $3, input_lines = $4, enqueued = $5, retried_id = nullif($6, '00000000-0000-0000-0000-000000000000'::uuid) WHERE batch_id = $1 AND enqueued = $2`
 
-// Advance says in the transaction that enqueues a part of a batch's file how far it
+// Advance says in the transaction that enqueues a part of a batch how far it
 // comes. False: somebody else has enqueued that part.
 func Advance(ctx context.Context, tx pgx.Tx, id string, from, to Enqueued) (bool, error) {
-	done, err := tx.Exec(ctx, advance, id, from.Requests, to.Bytes, to.Lines, to.Requests)
+	done, err := tx.Exec(ctx, advance, id, from.Requests, to.Bytes, to.Lines, to.Requests, to.Retried)
 	if err != nil {
 		return false, fmt.Errorf("saying how far batch %s is: %w", id, err)
 	}

@@ -214,7 +214,7 @@ const startCancel = `/* tidegate: start cancel */
 UPDATE tidegate.batches SET state = 'cancelling', cancelling_at = now() WHERE id = $1 AND state IN ('validating', 'in_progress')`
 
 const endEmpty = `/* tidegate: end empty */
-UPDATE tidegate.batches SET state = 'finalizing', finalizing_at = now() WHERE id = $1 AND state = 'cancelling' AND completed + failed >= total AND input_file_id IS NOT NULL`
+UPDATE tidegate.batches SET state = 'finalizing', finalizing_at = now() WHERE id = $1 AND state = 'cancelling' AND completed + failed >= total AND (input_file_id IS NOT NULL OR retry IS NOT NULL)`
 
 // StartCancel has a batch cancelled: one that came as a file by a worker, which has
 // been told when it returns. One that has ended, or is about to, stays as it is.

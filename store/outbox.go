@@ -24,8 +24,8 @@ SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at,
 	r.id, r.stored_at, r.state, r.status, r.target, r.model, r.provider_id, r.finish_reason, r.input_tokens, r.cached_input_tokens,
 	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.unpriced, r.attempts, r.bad_answers,
 	coalesce(octet_length(r.body), 0), CASE WHEN octet_length(r.body) <= $2 THEN r.body END,
-	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at,
-	b.input_file_id, b.output_file_id, b.error_file_id
+	b.tenant, b.total, b.completed, b.failed, b.created_at, b.ended_at, b.retry_of,
+	coalesce(b.input_file_id, b.retry ->> 'input_file_id'), b.output_file_id, b.error_file_id
 FROM (
 	SELECT * FROM tidegate.outbox
 	WHERE id > $3 AND (request_id IS NOT NULL OR batch_id IS NOT NULL OR event ->> 'type' IN ('circuit', 'pause', 'budget'))
@@ -132,17 +132,18 @@ func scanOwed(row pgx.CollectableRow) (owedRow, error) {
 	return owed, err
 }
 
-// batchFiles are what an event says of a batch that came as a file.
+// batchFiles are what an event says of a batch that came as a file, or tries another
+// one again.
 type batchFiles struct{ input, output, faults *string }
 
 func (f *batchFiles) fields() []any { return []any{&f.input, &f.output, &f.faults} }
 
-// order is nil of a batch that did not come as a file.
+// order is nil of a batch without files.
 func (f *batchFiles) order() *jobs.BatchOrder {
-	if f.input == nil {
+	if f.input == nil && f.output == nil && f.faults == nil {
 		return nil
 	}
-	return &jobs.BatchOrder{InputFile: *f.input, OutputFile: orZero(f.output), ErrorFile: orZero(f.faults)}
+	return &jobs.BatchOrder{InputFile: orZero(f.input), OutputFile: orZero(f.output), ErrorFile: orZero(f.faults)}
 }
 
 // resultRow is a request and its result as a query returns them; a batch's row

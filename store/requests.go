@@ -13,7 +13,7 @@ import (
 )
 
 var requestColumns = []string{
-	"id", "created_at", "deadline", "max_cost_micro_usd", "priority", "tenant", "route", "goal", "batch_id", "custom_id", "metadata", "expect", "body",
+	"id", "created_at", "deadline", "max_cost_micro_usd", "priority", "tenant", "route", "goal", "batch_id", "custom_id", "metadata", "expect", "retry_of", "body",
 }
 
 // InsertRequests writes requests by COPY in the caller's transaction. Every
@@ -43,9 +43,17 @@ func requestRow(r *jobs.Request) ([]any, error) {
 			return nil, fmt.Errorf("expect of request %s: %w", r.ID, err)
 		}
 	}
+	var retryOf *uuid.UUID
+	if r.RetryOf != "" {
+		of, err := parseID(r.RetryOf)
+		if err != nil {
+			return nil, err
+		}
+		retryOf = &of
+	}
 	return []any{
 		id, r.CreatedAt, orNullTime(r.Deadline), orNull(micros(r.MaxCost)), orNull(small(r.Priority)), r.Tenant, r.Route,
-		orNull(r.Goal), orNull(r.BatchID), orNull(r.CustomID), metadata, expect, []byte(r.Body),
+		orNull(r.Goal), orNull(r.BatchID), orNull(r.CustomID), metadata, expect, retryOf, []byte(r.Body),
 	}, nil
 }
 
@@ -56,8 +64,11 @@ func orNullTime(t time.Time) *time.Time {
 	return &t
 }
 
+// requestFields are a request's but for its body.
+const requestFields = `q.id, q.created_at, q.deadline, q.max_cost_micro_usd, q.priority, q.tenant, q.route, q.goal, q.batch_id, q.custom_id, q.metadata, q.expect, q.retry_of`
+
 const loadRequests = `/* tidegate: load requests */
-SELECT q.id, q.created_at, q.deadline, q.max_cost_micro_usd, q.priority, q.tenant, q.route, q.goal, q.batch_id, q.custom_id, q.metadata, q.expect,
+SELECT ` + requestFields + `,
 	CASE WHEN r.request_id IS NULL THEN q.body END, r.request_id IS NOT NULL, b.id, b.per_day, b.total
 FROM unnest($1::uuid[]) AS wanted (id)
 JOIN tidegate.requests q ON q.id = wanted.id
@@ -91,11 +102,12 @@ func scanLoaded(row pgx.CollectableRow) (jobs.Loaded, error) {
 		priority                *int16
 		goal, batchID, customID *string
 		metadata, expect, body  []byte
+		retryOf                 *uuid.UUID
 		budget                  *int32
 		perDay, total           *int64
 	)
 	r := &l.Request
-	err := row.Scan(&id, &r.CreatedAt, &deadline, &maxCost, &priority, &r.Tenant, &r.Route, &goal, &batchID, &customID, &metadata, &expect, &body, &l.Ended,
+	err := row.Scan(&id, &r.CreatedAt, &deadline, &maxCost, &priority, &r.Tenant, &r.Route, &goal, &batchID, &customID, &metadata, &expect, &retryOf, &body, &l.Ended,
 		&budget, &perDay, &total)
 	if err != nil {
 		return l, err
@@ -103,6 +115,9 @@ func scanLoaded(row pgx.CollectableRow) (jobs.Loaded, error) {
 	r.ID, r.Deadline, r.MaxCost = id.String(), orZero(deadline), jobs.MicroUSD(orZero(maxCost))
 	r.Priority = int(orZero(priority))
 	r.Goal, r.BatchID, r.CustomID, r.Body = orZero(goal), orZero(batchID), orZero(customID), body
+	if retryOf != nil {
+		r.RetryOf = retryOf.String()
+	}
 	if budget != nil {
 		l.Budget = &jobs.Budget{
 			ID: *budget, BudgetKey: jobs.BudgetKey{Scope: jobs.BudgetBatch, Name: r.BatchID},

@@ -123,8 +123,8 @@ func viewStatus(s store.Status, config *Config) statusView {
 	for i := range s.Routes {
 		view.Routes = append(view.Routes, viewRoute(&s, &s.Routes[i]))
 	}
-	for _, b := range s.Batches {
-		view.Batches = append(view.Batches, publish.BodyOfBatch(&b))
+	for i := range s.Batches { // as their events do
+		view.Batches = append(view.Batches, publish.BodyOfBatch(&s.Batches[i]))
 	}
 	view.Unpriced = unpricedTargets(&s, config)
 	did := map[string]store.TargetStatus{}
@@ -168,12 +168,7 @@ func writeStatus(w io.Writer, s store.Status, config *Config) error {
 		fmt.Fprintln(table)
 		writeBudgetTable(table, near)
 	}
-	if len(view.Batches) > 0 {
-		fmt.Fprintln(table, "\nBATCH\tSTATE\tANSWERED\tFAILED\tTOTAL\tAGE")
-	}
-	for _, b := range view.Batches {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\n", b.BatchID, b.State, b.Completed, b.Failed, b.Total, age(s.At, b.CreatedAt))
-	}
+	writeBatches(table, s.At, view.Batches)
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -182,6 +177,26 @@ func writeStatus(w io.Writer, s store.Status, config *Config) error {
 	}
 	fmt.Fprintf(w, "\nLast minute: %s. Owed to NATS: %s.\n", lastMinute(view.Results), owed(view, s.Behind))
 	return nil
+}
+
+// writeBatches writes a table of batches, if there are any.
+func writeBatches(w io.Writer, now time.Time, batches []publish.BatchBody) {
+	if len(batches) == 0 {
+		return
+	}
+	again := slices.ContainsFunc(batches, func(b publish.BatchBody) bool { return b.RetryOf != "" })
+	head := "\nBATCH\tSTATE\tANSWERED\tFAILED\tTOTAL\tAGE"
+	if again {
+		head += "\tRETRY OF"
+	}
+	fmt.Fprintln(w, head)
+	for _, b := range batches {
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s", b.BatchID, b.State, b.Completed, b.Failed, b.Total, age(now, b.CreatedAt))
+		if again {
+			fmt.Fprintf(w, "\t%s", cmp.Or(b.RetryOf, "-"))
+		}
+		fmt.Fprintln(w)
+	}
 }
 
 // unpricedTargets lists targets whose price nobody knows.

@@ -14,6 +14,7 @@ type whyView struct {
 	RequestID string        `json:"request_id"`
 	CustomID  string        `json:"custom_id,omitempty"`
 	BatchID   string        `json:"batch_id,omitempty"`
+	RetryOf   string        `json:"retry_of,omitempty"` // the request that it tries again
 	Tenant    string        `json:"tenant"`
 	Route     string        `json:"route"`
 	Chain     []string      `json:"chain"` // of its route now
@@ -74,7 +75,7 @@ type whyCandidate struct {
 func newWhy(s *store.Story) *whyView {
 	r := &s.Request
 	v := &whyView{
-		RequestID: r.ID, CustomID: r.CustomID, BatchID: r.BatchID, Tenant: r.Tenant, Route: r.Route, Chain: s.Chain, Goal: r.Goal,
+		RequestID: r.ID, CustomID: r.CustomID, BatchID: r.BatchID, RetryOf: r.RetryOf, Tenant: r.Tenant, Route: r.Route, Chain: s.Chain, Goal: r.Goal,
 		Accepted: r.CreatedAt, Deadline: r.Deadline, MaxCost: r.MaxCost, Steps: []whyStep{}, Calls: len(s.Attempts), story: s,
 	}
 	for i := range s.Attempts {

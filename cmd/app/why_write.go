@@ -59,6 +59,9 @@ func (v *whyView) writeHead(b *strings.Builder) {
 	if v.BatchID != "" {
 		facts = append(facts, "in "+v.BatchID)
 	}
+	if v.RetryOf != "" {
+		facts = append(facts, "a retry of "+v.RetryOf)
+	}
 	if v.Goal != "" {
 		facts = append(facts, "goal "+v.Goal)
 	}

@@ -1,6 +1,7 @@
 package batchapi
 
 import (
+	"cmp"
 	"net/http"
 
 	"tidegate/jobs"
@@ -36,6 +37,7 @@ type batchView struct {
 	Usage            *usageView        `json:"usage"`
 	Metadata         map[string]string `json:"metadata"`
 	RetryOf          string            `json:"retry_of,omitempty"` // ours
+	Retried          jobs.Failures     `json:"retried,omitempty"`  // ours: how many requests of that batch, by class
 }
 
 type countsView struct {
@@ -75,12 +77,11 @@ func viewUsage(u jobs.Usage) *usageView {
 	return view
 }
 
-// viewBatch shows a batch. Of one that did not come as a file, what is said of files
-// stays empty.
+// viewBatch shows a batch. Of one without an order, what is said of files stays empty.
 func viewBatch(b *jobs.Batch) batchView {
 	view := batchView{
 		ID: b.ID, Object: "batch", Endpoint: chatEndpoint, Status: b.State, CreatedAt: b.CreatedAt.Unix(),
-		RequestCounts: countsView{b.Total, b.Completed, b.Failed},
+		RequestCounts: countsView{b.Total, b.Completed, b.Failed}, RetryOf: b.RetryOf,
 	}
 	switch b.State {
 	case jobs.BatchCompleted:
@@ -99,7 +100,10 @@ func viewBatch(b *jobs.Batch) batchView {
 }
 
 func (v *batchView) order(o *jobs.BatchOrder, state jobs.BatchState) {
-	v.Endpoint, v.InputFileID, v.CompletionWindow, v.Metadata, v.RetryOf = o.Endpoint, o.InputFile, o.Window, o.Metadata, o.RetryOf
+	v.Endpoint, v.InputFileID, v.CompletionWindow, v.Metadata = cmp.Or(o.Endpoint, chatEndpoint), o.InputFile, o.Window, o.Metadata
+	if o.Retry != nil {
+		v.Retried = o.Retry.Took
+	}
 	v.Model, v.OutputFileID, v.ErrorFileID = orNull(o.Model), orNull(o.OutputFile), orNull(o.ErrorFile)
 	v.InProgressAt, v.ExpiresAt = seconds(o.InProgressAt), seconds(o.ExpiresAt)
 	v.FinalizingAt, v.CancellingAt = seconds(o.FinalizingAt), seconds(o.CancellingAt)

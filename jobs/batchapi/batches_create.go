@@ -120,7 +120,7 @@ func (s *Server) draft(r *http.Request, order *batchOrder) (jobs.Batch, jobs.Bud
 	if err := order.check(); err != nil {
 		return batch, none, err
 	}
-	window, err := order.window()
+	window, err := parseWindow(order.CompletionWindow)
 	if err != nil {
 		return batch, none, err
 	}
@@ -160,10 +160,11 @@ func (o *batchOrder) check() error {
 	return nil
 }
 
-func (o *batchOrder) window() (time.Duration, error) {
-	window, err := jobs.ParseDuration(o.CompletionWindow)
+// parseWindow reads how long the requests of a batch have.
+func parseWindow(text string) (time.Duration, error) {
+	window, err := jobs.ParseDuration(text)
 	if err != nil || window < leastWindow || window > mostWindow {
-		return 0, invalid("completion_window", "invalid_value", "completion_window: %s is not a time like 1h, 24h or 7d, from one minute to 30 days", shown(o.CompletionWindow))
+		return 0, invalid("completion_window", "invalid_value", "completion_window: %s is not a time like 1h, 24h or 7d, from one minute to 30 days", shown(text))
 	}
 	return window, nil
 }
@@ -180,7 +181,7 @@ func (s *Server) steer(r *http.Request, metadata map[string]string) (limits jobs
 			}
 			limits.Total = jobs.USD(usd)
 		default:
-			if strings.HasPrefix(key, "tidegate.") {
+			if strings.HasPrefix(key, jobs.SteeringPrefix) {
 				return limits, invalid("metadata", "invalid_value", "metadata: %s is not known; there are %s, %s and %s", shown(key), metaRoute, metaGoal, metaMaxCost)
 			}
 		}
@@ -188,12 +189,15 @@ func (s *Server) steer(r *http.Request, metadata map[string]string) (limits jobs
 	if metadata[metaRoute] == "" && metadata[metaGoal] == "" {
 		return limits, nil
 	}
-	return limits, s.checkChoice(r, metadata[metaRoute], metadata[metaGoal])
+	return limits, s.checkChoice(r, choice{metadata[metaRoute], metadata[metaGoal]}, choice{metaRoute, metaGoal})
 }
 
-// checkChoice looks whether there are such a route and such a goal; empty: none is
-// asked for.
-func (s *Server) checkChoice(r *http.Request, route, goal string) error {
+// A choice is a route and a goal; empty: none is asked for.
+type choice struct{ route, goal string }
+
+// checkChoice looks whether there are such a route and such a goal; named is what their
+// fields are called.
+func (s *Server) checkChoice(r *http.Request, chosen, named choice) error {
 	routes, err := s.config.Store.Routes(r.Context())
 	if err != nil {
 		return err
@@ -203,13 +207,21 @@ func (s *Server) checkChoice(r *http.Request, route, goal string) error {
 		names[i] = known.Name
 		goals = append(goals, known.Goals...)
 	}
-	if route != "" && !slices.Contains(names, route) {
-		return invalid("metadata."+metaRoute, "invalid_value", "%s: there is no route %s; there are: %s", metaRoute, shown(route), strings.Join(names, ", "))
+	if chosen.route != "" && !slices.Contains(names, chosen.route) {
+		return invalid(paramOf(named.route), "invalid_value", "%s: there is no route %s; there are: %s", named.route, shown(chosen.route), strings.Join(names, ", "))
 	}
-	if goal != "" && !slices.Contains(goals, goal) {
-		return invalid("metadata."+metaGoal, "invalid_value", "%s: there is no goal %s; there are: %s", metaGoal, shown(goal), strings.Join(goals, ", "))
+	if chosen.goal != "" && !slices.Contains(goals, chosen.goal) {
+		return invalid(paramOf(named.goal), "invalid_value", "%s: there is no goal %s; there are: %s", named.goal, shown(chosen.goal), strings.Join(goals, ", "))
 	}
 	return nil
+}
+
+// paramOf is where a field stands in the body.
+func paramOf(field string) string {
+	if strings.HasPrefix(field, jobs.SteeringPrefix) {
+		return "metadata." + field
+	}
+	return field
 }
 
 // onceOf is how a repetition of a request is known: by its Idempotency-Key or, since

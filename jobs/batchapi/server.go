@@ -107,6 +107,7 @@ func (s *Server) routes() []route {
 		{pattern: "GET /v1/jobs", scope: jobs.ScopeRead, handle: s.listJobs},
 		{pattern: "GET /v1/jobs/{id}", scope: jobs.ScopeRead, handle: s.getJob},
 		{pattern: "DELETE /v1/jobs/{id}", scope: jobs.ScopeSubmit, handle: s.cancelJob},
+		{pattern: "POST /v1/batches/{id}/retry", scope: jobs.ScopeSubmit, handle: s.retryBatch},
 		{pattern: "GET /v1/models", scope: jobs.ScopeRead, handle: s.listModels},
 		{pattern: "GET /v1/models/{model...}", scope: jobs.ScopeRead, handle: s.getModel},
 	}

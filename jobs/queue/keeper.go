@@ -148,8 +148,8 @@ func (k *Keeper) complete(ctx context.Context, batch *jobs.Batch, r *jobs.Reques
 	if r.Goal == "" {
 		r.Goal = batch.Order.Goal
 	}
-	if r.Deadline.IsZero() || r.Deadline.After(batch.Order.ExpiresAt) {
-		r.Deadline = batch.Order.ExpiresAt
+	if end := batch.Order.ExpiresAt; !end.IsZero() && (r.Deadline.IsZero() || r.Deadline.After(end)) {
+		r.Deadline = end
 	}
 	if err := k.Queue.complete(ctx, k.Queue.pool, r); err != nil {
 		return fmt.Errorf("request: %w", err)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"iter"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,10 +11,10 @@ import (
 	"tidegate/store"
 )
 
-// errOvertaken says that somebody else enqueues the same file.
+// errOvertaken says that somebody else enqueues the same batch.
 var errOvertaken = errors.New("another worker goes on with it")
 
-// enqueue puts the lines of a batch, which are known to be right, into the queue, in
+// enqueue puts the requests of a batch, which are known to be right, into the queue, in
 // portions: each with its River jobs and the word of how far that comes in one
 // transaction. Of a batch that is being cancelled, they get no jobs: what was
 // accepted has a result, and that is to come.
@@ -24,29 +23,21 @@ func (k *Keeper) enqueue(ctx context.Context, batch *jobs.Batch) error {
 	if err != nil || at.Requests >= batch.Total {
 		return err
 	}
-	opts, err := k.options(ctx, batch)
+	from, err := k.source(ctx, batch, at)
 	if err != nil {
 		return err
 	}
-	lines, err := k.input(ctx, batch, at.Bytes)
-	if err != nil {
-		return err
-	}
-	// Routes and goals may be others by now. That is said of the requests that name
-	// them, and is no fault of the file any more.
-	opts.KnownRoute, opts.KnownGoal, opts.DefaultRoute = nil, nil, cmp.Or(opts.DefaultRoute, unrouted)
-	opts.Checked, opts.Place = true, &jobs.Place{Lines: at.Lines, Bytes: at.Bytes}
-	next, stop := iter.Pull2(jobs.ReadLines(lines, opts))
-	defer stop()
+	defer from.stop()
 	for at.Requests < batch.Total {
-		portion, err := k.portion(ctx, batch, next)
-		if err := cmp.Or(lines.err, err, ctx.Err()); err != nil {
+		portion, err := k.portion(ctx, batch, from.next)
+		if err := cmp.Or(from.broken(), err, ctx.Err()); err != nil {
 			return err
 		}
 		if portion.size() == 0 {
-			return errors.New("the input file has fewer lines than were checked")
+			return from.short
 		}
-		to := store.Enqueued{Bytes: opts.Place.Bytes, Lines: opts.Place.Lines, Requests: at.Requests + portion.size()}
+		to := from.place()
+		to.Requests = at.Requests + portion.size()
 		switch err := k.put(ctx, batch, portion, at, to); {
 		case errors.Is(err, errOvertaken):
 			return nil
@@ -57,9 +48,6 @@ func (k *Keeper) enqueue(ctx context.Context, batch *jobs.Batch) error {
 	}
 	return nil
 }
-
-// unrouted is the route of a line whose model no route claims any more.
-const unrouted = "unrouted"
 
 // A portion is what goes into one transaction.
 type portion struct {

@@ -72,6 +72,7 @@ type BatchBody struct {
 	Failed    int             `json:"failed"`
 	CreatedAt time.Time       `json:"created_at"`
 	EndedAt   time.Time       `json:"ended_at,omitzero"`
+	RetryOf   string          `json:"retry_of,omitempty"` // the batch whose failed requests it tries again
 
 	InputFileID  string `json:"input_file_id,omitempty"`
 	OutputFileID string `json:"output_file_id,omitempty"`
@@ -179,7 +180,7 @@ func wrapReference(e *jobs.ResultEvent, body *ResultBody) (*nats.Msg, error) {
 func BodyOfBatch(b *jobs.Batch) BatchBody {
 	body := BatchBody{
 		BatchID: b.ID, Tenant: b.Tenant, State: b.State, Total: b.Total,
-		Completed: b.Completed, Failed: b.Failed, CreatedAt: b.CreatedAt, EndedAt: b.EndedAt,
+		Completed: b.Completed, Failed: b.Failed, CreatedAt: b.CreatedAt, EndedAt: b.EndedAt, RetryOf: b.RetryOf,
 	}
 	if b.Order != nil {
 		body.InputFileID, body.OutputFileID, body.ErrorFileID = b.Order.InputFile, b.Order.OutputFile, b.Order.ErrorFile
