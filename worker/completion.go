@@ -82,6 +82,7 @@ type run struct {
 	alone    bool // its job is in quarantine
 	began    time.Time
 	rest     time.Time       // before which it waits on its own account
+	short    string          // why it rests, if for money
 	history  jobs.Trace      // attempts of earlier tries, already committed
 	waits    []jobs.Wait     // since the last of these
 	parked   bool            // before, with waits
@@ -149,6 +150,7 @@ func (c *completion) await(ctx context.Context, r *run) (left leave, err error) 
 			return leave{}, err
 		}
 	}
+	r.short = ""
 	r.bell = c.bell.Listen()
 	err = c.pause(ctx, r, func(ctx context.Context) (err error) {
 		left, err = c.room.Wait(ctx, r.guest())

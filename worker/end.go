@@ -43,6 +43,7 @@ func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
 	case errors.Is(err, errEnded):
 		return c.over(nil)
 	case errors.Is(err, errDeadline):
+		r.short = c.lacks(r)
 		return c.over(c.finish(r, jobs.Outcome{Verdict: jobs.Blocked}))
 	case errors.Is(err, errStopping):
 		return c.snooze(ctx, 0)

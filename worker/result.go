@@ -39,7 +39,7 @@ func resultOf(r *run, outcome jobs.Outcome) jobs.Result {
 		result.Target = lastTarget(outcome.Trace)
 	case jobs.Blocked:
 		result.State, result.Status = jobs.StateExpired, http.StatusGatewayTimeout
-		result.Code, result.Message = "batch_expired", "its deadline passed before a target could answer"
+		result.Code, result.Message = "batch_expired", jobs.ExpiredWaiting(r.short)
 	}
 	return result
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +18,7 @@ import (
 
 	"tidegate/deploy/embedded"
 	"tidegate/jobs"
+	"tidegate/jobs/batchapi"
 	"tidegate/routing/simulator"
 )
 
@@ -69,7 +69,7 @@ type dev struct {
 	simulator *simulator.Server // nil: the configuration names real providers
 	stack     *Stack
 	listener  net.Listener
-	front     http.Handler
+	front     *batchapi.Server
 	log       zerolog.Logger
 	logFile   *os.File
 }
@@ -188,7 +188,7 @@ func (d *dev) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.front, err = newFront(d.backbone.Pool, d.config, d.stack.Worker, d.log)
+	d.front, err = newFront(d.backbone.Pool, newEvents(d.backbone.Conn, ""), d.stack.Worker, d.config, d.log)
 	return err
 }
 

@@ -75,8 +75,8 @@ func answer(w http.ResponseWriter, status int, body any) {
 }
 
 // serveHTTP serves until ctx ends, and lets open requests finish, for some seconds and
-// as long as calls may go on.
-func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, calls time.Duration) error {
+// as long as calls may go on, but for those that have no end of their own.
+func serveHTTP(ctx context.Context, listener net.Listener, handler *batchapi.Server, calls time.Duration) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -87,6 +87,7 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler,
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout+calls)
 	defer cancel()
+	handler.End()
 	if err := server.Shutdown(last); err != nil {
 		return fmt.Errorf("stopping HTTP: %w", err)
 	}

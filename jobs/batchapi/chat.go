@@ -48,6 +48,15 @@ func (s *Server) createCompletion(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
+	select {
+	case s.lasting <- struct{}{}:
+		defer func() { <-s.lasting }()
+	default:
+		return errBusy
+	}
+	if answer, ok := w.(*answerWriter); ok {
+		answer.release() // it has a place of its own
+	}
 	if stream.On {
 		return s.streamCompletion(w, r, request, stream)
 	}

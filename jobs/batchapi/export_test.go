@@ -10,6 +10,15 @@ func (s *Server) Hasten(silence, grace time.Duration) {
 // Shrink has a Server hold fewer bytes of bodies.
 func (s *Server) Shrink(bytes int64) { s.room = newRoom(bytes) }
 
+// Beat has streams of events say sooner that they live.
+func (s *Server) Beat(every time.Duration) { s.beat = every }
+
+// StreamsAtOnce and StreamsOfTenant bound how many streams of events are served.
+const (
+	StreamsAtOnce   = eventsAtOnce
+	StreamsOfTenant = eventsOfTenant
+)
+
 // Patterns are all operations of the API, as of http.ServeMux.
 func (s *Server) Patterns() []string {
 	var all []string

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -35,6 +36,8 @@ type Config struct {
 	Store *store.Store
 	// Queue takes single requests, and many in one call; nil: none are taken.
 	Queue Queue
+	// Events are followed by those who have no NATS; nil: none are.
+	Events Events
 	// Goals are the optimization goals that are always there.
 	Goals        []string
 	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes
@@ -55,10 +58,13 @@ type Server struct {
 	busy     chan struct{}
 	uploads  chan struct{}
 	lasting  chan struct{}
-	lasts    map[string]bool // by pattern: the operations that last
 	always   map[string]bool // by pattern: what is answered also when all are busy
 	room     *room           // of bodies with requests
 	rules    expect.Cache    // what requests expect, compiled
+	gallery  gallery
+	beat     time.Duration
+	ending   context.Context // that of streams, which have no end of their own
+	end      context.CancelFunc
 	mux      *http.ServeMux
 }
 
@@ -72,11 +78,11 @@ func New(config Config) *Server {
 	}
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
-		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{},
-		lasting: make(chan struct{}, lastingAtOnce), lasts: map[string]bool{}, room: newRoom(roomBytes),
+		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{}, room: newRoom(roomBytes),
+		lasting: make(chan struct{}, lastingAtOnce), beat: usualBeat,
 	}
+	s.ending, s.end = context.WithCancel(context.Background())
 	for _, route := range s.routes() {
-		s.lasts[route.pattern] = route.lasts
 		s.mux.Handle(route.pattern, s.guard(route.scope, route.handle))
 	}
 	return s
@@ -87,29 +93,29 @@ type route struct {
 	pattern string // as of http.ServeMux
 	scope   jobs.KeyScope
 	handle  handler
-	lasts   bool // for as long as somebody waits, not as long as the server takes
 }
 
 func (s *Server) routes() []route {
 	return []route{
-		{pattern: "POST /v1/files", scope: jobs.ScopeSubmit, handle: s.createFile},
-		{pattern: "GET /v1/files", scope: jobs.ScopeRead, handle: s.listFiles},
-		{pattern: "GET /v1/files/{id}", scope: jobs.ScopeRead, handle: s.getFile},
-		{pattern: "GET /v1/files/{id}/content", scope: jobs.ScopeRead, handle: s.getContent},
-		{pattern: "DELETE /v1/files/{id}", scope: jobs.ScopeSubmit, handle: s.deleteFile},
-		{pattern: "POST /v1/batches", scope: jobs.ScopeSubmit, handle: s.createBatch},
-		{pattern: "GET /v1/batches", scope: jobs.ScopeRead, handle: s.listBatches},
-		{pattern: "GET /v1/batches/{id}", scope: jobs.ScopeRead, handle: s.getBatch},
-		{pattern: "POST /v1/batches/{id}/cancel", scope: jobs.ScopeSubmit, handle: s.cancelBatch},
-		{pattern: "POST /v1/chat/completions", scope: jobs.ScopeSubmit, handle: s.createCompletion, lasts: true},
-		{pattern: "POST /v1/jobs", scope: jobs.ScopeSubmit, handle: s.takeJob},
-		{pattern: "POST /v1/jobs:batch", scope: jobs.ScopeSubmit, handle: s.takeMany},
-		{pattern: "GET /v1/jobs", scope: jobs.ScopeRead, handle: s.listJobs},
-		{pattern: "GET /v1/jobs/{id}", scope: jobs.ScopeRead, handle: s.getJob},
-		{pattern: "DELETE /v1/jobs/{id}", scope: jobs.ScopeSubmit, handle: s.cancelJob},
-		{pattern: "POST /v1/batches/{id}/retry", scope: jobs.ScopeSubmit, handle: s.retryBatch},
-		{pattern: "GET /v1/models", scope: jobs.ScopeRead, handle: s.listModels},
-		{pattern: "GET /v1/models/{model...}", scope: jobs.ScopeRead, handle: s.getModel},
+		{"POST /v1/files", jobs.ScopeSubmit, s.createFile},
+		{"GET /v1/files", jobs.ScopeRead, s.listFiles},
+		{"GET /v1/files/{id}", jobs.ScopeRead, s.getFile},
+		{"GET /v1/files/{id}/content", jobs.ScopeRead, s.getContent},
+		{"DELETE /v1/files/{id}", jobs.ScopeSubmit, s.deleteFile},
+		{"POST /v1/batches", jobs.ScopeSubmit, s.createBatch},
+		{"GET /v1/batches", jobs.ScopeRead, s.listBatches},
+		{"GET /v1/batches/{id}", jobs.ScopeRead, s.getBatch},
+		{"POST /v1/batches/{id}/cancel", jobs.ScopeSubmit, s.cancelBatch},
+		{"POST /v1/batches/{id}/retry", jobs.ScopeSubmit, s.retryBatch},
+		{"POST /v1/chat/completions", jobs.ScopeSubmit, s.createCompletion},
+		{"POST /v1/jobs", jobs.ScopeSubmit, s.takeJob},
+		{"POST /v1/jobs:batch", jobs.ScopeSubmit, s.takeMany},
+		{"GET /v1/jobs", jobs.ScopeRead, s.listJobs},
+		{"GET /v1/jobs/{id}", jobs.ScopeRead, s.getJob},
+		{"DELETE /v1/jobs/{id}", jobs.ScopeSubmit, s.cancelJob},
+		{"GET /v1/events", jobs.ScopeRead, s.followEvents},
+		{"GET /v1/models", jobs.ScopeRead, s.listModels},
+		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
 	}
 }
 
@@ -129,6 +135,10 @@ func (s *Server) Handle(pattern string, scope jobs.KeyScope, handle http.Handler
 	}))
 }
 
+// End ends the streams of events, whose readers may come again elsewhere. Everything
+// else is answered as before.
+func (s *Server) End() { s.end() }
+
 // HandleAlways adds a handler that answers everybody, also while too many requests are
 // being served: who is told to wait must not be taken for dead. It may not wait for
 // anything.
@@ -142,7 +152,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	w.Header().Set("X-Request-Id", id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking}
+	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking, release: func() {}}
 	// net/http goes on with its own request, whose body it knows: what is left of that is
 	// not waited for if it is large, and not for long if it is small.
 	r = r.WithContext(r.Context())
@@ -151,14 +161,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.recover(answer, r, id)
 	serve, pattern := s.mux.Handler(r)
-	places := s.busy
-	if s.lasts[pattern] {
-		places = s.lasting
-	}
 	if !s.always[pattern] {
 		select {
-		case places <- struct{}{}:
-			defer func() { <-places }()
+		case s.busy <- struct{}{}:
+			answer.release = sync.OnceFunc(func() { <-s.busy })
+			defer answer.release()
 		default:
 			writeError(answer, errBusy)
 			return
@@ -197,6 +204,7 @@ type answerWriter struct {
 	control *http.ResponseController
 	taking  time.Duration
 	begun   bool
+	release func() // gives the place back that it has among those who are served
 }
 
 // WriteHeader begins the answer.

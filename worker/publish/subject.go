@@ -39,3 +39,22 @@ func CircuitSubject(target string, state jobs.CircuitState) string {
 func RouteSubject(route string, state RouteState) string {
 	return fmt.Sprintf("tidegate.v1.routes.%s.%s", route, state)
 }
+
+// Filters for all events of a kind. A tenant may have the name of a kind: what they
+// match then is told apart by its length.
+const (
+	CircuitFilter = "tidegate.v1.circuits.*.*"
+	BudgetFilter  = "tidegate.v1.budgets.*.*.*"
+)
+
+// BatchFilter is the subject that the events of a tenant's batch match; an empty batch
+// matches all.
+func BatchFilter(tenant, batchID string) string {
+	return fmt.Sprintf("tidegate.v1.%s.batches.%s.*", tenant, cmp.Or(batchID, "*"))
+}
+
+// RouteFilter is the subject that the events of a route match; an empty one matches
+// all.
+func RouteFilter(route string) string {
+	return fmt.Sprintf("tidegate.v1.routes.%s.*", cmp.Or(route, "*"))
+}
