@@ -284,14 +284,14 @@ type panicking struct {
 	calls atomic.Int32
 }
 
-func (p *panicking) Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error) {
+func (p *panicking) Complete(ctx context.Context, target *jobs.Target, of jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error) {
 	switch p.calls.Add(1) {
 	case 1:
 		panic("sent " + secretKey + " with " + string(body))
 	case 2:
 		panic(errors.New(secretKey))
 	default:
-		return p.Provider.Complete(ctx, target, body)
+		return p.Provider.Complete(ctx, target, jobs.EndpointChat, body)
 	}
 }
 

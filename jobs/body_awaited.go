@@ -13,7 +13,7 @@ type Streaming struct {
 	Usage bool // the last piece says what was used
 }
 
-// CheckAwaitedBody is CheckBody for a request whose sender waits for the answer, and may
+// CheckAwaitedBody is CheckBody of a chat completion whose sender waits for the answer, and may
 // want it in pieces. It returns the body as it is for somebody who does not: how it
 // comes is not the provider's business.
 func CheckAwaitedBody(body []byte) (whole json.RawMessage, stream Streaming, err error) {
@@ -32,7 +32,7 @@ func CheckAwaitedBody(body []byte) (whole json.RawMessage, stream Streaming, err
 	if whole, err = takeStream(body, &stream); err != nil {
 		return nil, stream, err
 	}
-	return whole, stream, checkMembers(whole)
+	return whole, stream, EndpointChat.checkMembers(whole)
 }
 
 // takeStream reads how an answer is wanted, and copies the rest of the body.

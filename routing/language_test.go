@@ -61,7 +61,7 @@ func newScript() *script {
 	return &script{next: map[string][]*jobs.Error{}, always: map[string]*jobs.Error{}, calls: map[string]int{}}
 }
 
-func (s *script) Check(target *jobs.Target, _ []byte) error {
+func (s *script) Check(target *jobs.Target, _ jobs.Endpoint, _ []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.checks++
@@ -71,7 +71,7 @@ func (s *script) Check(target *jobs.Target, _ []byte) error {
 	return nil
 }
 
-func (s *script) Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error) {
+func (s *script) Complete(ctx context.Context, target *jobs.Target, of jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error) {
 	err := s.say(target.Name)
 	if ctx.Err() != nil {
 		return nil, &jobs.Error{Class: jobs.Lost, Message: "the caller has gone"}

@@ -75,7 +75,7 @@ func (w *Walk) complete(ctx context.Context) (answer *jobs.Answer, err *jobs.Err
 	if jobs.PiecesOf(ctx) != nil && (w.try.judges() || w.place.permit.Probe()) {
 		ctx = jobs.WithPieces(ctx, nil)
 	}
-	answer, err = w.try.router.provider.Complete(ctx, w.place.target.Target, w.try.request.Body)
+	answer, err = w.try.router.provider.Complete(ctx, w.place.target.Target, w.try.request.Endpoint, w.try.request.Body)
 	panics = false
 	return answer, err
 }

@@ -72,7 +72,7 @@ func (r *Router) takeOver(next *plan) {
 // as is the target as another configuration has it.
 func (t *target) as(configured *jobs.Target) *target {
 	made := &target{Target: configured, circuit: t.circuit, pace: t.pace, tokens: t.tokens, statistics: t.statistics, baselines: t.baselines, since: t.since}
-	if !sameAddress(configured, t.Target) || configured.ContextTokens != t.ContextTokens || configured.ContentPolicy() != t.ContentPolicy() {
+	if !sameAddress(configured, t.Target) || configured.Endpoints != t.Endpoints || configured.ContextTokens != t.ContextTokens || configured.ContentPolicy() != t.ContentPolicy() {
 		made.since = t.circuit.now()
 	}
 	if configured.Model != t.Model || configured.Dialect != t.Dialect { // each counts in its own way, and is as fast as it is

@@ -264,11 +264,24 @@ func reach(ctx context.Context, base string) error {
 }
 
 func (e *examination) checkCall(ctx context.Context, client *provider.Client, target *jobs.Target) {
+	for _, of := range target.Endpoints.List() {
+		e.checkEndpoint(ctx, client, target, of)
+	}
+}
+
+func (e *examination) checkEndpoint(ctx context.Context, client *provider.Client, target *jobs.Target, of jobs.Endpoint) {
 	body := []byte(`{"model":"auto","messages":[{"role":"user","content":"Say ok."}]}`)
-	answer, err := client.Complete(ctx, target, body)
+	if of != jobs.EndpointChat {
+		body = of.Least("Say ok.")
+	}
+	answer, err := client.Complete(ctx, target, of, body)
 	switch {
-	case err == nil:
+	case err == nil && of == jobs.EndpointChat:
 		e.ok(target.Name, "%s answered", answer.Model)
+	case err == nil:
+		e.ok(target.Name, "%s answered at %s", answer.Model, of)
+	case err.Code == provider.NotServed:
+		e.wrong(target.Name, "take "+of.Name()+" out of its endpoints", "%v", err)
 	case err.Class == jobs.Auth:
 		e.wrong(target.Name, "check its key, base_url and the model's name", "%v", err)
 	case err.Class == jobs.Quota:

@@ -143,6 +143,11 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
     # The model, as the provider calls it.
     model: %s
 
+    # What it serves: chat, embeddings, responses, or completions (of plain text). Left out,
+    # that is chat; of a model that is called an embedding one, embeddings; at OpenAI's own
+    # address, chat and responses.
+    # endpoints: [chat]
+
     # By whose rules it refuses content, if not by its provider's: see when_filtered.
     # content_policy: strict
 

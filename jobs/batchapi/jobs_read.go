@@ -98,7 +98,9 @@ func (s *Server) reading(r *http.Request) (*reading, error) {
 		return nil, err
 	}
 	names, goals, models := make([]string, len(routes)), slices.Clone(s.config.Goals), map[string]string{}
+	served := map[string]jobs.EndpointSet{}
 	for i, route := range routes {
+		served[route.Name] = route.Serves()
 		names[i], goals = route.Name, append(goals, route.Goals...)
 		for _, model := range route.Models {
 			models[model] = route.Name
@@ -112,6 +114,7 @@ func (s *Server) reading(r *http.Request) (*reading, error) {
 		Tenant:     caller(r).Tenant,
 		Routes:     func(model string) (string, bool) { route, ok := models[model]; return route, ok },
 		KnownRoute: func(route string) bool { return slices.Contains(names, route) },
+		Served:     func(route string) jobs.EndpointSet { return served[route] },
 		KnownGoal:  func(goal string) bool { return slices.Contains(goals, goal) },
 		CheckExpect: func(e *jobs.Expect, body []byte) error {
 			_, err := s.rules.Compile(e, body)

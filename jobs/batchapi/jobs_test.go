@@ -145,7 +145,7 @@ func TestJobsThatAreWrong(t *testing.T) {
 		"an expectation":     {`{"route":"labels","expect":{"regex":"("},` + said + `}`, "expect.regex", "invalid_request", ""},
 		"a schema":           {`{"route":"labels","expect":{"json_schema":{"type":"x"}},` + said + `}`, "expect.json_schema", "invalid_request", ""},
 		"another's":          {`{"route":"labels","tenant":"other",` + said + `}`, "tenant", "invalid_request", "leave it out"},
-		"another url":        {`{"route":"labels","url":"/v1/x",` + said + `}`, "url", "invalid_url", "only"},
+		"another url":        {`{"route":"labels","url":"/v1/x",` + said + `}`, "url", "invalid_url", "there are: "},
 		"a NUL":              {`{"route":"labels","custom_id":"a\u0000",` + said + `}`, "custom_id", "invalid_request", "NUL"},
 		"inside the body":    {`{"route":"labels","messages":[{}]}`, "route", "invalid_request", "inside the completion"},
 		"very deep":          {strings.Repeat(`{"body":`, 100_000), "", "invalid_json", ""},

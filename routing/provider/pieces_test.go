@@ -64,7 +64,7 @@ data: {"candidates":[{"content":{"parts":[{"text":"de."}]},"finishReason":"STOP"
 			got := map[int]string{}
 			ctx := jobs.WithPieces(t.Context(), func(p jobs.Piece) { got[p.Choice] += p.Text })
 			target := &jobs.Target{Name: "t", Dialect: c.dialect, BaseURL: server.URL, Model: "x", Timeouts: jobs.DefaultTimeouts}
-			answer, err := client.Complete(ctx, target, []byte(`{"messages":[{"role":"user","content":"x"}]}`))
+			answer, err := client.Complete(ctx, target, jobs.EndpointChat, []byte(`{"messages":[{"role":"user","content":"x"}]}`))
 			if err != nil {
 				t.Fatal(err)
 			}
