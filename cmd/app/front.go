@@ -22,7 +22,7 @@ func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, config *Co
 		return nil, err
 	}
 	server := batchapi.New(batchapi.Config{
-		Store: store.New(pool), Queue: requests, Events: follow, Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep,
+		Store: store.New(pool), Queue: requests, Events: follow, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
 		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Desk: desk, Log: log,
 	})
 	addHealth(server, pool, config)

@@ -32,6 +32,7 @@ var (
 	_ worker.Circuits  = (*routing.Router)(nil)
 	_ publish.Outbox   = (*store.Store)(nil)
 	_ batchapi.Desk    = (*worker.Worker)(nil)
+	_ publish.Intake   = (*queue.Door)(nil)
 	_ webhook.Store    = (*store.Store)(nil)
 	_ routing.Provider = (*provider.Client)(nil)
 	_ routing.Provider = (*provider.Drills)(nil)
@@ -54,6 +55,7 @@ type StackConfig struct {
 	Choosing    routing.Choosing   // how targets are chosen
 	Weights     map[string]float64 // of tenants, on routes with fair admission; those that are not named have 1
 	Batches     BatchLimits        // of batches that come as files
+	Door        bool               // requests are accepted over NATS, too
 	Webhooks    WebhooksConfig     // how webhooks are told of the ends of batches
 	Concurrency int                // of the worker; zero: its default
 	StopTimeout time.Duration      // of the worker; zero: its default
@@ -84,6 +86,7 @@ type Stack struct {
 	provider *provider.Client
 	drills   *provider.Drills
 	courier  *webhook.Courier
+	door     *publish.Door // nil: it has none
 	config   StackConfig
 	name     string
 	weights  atomic.Pointer[map[string]float64] // by tenant
@@ -133,6 +136,12 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	if err != nil {
 		return nil, err
 	}
+	if config.Door {
+		s.door, err = publish.NewDoor(publish.DoorConfig{Conn: config.Conn, Intake: queue.NewDoor(producer, routing.Goals()), Log: config.Log})
+		if err != nil {
+			return nil, err
+		}
+	}
 	keeper := &queue.Keeper{Queue: producer, Store: s.Store, Goals: routing.Goals(), MaxLines: config.Batches.MaxLines, FilesLive: config.Batches.FilesLive}
 	made := s.workerConfig()
 	for _, route := range config.Routes {
@@ -175,6 +184,9 @@ func (s *Stack) Run(ctx context.Context) error {
 		parts.Go(func() { s.countBacklogs(lasting) })
 		parts.Go(func() { s.tell(lasting) })
 		parts.Go(func() { s.removeFiles(lasting) })
+	}
+	if s.door != nil {
+		parts.Go(func() { s.door.Run(ctx) })
 	}
 	parts.Go(func() { s.remember(lasting) })
 	parts.Go(func() {

@@ -243,7 +243,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if told == errInternal && r.Context().Err() != nil { // it is who asked that has gone, and may hear it still
 		told = errGone
 	}
-	if told.status >= http.StatusInternalServerError {
+	if told.status >= http.StatusInternalServerError && told != errBusy { // of which there may be thousands
 		s.config.Log.Error().Err(err).Str("request_id", w.Header().Get("X-Request-Id")).Str("route", r.Pattern).Msg("a request over HTTP failed")
 	}
 	if answer, ok := w.(*answerWriter); ok && answer.begun {
