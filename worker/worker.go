@@ -242,15 +242,17 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.gathered = w.newGathered(ctx)
 	stopParts := w.runParts(ctx)
 	defer stopParts()
-	closeDesk := w.desk.Open(w.newCompletion(ctx))
-	defer closeDesk(w.config.StopTimeout)
+	shut := w.desk.Open(w.newCompletion(ctx))
+	closeDesk := sync.OnceFunc(func() { shut(w.config.StopTimeout) })
+	defer closeDesk()
+	context.AfterFunc(ctx, closeDesk)
 	for ctx.Err() == nil {
 		if err := w.shift(ctx); err != nil {
 			return err
 		}
 		w.egress.AwaitBack(ctx)
 	}
-	closeDesk(w.config.StopTimeout)
+	closeDesk()
 	stopParts()
 	w.leave()
 	return nil

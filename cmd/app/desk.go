@@ -88,7 +88,7 @@ func (d *frontDesk) once(ctx context.Context) error {
 	_, routes := config.Build()
 	stack, err := NewStack(ctx, StackConfig{
 		Pool: d.pool, Desk: true, Routes: routes, Choosing: config.choosing(), Weights: config.Weights(), Log: d.log,
-		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget,
+		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget, Name: "serve-" + workerName(),
 	})
 	if err != nil {
 		return err
