@@ -141,3 +141,19 @@ func idTexts(ids []uuid.UUID) []string {
 	}
 	return out
 }
+
+const requestsOf = `/* tidegate: requests of a batch */ SELECT id::text FROM tidegate.requests WHERE batch_id = $1 ORDER BY id`
+
+// RequestsOf lists the ids of a batch's requests, in the order in which they were
+// enqueued.
+func (s *Store) RequestsOf(ctx context.Context, batch string) ([]string, error) {
+	rows, err := s.pool.Query(ctx, requestsOf, batch)
+	if err != nil {
+		return nil, fmt.Errorf("reading the requests of batch %s: %w", batch, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("reading the requests of batch %s: %w", batch, err)
+	}
+	return ids, nil
+}

@@ -23,10 +23,13 @@ const maxConfigBytes = 4 << 20
 // filled in. It is not changed once it was loaded, so it is safe to share.
 // Printing it in any way shows no key and no password.
 type Config struct {
-	Postgres jobs.Secret    `yaml:"postgres,omitempty"` // a connection string, so it may hold a password; empty: none is named
-	NATS     jobs.Secret    `yaml:"nats,omitempty"`     // one URL or several with commas; empty: none is named
-	Listen   string         `yaml:"listen"`             // host:port of the HTTP server
-	Prices   string         `yaml:"prices,omitempty"`   // a file of prices; empty: the table that ships
+	Postgres jobs.Secret `yaml:"postgres,omitempty"` // a connection string, so it may hold a password; empty: none is named
+	NATS     jobs.Secret `yaml:"nats,omitempty"`     // one URL or several with commas; empty: none is named
+	// NATSDoor tells workers to accept requests over NATS; nil: those of `dev` do, on its
+	// own NATS.
+	NATSDoor *bool          `yaml:"nats_door,omitempty"`
+	Listen   string         `yaml:"listen"`           // host:port of the HTTP server
+	Prices   string         `yaml:"prices,omitempty"` // a file of prices; empty: the table that ships
 	Targets  []TargetConfig `yaml:"targets"`
 	Routes   []RouteConfig  `yaml:"routes"`
 	Canaries []CanaryConfig `yaml:"canaries,omitempty"` // prompts that targets are asked now and then

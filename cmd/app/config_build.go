@@ -90,6 +90,7 @@ func (c Config) String() string {
 	out, err := yaml.Marshal(struct {
 		Postgres   string                   `yaml:"postgres,omitempty"`
 		NATS       string                   `yaml:"nats,omitempty"`
+		NATSDoor   *bool                    `yaml:"nats_door,omitempty"`
 		Listen     string                   `yaml:"listen"`
 		Prices     string                   `yaml:"prices,omitempty"`
 		Targets    []TargetConfig           `yaml:"targets"`
@@ -101,7 +102,7 @@ func (c Config) String() string {
 		Worker     WorkerConfig             `yaml:"worker"`
 		Batches    BatchesConfig            `yaml:"batches"`
 		Webhooks   WebhooksConfig           `yaml:"webhooks"`
-	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker, c.Batches, c.Webhooks})
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.NATSDoor, c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker, c.Batches, c.Webhooks})
 	if err != nil {
 		return "configuration of " + c.File
 	}

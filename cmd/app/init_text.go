@@ -106,6 +106,10 @@ postgres: ${DATABASE_URL}
 # Where results are published. May be unset for dev, which brings its own.
 nats: ${NATS_URL}
 
+# Have workers accept requests over NATS, too: whoever may publish there spends money.
+# Left out, those of dev do, on its own NATS, and no others.
+# nats_door: true
+
 # Where the HTTP server listens. 0.0.0.0:8080 is every network of the machine.
 # listen: 127.0.0.1:8080
 
