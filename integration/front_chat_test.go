@@ -104,7 +104,7 @@ func soleTarget(dialect string) staging {
 		simulated: func(c *simulator.Config) { c.Providers = c.Providers[:1]; c.Providers[0].Dialect = dialect },
 		config: func(c *app.Config) {
 			target := &c.Targets[0]
-			target.Dialect = dialect
+			target.Dialect, target.Endpoints = dialect, nil
 			if dialect == "gemini" {
 				target.BaseURL = strings.TrimSuffix(target.BaseURL, "/v1") + "/v1beta"
 			}
@@ -282,12 +282,12 @@ func TestWhoWaitsGoesFirst(t *testing.T) {
 	}
 }
 
-// TestLeftAlone has the sender leave while it is called: the call ends, and what it may
-// have cost is kept.
+// TestLeftAlone has the sender leave while it is called, and another one run out of time:
+// the calls go on to their end, and what they cost is kept, so that nobody is answered
+// for nothing.
 func TestLeftAlone(t *testing.T) {
 	t.Parallel()
-	f := newFront(t, staging{})
-	f.down("*", simulator.Fault{Mode: simulator.Hang})
+	f := newFront(t, staging{latency: 3 * time.Second})
 	ctx, leave := context.WithCancel(t.Context())
 	gone := make(chan error, 1)
 	go func() {
@@ -300,8 +300,14 @@ func TestLeftAlone(t *testing.T) {
 	if err := <-gone; !errors.Is(err, context.Canceled) {
 		t.Fatalf("it says %v", err)
 	}
-	fixture.Await(t, soon, "it is kept as cancelled", func() bool {
-		return f.count("SELECT count(*) FROM tidegate.results WHERE state = 'cancelled'") == 1 && f.calls(jobs.Lost) == 1
+	client := f.patient()
+	_, err := client.Chat.Completions.New(t.Context(), chat(2), option.WithHeader("Tidegate-Timeout", "1s"))
+	var told *openai.Error
+	if !errors.As(err, &told) || told.StatusCode != http.StatusGatewayTimeout || told.Code != "timeout" {
+		t.Errorf("when its time is over it says %v", err)
+	}
+	fixture.Await(t, soon, "both are kept, with their cost", func() bool {
+		return f.count("SELECT count(*) FROM tidegate.results WHERE state = 'answered' AND cost_micro_usd > 0") == 2
 	})
 }
 

@@ -13,6 +13,7 @@ const (
 	LackTarget Lack = "target" // none may be called, or none that was called answered
 	LackPace   Lack = "pace"   // those that may be called are called as fast as they may be
 	LackMoney  Lack = "money"  // a budget is spent, or what is left of it is too little
+	LackTime   Lack = "time"   // its time was over before it was answered
 	LackWorker Lack = "worker" // this process stops, or its fleet has lost sight of it
 )
 

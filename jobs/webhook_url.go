@@ -57,6 +57,8 @@ var (
 func CheckWebhookAddr(addr netip.Addr, scheme string, private bool) error {
 	addr = addr.WithZone("").Unmap()
 	switch {
+	case inAny(addr, metadata):
+		return errNoReceiver
 	case inAny(addr, privateNetworks):
 		if !private {
 			return errNotPublic
@@ -74,9 +76,11 @@ func CheckWebhookAddr(addr netip.Addr, scheme string, private bool) error {
 // privateNetworks are this machine, and what is behind one's own router or a
 // provider's. In nobody are those in which no receiver is: link-local ones, where clouds
 // tell their machines their credentials, those for documents and tests, those for many,
-// and those that lead to an IPv4 address by a detour. The first list is asked first.
+// and those that lead to an IPv4 address by a detour. In metadata are those at which clouds
+// tell credentials within private networks. They are asked first, then private networks.
 var (
 	privateNetworks = prefixes("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7")
+	metadata        = prefixes("fd00:ec2::/32", "fd20:ce::/64", "100.100.100.200/32")
 	nobody          = prefixes("0.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
 		"224.0.0.0/3", "::/128", "::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/32", "2001:db8::/32", "2002::/16", "fe80::/10", "fec0::/10", "ff00::/8")
 )

@@ -3,6 +3,9 @@
 -- such a worker fails at it, and it is tried again a little later.
 SET LOCAL lock_timeout = '10s';
 
+-- A producer has this one first, and comes to batches last: so must who wants both.
+LOCK TABLE tidegate.requests IN ACCESS EXCLUSIVE MODE;
+
 ALTER TABLE tidegate.batches ADD COLUMN IF NOT EXISTS retry jsonb; -- what it took of that one, and what is to be other than it was; NULL: it is no retry
 -- serves: what of a batch is tried again already
 CREATE INDEX IF NOT EXISTS batches_retry_of ON tidegate.batches (retry_of) WHERE retry_of IS NOT NULL;

@@ -99,8 +99,8 @@ func (r *promptReader) memberOf(name, question string, ask func(*promptReader)) 
 		r.form()
 	case "max_tokens", "max_completion_tokens", "max_output_tokens":
 		r.output = max(r.output, r.number())
-	case "n":
-		r.choices = r.number()
+	case "n", "best_of":
+		r.choices = max(r.choices, r.number())
 	default:
 		r.skip()
 	}

@@ -2,10 +2,24 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 )
+
+// Seen is what a repeated request made the first time; empty: nothing that is known, or it
+// is not repeated. Do looks once more: this is for who would look at the request before,
+// which may be right no more.
+func (s *Store) Seen(ctx context.Context, once *Once, tenant string) (made string, err error) {
+	if once.Key == "" || !once.Repeated {
+		return "", nil
+	}
+	if made, err = once.find(ctx, s.pool, tenant); err != nil && !errors.Is(err, ErrKeyReused) {
+		err = fmt.Errorf("looking whether it was asked for before: %w", err)
+	}
+	return made, err
+}
 
 // Do makes something in the caller's transaction, which must end with what it returns:
 // the id of what was made now or, when the request is repeated, the first time. The

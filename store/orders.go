@@ -49,8 +49,15 @@ func (o *Once) before(ctx context.Context, tx pgx.Tx, tenant string) (made strin
 	if _, err := tx.Exec(ctx, lockOnce, tenant, o.Key); err != nil || !o.Repeated {
 		return "", err
 	}
+	return o.find(ctx, tx, tenant)
+}
+
+func (o *Once) find(ctx context.Context, db interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}, tenant string,
+) (made string, err error) {
 	var hash []byte
-	err = tx.QueryRow(ctx, findOnce, tenant, o.Key, o.Within).Scan(&made, &hash)
+	err = db.QueryRow(ctx, findOnce, tenant, o.Key, o.Within).Scan(&made, &hash)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return "", nil

@@ -26,26 +26,32 @@ var errSpoken = errors.New("the answer broke off after a part of it was handed o
 
 // A caller is somebody who waits for the answer to a request.
 type caller struct {
-	at  *completion
-	run *run
+	at     *completion
+	run    *run
+	calls  context.Context // of calls, which do not end with their sender's patience
+	spoken func() bool     // a part of an answer was handed on
 }
 
-func newCaller(c *completion, request *jobs.Request, spoken func() bool) *caller {
-	r := &run{request: *request, began: c.now(), deadline: request.Deadline, unsaved: true, spoken: spoken}
+func newCaller(c *completion, request *jobs.Request, calls context.Context, spoken func() bool) *caller {
+	r := &run{request: *request, began: c.now(), deadline: request.Deadline, unsaved: true}
 	r.request.Awaited = true
-	if !r.deadline.IsZero() {
-		r.deadline = r.deadline.Add(-c.heart.Ahead())
+	if ahead := c.heart.Ahead(); !r.deadline.IsZero() { // times that are stored are the database's
+		r.request.Deadline = r.deadline.Add(ahead)
 	}
-	return &caller{at: c, run: r}
+	return &caller{at: c, run: r, calls: calls, spoken: spoken}
 }
 
 // answer sees the request through to its result, or says why there is none now.
 func (c *caller) answer(ctx context.Context) (*jobs.Result, error) {
 	r := c.run
-	if !r.deadline.IsZero() {
-		var release context.CancelFunc
-		ctx, release = context.WithTimeoutCause(ctx, r.deadline.Sub(c.at.now()), errDeadline)
-		defer release()
+	r.over = func() error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if c.spoken() {
+			return errSpoken
+		}
+		return nil
 	}
 	c.at.answering.Add(1)
 	defer c.at.answering.Add(-1)
@@ -129,9 +135,13 @@ func (c *caller) serve(ctx context.Context, left leave) (*jobs.Result, error) {
 	if left.pass != nil {
 		defer c.at.room.Settled(r.guest())
 		var err error
-		if outcome, err = c.at.call(ctx, r, left); err != nil {
+		if outcome, err = c.at.call(c.calls, r, left); err != nil {
 			return nil, err
 		}
+	}
+	if outcome.Verdict != jobs.Blocked && len(r.history)+len(outcome.Trace.Attempts()) == 0 {
+		result := resultOf(r, outcome) // nobody was called for it: it leaves nothing
+		return &result, nil
 	}
 	if outcome.Verdict != jobs.Blocked {
 		result, err := c.at.conclude(r, outcome)
@@ -148,10 +158,12 @@ func (c *caller) serve(ctx context.Context, left leave) (*jobs.Result, error) {
 func (c *caller) blocked(ctx context.Context, outcome jobs.Outcome) error {
 	wait := outcome.Until.Sub(c.at.now())
 	switch {
-	case c.run.spoken():
-		return errSpoken
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case c.calls.Err() != nil:
+		return context.Cause(c.calls)
+	case c.spoken():
+		return errSpoken
 	case outcome.Paced && outcome.Held:
 		return nil // it waits for its turn with the others
 	case outcome.Paced && c.at.now().Sub(c.run.began) > pacedAtMost:
@@ -178,7 +190,7 @@ func (c *caller) end(ctx context.Context, err error) (*jobs.Result, error) {
 	switch {
 	case errors.Is(err, errDeadline):
 		outcome = jobs.Outcome{Verdict: jobs.Blocked}
-	case ctx.Err() != nil && !errors.Is(err, errSpoken):
+	case ctx.Err() != nil:
 		outcome.Err.Class, outcome.Err.Status, outcome.Err.Code = jobs.Lost, statusGone, "cancelled"
 	}
 	result, failed := c.at.conclude(c.run, outcome)

@@ -94,7 +94,7 @@ type run struct {
 	slots    []int           // of the calls of this try
 	calls    []jobs.Begun    // of this try
 	unsaved  bool            // the request is written with its result
-	spoken   func() bool     // a part of an answer was handed on; nil: nobody hears of parts
+	over     func() error    // why no other call may begin; nil: nothing is ever against it
 }
 
 func (r *run) guest() guest {
@@ -264,8 +264,10 @@ func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) (err er
 		_, err := c.begins.Do(ctx, call)
 		return err
 	}
-	if r.spoken != nil && r.spoken() {
-		return errSpoken
+	if r.over != nil {
+		if err := r.over(); err != nil {
+			return err
+		}
 	}
 	if err := c.price(r, &call); err != nil {
 		return err

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -50,7 +51,8 @@ func (d *desk) Open(c *completion) (shut func(within time.Duration)) {
 	}
 }
 
-// enter lets a caller in; nil: the desk is closed. Who came in must leave.
+// enter lets a caller in; nil: the desk is closed. Who came in must leave. Calls are made
+// under a context of their own, which ends with the desk alone.
 func (d *desk) enter(ctx context.Context) (c *completion, calls context.Context, leave func()) {
 	select {
 	case <-d.opened:
@@ -63,7 +65,7 @@ func (d *desk) enter(ctx context.Context) (c *completion, calls context.Context,
 		return nil, ctx, func() {}
 	}
 	d.callers.Add(1)
-	calls, end := context.WithCancelCause(ctx)
+	calls, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(d.calls, func() { end(context.Cause(d.calls)) })
 	return d.open, calls, func() {
 		stop()
@@ -78,17 +80,61 @@ func (d *desk) enter(ctx context.Context) (c *completion, calls context.Context,
 // have its ID, Tenant, Route, Body and CreatedAt; it is kept with its result, once a
 // call was made for it.
 //
-// The error is a *jobs.NotNowError, or ctx's own cause. A request whose ctx ends while
-// it is called is kept as cancelled. Where ctx asks for pieces (jobs.WithPieces), no
-// other target is called once there was one.
+// The error is a *jobs.NotNowError, or ctx's own cause. It returns when ctx ends, or at
+// the request's deadline; a call that is under way then goes on to its end, since what it
+// costs is not known before, and is kept. Where ctx asks for pieces (jobs.WithPieces), no
+// other target is called once there was one; they may come until the call has ended.
 func (w *Worker) Answer(ctx context.Context, request *jobs.Request) (*jobs.Result, error) {
-	c, ctx, leave := w.desk.enter(ctx)
-	defer leave()
+	c, calls, leave := w.desk.enter(ctx)
 	if c == nil {
+		leave()
 		return nil, &jobs.NotNowError{Lack: jobs.LackWorker, Reason: "this process starts or stops just now", After: time.Second}
 	}
-	ctx, spoken := watchPieces(ctx)
-	return newCaller(c, request, spoken).answer(ctx)
+	ctx, release := untilDeadline(ctx, request, c.now())
+	calls, spoken := watchPieces(calls)
+	type answered struct {
+		result *jobs.Result
+		err    error
+		panics any
+	}
+	out := make(chan answered, 1)
+	go func() {
+		defer leave()
+		defer release()
+		var a answered
+		defer func() {
+			a.panics = recover()
+			out <- a
+		}()
+		a.result, a.err = newCaller(c, request, calls, spoken).answer(ctx)
+	}()
+	select {
+	case a := <-out:
+		if a.panics != nil {
+			panic(a.panics) // for who serves HTTP to catch
+		}
+		return a.result, a.err
+	case <-ctx.Done():
+	}
+	select {
+	case a := <-out: // it ended just then
+		return a.result, a.err
+	case <-time.After(answersLate):
+	}
+	if err := context.Cause(ctx); !errors.Is(err, errDeadline) {
+		return nil, err
+	}
+	return nil, &jobs.NotNowError{Lack: jobs.LackTime, Reason: "its time was over before it was answered", RequestID: request.ID}
+}
+
+// answersLate is how long an answer is waited for whose sender's time is over.
+const answersLate = 50 * time.Millisecond
+
+func untilDeadline(ctx context.Context, request *jobs.Request, now time.Time) (context.Context, context.CancelFunc) {
+	if request.Deadline.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, request.Deadline.Sub(now), errDeadline)
 }
 
 // watchPieces tells whether a piece was handed on.

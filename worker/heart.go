@@ -146,6 +146,9 @@ func (h *heart) Ahead() time.Duration {
 	return h.ahead
 }
 
+// Died is closed when the worker was declared dead.
+func (w *Worker) Died() <-chan struct{} { return w.heart.died }
+
 // Die says that the worker was declared dead.
 func (h *heart) Die() {
 	h.mu.Lock()

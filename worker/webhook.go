@@ -22,6 +22,10 @@ const (
 	// webhookRest is how long an event rests that nobody could be told for a reason of
 	// our own, or whose webhook has its share, at most.
 	webhookRest = 6 * time.Second
+	// An event that finds no place rests twice as long for each turnedStep of them, up to
+	// webhookRestMost.
+	turnedStep      = 64
+	webhookRestMost = 5 * time.Minute
 )
 
 // Webhooks brings events to webhooks. Both functions are safe for concurrent use.
@@ -43,14 +47,15 @@ type webhookWorker struct {
 	webhooks   Webhooks
 	completion *completion
 
-	mu    sync.Mutex
-	busy  map[string]int          // events under way, by webhook
-	lame  map[string]bool         // webhooks whose last try failed
-	after map[int64]time.Duration // what a receiver asked for, by job, until River asks
+	mu     sync.Mutex
+	busy   map[string]int          // events under way, by webhook
+	lame   map[string]bool         // webhooks whose last try failed
+	turned map[string]int          // how often an event of a webhook found no place, since one arrived
+	after  map[int64]time.Duration // what a receiver asked for, by job, until River asks
 }
 
 func newWebhookWorker(webhooks Webhooks, completion *completion) *webhookWorker {
-	return &webhookWorker{webhooks: webhooks, completion: completion, busy: map[string]int{}, lame: map[string]bool{}, after: map[int64]time.Duration{}}
+	return &webhookWorker{webhooks: webhooks, completion: completion, busy: map[string]int{}, lame: map[string]bool{}, turned: map[string]int{}, after: map[int64]time.Duration{}}
 }
 
 // Timeout says that River has none for us.
@@ -70,12 +75,12 @@ func (w *webhookWorker) NextRetry(job *river.Job[jobs.WebhookArgs]) time.Time {
 func (w *webhookWorker) Work(ctx context.Context, job *river.Job[jobs.WebhookArgs]) error {
 	w.completion.claims.Take(job.ID)
 	defer w.completion.claims.Return(job.ID)
-	if !w.begin(job.Args.Webhook) {
-		return w.completion.snooze(ctx, rest())
+	if wait := w.begin(job.Args.Webhook); wait > 0 {
+		return w.completion.snooze(ctx, wait)
 	}
-	err := w.webhooks.Deliver(ctx, &job.Args, job.Attempt >= job.MaxAttempts)
+	err := w.deliver(ctx, job)
 	var failed *jobs.DeliveryError
-	w.end(job.Args.Webhook, errors.As(err, &failed))
+	errors.As(err, &failed)
 	if ctx.Err() != nil {
 		return w.completion.interrupted()
 	}
@@ -86,10 +91,22 @@ func (w *webhookWorker) Work(ctx context.Context, job *river.Job[jobs.WebhookArg
 	case failed == nil:
 		return w.completion.snooze(ctx, rest())
 	}
-	w.mu.Lock()
-	w.after[job.ID] = failed.After
-	w.mu.Unlock()
+	if job.Attempt < job.MaxAttempts { // or else River does not ask
+		w.mu.Lock()
+		w.after[job.ID] = failed.After
+		w.mu.Unlock()
+	}
 	return w.completion.over(failed)
+}
+
+// deliver tries in one of the webhook's places, and gives that back.
+func (w *webhookWorker) deliver(ctx context.Context, job *river.Job[jobs.WebhookArgs]) (err error) {
+	well := false
+	defer func() { w.end(job.Args.Webhook, !well) }()
+	err = w.webhooks.Deliver(ctx, &job.Args, job.Attempt >= job.MaxAttempts)
+	var failed *jobs.DeliveryError
+	well = !errors.As(err, &failed)
+	return err
 }
 
 // tell logs what became of a try.
@@ -112,8 +129,9 @@ func (w *webhookWorker) tell(job *river.Job[jobs.WebhookArgs], failed *jobs.Deli
 // rest is some seconds, and not the same for all.
 func rest() time.Duration { return webhookRest/2 + rand.N(webhookRest/2) }
 
-// begin takes one of a webhook's places, if it has one.
-func (w *webhookWorker) begin(webhook string) bool {
+// begin takes one of a webhook's places, or says how long to wait for one: the longer the
+// more wait, so that a webhook that takes nothing does not have all its events turn over.
+func (w *webhookWorker) begin(webhook string) (wait time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	most := webhookShare
@@ -121,10 +139,11 @@ func (w *webhookWorker) begin(webhook string) bool {
 		most = webhookLame
 	}
 	if w.busy[webhook] >= most {
-		return false
+		w.turned[webhook]++
+		return min(rest()<<min(w.turned[webhook]/turnedStep, 10), webhookRestMost)
 	}
 	w.busy[webhook]++
-	return true
+	return 0
 }
 
 func (w *webhookWorker) end(webhook string, failed bool) {
@@ -137,5 +156,6 @@ func (w *webhookWorker) end(webhook string, failed bool) {
 		w.lame[webhook] = true
 	} else {
 		delete(w.lame, webhook)
+		delete(w.turned, webhook)
 	}
 }

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// deskConns is what a desk needs of a pool, beside what files and batches do.
-	deskConns = 6
+	// deskConns is what a desk needs of a pool of its own.
+	deskConns = 8
 	// deskAgain is how soon a desk begins anew that ended: its fleet had lost sight of
 	// it, or its database is away.
 	deskAgain = time.Second
@@ -29,6 +29,8 @@ type frontDesk struct {
 	log  zerolog.Logger
 
 	started chan struct{} // closed when the first one runs
+
+	draining sync.WaitGroup // desks that run, also those that are dead
 
 	mu     sync.Mutex
 	config *Config
@@ -68,6 +70,7 @@ func (d *frontDesk) Take(config *Config) {
 
 // Run answers until ctx ends.
 func (d *frontDesk) Run(ctx context.Context) {
+	defer d.draining.Wait()
 	for well := true; ctx.Err() == nil; {
 		err := d.once(ctx)
 		if err != nil && ctx.Err() == nil && well {
@@ -111,5 +114,12 @@ func (d *frontDesk) once(ctx context.Context) error {
 		defer d.mu.Unlock()
 		d.stack = nil
 	}()
-	return stack.Run(ctx)
+	ended := make(chan error, 1)
+	d.draining.Go(func() { ended <- stack.Run(ctx) })
+	select {
+	case err = <-ended:
+		return err
+	case <-stack.Worker.Died(): // those who are called by it have their time, and others need not wait for that
+		return jobs.ErrDead
+	}
 }

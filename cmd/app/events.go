@@ -20,8 +20,12 @@ const (
 	// aheadOfReader is how many events are fetched before their reader takes them: of
 	// at most 64 KiB and some each.
 	aheadOfReader = 16
-	// consumerLives is how long NATS keeps the consumer of a reader who is gone.
-	consumerLives = 30 * time.Second
+	// consumerLives is how long NATS keeps the consumer of a reader who is gone: longer than
+	// one may take nothing.
+	consumerLives = 2 * time.Minute
+	// pullBeat is how often NATS says that a consumer is there. Twice that is less than
+	// anybody waits for an event at a time, so that one that is gone is found out.
+	pullBeat = 5 * time.Second
 )
 
 // events follows the stream on NATS for those who have none. It connects when the first
@@ -166,7 +170,7 @@ func (f *following) begin(ctx context.Context, config *jetstream.ConsumerConfig,
 		return err
 	}
 	switch kept := stream.CachedInfo().State; {
-	case filter.After > 0:
+	case filter.Resume:
 		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverByStartSequencePolicy, filter.After+1
 		// Behind the end there is nothing to go on from: the stream was made anew.
 		if filter.After+1 < kept.FirstSeq || filter.After > kept.LastSeq {
@@ -181,7 +185,7 @@ func (f *following) begin(ctx context.Context, config *jetstream.ConsumerConfig,
 		return err
 	}
 	f.place = f.consumer.CachedInfo().Delivered.Stream
-	f.messages, err = f.consumer.Messages(jetstream.PullMaxMessages(aheadOfReader))
+	f.messages, err = f.consumer.Messages(jetstream.PullMaxMessages(aheadOfReader), jetstream.PullHeartbeat(pullBeat))
 	return err
 }
 

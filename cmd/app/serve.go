@@ -10,8 +10,8 @@ import (
 	"tidegate/jobs/batchapi"
 )
 
-// serveConns is how many connections files, batches and the desk may open.
-const serveConns = 14 + deskConns
+// serveConns is how many connections files, batches and jobs may open.
+const serveConns = 16
 
 func newServeCommand(o *options) *cobra.Command {
 	var address string
@@ -65,7 +65,12 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	follow := newEvents(nil, o.endpoints(reload.running).nats)
 	defer follow.close()
 	var waited batchapi.Desk
-	desk := newFrontDesk(pool, reload.running, log)
+	apart, err := o.connect(ctx, deskConns) // a beat must never wait for files
+	if err != nil {
+		return err
+	}
+	defer apart.Close()
+	desk := newFrontDesk(apart, reload.running, log)
 	if len(reload.running.Routes) > 0 {
 		waited = desk
 	}

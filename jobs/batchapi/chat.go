@@ -3,7 +3,6 @@ package batchapi
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -23,8 +22,9 @@ const (
 const (
 	// awaitedGoal is the goal of requests whose sender waits.
 	awaitedGoal = "speed"
-	// awaitedFor is how long the official SDKs wait for an answer.
-	awaitedFor   = 10 * time.Minute
+	// awaitedFor is a little less than the official SDKs wait for an answer: they are to
+	// hear that its time is over, and not to ask again.
+	awaitedFor   = 10*time.Minute - 20*time.Second
 	leastAwaited = time.Second
 	mostAwaited  = time.Hour
 )
@@ -44,7 +44,12 @@ func (s *Server) createCompletion(w http.ResponseWriter, r *http.Request) error 
 			message: "this server has no targets configured, so it answers nothing at once; enqueue a batch, or give `serve` a configuration with targets and routes",
 		}
 	}
-	request, stream, err := s.readAwaited(r)
+	body, leave, err := s.readLarge(r, jobs.MaxBodyBytes)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	request, stream, err := s.readAwaited(r, body)
 	if err != nil {
 		return err
 	}
@@ -75,14 +80,7 @@ func (s *Server) createCompletion(w http.ResponseWriter, r *http.Request) error 
 }
 
 // readAwaited reads a request whose sender waits.
-func (s *Server) readAwaited(r *http.Request) (*jobs.Request, jobs.Streaming, error) {
-	if err := plainBody(r); err != nil {
-		return nil, jobs.Streaming{}, err
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, jobs.MaxBodyBytes))
-	if err != nil {
-		return nil, jobs.Streaming{}, err
-	}
+func (s *Server) readAwaited(r *http.Request, body []byte) (*jobs.Request, jobs.Streaming, error) {
 	whole, stream, err := jobs.CheckAwaitedBody(body)
 	if err != nil {
 		return nil, stream, invalid("", "invalid_value", "%s", shown(err.Error()))
@@ -128,7 +126,7 @@ func notAnswered(w http.ResponseWriter, err error) error {
 	if no.RequestID != "" {
 		w.Header().Set(headerRequest, no.RequestID)
 	}
-	told := &apiError{status: http.StatusServiceUnavailable, kind: serverError, message: no.Reason, header: http.Header{}}
+	told := &apiError{status: http.StatusServiceUnavailable, kind: serverError, message: no.Reason, header: http.Header{}, quiet: true}
 	switch no.Lack {
 	case jobs.LackTarget:
 		told.code = "no_target_available"
@@ -137,6 +135,9 @@ func notAnswered(w http.ResponseWriter, err error) error {
 	case jobs.LackMoney:
 		told.status, told.kind, told.code = http.StatusTooManyRequests, "insufficient_quota", "insufficient_quota"
 		told.header.Set("X-Should-Retry", "false") // an SDK would ask twice more, in a second
+	case jobs.LackTime:
+		told.status, told.code = http.StatusGatewayTimeout, "timeout"
+		told.header.Set("X-Should-Retry", "false")
 	case jobs.LackWorker:
 		told.code = "server_busy"
 	}
@@ -151,7 +152,7 @@ func faultOf(result *jobs.Result) error {
 	if result.State == jobs.StateAnswered {
 		return nil
 	}
-	told := &apiError{status: result.Status, kind: invalidRequest, code: result.Code, message: result.Message, header: http.Header{headerRequest: {result.RequestID}}}
+	told := &apiError{status: result.Status, kind: invalidRequest, code: result.Code, message: result.Message, header: http.Header{headerRequest: {result.RequestID}}, quiet: true}
 	switch {
 	case result.State == jobs.StateExpired:
 		told.kind, told.code, told.message = serverError, "timeout", "no target answered in time"

@@ -29,6 +29,17 @@ func choose(request *jobs.Request, routes []jobs.Route, goals []string, route, g
 			message: "The model '" + shown(model) + "' is claimed by no route; `models:` of a route's configuration does, or name one in the header " + headerRoute,
 		}
 	}
+	for i := range routes {
+		if routes[i].Name == request.Route {
+			if err := routes[i].Serves().Refuses(request.Route, jobs.EndpointChat); err != nil {
+				return invalid("model", "invalid_value", "%s", shown(err.Error()))
+			}
+		}
+	}
+	return chooseGoal(request, routes, goals, goal)
+}
+
+func chooseGoal(request *jobs.Request, routes []jobs.Route, goals []string, goal string) error {
 	if goal == "" {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 
 	"tidegate/jobs"
 )
@@ -15,7 +16,9 @@ import (
 // status of its own. After that nobody else can go on with it.
 func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, request *jobs.Request, stream jobs.Streaming) error {
 	out := &chunks{w: w, control: http.NewResponseController(w), request: request.ID, model: jobs.BodyModel(request.Body), created: request.CreatedAt.Unix(), usage: stream.Usage}
+	sent := out.pump()
 	result, err := s.config.Desk.Answer(jobs.WithPieces(r.Context(), out.take), request)
+	sent()
 	if err == nil {
 		err = faultOf(result)
 	}
@@ -37,8 +40,14 @@ func (s *Server) streamCompletion(w http.ResponseWriter, r *http.Request, reques
 	return nil
 }
 
-// chunks writes an answer as the chat-completions API sends it in pieces.
+// chunks writes an answer as the chat-completions API sends it in pieces. Who takes a
+// piece of the provider never waits for the reader: what is slow there would be held
+// against the target. What is still to be sent is bounded as an answer is.
 type chunks struct {
+	mu    sync.Mutex
+	queue []jobs.Piece
+	rung  chan struct{} // there is something in queue
+
 	w       http.ResponseWriter
 	control *http.ResponseController
 	request string
@@ -73,8 +82,52 @@ var null = json.RawMessage("null")
 // mostChoices bounds what a provider can make us keep.
 const mostChoices = 128
 
-// take sends a piece of a text.
+// take has a piece of a text sent.
 func (c *chunks) take(piece jobs.Piece) {
+	c.mu.Lock()
+	c.queue = append(c.queue, piece)
+	c.mu.Unlock()
+	select {
+	case c.rung <- struct{}{}:
+	default:
+	}
+}
+
+// pump sends pieces as they come. The function that it returns waits until all are sent
+// that have come; behind it, nobody else writes.
+func (c *chunks) pump() (sent func()) {
+	c.rung = make(chan struct{}, 1)
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c.sendQueue()
+			select {
+			case <-c.rung:
+			case <-over:
+				c.sendQueue()
+				return
+			}
+		}
+	}()
+	return func() {
+		close(over)
+		<-done
+	}
+}
+
+func (c *chunks) sendQueue() {
+	c.mu.Lock()
+	pieces := c.queue
+	c.queue = nil
+	c.mu.Unlock()
+	for _, piece := range pieces {
+		c.sendPiece(piece)
+	}
+}
+
+// sendPiece sends a piece of a text.
+func (c *chunks) sendPiece(piece jobs.Piece) {
 	if c.failed != nil || piece.Choice < 0 || piece.Choice >= mostChoices || piece.Text == "" {
 		return
 	}
@@ -151,8 +204,11 @@ func (c *chunks) rest(at int, message map[string]json.RawMessage) (map[string]js
 	}
 	content, told := rest["content"], c.told[at].String()
 	var text string
-	if content == nil || json.Unmarshal(content, &text) != nil {
-		return rest, nil // none, or in parts, which no pieces were handed on of
+	if told == "" && (content == nil || json.Unmarshal(content, &text) != nil) {
+		return rest, nil // none, or in parts
+	}
+	if content != nil {
+		_ = json.Unmarshal(content, &text) // what is in parts does not begin with what was told
 	}
 	delete(rest, "content")
 	left, goesOn := strings.CutPrefix(text, told)

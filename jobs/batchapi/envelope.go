@@ -30,6 +30,7 @@ type apiError struct {
 	param   string // the field at fault; empty: null
 	message string
 	header  http.Header // beside
+	quiet   bool        // it is the sender's business alone, and may quote what was sent: it is not logged
 }
 
 // Error is what is told.

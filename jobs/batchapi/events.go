@@ -38,10 +38,11 @@ type EventFilter struct {
 	Kinds  []EventKind
 	Route  string // of results and routes; empty: of any
 	Batch  string // of results and batches; empty: of any, or of none
-	// After is the place behind which to begin; zero: it is not known, and it begins
-	// with what was told since a time, or from now on if that is zero, too.
-	After uint64
-	Since time.Time
+	// After is the place behind which to begin, if Resume says that it is one; else it
+	// begins with what was told since a time, or from now on if that is zero, too.
+	After  uint64
+	Resume bool
+	Since  time.Time
 }
 
 // An Event is one that was told, as it was.
@@ -216,6 +217,7 @@ func (s *Server) eventFilter(r *http.Request) (f EventFilter, err error) {
 		return f, err
 	}
 	if text := r.Header.Get("Last-Event-ID"); text != "" {
+		f.Resume = true
 		if f.After, err = strconv.ParseUint(text, 10, 63); err != nil {
 			return f, invalid("Last-Event-ID", "invalid_value", "Last-Event-ID: %s is no number that this server has given", shown(text))
 		}

@@ -25,6 +25,11 @@ func (s *Server) listJobs(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	size := 2 * int64(filter.Bodies) // they are copied once to be sent
+	if !s.answers.take(size) {
+		return errBusy
+	}
+	defer s.answers.give(size)
 	page, err := s.config.Store.Standings(r.Context(), filter)
 	if err != nil {
 		return err

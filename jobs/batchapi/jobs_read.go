@@ -22,8 +22,11 @@ const (
 	// roomBytes is how much of such bodies may be in memory at a time, of all who send
 	// them, beside the first smallBytes of each: what is read of one takes about twice
 	// as much.
-	roomBytes  = 2 * maxManyBytes
-	smallBytes = 64 << 10
+	roomBytes = 2 * maxManyBytes
+	// answersBytes is how much of answers may be in memory at a time that are on their way
+	// to readers, who may be slow.
+	answersBytes = 256 << 20
+	smallBytes   = 64 << 10
 	// faultsTold is how many faults of one body are told.
 	faultsTold = 5
 )
@@ -49,6 +52,8 @@ func newRoom(bytes int64) *room {
 	return r
 }
 
+func (r *room) give(n int64) { r.left.Add(n) }
+
 func (r *room) take(n int64) bool {
 	if r.left.Add(-n) >= 0 {
 		return true
@@ -63,7 +68,15 @@ type roomy struct {
 	io.Reader
 	room        *room
 	free, taken int64
+	began       time.Time
 }
+
+const (
+	// largeRate is what a body must come at on average, in bytes a second, that takes room
+	// for more than largeGrace: that room is others', too.
+	largeRate  = 64 << 10
+	largeGrace = time.Minute
+)
 
 func (r *roomy) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
@@ -73,6 +86,9 @@ func (r *roomy) Read(p []byte) (int, error) {
 		return 0, errBusy
 	}
 	r.taken += int64(n) - free
+	if took := time.Since(r.began) - largeGrace; err == nil && r.taken > 0 && took > time.Duration(r.taken/largeRate)*time.Second {
+		return n, errTooSlow
+	}
 	return n, err
 }
 
@@ -87,7 +103,7 @@ func (s *Server) readLarge(r *http.Request, most int64) (body []byte, leave func
 	if r.ContentLength > most {
 		return nil, func() {}, &http.MaxBytesError{Limit: most}
 	}
-	in := &roomy{Reader: http.MaxBytesReader(nil, r.Body, most), room: s.room, free: smallBytes}
+	in := &roomy{Reader: http.MaxBytesReader(nil, r.Body, most), room: s.room, free: smallBytes, began: time.Now()}
 	body, err = readWhole(in, r.ContentLength)
 	return body, in.leave, err
 }

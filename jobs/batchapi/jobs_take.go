@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"tidegate/jobs"
@@ -26,29 +27,41 @@ func (s *Server) takeJob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	read, err := s.reading(r)
-	if err != nil {
-		return err
-	}
-	request, err := jobs.ReadLine(body, read.LineOptions)
-	if err != nil {
-		return read.fault("", err)
-	}
 	once, err := s.onceIfTold(r, "job", body)
 	if err != nil {
 		return err
 	}
-	id, err := s.config.Queue.EnqueueOnce(r.Context(), request, once)
-	if err != nil {
-		return unsure(err)
+	tenant := caller(r).Tenant
+	request := jobs.Request{Tenant: tenant}
+	id, err := s.config.Store.Seen(r.Context(), &once, tenant)
+	if err == nil && id == "" {
+		id, request, err = s.enqueueOne(r, body, once)
 	}
-	standing, err := s.config.Store.Standing(r.Context(), request.Tenant, id)
 	if err != nil {
 		return err
+	}
+	standing, err := s.config.Store.Standing(r.Context(), tenant, id)
+	if err != nil { // it was accepted all the same, and must not come again for this
+		request.ID = id
+		standing = store.Standing{Request: request}
 	}
 	w.Header().Set("Location", jobPath(id))
 	writeJSON(w, http.StatusAccepted, viewJob(&standing))
 	return nil
+}
+
+// enqueueOne accepts the request that a body says.
+func (s *Server) enqueueOne(r *http.Request, body []byte, once store.Once) (id string, request jobs.Request, err error) {
+	read, err := s.reading(r)
+	if err != nil {
+		return "", request, err
+	}
+	if request, err = jobs.ReadLine(body, read.LineOptions); err != nil {
+		return "", request, read.fault("", err)
+	}
+	request.CreatedAt = s.config.Now().Truncate(time.Microsecond)
+	id, err = s.config.Queue.EnqueueOnce(r.Context(), request, once)
+	return id, request, unsure(err)
 }
 
 // onceIfTold is onceOf for what costs a row more: only who may repeat a request, by
@@ -82,30 +95,39 @@ func (s *Server) takeMany(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	read, err := s.reading(r)
-	if err != nil {
-		return err
-	}
-	many, err := s.readMany(r, read, body)
-	if err != nil {
-		return err
-	}
 	once, err := s.onceIfTold(r, "jobs", body)
 	if err != nil {
 		return err
 	}
-	tenant := caller(r).Tenant
-	id, err := s.config.Queue.EnqueueManyOnce(r.Context(), tenant, many.requests, jobs.BudgetLimits{Total: many.defaults.Budget}, once)
-	if err != nil {
-		return unsure(err)
+	tenant, count := caller(r).Tenant, 0
+	id, err := s.config.Store.Seen(r.Context(), &once, tenant)
+	if err == nil && id == "" {
+		id, count, err = s.enqueueMany(r, body, once)
 	}
-	batch, err := s.config.Store.Batch(r.Context(), id)
 	if err != nil {
 		return err
+	}
+	batch, err := s.config.Store.Batch(r.Context(), id)
+	if err != nil { // it was accepted all the same, and must not come again for this
+		batch = jobs.Batch{ID: id, Tenant: tenant, State: jobs.BatchInProgress, Total: count, CreatedAt: s.config.Now()}
 	}
 	w.Header().Set("Location", batchPath(id))
 	writeJSON(w, http.StatusAccepted, viewBatch(&batch))
 	return nil
+}
+
+// enqueueMany accepts the requests that a body says, and returns how many they are.
+func (s *Server) enqueueMany(r *http.Request, body []byte, once store.Once) (id string, n int, err error) {
+	read, err := s.reading(r)
+	if err != nil {
+		return "", 0, err
+	}
+	many, err := s.readMany(r, read, body)
+	if err != nil {
+		return "", 0, err
+	}
+	id, err = s.config.Queue.EnqueueManyOnce(r.Context(), caller(r).Tenant, many.requests, jobs.BudgetLimits{Total: many.defaults.Budget}, once)
+	return id, len(many.requests), unsure(err)
 }
 
 // many are requests that come in one body.

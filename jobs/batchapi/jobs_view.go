@@ -142,6 +142,13 @@ func (s *Server) getJob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if standing.Result != nil {
+		size := 2 * int64(len(standing.Result.Body)) // it is copied once to be sent
+		if !s.answers.take(size) {
+			return errBusy
+		}
+		defer s.answers.give(size)
+	}
 	writeJSON(w, http.StatusOK, viewJob(&standing))
 	return nil
 }

@@ -60,6 +60,7 @@ type Server struct {
 	lasting  chan struct{}
 	always   map[string]bool // by pattern: what is answered also when all are busy
 	room     *room           // of bodies with requests
+	answers  *room           // of answers on their way
 	rules    expect.Cache    // what requests expect, compiled
 	gallery  gallery
 	beat     time.Duration
@@ -79,7 +80,7 @@ func New(config Config) *Server {
 	}
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
-		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{}, room: newRoom(roomBytes),
+		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{}, room: newRoom(roomBytes), answers: newRoom(answersBytes),
 		lasting: make(chan struct{}, lastingAtOnce), beat: usualBeat, scopes: map[string]jobs.KeyScope{},
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
@@ -250,7 +251,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if told == errInternal && r.Context().Err() != nil { // it is who asked that has gone, and may hear it still
 		told = errGone
 	}
-	if told.status >= http.StatusInternalServerError && told != errBusy { // of which there may be thousands
+	if told.status >= http.StatusInternalServerError && told != errBusy && !told.quiet { // of which there may be thousands
 		s.config.Log.Error().Err(err).Str("request_id", w.Header().Get("X-Request-Id")).Str("route", r.Pattern).Msg("a request over HTTP failed")
 	}
 	if answer, ok := w.(*answerWriter); ok && answer.begun {

@@ -45,6 +45,9 @@ func elsewhere(class jobs.Class, why refusal) bool {
 // wrong, as it is where a page answers in place of an API, or where its model is not
 // known.
 func lacking(target *jobs.Target, of jobs.Endpoint, why refusal, err *jobs.Error) *jobs.Error {
+	if of == jobs.EndpointChat { // which every target is expected to serve: its address is wrong, or it is away
+		return err
+	}
 	gone, code := false, strings.ToLower(why.code)
 	switch err.Status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
