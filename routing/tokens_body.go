@@ -37,9 +37,11 @@ func readPrompt(body []byte, visit func(raw []byte)) prompt {
 // A promptReader reads a body of which it knows that it was JSON once.
 type promptReader struct {
 	prompt
-	data  []byte
-	at    int
-	visit func(raw []byte)
+	data        []byte
+	at          int
+	visit       func(raw []byte)
+	first, last []byte // texts of the messages
+	forms       uint32 // of tools and forms, a hash; zero: there are none
 }
 
 func (r *promptReader) body() {
@@ -60,6 +62,7 @@ func (r *promptReader) body() {
 			r.skip()
 			schema := bytes.TrimSpace(r.data[from:r.at])
 			r.schema += len(schema)
+			r.forms = shortHash(r.forms, schema[:min(len(schema), formLooked)])
 			r.read(schema)
 		case "max_tokens", "max_completion_tokens":
 			r.output = max(r.output, r.number())
@@ -115,9 +118,14 @@ func (r *promptReader) say(key, text []byte) {
 		r.media++
 		return
 	}
-	if !silent[string(key)] {
-		r.read(text)
+	if silent[string(key)] || len(text) == 0 {
+		return
 	}
+	if r.first == nil {
+		r.first = text
+	}
+	r.last = text
+	r.read(text)
 }
 
 // encoded tells whether a string is data in base64, as servers have it in members of
