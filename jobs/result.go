@@ -31,7 +31,7 @@ type Result struct {
 	Status    int // of HTTP, as a synchronous caller would have seen it
 
 	// Answered.
-	Body         []byte // an OpenAI chat-completion object
+	Body         []byte // what OpenAI's API answers at the endpoint
 	Target       string
 	Model        string
 	ProviderID   string

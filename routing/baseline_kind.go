@@ -39,6 +39,7 @@ type kind [features]uint32
 // quote.
 func kindOf(r *jobs.Request) kind {
 	reader := promptReader{data: r.Body}
+	reader.of = r.Endpoint
 	reader.body()
 	first, last := reader.first, reader.last
 	return kind{
