@@ -22,7 +22,8 @@ func newFront(pool *pgxpool.Pool, follow *events, config *Config, log zerolog.Lo
 	}
 	server := batchapi.New(batchapi.Config{
 		Store: store.New(pool), Queue: requests, Events: follow, Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep,
-		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Log: log,
+		PrivateWebhooks: config.Webhooks.AllowPrivate,
+		Requests:        config.HTTP.Requests, Uploads: config.HTTP.Uploads, Log: log,
 	})
 	addHealth(server, pool, config)
 	return server, nil

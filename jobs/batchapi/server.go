@@ -39,10 +39,13 @@ type Config struct {
 	Goals        []string
 	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes
 	FilesLive    time.Duration // zero: DefaultFilesLive; below: for ever
-	Requests     int           // at a time; zero: DefaultRequests
-	Uploads      int           // of them; zero: DefaultUploads
-	Log          zerolog.Logger
-	Now          func() time.Time // nil: time.Now
+	// PrivateWebhooks lets webhooks that keys make lead into private networks; workers
+	// must have it so, too.
+	PrivateWebhooks bool
+	Requests        int // at a time; zero: DefaultRequests
+	Uploads         int // of them; zero: DefaultUploads
+	Log             zerolog.Logger
+	Now             func() time.Time // nil: time.Now
 }
 
 // A Server answers over HTTP. Make one with New; it is safe for concurrent use.
@@ -90,7 +93,7 @@ type route struct {
 }
 
 func (s *Server) routes() []route {
-	return []route{
+	return append(s.webhookRoutes(), []route{
 		{"POST /v1/files", jobs.ScopeSubmit, s.createFile},
 		{"GET /v1/files", jobs.ScopeRead, s.listFiles},
 		{"GET /v1/files/{id}", jobs.ScopeRead, s.getFile},
@@ -109,7 +112,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/events", jobs.ScopeRead, s.followEvents},
 		{"GET /v1/models", jobs.ScopeRead, s.listModels},
 		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
-	}
+	}...)
 }
 
 // A handler answers one request of a tenant. Its error becomes the answer.
