@@ -1,6 +1,9 @@
 package batchapi
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // Hasten has a Server be less patient with who sends or reads slowly.
 func (s *Server) Hasten(silence, grace time.Duration) {
@@ -34,3 +37,9 @@ func (s *Server) Occupy() {
 		s.busy <- struct{}{}
 	}
 }
+
+// ReadWhole is readWhole.
+func ReadWhole(in io.Reader, told int64) ([]byte, error) { return readWhole(in, told) }
+
+// SmallBytes is what each body may have beside the room of all.
+const SmallBytes = smallBytes

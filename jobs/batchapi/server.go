@@ -26,6 +26,9 @@ const (
 	// DefaultUploads bounds those of them that bring a file: each has some megabytes in
 	// memory.
 	DefaultUploads = 32
+	// lastingAtOnce bounds those that last as long as somebody waits: they cost little,
+	// and must not be in the way of the others.
+	lastingAtOnce = 2048
 )
 
 // Config is what a Server is made of.
@@ -39,13 +42,16 @@ type Config struct {
 	Goals        []string
 	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes
 	FilesLive    time.Duration // zero: DefaultFilesLive; below: for ever
+	Requests     int           // at a time; zero: DefaultRequests
+	Uploads      int           // of them; zero: DefaultUploads
+	// Desk answers those who wait; nil: nobody is answered at once.
+	Desk Desk
 	// PrivateWebhooks lets webhooks that keys make lead into private networks; workers
 	// must have it so, too.
 	PrivateWebhooks bool
-	Requests        int // at a time; zero: DefaultRequests
-	Uploads         int // of them; zero: DefaultUploads
-	Log             zerolog.Logger
-	Now             func() time.Time // nil: time.Now
+
+	Log zerolog.Logger
+	Now func() time.Time // nil: time.Now
 }
 
 // A Server answers over HTTP. Make one with New; it is safe for concurrent use.
@@ -55,6 +61,7 @@ type Server struct {
 	keys     *keyring
 	busy     chan struct{}
 	uploads  chan struct{}
+	lasting  chan struct{}
 	always   map[string]bool // by pattern: what is answered also when all are busy
 	room     *room           // of bodies with requests
 	rules    expect.Cache    // what requests expect, compiled
@@ -76,7 +83,7 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
 		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{}, room: newRoom(roomBytes),
-		beat: usualBeat,
+		lasting: make(chan struct{}, lastingAtOnce), beat: usualBeat,
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	for _, route := range s.routes() {
@@ -104,6 +111,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/batches/{id}", jobs.ScopeRead, s.getBatch},
 		{"POST /v1/batches/{id}/cancel", jobs.ScopeSubmit, s.cancelBatch},
 		{"POST /v1/batches/{id}/retry", jobs.ScopeSubmit, s.retryBatch},
+		{"POST /v1/chat/completions", jobs.ScopeSubmit, s.createCompletion},
 		{"POST /v1/jobs", jobs.ScopeSubmit, s.takeJob},
 		{"POST /v1/jobs:batch", jobs.ScopeSubmit, s.takeMany},
 		{"GET /v1/jobs", jobs.ScopeRead, s.listJobs},
@@ -239,7 +247,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if told == errInternal && r.Context().Err() != nil { // it is who asked that has gone, and may hear it still
 		told = errGone
 	}
-	if told.status >= http.StatusInternalServerError {
+	if told.status >= http.StatusInternalServerError && told != errBusy { // of which there may be thousands
 		s.config.Log.Error().Err(err).Str("request_id", w.Header().Get("X-Request-Id")).Str("route", r.Pattern).Msg("a request over HTTP failed")
 	}
 	if answer, ok := w.(*answerWriter); ok && answer.begun {
