@@ -69,6 +69,7 @@ type Server struct {
 	beat     time.Duration
 	ending   context.Context // that of streams, which have no end of their own
 	end      context.CancelFunc
+	scopes   map[string]jobs.KeyScope // by pattern
 	mux      *http.ServeMux
 }
 
@@ -83,19 +84,19 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
 		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{}, room: newRoom(roomBytes),
-		lasting: make(chan struct{}, lastingAtOnce), beat: usualBeat,
+		lasting: make(chan struct{}, lastingAtOnce), beat: usualBeat, scopes: map[string]jobs.KeyScope{},
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	for _, route := range s.routes() {
-		s.mux.Handle(route.pattern, s.guard(route.scope, route.handle))
+		s.add(route.pattern, route.scope, s.guard(route.scope, route.handle))
 	}
 	return s
 }
 
 // A route is one operation of the API.
 type route struct {
-	pattern string // as of http.ServeMux
-	scope   jobs.KeyScope
+	pattern string        // as of http.ServeMux
+	scope   jobs.KeyScope // empty: everybody is let in
 	handle  handler
 }
 
@@ -118,6 +119,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/jobs/{id}", jobs.ScopeRead, s.getJob},
 		{"DELETE /v1/jobs/{id}", jobs.ScopeSubmit, s.cancelJob},
 		{"GET /v1/events", jobs.ScopeRead, s.followEvents},
+		{"GET /v1/openapi.json", "", s.getDocument},
 		{"GET /v1/models", jobs.ScopeRead, s.listModels},
 		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
 	}...)
@@ -129,14 +131,15 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // Handle adds a handler of another room, for keys with a scope; an empty one lets
 // everybody in.
 func (s *Server) Handle(pattern string, scope jobs.KeyScope, handle http.Handler) {
-	if scope == "" {
-		s.mux.Handle(pattern, handle)
-		return
-	}
-	s.mux.Handle(pattern, s.guard(scope, func(w http.ResponseWriter, r *http.Request) error {
+	s.add(pattern, scope, s.guard(scope, func(w http.ResponseWriter, r *http.Request) error {
 		handle.ServeHTTP(w, r)
 		return nil
 	}))
+}
+
+func (s *Server) add(pattern string, scope jobs.KeyScope, handle http.Handler) {
+	s.scopes[pattern] = scope
+	s.mux.Handle(pattern, handle)
 }
 
 // End ends the streams of events, whose readers may come again elsewhere. Everything
@@ -148,7 +151,7 @@ func (s *Server) End() { s.end() }
 // anything.
 func (s *Server) HandleAlways(pattern string, handle http.Handler) {
 	s.always[pattern] = true
-	s.mux.Handle(pattern, handle)
+	s.add(pattern, "", handle)
 }
 
 // ServeHTTP answers one request.
@@ -230,7 +233,11 @@ func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // guard lets in who has a key with a scope, and answers with the handler's error.
 func (s *Server) guard(scope jobs.KeyScope, handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key, err := s.keys.admit(r, scope)
+		var key jobs.Key
+		var err error
+		if scope != "" {
+			key, err = s.keys.admit(r, scope)
+		}
 		if err == nil {
 			err = handle(w, r.WithContext(context.WithValue(r.Context(), keyOf{}, key)))
 		}
