@@ -24,6 +24,9 @@ type Outcome struct {
 	// called, by nobody. Otherwise targets were called and failed, others may
 	// fare better there, and this request waits until Until on its own.
 	Held bool
+	// Paced tells of a Blocked outcome that a target is well, and called as fast as it
+	// may be: the request waits for its turn.
+	Paced bool
 	// Trace is what this try added: steps of earlier tries are the caller's.
 	Trace Trace
 }

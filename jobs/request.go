@@ -69,6 +69,9 @@ type Request struct {
 	// CallLimit is the least of the limits of these budgets: what one call costs more
 	// can never begin. Zero: there is none. It is a worker's word, and not stored.
 	CallLimit MicroUSD
+	// Awaited tells that its sender waits for the answer, so that it waits for no price.
+	// It is a worker's word, and not stored.
+	Awaited bool
 }
 
 // Names as River, NATS and Postgres all take them: River queue names know no

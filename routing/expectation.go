@@ -17,6 +17,9 @@ type expectation struct {
 	kept  *jobs.Answer     // the last one, where it may be the result for want of a better one
 }
 
+// judges tells whether an answer is judged before it is taken.
+func (t *try) judges() bool { return t.expectation.rules != [2]*expect.Rules{} }
+
 // expects tells what the request expects, or why it is refused.
 func (t *try) expects(route *route) *jobs.Outcome {
 	if t.request.Expect == nil && route.Expect == nil || !t.request.Endpoint.Speaks() {

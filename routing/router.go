@@ -118,6 +118,9 @@ func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.O
 	}
 	made := newTry(r, route.chain, request, history)
 	made.route, made.lenient, made.whenOpen = route, route.OtherPolicies, route.WhenOpen
+	if request.Awaited {
+		made.whenOpen = jobs.WhenOpenReroute
+	}
 	if goal != Ordered {
 		made.choose(goal, strategy, choosing)
 	}

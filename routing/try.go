@@ -109,7 +109,7 @@ func (t *try) queue() *jobs.Outcome {
 	case t.picky: // a pace that is found to be higher brings its turn forward, and nobody tells
 		no.until = earlier(no.until, now.Add(t.againPaced(now)))
 	}
-	return &jobs.Outcome{Verdict: jobs.Blocked, Held: !t.picky, Err: t.last, Until: no.until, Reason: t.turn.target.Name + ": " + no.reason, Trace: t.trace}
+	return &jobs.Outcome{Verdict: jobs.Blocked, Held: !t.picky, Paced: true, Err: t.last, Until: no.until, Reason: t.turn.target.Name + ": " + no.reason, Trace: t.trace}
 }
 
 // againPaced bounds the wait for a turn of a request that cannot wait at the gate: the
@@ -211,7 +211,7 @@ func (t *try) after(ctx context.Context) *jobs.Outcome {
 	case ctx.Err() != nil:
 		no = t.stopped(ctx)
 	case t.limited: // a matter of the pace: not a reason to pay the next one
-		no = jobs.Outcome{Verdict: jobs.Blocked, Held: true, Err: t.last, Until: t.router.now(), Reason: "it is called as fast as it takes calls: " + t.last.Gist(), Trace: t.trace}
+		no = jobs.Outcome{Verdict: jobs.Blocked, Held: true, Paced: true, Err: t.last, Until: t.router.now(), Reason: "it is called as fast as it takes calls: " + t.last.Gist(), Trace: t.trace}
 	default:
 		return nil
 	}

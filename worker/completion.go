@@ -93,6 +93,8 @@ type run struct {
 	bell     <-chan struct{} // rung since the router was last asked: the price may be another
 	slots    []int           // of the calls of this try
 	calls    []jobs.Begun    // of this try
+	unsaved  bool            // the request is written with its result
+	spoken   func() bool     // a part of an answer was handed on; nil: nobody hears of parts
 }
 
 func (r *run) guest() guest {
@@ -261,6 +263,9 @@ func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) (err er
 	if call.RequestID == "" {
 		_, err := c.begins.Do(ctx, call)
 		return err
+	}
+	if r.spoken != nil && r.spoken() {
+		return errSpoken
 	}
 	if err := c.price(r, &call); err != nil {
 		return err

@@ -181,13 +181,14 @@ func (d *dev) assemble(ctx context.Context) error {
 	}
 	_, routes := d.config.Build()
 	var err error
-	if d.front, err = newFront(d.backbone.Pool, newEvents(d.backbone.Conn, ""), d.config, d.log); err != nil {
-		return err
-	}
 	d.stack, err = NewStack(ctx, StackConfig{
 		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Webhooks: d.config.Webhooks, Door: d.config.natsDoor(d.backbone.NATS != nil), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
+	if err != nil {
+		return err
+	}
+	d.front, err = newFront(d.backbone.Pool, newEvents(d.backbone.Conn, ""), d.stack.Worker, d.config, d.log)
 	return err
 }
 
@@ -241,7 +242,7 @@ func (d *dev) run(ctx context.Context) error {
 	if d.simulator != nil {
 		parts.Go(func() { _ = d.simulator.Run(lasting) })
 	}
-	parts.Go(func() { _ = serveHTTP(lasting, d.listener, d.front) })
+	parts.Go(func() { _ = serveHTTP(lasting, d.listener, d.front, 0) })
 	parts.Go(func() { d.watchPostgres(lasting, giveUp) })
 	err := d.reloads().beside(working, d.stack.Run)
 	stop()

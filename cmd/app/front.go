@@ -14,15 +14,16 @@ import (
 	"tidegate/store"
 )
 
-// newFront is all that tidegate answers over HTTP.
-func newFront(pool *pgxpool.Pool, follow *events, config *Config, log zerolog.Logger) (*batchapi.Server, error) {
+// newFront is all that tidegate answers over HTTP. desk is who answers those who wait;
+// nil: nobody.
+func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, config *Config, log zerolog.Logger) (*batchapi.Server, error) {
 	requests, err := queue.New(pool)
 	if err != nil {
 		return nil, err
 	}
 	server := batchapi.New(batchapi.Config{
 		Store: store.New(pool), Queue: requests, Events: follow, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
-		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Log: log,
+		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Desk: desk, Log: log,
 	})
 	addHealth(server, pool, config)
 	return server, nil

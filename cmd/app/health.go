@@ -74,9 +74,9 @@ func answer(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }
 
-// serveHTTP serves until ctx ends, and lets open requests finish, but for those that
-// have no end of their own.
-func serveHTTP(ctx context.Context, listener net.Listener, handler *batchapi.Server) error {
+// serveHTTP serves until ctx ends, and lets open requests finish, for some seconds and
+// as long as calls may go on, but for those that have no end of their own.
+func serveHTTP(ctx context.Context, listener net.Listener, handler *batchapi.Server, calls time.Duration) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -85,7 +85,7 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler *batchapi.Ser
 		return fmt.Errorf("serving HTTP: %w", err)
 	case <-ctx.Done():
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout+calls)
 	defer cancel()
 	handler.End()
 	if err := server.Shutdown(last); err != nil {

@@ -26,6 +26,9 @@ const (
 	// DefaultUploads bounds those of them that bring a file: each has some megabytes in
 	// memory.
 	DefaultUploads = 32
+	// lastingAtOnce bounds those that last as long as somebody waits: they cost little,
+	// and must not be in the way of the others.
+	lastingAtOnce = 2048
 )
 
 // Config is what a Server is made of.
@@ -41,8 +44,10 @@ type Config struct {
 	FilesLive    time.Duration // zero: DefaultFilesLive; below: for ever
 	Requests     int           // at a time; zero: DefaultRequests
 	Uploads      int           // of them; zero: DefaultUploads
-	Log          zerolog.Logger
-	Now          func() time.Time // nil: time.Now
+	// Desk answers those who wait; nil: nobody is answered at once.
+	Desk Desk
+	Log  zerolog.Logger
+	Now  func() time.Time // nil: time.Now
 }
 
 // A Server answers over HTTP. Make one with New; it is safe for concurrent use.
@@ -52,6 +57,7 @@ type Server struct {
 	keys     *keyring
 	busy     chan struct{}
 	uploads  chan struct{}
+	lasting  chan struct{}
 	always   map[string]bool // by pattern: what is answered also when all are busy
 	room     *room           // of bodies with requests
 	rules    expect.Cache    // what requests expect, compiled
@@ -73,7 +79,7 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
 		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{}, room: newRoom(roomBytes),
-		beat: usualBeat,
+		lasting: make(chan struct{}, lastingAtOnce), beat: usualBeat,
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	for _, route := range s.routes() {
@@ -101,6 +107,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/batches/{id}", jobs.ScopeRead, s.getBatch},
 		{"POST /v1/batches/{id}/cancel", jobs.ScopeSubmit, s.cancelBatch},
 		{"POST /v1/batches/{id}/retry", jobs.ScopeSubmit, s.retryBatch},
+		{"POST /v1/chat/completions", jobs.ScopeSubmit, s.createCompletion},
 		{"POST /v1/jobs", jobs.ScopeSubmit, s.takeJob},
 		{"POST /v1/jobs:batch", jobs.ScopeSubmit, s.takeMany},
 		{"GET /v1/jobs", jobs.ScopeRead, s.listJobs},

@@ -69,8 +69,12 @@ func New(config Config) *Client {
 //
 // A ctx that ends first, cancelled or past its deadline, is LOST: it tells
 // nothing about the target. To give a call less time and hear TIMEOUT, lower
-// the target's Timeouts.
+// the target's Timeouts. Where ctx asks for pieces (jobs.WithPieces), the answer is
+// asked for in pieces, whatever the target's Stream says.
 func (c *Client) Complete(ctx context.Context, target *jobs.Target, of jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error) {
+	if jobs.PiecesOf(ctx) != nil && !target.Stream && Streams(target.Dialect) {
+		target = inPieces(target)
+	}
 	end, err := c.endpoint(target, of)
 	if err != nil {
 		return nil, &jobs.Error{Class: jobs.Transient, Message: err.Error()}

@@ -94,6 +94,8 @@ func (c *Client) Keep(targets []*jobs.Target) {
 	for _, target := range targets {
 		at := addressAt(target)
 		kept[at], connects[at.connect] = true, true
+		at.stream = true // for who asks for pieces
+		kept[at] = true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
