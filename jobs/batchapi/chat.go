@@ -3,7 +3,6 @@ package batchapi
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -44,7 +43,12 @@ func (s *Server) createCompletion(w http.ResponseWriter, r *http.Request) error 
 			message: "this server has no targets configured, so it answers nothing at once; enqueue a batch, or give `serve` a configuration with targets and routes",
 		}
 	}
-	request, stream, err := s.readAwaited(r)
+	body, leave, err := s.readLarge(r, jobs.MaxBodyBytes)
+	defer leave()
+	if err != nil {
+		return err
+	}
+	request, stream, err := s.readAwaited(r, body)
 	if err != nil {
 		return err
 	}
@@ -75,14 +79,7 @@ func (s *Server) createCompletion(w http.ResponseWriter, r *http.Request) error 
 }
 
 // readAwaited reads a request whose sender waits.
-func (s *Server) readAwaited(r *http.Request) (*jobs.Request, jobs.Streaming, error) {
-	if err := plainBody(r); err != nil {
-		return nil, jobs.Streaming{}, err
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, jobs.MaxBodyBytes))
-	if err != nil {
-		return nil, jobs.Streaming{}, err
-	}
+func (s *Server) readAwaited(r *http.Request, body []byte) (*jobs.Request, jobs.Streaming, error) {
 	whole, stream, err := jobs.CheckAwaitedBody(body)
 	if err != nil {
 		return nil, stream, invalid("", "invalid_value", "%s", shown(err.Error()))
