@@ -19,6 +19,10 @@ const (
 	EndpointUnknown
 )
 
+// CodeNotServed is the code of a refusal that says of an endpoint, and of nothing else,
+// that it is not there.
+const CodeNotServed = "endpoint_not_served"
+
 // endpoints are how the API and the configuration name them.
 var endpoints = [EndpointUnknown + 1]struct{ path, name string }{
 	{"/v1/chat/completions", "chat"},

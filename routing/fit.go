@@ -89,8 +89,8 @@ func (t *try) unable(target *target) string {
 
 // barred is unfit, but for what is estimated of the context window.
 func (t *try) barred(target *target) string {
-	if !target.Endpoints.Has(t.request.Endpoint) {
-		return "does not serve " + t.request.Endpoint.String()
+	if why := t.absent(target); why != "" {
+		return why
 	}
 	if slices.Contains(t.fit.refusedBy, target.Name) {
 		return "the prompt did not fit here before"
@@ -221,7 +221,7 @@ func (t *try) hopeless() *jobs.Error {
 	}
 	switch {
 	case len(t.ranked) > 0 && !served.Has(t.request.Endpoint):
-		return badRequest("endpoint_not_served", "%v", served.Refuses(t.request.Route, t.request.Endpoint))
+		return badRequest(jobs.CodeNotServed, "%v", served.Refuses(t.request.Route, t.request.Endpoint))
 	case t.last != nil && t.last.Class == jobs.Invalid:
 		return t.unmet()
 	case t.fit.dear && (t.last == nil || t.last.Class.Scope() != jobs.OnRequest):

@@ -35,7 +35,7 @@ func (r *Router) Probe(ctx context.Context, name string) *jobs.Attempt {
 	}
 	copied := *t.Target // with a timeout of its own
 	copied.Timeouts.Total = min(cmp.Or(copied.Timeouts.Total, probeTimeout), probeTimeout)
-	p.target = &target{Target: &copied, circuit: t.circuit, pace: t.pace, tokens: &calibration{}, statistics: &statistics{}, baselines: t.baselines} // so short a call teaches nothing
+	p.target = &target{Target: &copied, circuit: t.circuit, pace: t.pace, tokens: &calibration{}, statistics: &statistics{}, baselines: t.baselines, absences: t.absences} // so short a call teaches nothing
 	of := t.Endpoints.List()[0]
 	request := &jobs.Request{Endpoint: of, Body: of.Least(fmt.Sprintf(probeText, name, t.circuit.Snapshot().Generation))}
 	walk := &Walk{try: newTry(r, []*target{p.target}, request, nil), place: p, began: r.now()}

@@ -58,7 +58,7 @@ type TargetConfig struct {
 	APIKey        jobs.Secret    `yaml:"api_key,omitempty"` // also what api_key_file held
 	APIKeyFile    string         `yaml:"api_key_file,omitempty"`
 	Model         string         `yaml:"model"`
-	Endpoints     []string       `yaml:"endpoints"`                // what it serves, as in chat or embeddings
+	Endpoints     []string       `yaml:"endpoints,omitempty"`      // what it serves, as in chat or embeddings
 	ContentPolicy string         `yaml:"content_policy,omitempty"` // empty: the provider's
 	ContextTokens int            `yaml:"context_tokens,omitempty"`
 	Price         *PriceConfig   `yaml:"price,omitempty"`     // nil: as the table of prices says

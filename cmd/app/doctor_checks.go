@@ -284,7 +284,7 @@ func (e *examination) checkEndpoint(ctx context.Context, client *provider.Client
 		e.ok(target.Name, "%s answered", answer.Model)
 	case err == nil:
 		e.ok(target.Name, "%s answered at %s", answer.Model, of)
-	case err.Code == provider.NotServed:
+	case err.Code == jobs.CodeNotServed:
 		e.wrong(target.Name, "take "+of.Name()+" out of its endpoints", "%v", err)
 	case err.Class == jobs.Auth:
 		e.wrong(target.Name, "check its key, base_url and the model's name", "%v", err)

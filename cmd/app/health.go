@@ -61,7 +61,9 @@ func addHealth(server *batchapi.Server, pool *pgxpool.Pool, config *Config) {
 	server.Handle("GET /v1/status", jobs.ScopeAdmin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, err := store.New(pool).Status(r.Context())
 		if err != nil {
-			answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the status could not be read from Postgres"})
+			answer(w, http.StatusServiceUnavailable, map[string]any{"error": map[string]any{
+				"message": "the status could not be read from Postgres", "type": "server_error", "param": nil, "code": "status_unavailable",
+			}})
 			return
 		}
 		answer(w, http.StatusOK, viewStatus(status, config))

@@ -47,8 +47,12 @@ type Config struct {
 	Waiting      int           // for an answer, beside them; zero: DefaultWaiting
 	// Desk answers those who wait; nil: nobody is answered at once.
 	Desk Desk
-	Log  zerolog.Logger
-	Now  func() time.Time // nil: time.Now
+	// PrivateWebhooks lets webhooks that keys make lead into private networks; workers
+	// must have it so, too.
+	PrivateWebhooks bool
+
+	Log zerolog.Logger
+	Now func() time.Time // nil: time.Now
 }
 
 // A Server answers over HTTP. Make one with New; it is safe for concurrent use.
@@ -66,6 +70,7 @@ type Server struct {
 	beat     time.Duration
 	ending   context.Context // that of streams, which have no end of their own
 	end      context.CancelFunc
+	scopes   map[string]jobs.KeyScope // by pattern
 	mux      *http.ServeMux
 }
 
@@ -80,24 +85,24 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
 		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{}, room: newRoom(roomBytes),
-		lasting: make(chan struct{}, cmp.Or(config.Waiting, DefaultWaiting)), beat: usualBeat,
+		lasting: make(chan struct{}, cmp.Or(config.Waiting, DefaultWaiting)), beat: usualBeat, scopes: map[string]jobs.KeyScope{},
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	for _, route := range s.routes() {
-		s.mux.Handle(route.pattern, s.guard(route.scope, route.handle))
+		s.add(route.pattern, route.scope, s.guard(route.scope, route.handle))
 	}
 	return s
 }
 
 // A route is one operation of the API.
 type route struct {
-	pattern string // as of http.ServeMux
-	scope   jobs.KeyScope
+	pattern string        // as of http.ServeMux
+	scope   jobs.KeyScope // empty: everybody is let in
 	handle  handler
 }
 
 func (s *Server) routes() []route {
-	return []route{
+	return append(s.webhookRoutes(), []route{
 		{"POST /v1/files", jobs.ScopeSubmit, s.createFile},
 		{"GET /v1/files", jobs.ScopeRead, s.listFiles},
 		{"GET /v1/files/{id}", jobs.ScopeRead, s.getFile},
@@ -115,9 +120,10 @@ func (s *Server) routes() []route {
 		{"GET /v1/jobs/{id}", jobs.ScopeRead, s.getJob},
 		{"DELETE /v1/jobs/{id}", jobs.ScopeSubmit, s.cancelJob},
 		{"GET /v1/events", jobs.ScopeRead, s.followEvents},
+		{"GET /v1/openapi.json", "", s.getDocument},
 		{"GET /v1/models", jobs.ScopeRead, s.listModels},
 		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
-	}
+	}...)
 }
 
 // A handler answers one request of a tenant. Its error becomes the answer.
@@ -126,14 +132,15 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // Handle adds a handler of another room, for keys with a scope; an empty one lets
 // everybody in.
 func (s *Server) Handle(pattern string, scope jobs.KeyScope, handle http.Handler) {
-	if scope == "" {
-		s.mux.Handle(pattern, handle)
-		return
-	}
-	s.mux.Handle(pattern, s.guard(scope, func(w http.ResponseWriter, r *http.Request) error {
+	s.add(pattern, scope, s.guard(scope, func(w http.ResponseWriter, r *http.Request) error {
 		handle.ServeHTTP(w, r)
 		return nil
 	}))
+}
+
+func (s *Server) add(pattern string, scope jobs.KeyScope, handle http.Handler) {
+	s.scopes[pattern] = scope
+	s.mux.Handle(pattern, handle)
 }
 
 // End ends the streams of events, whose readers may come again elsewhere. Everything
@@ -145,7 +152,7 @@ func (s *Server) End() { s.end() }
 // anything.
 func (s *Server) HandleAlways(pattern string, handle http.Handler) {
 	s.always[pattern] = true
-	s.mux.Handle(pattern, handle)
+	s.add(pattern, "", handle)
 }
 
 // ServeHTTP answers one request.
@@ -227,7 +234,11 @@ func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // guard lets in who has a key with a scope, and answers with the handler's error.
 func (s *Server) guard(scope jobs.KeyScope, handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key, err := s.keys.admit(r, scope)
+		var key jobs.Key
+		var err error
+		if scope != "" {
+			key, err = s.keys.admit(r, scope)
+		}
 		if err == nil {
 			err = handle(w, r.WithContext(context.WithValue(r.Context(), keyOf{}, key)))
 		}

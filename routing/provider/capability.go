@@ -39,30 +39,26 @@ func elsewhere(class jobs.Class, why refusal) bool {
 		slices.ContainsFunc(capabilityTexts, func(part string) bool { return strings.Contains(text, part) })
 }
 
-// NotServed is the code of a refusal that says of an endpoint, and of nothing else, that
-// it is not there.
-const NotServed = "endpoint_not_served"
-
 // lacking makes a refusal that says that an endpoint is not there one of this endpoint
 // alone, where the target serves others: these are called as before, and a request of
 // this one goes to another target. A target that serves one endpoint is configured
 // wrong, as it is where a page answers in place of an API, or where its model is not
 // known.
 func lacking(target *jobs.Target, of jobs.Endpoint, why refusal, err *jobs.Error) *jobs.Error {
-	var gone bool
+	gone, code := false, strings.ToLower(why.code)
 	switch err.Status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		gone = err.Class == jobs.Auth
 	case http.StatusNotImplemented:
 		gone = err.Class == jobs.Transient
 	case http.StatusBadRequest:
-		gone = err.Class == jobs.Auth && strings.EqualFold(why.code, "OperationNotSupported") // Azure's
+		gone = err.Class == jobs.Auth && code == "operationnotsupported" // Azure's
 	}
-	named := slices.Contains(targetWords, strings.ToLower(why.code)) || slices.Contains(targetWords, strings.ToLower(why.kind))
+	named := slices.Contains(targetWords, code) || slices.Contains(targetWords, strings.ToLower(why.kind)) || code == "deploymentnotfound"
 	if !gone || named || why.page || len(target.Endpoints.List()) < 2 {
 		return err
 	}
-	err.Class, err.Code, err.Elsewhere = jobs.BadRequest, NotServed, true
+	err.Class, err.Code, err.Elsewhere = jobs.BadRequest, jobs.CodeNotServed, true
 	err.Message = fmt.Sprintf("the target does not serve %s, although its endpoints say so: %s", of, err.Message)
 	return err
 }
