@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"github.com/openai/openai-go/v3"
+
+	"tidegate/cmd/app"
+	"tidegate/jobs"
 )
 
 // The commands know batches that came over HTTP, and say why one has no results.
@@ -25,4 +28,24 @@ func TestVerbsKnowBatchesOfFiles(t *testing.T) {
 		t.Errorf("%d results", len(lines))
 	}
 	f.says(f.must("cancel", done.ID).out, "every request has its result")
+}
+
+// doctor says who may come in, and who should but may not.
+func TestDoctorLooksAtKeys(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, staging{config: func(c *app.Config) { c.Listen = "0.0.0.0:8080" }})
+	open := write(t, "open.yaml", s.config.String())
+	got := s.tidegate("doctor", "--config", open)
+	if s.says(got.out, "WRONG    keys", "0.0.0.0:8080 lets other machines in", "tidegate keys create --tenant NAME"); got.code != 1 {
+		t.Errorf("the exit code is %d", got.code)
+	}
+	s.config.Listen = "127.0.0.1:8080"
+	s.says(s.tidegate("doctor", "--config", write(t, "local.yaml", s.config.String())).out, "ok       keys           there is none")
+	key, whole, err := s.store.CreateKey(t.Context(), jobs.Key{Tenant: "acme", Scopes: jobs.KeyScopes()})
+	check(t, err)
+	s.says(s.tidegate("doctor", "--config", open).out, "ok       keys           1 key is good")
+	check(t, s.store.RevokeKey(t.Context(), key.ID))
+	if text := s.tidegate("doctor", "--config", open).out; !strings.Contains(text, "warning  keys") || strings.Contains(text, whole) {
+		t.Errorf("it says\n%s", text)
+	}
 }

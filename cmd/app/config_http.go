@@ -7,21 +7,21 @@ import "tidegate/jobs/batchapi"
 type HTTPConfig struct {
 	Requests int `yaml:"requests"` // that are served at a time
 	Uploads  int `yaml:"uploads"`  // those of them that bring a file
+	Waiting  int `yaml:"waiting"`  // those whose senders wait for an answer, beside them
 }
 
 // mostRequests is more than a machine has connections for.
 const mostRequests = 100_000
 
 func (h *HTTPConfig) setDefaults() {
-	h.Requests, h.Uploads = batchapi.DefaultRequests, batchapi.DefaultUploads
+	h.Requests, h.Uploads, h.Waiting = batchapi.DefaultRequests, batchapi.DefaultUploads, batchapi.DefaultWaiting
 }
 
 // checkHTTP notes what is wrong with the limits of the HTTP server.
 func (r *configReader) checkHTTP(h *HTTPConfig) {
-	if h.Requests < 1 || h.Requests > mostRequests {
-		r.problem("http.requests", "must be from 1 to %d", mostRequests)
-	}
-	if h.Uploads < 1 || h.Uploads > mostRequests {
-		r.problem("http.uploads", "must be from 1 to %d", mostRequests)
+	for field, n := range map[string]int{"http.requests": h.Requests, "http.uploads": h.Uploads, "http.waiting": h.Waiting} {
+		if n < 1 || n > mostRequests {
+			r.problem(field, "must be from 1 to %d", mostRequests)
+		}
 	}
 }

@@ -107,7 +107,7 @@ strategies: {careful: {success_rate: 0.6, latency: 0.1, cost: 0.3}}
 estimator: {name: ewma, alpha: 0.5, explore: 0}
 worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 batches: {max_lines: 1_000_000, max_bytes: 10_000_000_000, keep: 7d}
-http: {requests: 64, uploads: 4}
+http: {requests: 64, uploads: 4, waiting: 9}
 `, vars("DATABASE_URL", "postgres://u:canary@h/db", "ACME_KEY", "canary"))
 	if len(warnings) > 0 {
 		t.Error(warnings)
@@ -118,7 +118,7 @@ http: {requests: 64, uploads: 4}
 	if want := (WorkerConfig{50, time.Minute, time.Hour}); c.Worker != want {
 		t.Errorf("worker: %+v", c.Worker)
 	}
-	if want := (BatchesConfig{1_000_000, 10_000_000_000, 7 * 24 * time.Hour}); c.Batches != want || c.HTTP != (HTTPConfig{64, 4}) {
+	if want := (BatchesConfig{1_000_000, 10_000_000_000, 7 * 24 * time.Hour}); c.Batches != want || c.HTTP != (HTTPConfig{64, 4, 9}) {
 		t.Errorf("batches: %+v, http: %+v", c.Batches, c.HTTP)
 	}
 	if want := (EstimatorConfig{"ewma", 0.5, 0}); c.Estimator != want || c.Strategies["careful"] != (WeightsConfig{0.6, 0.1, 0.3}) {
@@ -188,7 +188,7 @@ worker: {concurrency: 0, hold_budget: -1m}
 strategies: {careful: {success_rate: 0.6, latency: 0.1, cost: 0.2}, Fast: {latency: 2}, ordered: {cost: 1}, odd: {latency: 2}}
 estimator: {name: ema, alpha: 0, explore: 0.9}
 astrology: {}
-http: {requests: 0, uploads: 100001}
+http: {requests: 0, uploads: 100001, waiting: -1}
 `, vars())
 	want := []string{
 		`1:1: lisen: unknown key; did you mean "listen"?`,
@@ -237,6 +237,7 @@ http: {requests: 0, uploads: 100001}
 		`27:1: astrology: unknown key; there are postgres, nats, nats_door, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, http, webhooks`,
 		`28:8: http.requests: must be from 1 to 100000`,
 		`28:21: http.uploads: must be from 1 to 100000`,
+		`28:38: http.waiting: must be from 1 to 100000`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

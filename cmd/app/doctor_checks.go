@@ -105,6 +105,7 @@ func (e *examination) checkPostgres(ctx context.Context) {
 		e.ok(about, "%s, up to date", RedactURL(jobs.Secret(e.where.postgres)))
 		e.checkQueues(ctx, pool)
 		e.checkBudgets(ctx, pool)
+		e.checkKeys(ctx, pool)
 		e.checkWebhooks(ctx, pool)
 	}
 }

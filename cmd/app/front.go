@@ -23,20 +23,23 @@ func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, config *Co
 	}
 	server := batchapi.New(batchapi.Config{
 		Store: store.New(pool), Queue: requests, Events: follow, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
-		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Desk: desk, PrivateWebhooks: config.Webhooks.AllowPrivate, Log: log,
+		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Waiting: config.HTTP.Waiting, Desk: desk, PrivateWebhooks: config.Webhooks.AllowPrivate, Log: log,
 	})
 	addHealth(server, pool, config)
 	return server, nil
 }
 
+// exposed tells whether an address lets other machines in.
+func exposed(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && host != "localhost" && (ip == nil || !ip.IsLoopback())
+}
+
 // checkExposed refuses to listen where others come in as long as there is no key:
 // anybody could spend money then.
 func checkExposed(ctx context.Context, pool *pgxpool.Pool, address string) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return err
-	}
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+	if !exposed(address) {
 		return nil
 	}
 	has, err := store.New(pool).HasKeys(ctx)

@@ -320,6 +320,9 @@ const initTail = `
 #
 #   # Those of them that bring a file, at most: each needs some megabytes of memory.
 #   uploads: 32
+#
+#   # Those whose senders wait for an answer, at most, beside them.
+#   waiting: 2048
 
 # Webhooks, which are told that a batch has ended: see "tidegate webhooks".
 # webhooks:

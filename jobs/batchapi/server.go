@@ -26,9 +26,9 @@ const (
 	// DefaultUploads bounds those of them that bring a file: each has some megabytes in
 	// memory.
 	DefaultUploads = 32
-	// lastingAtOnce bounds those that last as long as somebody waits: they cost little,
-	// and must not be in the way of the others.
-	lastingAtOnce = 2048
+	// DefaultWaiting bounds those that last as long as somebody waits for an answer: they
+	// cost little, and must not be in the way of the others.
+	DefaultWaiting = 2048
 )
 
 // Config is what a Server is made of.
@@ -44,6 +44,7 @@ type Config struct {
 	FilesLive    time.Duration // zero: DefaultFilesLive; below: for ever
 	Requests     int           // at a time; zero: DefaultRequests
 	Uploads      int           // of them; zero: DefaultUploads
+	Waiting      int           // for an answer, beside them; zero: DefaultWaiting
 	// Desk answers those who wait; nil: nobody is answered at once.
 	Desk Desk
 	// PrivateWebhooks lets webhooks that keys make lead into private networks; workers
@@ -85,7 +86,7 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
 		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{}, room: newRoom(roomBytes), answers: newRoom(answersBytes),
-		lasting: make(chan struct{}, lastingAtOnce), beat: usualBeat, scopes: map[string]jobs.KeyScope{},
+		lasting: make(chan struct{}, cmp.Or(config.Waiting, DefaultWaiting)), beat: usualBeat, scopes: map[string]jobs.KeyScope{},
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	for _, route := range s.routes() {
