@@ -136,6 +136,19 @@ func (e *Expect) Judges() bool {
 		e.MinTokens != 0 || e.MaxTokens != 0 || len(e.FinishReasons) > 0 || e.SameModelFamily
 }
 
+// CheckOn says that an Expect says what becomes of bad answers, and nobody which those
+// are: it judges none itself, and neither does the route.
+func (e *Expect) CheckOn(route *Route) error {
+	if e == nil || e.Judges() || !route.ExpectsNothing {
+		return nil
+	}
+	field := "tries"
+	if e.Tries == 0 {
+		field = "otherwise"
+	}
+	return fmt.Errorf(`%s: is about answers that are not as expected, and neither the request nor its route %q expects anything: write what the answer must be like, as in {"finish_reasons": ["stop"]}, or leave it out`, field, route.Name)
+}
+
 // Check says which field of an Expect is wrong and what would be right, or nil.
 // Whether its schema is one is for package expect to say. A nil Expect is right.
 func (e *Expect) Check() error {

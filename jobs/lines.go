@@ -26,9 +26,10 @@ type LineOptions struct {
 	KnownRoute func(route string) bool
 	// KnownGoal tells whether there is such an optimization goal; nil: there is.
 	KnownGoal func(goal string) bool
-	// CheckExpect says what is wrong with what a line expects of its answer, beside
-	// what ParseExpect finds, as that its schema is none; nil: nothing is.
-	CheckExpect func(e *Expect, body []byte) error
+	// CheckExpect says what is wrong with what the request of a line, which has a body and
+	// a route by then, expects of its answer, beside what ParseExpect finds, as that its
+	// schema is none; nil: nothing is.
+	CheckExpect func(r *Request) error
 	// Deadline is how long a route's requests have that say nothing of it;
 	// nil or zero: for ever.
 	Deadline func(route string) time.Duration

@@ -332,7 +332,7 @@ func (l *line) takeExpect(r *Request, opts *LineOptions) (err error) {
 		return nil
 	}
 	if r.Expect, err = ParseExpect(l.expect); err == nil && opts.CheckExpect != nil {
-		err = opts.CheckExpect(r.Expect, r.Body)
+		err = opts.CheckExpect(r)
 	}
 	return ExpectError(err)
 }

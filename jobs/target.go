@@ -121,6 +121,8 @@ type Route struct {
 	// Expect is what answers of the route must be like, beside what their requests
 	// expect; nil: nothing.
 	Expect *Expect
+	// ExpectsNothing tells producers, who do not know its Expect, that it has none.
+	ExpectsNothing bool
 	// EscalateTo are targets that are asked after an answer that was not as expected,
 	// before the rest of the chain, and never otherwise.
 	EscalateTo []*Target

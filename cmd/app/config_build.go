@@ -26,7 +26,7 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 	for i, r := range c.Routes {
 		routes[i] = jobs.Route{
 			Name: r.Name, Goal: r.Goal, Goals: c.goals(), Choosing: fmt.Sprint(c.Strategies, c.Estimator), Deadline: r.Deadline, WhenOpen: jobs.WhenOpen(r.WhenOpen),
-			OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models, Expect: r.Expect.build(),
+			OtherPolicies: r.WhenFiltered != DefaultWhenFiltered, Models: r.Models, Expect: r.Expect.build(), ExpectsNothing: r.Expect == nil,
 		}
 		if r.Admission != DefaultAdmission {
 			routes[i].Admission = r.Admission

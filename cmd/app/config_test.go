@@ -146,8 +146,8 @@ http: {requests: 64, uploads: 4, waiting: 9}
 		t.Error(diff)
 	}
 	wantRoutes := []jobs.Route{
-		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Goals: []string{"careful"}, Choosing: "map[careful:{0.6 0.1 0.3}] {ewma 0.5 0}", Deadline: 7 * 24 * time.Hour, WhenOpen: jobs.WhenOpenReroute, OtherPolicies: true, Admission: jobs.AdmissionFair, Models: []string{"m-4.1", "m"}},
-		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered", Goals: []string{"careful"}, Choosing: "map[careful:{0.6 0.1 0.3}] {ewma 0.5 0}", WhenOpen: jobs.WhenOpenReroute},
+		{Name: "summaries", Chain: []*jobs.Target{small, other}, Goal: "cost", Goals: []string{"careful"}, Choosing: "map[careful:{0.6 0.1 0.3}] {ewma 0.5 0}", Deadline: 7 * 24 * time.Hour, WhenOpen: jobs.WhenOpenReroute, OtherPolicies: true, ExpectsNothing: true, Admission: jobs.AdmissionFair, Models: []string{"m-4.1", "m"}},
+		{Name: "labels", Chain: []*jobs.Target{other}, Goal: "ordered", Goals: []string{"careful"}, Choosing: "map[careful:{0.6 0.1 0.3}] {ewma 0.5 0}", ExpectsNothing: true, WhenOpen: jobs.WhenOpenReroute},
 	}
 	if diff := cmp.Diff(wantRoutes, routes); diff != "" {
 		t.Error(diff)

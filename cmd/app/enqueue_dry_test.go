@@ -35,3 +35,21 @@ func TestDryRunOfNothingFails(t *testing.T) {
 		}
 	}
 }
+
+// What is wrong with an expectation is said with its line, before anything is enqueued.
+func TestDryRunOfTriesWhereNothingIsExpected(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "in.jsonl")
+	const line = `{"route":"summaries","body":{"messages":[{"role":"user","content":"hi"}]},"expect":{"tries":5}}`
+	if err := os.WriteFile(file, []byte(strings.ReplaceAll(line, `"tries":5`, `"tries":5,"regex":"."`)+"\n"+line+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root := New()
+	root.SetOut(io.Discard)
+	root.SetErr(io.Discard)
+	root.SetArgs([]string{"enqueue", "--dry-run", "--data", dir, file})
+	if err := root.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), `line 2: expect.tries: is about answers that are not as expected, and neither the request nor its route "summaries" expects anything`) {
+		t.Errorf("it says %v", err)
+	}
+}

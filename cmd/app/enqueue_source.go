@@ -239,9 +239,12 @@ func lineOptions(routes []jobs.Route) jobs.LineOptions {
 		KnownRoute: func(route string) bool { _, ok := deadlines[route]; return ok },
 		Served:     func(route string) jobs.EndpointSet { return served[route] },
 		KnownGoal:  func(goal string) bool { return slices.Contains(known, goal) },
-		CheckExpect: func(e *jobs.Expect, body []byte) error {
-			_, err := rules.Compile(e, body)
-			return err
+		CheckExpect: func(r *jobs.Request) error {
+			if _, err := rules.Compile(r.Expect, r.Body); err != nil {
+				return err
+			}
+			at := slices.IndexFunc(routes, func(route jobs.Route) bool { return route.Name == r.Route })
+			return r.Expect.CheckOn(&routes[at]) // which is known
 		},
 		Deadline: func(route string) time.Duration { return deadlines[route] },
 	}

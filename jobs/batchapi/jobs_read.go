@@ -164,9 +164,12 @@ func (s *Server) reading(r *http.Request) (*reading, error) {
 		KnownRoute: func(route string) bool { return slices.Contains(names, route) },
 		Served:     func(route string) jobs.EndpointSet { return served[route] },
 		KnownGoal:  func(goal string) bool { return slices.Contains(goals, goal) },
-		CheckExpect: func(e *jobs.Expect, body []byte) error {
-			_, err := s.rules.Compile(e, body)
-			return err
+		CheckExpect: func(r *jobs.Request) error {
+			if _, err := s.rules.Compile(r.Expect, r.Body); err != nil {
+				return err
+			}
+			at := slices.IndexFunc(routes, func(route jobs.Route) bool { return route.Name == r.Route })
+			return r.Expect.CheckOn(&routes[at]) // which is known
 		},
 		Reached: func(line int) { read.reached = line },
 		Now:     func() time.Time { return now },

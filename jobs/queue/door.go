@@ -97,7 +97,7 @@ func (d *Door) read(ctx context.Context, tenant string, lines []byte, fresh bool
 		case len(requests) == MaxDoorLines:
 			return nil, refuse("too_many_jobs", "", "more than 10000 requests: send them in several messages")
 		}
-		switch err := d.queue.complete(ctx, d.queue.pool, &request); {
+		switch err := d.queue.accept(ctx, d.queue.pool, &request); {
 		case err == nil:
 		case isFault(err):
 			return nil, &jobs.LineError{Line: line, Code: jobs.CodeBadLine, Err: err}
@@ -131,8 +131,8 @@ func (d *Door) options(ctx context.Context, tenant string, fresh bool) (jobs.Lin
 		KnownRoute: func(route string) bool { _, ok := served[route]; return ok },
 		Served:     func(route string) jobs.EndpointSet { return served[route] },
 		KnownGoal:  func(goal string) bool { return slices.Contains(goals, goal) },
-		CheckExpect: func(e *jobs.Expect, body []byte) error {
-			_, err := d.queue.rules.Compile(e, body)
+		CheckExpect: func(r *jobs.Request) error {
+			_, err := d.queue.rules.Compile(r.Expect, r.Body)
 			return err
 		},
 		Now: d.queue.now,

@@ -36,7 +36,9 @@ func (k *Keeper) check(ctx context.Context, batch *jobs.Batch) error {
 			return cmp.Or(lines.err, ctx.Err())
 		}
 		if err == nil {
-			err = k.complete(ctx, batch, &request)
+			if err = k.complete(ctx, batch, &request); err == nil {
+				err = k.Queue.checkExpects(ctx, k.Queue.pool, &request)
+			}
 			if err != nil && !isFault(err) {
 				return err
 			}

@@ -12,7 +12,7 @@ import (
 // EnqueueOnce is Enqueue for a request that may come again, as one over HTTP whose
 // answer was lost. It returns the id under which the first one was accepted.
 func (q *Queue) EnqueueOnce(ctx context.Context, request jobs.Request, once store.Once) (id string, err error) {
-	if err := q.complete(ctx, q.pool, &request); err != nil {
+	if err := q.accept(ctx, q.pool, &request); err != nil {
 		return "", err
 	}
 	err = q.transact(ctx, func(tx pgx.Tx) (string, error) {

@@ -69,13 +69,34 @@ func (q *Queue) EnqueueTx(ctx context.Context, tx pgx.Tx, request jobs.Request) 
 	if request.BatchID != "" { // its batch has counted how many there are
 		return request, fmt.Errorf("batch_id: %q is closed to new requests; leave it empty, or enqueue all of a batch at once", request.BatchID)
 	}
-	if err := q.complete(ctx, tx, &request); err != nil {
+	if err := q.accept(ctx, tx, &request); err != nil {
 		return request, err
 	}
 	if err := q.insert(ctx, tx, []jobs.Request{request}); err != nil {
 		return request, err
 	}
 	return request, nil
+}
+
+// accept is complete for a request that is new: it must make sense, too.
+func (q *Queue) accept(ctx context.Context, db store.Querier, r *jobs.Request) error {
+	if err := q.complete(ctx, db, r); err != nil {
+		return err
+	}
+	return q.checkExpects(ctx, db, r)
+}
+
+// checkExpects wants somebody to say which answers are bad, where a request says what
+// becomes of them.
+func (q *Queue) checkExpects(ctx context.Context, db store.Querier, r *jobs.Request) error {
+	if r.Expect == nil {
+		return nil
+	}
+	route, err := q.known.route(ctx, db, r.Route, q.now())
+	if err != nil {
+		return err
+	}
+	return jobs.ExpectError(r.Expect.CheckOn(&route))
 }
 
 // complete fills in what the producer left out and checks the whole.

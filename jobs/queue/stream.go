@@ -133,7 +133,7 @@ func (in *intake) fill(ctx context.Context, db store.Querier) error {
 
 func (in *intake) take(ctx context.Context, db store.Querier, request jobs.Request) error {
 	request.BatchID = in.batch.ID
-	if err := in.queue.complete(ctx, db, &request); err != nil {
+	if err := in.queue.accept(ctx, db, &request); err != nil {
 		return err
 	}
 	if in.batch.Tenant == "" {
