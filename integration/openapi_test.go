@@ -194,7 +194,10 @@ func TestBodiesAreAsDocumented(t *testing.T) {
 		path, template string
 		bodies         []string
 	}{
-		{"/v1/jobs", "/v1/jobs", single}, {"/v1/jobs:batch", "/v1/jobs:batch", many}, {"/v1/batches", "/v1/batches", orders}, {"/v1/batches/" + failed + "/retry", "/v1/batches/{id}/retry", retries},
+		{"/v1/jobs", "/v1/jobs", single},
+		{"/v1/jobs:batch", "/v1/jobs:batch", many},
+		{"/v1/batches", "/v1/batches", orders},
+		{"/v1/batches/" + failed + "/retry", "/v1/batches/{id}/retry", retries},
 		{"/v1/chat/completions", "/v1/chat/completions", chats},
 	} {
 		taken := 0
