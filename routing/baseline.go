@@ -49,19 +49,22 @@ type reply struct {
 	echo    float64 // below zero: not known
 	judged  bool    // its request expects something, …
 	unmet   bool    // … and it is not that
+	kind    kind    // of the request
 }
 
 // A baseline is the habit of a target with the requests of one route: a slow
 // memory of some hundred answers, and the last ones beside it, which are not in it
-// yet. When these differ by more than chance, that is a change, and the slow memory
-// stands still until it is over.
+// yet. When these differ by more than chance, and those to requests that are alike do, too,
+// that is a change, and the slow memory stands still until it is over.
 //
 // It counts answers, and knows no time, so that a replay runs the very same.
 // Requires external locking.
 type baseline struct {
 	shares  [shares]habitOfShare
 	numbers [int(signals) - shares]habitOfNumber
-	family  string // that answers as a rule
+	family  string  // that answers as a rule
+	heard   answers // to see what changes by kinds of requests
+	judged  answers // of which it is known whether they are as expected
 	change  *change
 	doubts  float64 // of a mark that others have made: evidence against it
 }
@@ -77,6 +80,7 @@ type change struct {
 	quiet  int     // of these, the latest ones that show nothing of it
 	shut   bool    // the circuit has been opened for it
 	sum    float64 // of the evidence since the target was taken back: above zero, it is as before
+	blind  int     // answers since that say nothing, for nothing like that was asked before
 }
 
 // observe takes an answer, and returns the change that is seen with it for the
@@ -116,6 +120,7 @@ func (b *baseline) observe(s *reply) *change {
 
 // push takes an answer into the last ones.
 func (b *baseline) push(s *reply) {
+	b.heard.push(s.heard(b.family))
 	b.shares[signalRefusal].push(s.refuses)
 	b.shares[signalGarbled].push(s.garbled)
 	if s.family != "" {
@@ -142,7 +147,12 @@ func (b *baseline) push(s *reply) {
 
 // missed takes whether an answer was as its request expected. It is said apart: an
 // answer is held against its target only when another one did better.
-func (b *baseline) missed(is bool) { b.shares[signalMissed].push(is) }
+func (b *baseline) missed(is bool, asked *kind) {
+	b.shares[signalMissed].push(is)
+	h := unheard(asked)
+	h.values[signalMissed] = bit(is)
+	b.judged.push(h)
+}
 
 func (b *baseline) number(s signal) *habitOfNumber { return &b.numbers[int(s)-shares] }
 
@@ -175,7 +185,7 @@ func (b *baseline) measure(c *change) {
 func (b *baseline) tests(s signal) string {
 	if int(s) < shares {
 		h := &b.shares[s]
-		if !h.changed() {
+		if !h.changed() || !b.kept(s).stands(s, true) {
 			return ""
 		}
 		return fmt.Sprintf("%.0f%% of the last %d answers %s, before %.0f%%", 100*h.now(), h.filled, signalWords[s], 100*h.slow)
@@ -184,6 +194,9 @@ func (b *baseline) tests(s signal) string {
 		return ""
 	}
 	h := b.number(s)
+	if !b.heard.stands(s, h.now() > h.mean) {
+		return ""
+	}
 	unit, was, is := signalWords[s], math.Expm1(h.mean), math.Expm1(h.now())
 	switch s {
 	case signalEcho:
@@ -192,6 +205,14 @@ func (b *baseline) tests(s signal) string {
 		was, is = math.Exp(h.mean), math.Exp(h.now())
 	}
 	return fmt.Sprintf("the last %d answers have %.0f %s, before %.0f", h.filled, is, unit, was)
+}
+
+// kept are the answers by which a signal is looked at.
+func (b *baseline) kept(s signal) *answers {
+	if s == signalMissed {
+		return &b.judged
+	}
+	return &b.heard
 }
 
 var signalWords = [signals]string{
@@ -256,6 +277,8 @@ func (c *change) odds(b *baseline, s *reply) float64 {
 func (b *baseline) over() {
 	b.change = nil
 	b.freeze(false)
+	b.heard.forget()
+	b.judged.forget()
 	for i := range b.shares {
 		b.shares[i].forget()
 	}
@@ -268,6 +291,7 @@ func (b *baseline) over() {
 func (b *baseline) relearn() { *b = baseline{} }
 
 func (b *baseline) freeze(is bool) {
+	b.heard.frozen, b.judged.frozen = is, is
 	for i := range b.shares {
 		b.shares[i].frozen = is
 	}

@@ -64,7 +64,7 @@ func TestStationaryBaselinesStayQuiet(t *testing.T) {
 							b.relearn()
 						}
 						s := h.sample()
-						b.missed(h.random.Float64() < share)
+						b.missed(h.random.Float64() < share, &s.kind)
 						if c := b.observe(&s); c != nil {
 							alarms[c.signal]++
 							t.Logf("after %d answers: %s", i%2000, c.reason)

@@ -78,7 +78,7 @@ func (t *try) hear(p *place, answer *jobs.Answer, latency time.Duration, unmet b
 		return t.hearMinimal(p, answer, at)
 	}
 	s := replyOf(t.request.Body, answer, latency)
-	s.judged, s.unmet = t.expectation.exists(), unmet
+	s.judged, s.unmet, s.kind = t.expectation.exists(), unmet, kindOf(t.request)
 	h := p.target.baselines
 	b := h.lock(t.habit())
 	var then func()
@@ -143,6 +143,9 @@ func (t *try) watch(p *place, b *baseline, s *reply, at standing) (why string, t
 	if p.permit.Probe() {
 		b.change.shut, b.change.sum = true, 0
 	}
+	if !b.heard.known(&s.kind) {
+		return "", t.watchBlind(p, b)
+	}
 	before := b.change.sum
 	b.weigh(s)
 	odds := b.change.sum - before
@@ -163,9 +166,23 @@ func (t *try) watch(p *place, b *baseline, s *reply, at standing) (why string, t
 	return "", nil
 }
 
+// watchBlind counts an answer of a target that is known to be degraded to a request of a
+// kind of which it has no habit: it says nothing. Where there are no others, the target
+// learns anew. It requires the lock of its baselines.
+func (t *try) watchBlind(p *place, b *baseline) (then func()) {
+	if b.change.blind++; p.permit.Probe() || b.change.blind < lately {
+		return nil
+	}
+	b.relearn()
+	return p.target.circuit.unmark
+}
+
 // doubt weighs a mark that another worker has made, or this one for another route,
 // where nothing is seen here of its cause. It requires the lock of its baselines.
 func (t *try) doubt(target *target, b *baseline, s *reply) (then func()) {
+	if !b.heard.known(&s.kind) {
+		return nil
+	}
 	strange := b.strange(s) != ""
 	if strange {
 		target.circuit.shows()
@@ -261,7 +278,8 @@ func (t *try) credit(target *target) {
 	if !t.expectation.exists() || t.route == nil {
 		return
 	}
-	target.baselines.lock(t.habit()).missed(false)
+	asked := kindOf(t.request)
+	target.baselines.lock(t.habit()).missed(false, &asked)
 	target.baselines.mu.Unlock()
 	for _, trace := range []jobs.Trace{t.history, t.trace} {
 		for _, step := range trace {
@@ -270,7 +288,7 @@ func (t *try) credit(target *target) {
 				continue
 			}
 			if other := t.router.plan.Load().byName[a.Target]; other != nil {
-				other.baselines.lock(t.habit()).missed(true)
+				other.baselines.lock(t.habit()).missed(true, &asked)
 				other.baselines.mu.Unlock()
 				t.heed(other, sample{failed: true})
 			}

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -25,14 +26,14 @@ func (*talker) Check(*jobs.Target, jobs.Endpoint, []byte) error { return nil }
 
 const talkerDocument = `the harbour was built in 1862 and its three cranes could lift forty tonnes each until the railway came and most ships went elsewhere and the cranes were sold but one of them stands in the museum today painted green between a tram and an oven that nobody remembers although the baker who used it wrote a book about bread and rivers`
 
-func (p *talker) Complete(_ context.Context, target *jobs.Target, _ jobs.Endpoint, _ []byte) (*jobs.Answer, *jobs.Error) {
+func (p *talker) Complete(_ context.Context, target *jobs.Target, _ jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error) {
 	p.asked[target.Name]++
 	p.clock.pass(time.Second)
 	words := strings.Fields(talkerDocument)
 	n := min(max(int(math.Exp(3+0.4*p.random.NormFloat64())), 4), len(words))
 	from := p.random.IntN(len(words) - n + 1)
 	text, model := strings.Join(words[from:from+n], " "), "large-2026-01-01"
-	switch how := p.how[target.Name]; {
+	switch how := cmp.Or(p.how[target.Name], howAsked(body)); {
 	case how == "small":
 		n = max(n/2, 3)
 		text, model = strings.Join(words[from:from+n], " "), "small"
@@ -60,6 +61,7 @@ type salon struct {
 	t      *testing.T
 	talker *talker
 	router *Router
+	sent   int      // requests so far: no two are alike
 	marks  []string // that were reported
 }
 
@@ -80,10 +82,19 @@ func newSalon(t *testing.T, chain ...string) *salon {
 // asks sends n requests, and counts who answered them.
 func (w *salon) asks(n int, expect *jobs.Expect) map[string]int {
 	w.t.Helper()
-	answered := map[string]int{}
-	for i := range n {
+	return w.sendsEach(n, func(i int) *jobs.Request {
 		body := fmt.Appendf(nil, `{"messages":[{"role":"user","content":"%d %s"}]}`, i, talkerDocument)
-		request := &jobs.Request{Route: theRoute, Body: body, Expect: expect}
+		return &jobs.Request{Route: theRoute, Body: body, Expect: expect}
+	})
+}
+
+// sendsEach sends n requests, and counts who answered them.
+func (w *salon) sendsEach(n int, each func(i int) *jobs.Request) map[string]int {
+	w.t.Helper()
+	answered := map[string]int{}
+	for range n {
+		request, i := each(w.sent), w.sent
+		w.sent++
 		o := w.router.Route(context.Background(), request, nil)
 		for history := o.Trace; o.Verdict == jobs.Blocked; history = append(history, o.Trace...) {
 			w.talker.clock.pass(max(o.Until.Sub(w.talker.clock.now()), time.Second))

@@ -44,9 +44,11 @@ func readPrompt(of jobs.Endpoint, body []byte, visit func(raw []byte)) prompt {
 // A promptReader reads a body of which it knows that it was JSON once.
 type promptReader struct {
 	prompt
-	data  []byte
-	at    int
-	visit func(raw []byte)
+	data        []byte
+	at          int
+	visit       func(raw []byte)
+	first, last []byte // texts that are asked, or said before
+	forms       uint32 // of tools and forms, a hash; zero: there are none
 }
 
 func (r *promptReader) body() {
@@ -112,7 +114,8 @@ func (r *promptReader) form() {
 	r.skip()
 	schema := bytes.TrimSpace(r.data[from:r.at])
 	r.schema += len(schema)
-	r.read(schema)
+	r.forms = shortHash(r.forms, schema[:min(len(schema), formLooked)])
+	r.take(schema)
 }
 
 // conversation reads the messages, however deep their parts nest: the last name
@@ -192,6 +195,17 @@ func (r *promptReader) medium() {
 }
 
 func (r *promptReader) read(raw []byte) {
+	if len(raw) == 0 {
+		return
+	}
+	if r.first == nil {
+		r.first = raw
+	}
+	r.last = raw
+	r.take(raw)
+}
+
+func (r *promptReader) take(raw []byte) {
 	if len(raw) == 0 {
 		return
 	}

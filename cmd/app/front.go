@@ -23,7 +23,7 @@ func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, config *Co
 	}
 	server := batchapi.New(batchapi.Config{
 		Store: store.New(pool), Queue: requests, Events: follow, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
-		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Desk: desk, Log: log,
+		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Desk: desk, PrivateWebhooks: config.Webhooks.AllowPrivate, Log: log,
 	})
 	addHealth(server, pool, config)
 	return server, nil

@@ -46,8 +46,12 @@ type Config struct {
 	Uploads      int           // of them; zero: DefaultUploads
 	// Desk answers those who wait; nil: nobody is answered at once.
 	Desk Desk
-	Log  zerolog.Logger
-	Now  func() time.Time // nil: time.Now
+	// PrivateWebhooks lets webhooks that keys make lead into private networks; workers
+	// must have it so, too.
+	PrivateWebhooks bool
+
+	Log zerolog.Logger
+	Now func() time.Time // nil: time.Now
 }
 
 // A Server answers over HTTP. Make one with New; it is safe for concurrent use.
@@ -97,7 +101,7 @@ type route struct {
 }
 
 func (s *Server) routes() []route {
-	return []route{
+	return append(s.webhookRoutes(), []route{
 		{"POST /v1/files", jobs.ScopeSubmit, s.createFile},
 		{"GET /v1/files", jobs.ScopeRead, s.listFiles},
 		{"GET /v1/files/{id}", jobs.ScopeRead, s.getFile},
@@ -118,7 +122,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/openapi.json", "", s.getDocument},
 		{"GET /v1/models", jobs.ScopeRead, s.listModels},
 		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
-	}
+	}...)
 }
 
 // A handler answers one request of a tenant. Its error becomes the answer.

@@ -62,7 +62,7 @@ func (d *Door) take(ctx context.Context, tenant, key string, lines []byte) (jobs
 	}
 	requests, err := d.read(ctx, tenant, lines, false)
 	var fault *jobs.LineError
-	if errors.As(err, &fault) && choosing(fault.Field) { // it may be new
+	if errors.As(err, &fault) && (choosing(fault.Field) || fault.Field == "url") { // it may be new
 		requests, err = d.read(ctx, tenant, lines, true)
 	}
 	if errors.As(err, &fault) && choosing(fault.Field) {
@@ -117,9 +117,9 @@ func (d *Door) options(ctx context.Context, tenant string, fresh bool) (jobs.Lin
 	if err != nil {
 		return jobs.LineOptions{}, err
 	}
-	goals, models, names := slices.Clone(d.goals), map[string]string{}, map[string]bool{}
+	goals, models, served := slices.Clone(d.goals), map[string]string{}, map[string]jobs.EndpointSet{}
 	for i := range routes {
-		names[routes[i].Name] = true
+		served[routes[i].Name] = routes[i].Serves()
 		goals = append(goals, routes[i].Goals...)
 		for _, model := range routes[i].Models {
 			models[model] = routes[i].Name
@@ -128,7 +128,8 @@ func (d *Door) options(ctx context.Context, tenant string, fresh bool) (jobs.Lin
 	opts := jobs.LineOptions{
 		Tenant:     tenant,
 		Routes:     func(model string) (string, bool) { route, ok := models[model]; return route, ok },
-		KnownRoute: func(route string) bool { return names[route] },
+		KnownRoute: func(route string) bool { _, ok := served[route]; return ok },
+		Served:     func(route string) jobs.EndpointSet { return served[route] },
 		KnownGoal:  func(goal string) bool { return slices.Contains(goals, goal) },
 		CheckExpect: func(e *jobs.Expect, body []byte) error {
 			_, err := d.queue.rules.Compile(e, body)

@@ -135,6 +135,7 @@ func TestDoorRefuses(t *testing.T) {
 		"a goal of nobody":   {doorLine(1, `,"goal":"luck"`), jobs.CodeBadLine, "optimization_goal", "there are: ordered"},
 		"no schema":          {doorLine(1, `,"expect":{"json_schema":{"type":"no"}}`), jobs.CodeBadLine, "expect.json_schema", ""},
 		"a NUL":              {doorLine(1, `,"metadata":{"a":"\u0000"}`), jobs.CodeBadLine, "metadata", "NUL"},
+		"an endpoint":        {`{"url":"/v1/embeddings","route":"summaries","body":{"model":"m","input":"hi"}}`, jobs.CodeBadURL, "url", "summaries"},
 		"too many":           {doorLines(queue.MaxDoorLines + 1), "too_many_jobs", "", "several messages"},
 		"a stream of tokens": {`{"route":"summaries","body":{"stream":true,"messages":[{"role":"user","content":"hi"}]}}`, jobs.CodeBadLine, "body.stream", ""},
 	} {
