@@ -28,7 +28,10 @@ func orderOf(file string) string {
 // not, and every answer is what the document says: statuses, kinds, and all fields.
 func TestAnswersAreAsDocumented(t *testing.T) {
 	t.Parallel()
-	c := newContract(newFront(t, staging{config: func(c *app.Config) { c.Routes[0].Models = []string{"vendor/small"} }}))
+	st := newStage(t, staging{config: func(c *app.Config) { c.Routes[0].Models, c.Webhooks.AllowPrivate = []string{"vendor/small"}, true }})
+	st.work(func(c *app.StackConfig) { c.Webhooks.AllowPrivate = true })
+	c := newContract(&front{stage: st, base: st.serveHTTP()})
+	c.webhooks()
 	c.filesAndBatches()
 	c.call(http.MethodPost, "/v1/chat/completions", jsonType, string(body(7)))
 	c.call(http.MethodPost, "/v1/chat/completions", jsonType, `{"stream":true,"messages":[{"role":"user","content":"x. y."}]}`)
@@ -46,6 +49,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		got, _ := c.call(http.MethodGet, "/v1/status", "", "")
 		return got.status == http.StatusUnauthorized
 	})
+	c.call(http.MethodGet, "/v1/webhook_event_types", "", "")
 	check(t, c.store.RevokeKey(t.Context(), keyless.ID))
 	c.call(http.MethodGet, "/v1/models", "", "")
 	c.whole()
@@ -87,6 +91,25 @@ func (c *contract) filesAndBatches() {
 	c.back()
 	c.call(http.MethodDelete, "/v1/files/"+file, "", "")
 	c.call(http.MethodDelete, "/v1/files/"+file, "", "")
+}
+
+func (c *contract) webhooks() {
+	c.Helper()
+	at := serve(c.T, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	hook := c.idOf(http.MethodPost, "/v1/webhook_endpoints", jsonType, `{"name":"x","url":"`+at+`","event_types":["batch.completed"]}`)
+	of := "/v1/webhook_endpoints/" + hook
+	c.idOf(http.MethodPost, of, jsonType, `{"name":"y"}`)
+	c.idOf(http.MethodPost, of+"/rotate_secret", jsonType, `{"keep_old_secret_active_for_24_hours":true}`)
+	c.call(http.MethodPost, of+"/test", jsonType, `{"event_type":"batch.completed"}`)
+	for _, path := range []string{"", "/rotate_secret", "/test"} {
+		c.call(http.MethodPost, of+path, jsonType, `{"unknown":1}`)
+	}
+	c.call(http.MethodPost, "/v1/webhook_endpoints", jsonType, `{}`)
+	for _, path := range []string{"/v1/webhook_endpoints", "/v1/webhook_endpoints?limit=0", of, of + "0", "/v1/webhook_event_types"} {
+		c.call(http.MethodGet, path, "", "")
+	}
+	c.call(http.MethodDelete, of, "", "")
+	c.call(http.MethodDelete, of, "", "")
 }
 
 func (c *contract) singleJobs() {
@@ -194,7 +217,10 @@ func TestBodiesAreAsDocumented(t *testing.T) {
 		path, template string
 		bodies         []string
 	}{
-		{"/v1/jobs", "/v1/jobs", single}, {"/v1/jobs:batch", "/v1/jobs:batch", many}, {"/v1/batches", "/v1/batches", orders}, {"/v1/batches/" + failed + "/retry", "/v1/batches/{id}/retry", retries},
+		{"/v1/jobs", "/v1/jobs", single},
+		{"/v1/jobs:batch", "/v1/jobs:batch", many},
+		{"/v1/batches", "/v1/batches", orders},
+		{"/v1/batches/" + failed + "/retry", "/v1/batches/{id}/retry", retries},
 		{"/v1/chat/completions", "/v1/chat/completions", chats},
 	} {
 		taken := 0

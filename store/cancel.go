@@ -25,11 +25,13 @@ SELECT (SELECT count(*) FROM stored)`
 const cancelRequest = `/* tidegate: cancel request */
 WITH given AS (SELECT id AS request_id, batch_id, created_at FROM tidegate.requests WHERE id = $1), ` + storeCancelled
 
+// The batch is named in a way that leaves the planner only the index of batches: it
+// would rather read the whole table in its order until something of the batch comes.
 const cancelSomeOfBatch = `/* tidegate: cancel some of a batch */
 WITH page AS MATERIALIZED (
 	SELECT q.id AS request_id, q.batch_id, q.created_at FROM tidegate.requests q
-	WHERE q.batch_id = $1 AND q.id > $2
-	ORDER BY q.id LIMIT $3
+	WHERE (q.batch_id, q.id) > ($1, $2) AND q.batch_id <= $1
+	ORDER BY q.batch_id, q.id LIMIT $3
 ), given AS MATERIALIZED (
 	SELECT * FROM page p WHERE NOT EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = p.request_id OFFSET 0)
 ), ` + storeCancelled + `, (SELECT request_id FROM page ORDER BY request_id DESC LIMIT 1)`

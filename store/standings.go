@@ -25,12 +25,10 @@ type StandingFilter struct {
 	Bodies int
 }
 
-const (
-	// lookAtOnce is how many requests one query looks at, and looks how many such
-	// queries are made for one page: what is rare is not looked for without end.
-	lookAtOnce = 20_000
-	looks      = 25
-)
+// looks are how many requests one query after the other looks at, until the page is
+// full: what is often there is found at once, and what is rare is not looked for without
+// end.
+var looks = []int{500, 2_000, 8_000, 20_000, 20_000}
 
 // A StandingPage is a part of a list of requests.
 type StandingPage struct {
@@ -55,13 +53,9 @@ func (s *Store) Standings(ctx context.Context, f StandingFilter) (StandingPage, 
 
 func (s *Store) lookThrough(ctx context.Context, f *StandingFilter) (StandingPage, error) {
 	page := StandingPage{Last: f.Page.After}
-	for range looks {
-		edge, err := s.edge(ctx, f, page.Last)
-		if err != nil {
-			return page, err
-		}
+	for _, look := range looks {
 		left := f.Page.Limit - len(page.All)
-		some, err := s.standingsTo(ctx, f, page.Last, edge, left+1)
+		some, err := s.lookAt(ctx, f, page.Last, look, left+1)
 		if err != nil {
 			return page, err
 		}
@@ -70,81 +64,91 @@ func (s *Store) lookThrough(ctx context.Context, f *StandingFilter) (StandingPag
 			page.Last, page.More = page.All[len(page.All)-1].Request.ID, true
 			return page, nil
 		}
-		if edge == nil {
-			return page, nil
+		edge, err := s.edge(ctx, f, page.Last, look)
+		if err != nil || edge == "" || f.Running {
+			return page, err
 		}
-		page.Last = edge.String()
+		page.Last = edge
 	}
 	page.More = true
 	return page, nil
 }
 
-// Of all tenants' requests, since theirs have no order of their own: what is looked at
-// is bounded whoever asks.
-const edges = `/* tidegate: edge of a look */
-SELECT q.id FROM tidegate.requests q WHERE q.id`
-
-// edge is the last id of what one query looks at; nil: it looks at all that is left.
-func (s *Store) edge(ctx context.Context, f *StandingFilter, after string) (*uuid.UUID, error) {
-	query, args := edges, []any{from(f.Page.Ascending, after), lookAtOnce - 1}
-	if f.Page.Ascending {
-		query += ` > $1`
-	} else {
-		query += ` < $1`
-	}
-	if f.Batch != "" {
-		query, args = query+` AND q.batch_id = $3`, append(args, f.Batch)
-	}
-	query += ` ORDER BY q.id`
-	if !f.Page.Ascending {
-		query += ` DESC`
-	}
-	rows, err := s.pool.Query(ctx, query+` OFFSET $2 LIMIT 1`, args...)
-	if err != nil {
-		return nil, err
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	return &found[0], nil
-}
-
 // from is where a list begins behind an id of ours; empty: at its beginning.
-func from(ascending bool, after string) uuid.UUID {
-	id, err := uuid.Parse(after)
+func (p *Page) from() uuid.UUID {
+	id, err := uuid.Parse(p.After)
 	switch {
 	case err == nil:
 		return id
-	case ascending:
+	case p.Ascending:
 		return uuid.Nil
 	default:
 		return uuid.Max
 	}
 }
 
-const standings = `/* tidegate: standings */ SELECT ` + standingFacts + `, NULL::bytea FROM tidegate.requests q LEFT JOIN tidegate.results r ON r.request_id = q.id`
-
-// standingsTo reads what is chosen behind an id, up to the edge. The range is said of
-// results, too, so that nothing else of them is read, in whatever way.
-func (s *Store) standingsTo(ctx context.Context, f *StandingFilter, after string, edge *uuid.UUID, limit int) ([]Standing, error) {
-	args := []any{f.Tenant, from(f.Page.Ascending, after), limit}
-	behind, upTo, order := ` < $2`, ` >= $4`, ` DESC`
+// looked is what one query looks at, behind $1, in the order of the list: of all
+// tenants, since the requests of one have no order of their own, so that it is bounded
+// whoever asks. Of what is running, it is that alone. Of a batch, it is said in a way
+// that leaves the planner only the index of batches: it would rather read the whole
+// table in its order until something of the batch comes.
+func (f *StandingFilter) looked(columns string) string {
+	behind, within, desc := `<`, `>=`, ` DESC`
 	if f.Page.Ascending {
-		behind, upTo, order = ` > $2`, ` <= $4`, ``
+		behind, within, desc = `>`, `<=`, ``
 	}
-	query, where := standings+` AND r.request_id`+behind, ` WHERE q.tenant = $1 AND q.id`+behind
-	if edge != nil {
-		args = append(args, *edge)
-		query, where = query+` AND r.request_id`+upTo, where+` AND q.id`+upTo
+	query := `SELECT ` + columns + ` FROM tidegate.requests q WHERE `
+	order := ` ORDER BY q.id` + desc
+	if f.Batch == "" {
+		query += `q.id ` + behind + ` $1`
+	} else {
+		query += `(q.batch_id, q.id) ` + behind + ` ($3, $1) AND q.batch_id ` + within + ` $3`
+		order = ` ORDER BY q.batch_id` + desc + `, q.id` + desc
 	}
+	if f.Running {
+		query += ` AND q.id IN (SELECT request_id FROM tidegate.calls)`
+	}
+	return query + order
+}
+
+// edge is the last id of what a query looked at; empty: that was all that is left.
+func (s *Store) edge(ctx context.Context, f *StandingFilter, after string, look int) (string, error) {
+	behind := Page{After: after, Ascending: f.Page.Ascending}
+	args := []any{behind.from(), look - 1}
+	if f.Batch != "" {
+		args = append(args, f.Batch)
+	}
+	rows, err := s.pool.Query(ctx, `/* tidegate: edge of a look */ `+f.looked(`q.id`)+` OFFSET $2 LIMIT 1`, args...)
+	if err != nil {
+		return "", err
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	return found[0].String(), nil
+}
+
+// The result of each is read by itself: where few have the state that is looked for, the
+// planner would rather read all results that there are.
+const (
+	standings     = `/* tidegate: standings */ SELECT ` + standingFacts + `, NULL::bytea FROM (`
+	standingsEach = ` LIMIT $2) q LEFT JOIN LATERAL (SELECT * FROM tidegate.results WHERE request_id = q.id OFFSET 0) r ON true`
+)
+
+// lookAt reads what is chosen of what one query looks at.
+func (s *Store) lookAt(ctx context.Context, f *StandingFilter, after string, look, limit int) ([]Standing, error) {
+	behind := Page{After: after, Ascending: f.Page.Ascending}
+	args := []any{behind.from(), look}
+	if f.Batch != "" {
+		args = append(args, f.Batch)
+	}
+	where := ` WHERE true`
 	add := func(condition string, arg any) {
 		args = append(args, arg)
 		where += fmt.Sprintf(condition, len(args))
 	}
-	if f.Batch != "" {
-		add(` AND q.batch_id = $%d`, f.Batch)
-	}
+	add(` AND q.tenant = $%d`, f.Tenant)
 	switch {
 	case f.State != "":
 		add(` AND r.state = $%d`, string(f.State))
@@ -153,7 +157,12 @@ func (s *Store) standingsTo(ctx context.Context, f *StandingFilter, after string
 	case f.Waiting:
 		where += ` AND r.request_id IS NULL AND NOT ` + underWay
 	}
-	rows, err := s.pool.Query(ctx, query+where+` ORDER BY q.id`+order+` LIMIT $3`, args...)
+	order := ` ORDER BY q.id`
+	if !f.Page.Ascending {
+		order += ` DESC`
+	}
+	add(order+` LIMIT $%d`, limit)
+	rows, err := s.pool.Query(ctx, standings+f.looked(`q.*`)+standingsEach+where, args...)
 	if err != nil {
 		return nil, err
 	}
