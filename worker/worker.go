@@ -88,7 +88,8 @@ type Config struct {
 	HoldBudget time.Duration
 	Timing     Timing
 	Rescue     jobs.RescueLimits
-	Name       string // of this start of this worker, unique in the fleet; empty: a random one
+	Retention  jobs.Retention // of what has ended
+	Name       string         // of this start of this worker, unique in the fleet; empty: a random one
 	Log        zerolog.Logger
 	// Stored is called after each commit, so that the relay need not wait for
 	// its next poll. It must not block. Nil: nobody is told.
@@ -118,6 +119,7 @@ type Worker struct {
 	bell       *bell // rung when a wait for a price may be over
 	prober     *prober
 	supervisor *supervisor
+	remover    *remover
 	egress     *egress
 	gathered   *gathered // since Run
 	stuck      chan error
@@ -143,6 +145,7 @@ func New(config Config) (*Worker, error) {
 		return nil, err
 	}
 	w.supervisor = newSupervisor(&config, queues, w.heart.Wake)
+	w.remover = newRemover(&config, w.supervisor.Leads)
 	return w, nil
 }
 
@@ -256,7 +259,7 @@ func (w *Worker) runParts(ctx context.Context) (stop func()) {
 	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
 	probing, endProbes := context.WithCancel(lasting)
 	parts := runAll(lasting, w.gathered.loads.Run, w.gathered.begins.Run, w.gathered.commits.Run,
-		w.room.Run, w.circuits.Run, w.heart.Run, w.claims.Run, w.supervisor.Run)
+		w.room.Run, w.circuits.Run, w.heart.Run, w.claims.Run, w.supervisor.Run, w.remover.Run)
 	probes := runAll(probing, w.prober.Run)
 	return func() {
 		endProbes()

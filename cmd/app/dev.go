@@ -185,7 +185,7 @@ func (d *dev) assemble(ctx context.Context) error {
 		return err
 	}
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Webhooks: d.config.Webhooks, Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Retention: d.config.retention(), Webhooks: d.config.Webhooks, Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
 	return err
@@ -209,7 +209,7 @@ func (d *dev) reloads() *reloader {
 		again.config = d.simulated(again.config)
 		return again
 	}
-	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "canaries", "worker", "batches", "http", "webhooks"}, d.stack.Take, d.log
+	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "canaries", "worker", "batches", "retention", "http", "webhooks"}, d.stack.Take, d.log
 	return r
 }
 

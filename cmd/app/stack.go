@@ -51,6 +51,7 @@ type StackConfig struct {
 	Choosing    routing.Choosing   // how targets are chosen
 	Weights     map[string]float64 // of tenants, on routes with fair admission; those that are not named have 1
 	Batches     BatchLimits        // of batches that come as files
+	Retention   jobs.Retention     // of what has ended; zero: for ever
 	Webhooks    WebhooksConfig     // how webhooks are told of the ends of batches
 	Concurrency int                // of the worker; zero: its default
 	StopTimeout time.Duration      // of the worker; zero: its default
@@ -130,8 +131,8 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	keeper := &queue.Keeper{Queue: producer, Store: s.Store, Goals: routing.Goals(), MaxLines: config.Batches.MaxLines, FilesLive: config.Batches.FilesLive}
 	s.Worker, err = worker.New(worker.Config{
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Canaries: config.Canaries, Canary: s.Router, Concurrency: config.Concurrency,
-		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store},
-		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: s.name, Keep: keeper.Keep,
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store, Removal: s.Store},
+		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Retention: config.Retention, Timing: config.Timing, Name: s.name, Keep: keeper.Keep,
 		Webhooks: worker.Webhooks{Deliver: s.courier.Deliver, Wait: webhook.Wait},
 		Log:      config.Log, Stored: relay.Wake, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
 	})
