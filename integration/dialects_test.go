@@ -69,7 +69,7 @@ func answerAlike(t *testing.T, stream bool) {
 	for _, dialect := range simulated(t) {
 		target := at(dialect)
 		target.Stream = stream
-		answer, err := client.Complete(t.Context(), target, []byte(question))
+		answer, err := client.Complete(t.Context(), target, jobs.EndpointChat, []byte(question))
 		if err != nil {
 			t.Fatalf("%s: %v", dialect, err)
 		}
@@ -120,7 +120,7 @@ func TestDialectsRefuseAlike(t *testing.T) {
 			for _, stream := range []bool{false, true} {
 				target := at(dialect)
 				target.Stream = stream
-				answer, err := client.Complete(t.Context(), target, []byte(`{"messages":[{"role":"user","content":"Tides turn."}]}`))
+				answer, err := client.Complete(t.Context(), target, jobs.EndpointChat, []byte(`{"messages":[{"role":"user","content":"Tides turn."}]}`))
 				if answer != nil || err.Class != class {
 					t.Errorf("%s, stream=%v, %s: %v, want %s", dialect, stream, mode, err, class)
 					continue
@@ -152,7 +152,7 @@ func TestQuotasAreAskedAgainAtTheirReset(t *testing.T) {
 		{"openai", simulator.SpendLimit, jobs.Quota, 0},
 	} {
 		check(t, sim.Set("*", simulator.Fault{Mode: test.mode}))
-		_, err := client.Complete(t.Context(), at(test.dialect), []byte(`{"messages":[{"role":"user","content":"Tides turn."}]}`))
+		_, err := client.Complete(t.Context(), at(test.dialect), jobs.EndpointChat, []byte(`{"messages":[{"role":"user","content":"Tides turn."}]}`))
 		if err == nil || err.Class != test.class || (err.ResetsIn > 0) != (test.within > 0) || err.ResetsIn > test.within {
 			t.Errorf("%s, %s: %+v", test.dialect, test.mode, err)
 		}

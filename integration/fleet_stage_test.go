@@ -134,15 +134,6 @@ func (h *hand) kill() {
 	h.end()
 }
 
-// text is the answer to a query for one text.
-func (f *fleet) text(sql string, args ...any) (text string) {
-	f.Helper()
-	if err := f.Pool.QueryRow(f.Context(), sql, args...).Scan(&text); err != nil {
-		f.Fatalf("%s: %v", sql, err)
-	}
-	return text
-}
-
 // supervisor is the worker that leads; nil: none of those that were hired does.
 func (f *fleet) supervisor() *hand {
 	f.Helper()

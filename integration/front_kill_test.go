@@ -77,15 +77,22 @@ func newKilling(t *testing.T, p program) *killing {
 func (k *killing) serve() *process {
 	k.Helper()
 	s := k.fleet.program.start(k.T, nil, "serve", "--listen", "127.0.0.1:0", "--config", k.fleet.file, "--database-url", k.URL, "--data", k.TempDir())
+	k.base = s.base()
+	return s
+}
+
+// base awaits that a server process listens, and returns the base URL of its API.
+func (r *process) base() (url string) {
+	r.Helper()
 	form := regexp.MustCompile(`listening on (http://\S+)`)
-	fixture.Await(k.T, soon, "it serves", func() bool {
-		match := form.FindStringSubmatch(s.errors.String())
+	fixture.Await(r.T, soon, "it serves", func() bool {
+		match := form.FindStringSubmatch(r.errors.String())
 		if match != nil {
-			k.base = match[1] + "/v1"
+			url = match[1] + "/v1"
 		}
 		return match != nil
 	})
-	return s
+	return url
 }
 
 // hold waits for a condition and then keeps a row of the batch locked.

@@ -35,7 +35,7 @@ func newFront(t *testing.T, s staging) *front {
 func (s *stage) serveHTTP() string {
 	s.Helper()
 	file := write(s.T, "tidegate.yaml", s.config.String())
-	return run(s.T, "serve", "--listen", "127.0.0.1:0", "--config", file, "--database-url", s.URL).await(`listening on (http://\S+)`) + "/v1"
+	return run(s.T, "serve", "--listen", "127.0.0.1:0", "--config", file, "--database-url", s.URL, "--nats-url", s.NATSURL).await(`listening on (http://\S+)`) + "/v1"
 }
 
 // client is an official SDK as its users have it.

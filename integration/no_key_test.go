@@ -215,6 +215,7 @@ func tattlersOnly(t *testing.T, c *app.Config, url string) {
 			target, own := like, route
 			target.Name = dialect + "-" + name
 			target.Provider, target.Dialect, target.APIKey = target.Name, dialect, secretKey
+			target.Endpoints = nil // what its dialect serves
 			target.BaseURL = strings.ReplaceAll(base, "DIALECT", dialect)
 			target.Stream = provider.Streams(dialect) && (name == "garbled" || name == "cut" || name == "page")
 			if name == "refusal" || name == "rate" {
@@ -284,14 +285,14 @@ type panicking struct {
 	calls atomic.Int32
 }
 
-func (p *panicking) Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error) {
+func (p *panicking) Complete(ctx context.Context, target *jobs.Target, of jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error) {
 	switch p.calls.Add(1) {
 	case 1:
 		panic("sent " + secretKey + " with " + string(body))
 	case 2:
 		panic(errors.New(secretKey))
 	default:
-		return p.Provider.Complete(ctx, target, body)
+		return p.Provider.Complete(ctx, target, jobs.EndpointChat, body)
 	}
 }
 

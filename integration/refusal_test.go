@@ -67,7 +67,7 @@ func TestBadLinesEnqueueNothing(t *testing.T) {
 		"no body":          {among(`{"custom_id":"a"}`), 1, []string{"line 6: body:", `{"custom_id": "…", "body": {…}}`, nothing}},
 		"a stream":         {among(`{"body":{"stream":true,"messages":[{}]}}`), 1, []string{"line 6: body.stream:", "leave it out", nothing}},
 		"an id twice":      {among(openaiLine(3)), 1, []string{"line 6: custom_id:", "line 4 already", nothing}},
-		"another URL":      {among(`{"url":"/v1/embeddings","body":{"messages":[{}]}}`), 1, []string{"line 6: url:", "/v1/chat/completions", nothing}},
+		"another URL":      {among(`{"url":"/v1/moderations","body":{"messages":[{}]}}`), 1, []string{"line 6: url:", "/v1/chat/completions", nothing}},
 		"an unknown route": {among(`{"route":"nowhere","body":{"messages":[{}]}}`), 1, []string{"line 6: route:", "nowhere", "there are: " + summaries, nothing}},
 		"an unknown field": {among(`{"dead_line":"7d","body":{"messages":[{}]}}`), 1, []string{"line 6: dead_line: unknown field", `did you mean "deadline"?`, nothing}},
 		"capitals":         {among(`{"Messages":[{}]}`), 1, []string{"line 6:", `did you mean "messages"?`, nothing}},

@@ -191,6 +191,15 @@ func (s *stage) count(sql string, args ...any) int {
 	return count(s.T, s.Pool, sql, args...)
 }
 
+// text is the answer to a query for one text.
+func (s *stage) text(sql string, args ...any) (text string) {
+	s.Helper()
+	if err := s.Pool.QueryRow(s.Context(), sql, args...).Scan(&text); err != nil {
+		s.Fatalf("%s: %v", sql, err)
+	}
+	return text
+}
+
 func count(t *testing.T, pool *pgxpool.Pool, sql string, args ...any) (n int) {
 	t.Helper()
 	if err := pool.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {

@@ -111,14 +111,14 @@ type panicky struct {
 	at *[]time.Time // when it did
 }
 
-func (p panicky) Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error) {
+func (p panicky) Complete(ctx context.Context, target *jobs.Target, of jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error) {
 	if target.Name == cheap && p.left.Add(-1) >= 0 {
 		p.mu.Lock()
 		*p.at = append(*p.at, time.Now())
 		p.mu.Unlock()
 		panic("a bug in an adapter")
 	}
-	return p.Provider.Complete(ctx, target, body)
+	return p.Provider.Complete(ctx, target, jobs.EndpointChat, body)
 }
 
 func (p panicky) panicked() []time.Time {

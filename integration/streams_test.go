@@ -27,12 +27,12 @@ func TestStreamsComeToTheWholeAnswer(t *testing.T) {
 	t.Cleanup(client.Close)
 	for _, dialect := range simulated(t) {
 		target := at(dialect)
-		whole, err := client.Complete(t.Context(), target, []byte(longQuestion))
+		whole, err := client.Complete(t.Context(), target, jobs.EndpointChat, []byte(longQuestion))
 		if err != nil {
 			t.Fatalf("%s: %v", dialect, err)
 		}
 		target.Stream = true
-		streamed, err := client.Complete(t.Context(), target, []byte(longQuestion))
+		streamed, err := client.Complete(t.Context(), target, jobs.EndpointChat, []byte(longQuestion))
 		if err != nil {
 			t.Fatalf("%s: %v", dialect, err)
 		}
@@ -41,7 +41,7 @@ func TestStreamsComeToTheWholeAnswer(t *testing.T) {
 		}
 		check(t, sim.Set(dialect, simulator.Fault{Mode: simulator.Drip, Delay: 500 * time.Millisecond}))
 		began := time.Now()
-		slow, err := client.Complete(t.Context(), target, []byte(longQuestion))
+		slow, err := client.Complete(t.Context(), target, jobs.EndpointChat, []byte(longQuestion))
 		if took := time.Since(began); err != nil || slow.FirstByte > took-200*time.Millisecond {
 			t.Errorf("%s: %v; the first token came after %s of %s", dialect, err, slow.FirstByte, took)
 		}

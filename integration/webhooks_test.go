@@ -19,6 +19,7 @@ import (
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
+	"tidegate/store"
 )
 
 // A called is one event as a receiver had it.
@@ -289,7 +290,7 @@ func TestWebhooksKeepApart(t *testing.T) {
 	r, other := newReceiver(t), newReceiver(t)
 	s.hook(r, "--tenant", "acme")
 	s.hook(other, "--tenant", "umbrella")
-	inward, _, err := s.store.CreateWebhook(t.Context(), jobs.Webhook{Tenant: "acme", URL: jobs.Secret(strings.Replace(r.url, "http:", "https:", 1)), Events: jobs.WebhookEvents()})
+	inward, _, err := s.store.CreateWebhook(t.Context(), jobs.Webhook{Tenant: "acme", URL: jobs.Secret(strings.Replace(r.url, "http:", "https:", 1)), Events: jobs.WebhookEvents()}, store.Once{})
 	check(t, err)
 	s.work(nil)
 	s.awaitBatch(s.enqueue(1, func(_ int, q *jobs.Request) { q.Tenant = "acme" }))
@@ -347,5 +348,60 @@ func TestWebhooksOutliveWorkers(t *testing.T) {
 				t.Errorf("%d calls: %+v", len(got), got)
 			}
 		})
+	}
+}
+
+// The official SDK makes a webhook, changes it, tries it, gives it another secret and
+// removes it.
+func TestWebhooksByTheSDK(t *testing.T) {
+	t.Parallel()
+	st := newStage(t, staging{config: func(c *app.Config) { c.Webhooks.AllowPrivate = true }})
+	st.work(func(c *app.StackConfig) { c.Webhooks.AllowPrivate = true })
+	f := &front{stage: st, base: st.serveHTTP()}
+	r, ctx := newReceiver(t), t.Context()
+	client := f.client()
+	kinds, err := client.Webhooks.EventTypes.List(ctx)
+	if err != nil || len(kinds.Data) != len(jobs.WebhookEvents()) {
+		t.Fatalf("%+v, %v", kinds, err)
+	}
+	made, err := client.Webhooks.New(ctx, webhooks.WebhookNewParams{Name: "nightly", URL: r.url, EventTypes: []string{"batch.completed"}})
+	check(t, err)
+	r.mu.Lock()
+	r.secret = made.SigningSecret
+	r.mu.Unlock()
+	tried, err := client.Webhooks.Test(ctx, made.ID, webhooks.WebhookTestParams{EventType: webhooks.WebhookTestParamsEventTypeBatchCompleted})
+	if err != nil || tried.StatusCode != http.StatusOK || tried.WebhookEndpointID != made.ID || r.await(1)[0].event.Data.ID != "batch_test" {
+		t.Errorf("%+v, %v", tried, err)
+	}
+	r.answers(status(http.StatusTeapot))
+	if tried, err = client.Webhooks.Test(ctx, made.ID, webhooks.WebhookTestParams{EventType: webhooks.WebhookTestParamsEventTypeBatchFailed}); err != nil || tried.StatusCode != http.StatusTeapot {
+		t.Errorf("%+v, %v", tried, err)
+	}
+	r.answers(nil)
+	if _, err := client.Webhooks.RotateSecret(ctx, made.ID, webhooks.WebhookRotateSecretParams{KeepOldSecretActiveFor24Hours: openai.Bool(true)}); err != nil {
+		t.Error(err)
+	}
+	if _, err := client.Webhooks.Update(ctx, made.ID, webhooks.WebhookUpdateParams{Name: openai.String("daily"), EventTypes: []string{"batch.completed", "batch.failed"}}); err != nil {
+		t.Error(err)
+	}
+	before := len(r.calls())
+	batch := f.order(client, f.upload(client, batchLines(2)).ID)
+	if got := r.await(before + 1)[before]; got.event.Data.ID != batch.ID { // by the old secret
+		t.Errorf("it is told of %s", got.body)
+	}
+	page, err := client.Webhooks.List(ctx, webhooks.WebhookListParams{})
+	if err != nil || len(page.Data) != 1 || page.Data[0].Name != "daily" || len(page.Data[0].EventTypes) != 2 || strings.Contains(page.RawJSON(), "s3cr3t") || strings.Contains(page.RawJSON(), made.SigningSecret) {
+		t.Errorf("%s, %v", page.RawJSON(), err)
+	}
+	if gone, err := client.Webhooks.Delete(ctx, made.ID); err != nil || !gone.Deleted {
+		t.Errorf("%+v, %v", gone, err)
+	}
+	_, err = client.Webhooks.Get(ctx, made.ID)
+	refused(t, err, http.StatusNotFound)
+	inward, err := client.Webhooks.New(ctx, webhooks.WebhookNewParams{Name: "nobody", URL: "http://127.0.0.1:1/", EventTypes: []string{"batch.completed"}})
+	check(t, err)
+	_, err = client.Webhooks.Test(ctx, inward.ID, webhooks.WebhookTestParams{EventType: webhooks.WebhookTestParamsEventTypeBatchCompleted})
+	if told := apiError(t, err, http.StatusBadRequest); told.Code != "endpoint_unreachable" || strings.Contains(told.Message, "127.0.0.1") {
+		t.Errorf("%s", told.RawJSON())
 	}
 }

@@ -174,10 +174,14 @@ func (b *Budget) Share() float64 {
 // Reason says of a budget that is spent what that means, as a person reads it.
 func (b *Budget) Reason() string {
 	if b.OutOfTotal {
-		return fmt.Sprintf("budget of %s: %s of %s spent in all; it goes on when that is raised: %s", b.BudgetKey, b.Spent, b.Total, b.Remedy(true))
+		return fmt.Sprintf("budget of %s: %s of %s spent in all"+BudgetGoesOn+"when that is raised: %s", b.BudgetKey, b.Spent, b.Total, b.Remedy(true))
 	}
-	return fmt.Sprintf("budget of %s: %s of %s spent today; it goes on at 00:00 UTC, or when that is raised: %s", b.BudgetKey, b.SpentToday, b.PerDay, b.Remedy(false))
+	return fmt.Sprintf("budget of %s: %s of %s spent today"+BudgetGoesOn+"at 00:00 UTC, or when that is raised: %s", b.BudgetKey, b.SpentToday, b.PerDay, b.Remedy(false))
 }
+
+// BudgetGoesOn stands in the reason of a wait for money between why it waits and when it
+// goes on. Of a request that has ended only the first is true.
+const BudgetGoesOn = "; it goes on "
 
 // Remedy is the command that raises one of its limits.
 func (b *Budget) Remedy(total bool) string {

@@ -21,6 +21,9 @@ type Entry struct {
 	// Budgeted tells that the request may be under a budget: what its calls cost is
 	// settled with it.
 	Budgeted bool
+	// Unsaved tells that the request is not in the database: it is written with its
+	// result. Nobody enqueued it; its sender waited for the answer.
+	Unsaved bool
 }
 
 // An EntryError says that the store refuses one entry for what is in it; trying

@@ -23,6 +23,7 @@ type ResultEvent struct {
 	Result
 	Tenant   string
 	Route    string
+	Endpoint Endpoint
 	BatchID  string
 	CustomID string
 	Metadata map[string]string

@@ -37,7 +37,8 @@ type Expect struct {
 	// keep; true is any JSON. References lead into the schema itself, or to the
 	// drafts of JSON Schema; nothing is loaded.
 	JSONSchema json.RawMessage `json:"json_schema,omitempty"`
-	// ResponseFormat takes the schema from the body's own response_format; a body
+	// ResponseFormat takes the schema from the body's own response_format, or of
+	// /v1/responses from its text.format; a body
 	// without one expects nothing by it.
 	ResponseFormat bool `json:"response_format,omitempty"`
 	// Fenced lets JSON stand in a fence of Markdown (```json … ```). Otherwise that

@@ -39,8 +39,11 @@ type LineOptions struct {
 	// nil: nobody is.
 	Reached func(line int)
 	// Whole tells that each line is one of a batch file as the OpenAI API has it: with
-	// a custom_id, a method and a url.
-	Whole bool
+	// a custom_id, a method and a url, which is that of Endpoint.
+	Whole    bool
+	Endpoint Endpoint
+	// Served says what the targets of a route serve; nil: nobody looks.
+	Served func(route string) EndpointSet
 	// Checked tells that the same input was read before, to its end and without an
 	// error: uses of custom_ids are not counted again.
 	Checked bool
@@ -107,7 +110,7 @@ func (e *LineError) Unwrap() error { return e.Err }
 //
 //	{"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {…}}
 //
-// where method and url may be left out and the fields route, optimization_goal
+// where url may be any of EndpointPaths, method and url may be left out, and the fields route, optimization_goal
 // (or goal), deadline (RFC 3339 or a duration), max_cost_usd, priority, metadata,
 // expect (an Expect) and tenant may stand beside them, and no other; or it is a chat-completions body
 // by itself, known by its "messages". Bodies are kept byte for byte, with all
@@ -169,7 +172,7 @@ func readLine(line []byte, opts *LineOptions, seen customIDs, number int) (Reque
 	if err != nil {
 		return Request{}, err
 	}
-	for _, check := range []error{request.checkFields(), checkSize(request.Body), checkMembers(request.Body)} {
+	for _, check := range []error{request.checkFields(), checkSize(request.Body), request.Endpoint.checkMembers(request.Body)} {
 		if check != nil {
 			return Request{}, check
 		}

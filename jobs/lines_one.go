@@ -47,7 +47,7 @@ func ReadDefaults(raw []byte, opts LineOptions) (Defaults, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	opts.DefaultRoute, opts.Deadline = "", nil // which are for lines that say nothing
+	opts.DefaultRoute, opts.Deadline, opts.Served = "", nil, nil // which are for lines
 	var d Defaults
 	if err := d.read(bytes.TrimSpace(raw), &opts); err != nil {
 		return Defaults{}, lineError(0, err)

@@ -11,10 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	lineMethod = "POST"
-	lineURL    = "/v1/chat/completions"
-)
+const lineMethod = "POST"
 
 // maxCostUSD is the largest sum that a line may set as its limit: a million
 // dollars. More is a mistake.
@@ -69,6 +66,7 @@ func parseLine(raw []byte, opts *LineOptions) (Request, error) {
 	}
 	for _, step := range []func() error{
 		func() error { return l.checkEnvelope(opts) },
+		func() error { return l.takeEndpoint(&request, opts) },
 		func() error { return l.takeRoute(&request, model, opts) },
 		func() error { return l.takeTenant(&request) },
 		func() error { return l.takeGoal(opts) },
@@ -139,6 +137,9 @@ func refuseOurs(body []byte) error {
 // noBody says why a line has no body: one may be there under another name.
 func noBody(raw []byte) error {
 	for name := range members(raw) {
+		if string(name) == "input" || string(name) == "prompt" {
+			return fmt.Errorf(`body: is missing: what has %q goes inside, as in {"url": "/v1/embeddings", "body": {"input": …}}`, name)
+		}
 		if near := Nearest(string(name), []string{"body", "messages"}); near != "" {
 			return unknownField(name, near)
 		}
@@ -200,9 +201,23 @@ func (l *line) checkEnvelope(opts *LineOptions) error {
 	if l.method != nil && *l.method != lineMethod {
 		return fmt.Errorf("method: %.80q, but only %q can be asked for", *l.method, lineMethod)
 	}
-	if l.url != nil && *l.url != lineURL {
-		return &coded{CodeBadURL, fmt.Errorf("url: %.80q, but only %q can be asked for", *l.url, lineURL)}
+	return nil
+}
+
+// takeEndpoint takes what the url asks for: chat completions where it says nothing,
+// and in a batch file nothing but what the batch is of.
+func (l *line) takeEndpoint(r *Request, opts *LineOptions) error {
+	if l.url == nil {
+		return nil
 	}
+	asked, known := ParseEndpoint(*l.url)
+	switch {
+	case opts.Whole && asked != opts.Endpoint:
+		return &coded{CodeBadURL, fmt.Errorf("url: %.80q, but only %q can be asked for", *l.url, opts.Endpoint)}
+	case !known:
+		return &coded{CodeBadURL, fmt.Errorf("url: %.80q is not served; there are: %s", *l.url, strings.Join(EndpointPaths(), ", "))}
+	}
+	r.Endpoint = asked
 	return nil
 }
 
@@ -224,6 +239,12 @@ func (l *line) takeRoute(r *Request, model string, opts *LineOptions) error {
 	}
 	if opts.KnownRoute != nil && !opts.KnownRoute(r.Route) {
 		return fmt.Errorf("route: there is no route %.80q in the configuration", r.Route)
+	}
+	if opts.Served == nil {
+		return nil
+	}
+	if err := opts.Served(r.Route).Refuses(r.Route, r.Endpoint); err != nil {
+		return &coded{CodeBadURL, fmt.Errorf("url: %w", err)}
 	}
 	return nil
 }

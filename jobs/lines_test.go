@@ -130,7 +130,7 @@ func TestReadLinesSaysWhatIsWrong(t *testing.T) {
 		"a name of numbers":     {with(`"custom_id":7`), "custom_id", "must not be a number"},
 		"a long name":           {with(`"custom_id":"` + strings.Repeat("x", 513) + `"`), "custom_id", "at most 512"},
 		"another method":        {with(`"method":"GET"`), "method", `only "POST"`},
-		"another url":           {with(`"url":"/v1/embeddings"`), "url", `only "/v1/chat/completions"`},
+		"another url":           {with(`"url":"/v1/moderations"`), "url", `there are: /v1/chat/completions, /v1/embeddings, /v1/responses, /v1/completions`},
 		"an unknown route":      {with(`"route":"nope"`), "route", `no route "nope"`},
 		"an unknown goal":       {with(`"goal":"nope"`), "optimization_goal", `no goal "nope"`},
 		"two goals":             {with(`"goal":"ordered","optimization_goal":"ordered"`), "goal", "one of them"},
@@ -401,7 +401,7 @@ func BenchmarkReadLines(b *testing.B) {
 // A line may be longer than a body, which has a limit of its own.
 func TestCheckBodyOfTooManyBytes(t *testing.T) {
 	t.Parallel()
-	if err := CheckBody(make([]byte, MaxBodyBytes+1)); err == nil || !strings.Contains(err.Error(), "at most 8388608") {
+	if err := EndpointChat.CheckBody(make([]byte, MaxBodyBytes+1)); err == nil || !strings.Contains(err.Error(), "at most 8388608") {
 		t.Error(err)
 	}
 }

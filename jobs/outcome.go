@@ -24,18 +24,22 @@ type Outcome struct {
 	// called, by nobody. Otherwise targets were called and failed, others may
 	// fare better there, and this request waits until Until on its own.
 	Held bool
+	// Paced tells of a Blocked outcome that a target is well, and called as fast as it
+	// may be: the request waits for its turn.
+	Paced bool
 	// Trace is what this try added: steps of earlier tries are the caller's.
 	Trace Trace
 }
 
 // An Answer is what a target said.
 type Answer struct {
-	Body              []byte // an OpenAI chat-completion object, whatever the dialect was
+	Body              []byte // what OpenAI's API answers at the endpoint, whatever the dialect was
 	Target            string
 	Model             string // that answered, in the provider's words
 	ProviderID        string // of the completion, in the provider's words
 	ProviderRequestID string // of the call, in the provider's words
 	FinishReason      string
+	Vectors           int // of embeddings: how many
 	Usage             Usage
 	Unmet             string        // which expectation it does not keep, and is kept all the same; empty: none
 	FirstByte         time.Duration // from sending to the first byte of the answer, or to the first token of a stream

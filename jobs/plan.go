@@ -18,6 +18,7 @@ type plan struct {
 type plannedTarget struct {
 	Name, Provider, Region, Dialect, BaseURL, Model, Policy string
 	Path, Query                                             string
+	Endpoints                                               EndpointSet
 	ContextTokens                                           int
 	Price                                                   Price
 	Limits                                                  Limits
@@ -37,7 +38,7 @@ func planned(targets []*Target) []plannedTarget {
 	for i, t := range targets {
 		all[i] = plannedTarget{
 			Name: t.Name, Provider: t.Provider, Region: t.Region, Dialect: t.Dialect, BaseURL: t.BaseURL, Model: t.Model, Policy: t.Policy,
-			Path: t.Variant.Path, Query: t.Variant.Query, ContextTokens: t.ContextTokens, Price: t.Price, Limits: t.Limits,
+			Path: t.Variant.Path, Query: t.Variant.Query, Endpoints: t.Endpoints, ContextTokens: t.ContextTokens, Price: t.Price, Limits: t.Limits,
 		}
 	}
 	return all

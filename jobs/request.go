@@ -25,7 +25,7 @@ const (
 	maxMetadataVal = 512
 )
 
-// A Request is one LLM completion asked for.
+// A Request is one call of an LLM asked for: a completion, or vectors of texts.
 type Request struct {
 	// ID is a UUID version 7 in text form: it sorts by time. The queue gives
 	// one to a request that has none.
@@ -35,6 +35,8 @@ type Request struct {
 	Tenant string
 	// Route names the chain, and the River queue of the same name.
 	Route string
+	// Endpoint is what it asks for; zero: a chat completion.
+	Endpoint Endpoint
 	// Goal is the strategy that the request wants; empty: its route's.
 	Goal string
 	// BatchID names the batch that the request was submitted with; empty: none.
@@ -56,7 +58,7 @@ type Request struct {
 	Metadata map[string]string
 	// RetryOf is the request that it tries again; empty: none.
 	RetryOf string
-	// Body is an OpenAI chat-completions body, kept byte for byte, unknown
+	// Body is what OpenAI's API takes at the endpoint, kept byte for byte, unknown
 	// fields too.
 	Body json.RawMessage
 	// CreatedAt is when the request was accepted.
@@ -67,6 +69,9 @@ type Request struct {
 	// CallLimit is the least of the limits of these budgets: what one call costs more
 	// can never begin. Zero: there is none. It is a worker's word, and not stored.
 	CallLimit MicroUSD
+	// Awaited tells that its sender waits for the answer, so that it waits for no price.
+	// It is a worker's word, and not stored.
+	Awaited bool
 }
 
 // Names as River, NATS and Postgres all take them: River queue names know no
@@ -90,7 +95,7 @@ func (r *Request) Validate() error {
 	if err := r.checkFields(); err != nil {
 		return err
 	}
-	return CheckBody(r.Body)
+	return r.Endpoint.CheckBody(r.Body)
 }
 
 // checkFields is Validate but for the body.
@@ -111,6 +116,9 @@ func (r *Request) checkFields() error {
 	}
 	if r.MaxCost < 0 {
 		return fmt.Errorf("max_cost: %s is below zero", r.MaxCost)
+	}
+	if r.Expect != nil && !r.Endpoint.Speaks() {
+		return fmt.Errorf("expect: an answer of %s has no text that could be judged; leave it out", r.Endpoint)
 	}
 	if err := cmp.Or(r.Expect.checkSaid(), r.Expect.Check()); err != nil {
 		return ExpectError(err)

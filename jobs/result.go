@@ -1,6 +1,9 @@
 package jobs
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // A State is how a request ended.
 type State string
@@ -28,7 +31,7 @@ type Result struct {
 	Status    int // of HTTP, as a synchronous caller would have seen it
 
 	// Answered.
-	Body         []byte // an OpenAI chat-completion object
+	Body         []byte // what OpenAI's API answers at the endpoint
 	Target       string
 	Model        string
 	ProviderID   string
@@ -62,4 +65,20 @@ func (r *Result) Unmet() string {
 		return ""
 	}
 	return r.Code + ": " + r.Message
+}
+
+// What a result says whose request expired.
+const (
+	Expired         = "its deadline passed before a target could answer"
+	ExpiredForMoney = "its deadline passed while it waited for money: " // and for which
+)
+
+// ExpiredWaiting is what is said of a request that expired while it waited for a budget,
+// for a reason that a budget gave; empty: it did not.
+func ExpiredWaiting(reason string) string {
+	if reason == "" {
+		return Expired
+	}
+	why, _, _ := strings.Cut(reason, BudgetGoesOn)
+	return ExpiredForMoney + why
 }

@@ -16,6 +16,8 @@ type Target struct {
 	BaseURL  string // as in "https://api.example.com/v1", no slash at the end
 	Key      Secret // empty: none is sent
 	Model    string // what the provider calls it
+	// Endpoints are what it serves; zero: chat completions alone.
+	Endpoints EndpointSet
 	// Policy names by whose rules it refuses content; empty: by its provider's.
 	Policy string
 	// Variant is how it is called otherwise than its dialect says.
@@ -35,8 +37,8 @@ type Target struct {
 // A Variant is how a target is called otherwise than its dialect says; what is empty
 // is as the dialect has it.
 type Variant struct {
-	// Path stands in place of what the dialect adds to the base URL; {model} in it
-	// is the target's model.
+	// Path stands in place of what the dialect adds to the base URL, for a target that
+	// serves one endpoint; {model} in it is the target's model.
 	Path string
 	// Query is added to the URL, encoded, as in "api-version=2024-10-21". It holds no
 	// secret: URLs are written down by everything that they pass.
@@ -126,6 +128,9 @@ type Route struct {
 	// empty: direct.
 	Admission string
 	Models    []string // which `model` of an incoming line means this route
+	// Endpoints are what some target of its chain serves, where the chain is not known:
+	// see Serves.
+	Endpoints EndpointSet
 }
 
 // ContentPolicy names by whose rules the target refuses content.

@@ -14,20 +14,23 @@ const (
 	answerMost   = 1000
 )
 
-// ExpectedWork is about how many tokens a completion will take of a provider's
+// ExpectedWork is about how many tokens a request will take of a provider's
 // limits, prompt and answer. It is what shares are counted in, so it must only be
 // right beside others: it is from the length of the body and from its bound of the
 // answer, and costs less than a microsecond for each kilobyte.
-func ExpectedWork(body json.RawMessage) float64 {
+func (r *Request) ExpectedWork() float64 {
+	if !r.Endpoint.Speaks() {
+		return float64(len(r.Body)) / bytesPerToken
+	}
 	answer := float64(answerTokens)
-	for name, value := range members(body) {
+	for name, value := range members(r.Body) {
 		switch string(name) {
-		case "max_tokens", "max_completion_tokens":
+		case "max_tokens", "max_completion_tokens", "max_output_tokens":
 			var most float64
 			if json.Unmarshal(value, &most) == nil && most >= 1 {
 				answer = math.Min(most, answerMost)
 			}
 		}
 	}
-	return float64(len(body))/bytesPerToken + answer
+	return float64(len(r.Body))/bytesPerToken + answer
 }

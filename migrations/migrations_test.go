@@ -142,7 +142,7 @@ func TestPendingNamesWhatIsMissing(t *testing.T) {
 func TestIndexIsMadeBesideWriters(t *testing.T) {
 	t.Parallel()
 	pool := open(t, fixture.Database(t), 4)
-	const index, number = "requests_single", 28
+	const index, number = "requests_single", 31
 	exec(t, pool, "DROP INDEX tidegate."+index)
 	exec(t, pool, fmt.Sprintf("DELETE FROM tidegate.migrations WHERE number >= %d", number))
 	tx, err := pool.Begin(t.Context())
@@ -168,6 +168,9 @@ func TestIndexIsMadeBesideWriters(t *testing.T) {
 	if err := <-done; err == nil {
 		t.Error("it was cut off, and says nothing")
 	}
+	fixture.Await(t, time.Minute, "Postgres has heard of it", func() bool {
+		return len(list(t, pool, "SELECT 'x' FROM pg_stat_progress_create_index WHERE datname = current_database()")) == 0
+	})
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}

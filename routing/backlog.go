@@ -111,7 +111,7 @@ func (o *outlook) patient() bool { _, waits := o.waits(); return waits }
 // ranked is the chain of a route as its own goal prefers it, for a usual request,
 // whatever may be called.
 func (r *Router) ranked(known *route) []*target {
-	try := newTry(r, known.chain, &jobs.Request{Route: known.Name}, nil)
+	try := newTry(r, known.chain, &jobs.Request{Route: known.Name, Endpoint: known.usual()}, nil)
 	try.route = known
 	goal, choosing := cmp.Or(known.Goal, Ordered), r.choosing.Load()
 	if strategy := choosing.strategies[goal]; strategy != nil && goal != Ordered {
@@ -121,6 +121,17 @@ func (r *Router) ranked(known *route) []*target {
 		}
 	}
 	return try.ranked
+}
+
+// usual is what most requests of a route are taken to ask for: what its first target
+// serves.
+func (r *route) usual() jobs.Endpoint {
+	for _, target := range r.chain {
+		if list := target.Endpoints.List(); len(list) > 0 {
+			return list[0]
+		}
+	}
+	return jobs.EndpointChat
 }
 
 // capacity is how many calls a second a target is thought to take from the whole

@@ -23,7 +23,7 @@ const (
 	telling = -2
 )
 
-// baselines are what answers of one target are like, by route. Safe for concurrent
+// baselines are what answers of one target are like, by route and endpoint. Safe for concurrent
 // use.
 type baselines struct {
 	accepted atomic.Bool // a person takes what comes: it is the habit
@@ -74,13 +74,13 @@ func (t *try) inspect(p *place, answer *jobs.Answer, latency time.Duration) *job
 // hear tells the baseline of an answer, and says why it is not taken; empty: it is.
 func (t *try) hear(p *place, answer *jobs.Answer, latency time.Duration, unmet bool) (why string) {
 	at := p.permit.standing()
-	if t.route == nil {
+	if t.route == nil || !t.request.Endpoint.Speaks() {
 		return t.hearMinimal(p, answer, at)
 	}
 	s := replyOf(t.request.Body, answer, latency)
 	s.judged, s.unmet = t.expectation.exists(), unmet
 	h := p.target.baselines
-	b := h.lock(t.route.Name)
+	b := h.lock(t.habit())
 	var then func()
 	switch {
 	case at.mark == "":
@@ -104,8 +104,17 @@ func (t *try) hear(p *place, answer *jobs.Answer, latency time.Duration, unmet b
 	return why
 }
 
-// hearMinimal looks at the answer to a minimal call: of what it says, nothing but the
-// model's name tells anything.
+// habit is of what a baseline is: a route, and an endpoint of it, at each of which
+// answers are like something else.
+func (t *try) habit() string {
+	if of := t.request.Endpoint; of != jobs.EndpointChat {
+		return t.route.Name + of.String()
+	}
+	return t.route.Name
+}
+
+// hearMinimal looks at the answer to a minimal call, or at vectors: of what it says,
+// nothing but the model's name tells anything.
 func (t *try) hearMinimal(p *place, answer *jobs.Answer, at standing) (why string) {
 	if at.mark == "" {
 		return ""
@@ -164,7 +173,7 @@ func (t *try) doubt(target *target, b *baseline, s *reply) (then func()) {
 	if b.doubts += oddsOfStrange(strange); b.doubts < 0 {
 		b.doubts = 0
 	}
-	if b.doubts < hearsay || target.baselines.changes(t.route.Name) {
+	if b.doubts < hearsay || target.baselines.changes(t.habit()) {
 		return nil
 	}
 	b.doubts = 0
@@ -191,7 +200,7 @@ func (t *try) notice(target *target, b *baseline, s *reply) (then func()) {
 		b.opened()
 		reason := c.reason
 		return func() { target.circuit.degrade(reason) }
-	case c == nil && before != nil && b.change == nil && !target.baselines.changes(t.route.Name):
+	case c == nil && before != nil && b.change == nil && !target.baselines.changes(t.habit()):
 		return target.circuit.unmark
 	}
 	return nil
@@ -204,7 +213,7 @@ func (t *try) suspect(target *target, seen *change) {
 		if other == target {
 			continue
 		}
-		b := other.baselines.lock(t.route.Name)
+		b := other.baselines.lock(t.habit())
 		same := seen.alike(b.change)
 		if same {
 			b.relearn()
@@ -213,7 +222,7 @@ func (t *try) suspect(target *target, seen *change) {
 		if !same {
 			continue
 		}
-		b = target.baselines.lock(t.route.Name)
+		b = target.baselines.lock(t.habit())
 		b.relearn()
 		target.baselines.mu.Unlock()
 		const reason = "others answer in the same way now: it is the requests that have changed"
@@ -225,20 +234,21 @@ func (t *try) suspect(target *target, seen *change) {
 }
 
 // spared tells whether every route that asks a target has another one that may be
-// called, and is not degraded: bad answers are better than none, and an expectation
-// can still tell them.
+// called, and is not degraded, for all that it serves: bad answers are better than
+// none, and an expectation can still tell them.
 func (r *Router) spared(target *target) bool {
 	for _, route := range r.plan.Load().routes {
-		asked, others := false, false
+		asked, others := jobs.EndpointSetOf(), jobs.EndpointSetOf()
 		for _, other := range route.chain {
 			if other.circuit == target.circuit {
-				asked = true
+				asked = other.Endpoints
 				continue
 			}
-			ready, _ := other.circuit.readiness()
-			others = others || ready == Flowing && other.circuit.trust() == 1
+			if ready, _ := other.circuit.readiness(); ready == Flowing && other.circuit.trust() == 1 {
+				others = others.With(other.Endpoints)
+			}
 		}
-		if asked && !others {
+		if others.With(asked) != others {
 			return false
 		}
 	}
@@ -251,7 +261,7 @@ func (t *try) credit(target *target) {
 	if !t.expectation.exists() || t.route == nil {
 		return
 	}
-	target.baselines.lock(t.route.Name).missed(false)
+	target.baselines.lock(t.habit()).missed(false)
 	target.baselines.mu.Unlock()
 	for _, trace := range []jobs.Trace{t.history, t.trace} {
 		for _, step := range trace {
@@ -260,7 +270,7 @@ func (t *try) credit(target *target) {
 				continue
 			}
 			if other := t.router.plan.Load().byName[a.Target]; other != nil {
-				other.baselines.lock(t.route.Name).missed(true)
+				other.baselines.lock(t.habit()).missed(true)
 				other.baselines.mu.Unlock()
 				t.heed(other, sample{failed: true})
 			}

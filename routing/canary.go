@@ -17,7 +17,7 @@ import (
 func (r *Router) Canary(ctx context.Context, canary *jobs.Canary, name string) (made []*jobs.Attempt) {
 	t := r.plan.Load().byName[name]
 	rules, err := r.rules.Compile(canary.Expect, canary.Body)
-	if t == nil || err != nil {
+	if t == nil || err != nil || !t.Endpoints.Has(jobs.EndpointChat) {
 		return nil
 	}
 	request := &jobs.Request{Body: canary.Body}

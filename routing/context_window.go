@@ -40,6 +40,9 @@ func (t *try) length(target *target) length {
 		return length{}
 	}
 	c := t.counted()
+	if c.questions > 1 { // the window is of each of them
+		return length{}
+	}
 	l := length{answer: answerIn(target.Target, c.output)}
 	if c.atMost()+l.answer <= window {
 		return l

@@ -21,11 +21,11 @@ type talker struct {
 	asked  map[string]int
 }
 
-func (*talker) Check(*jobs.Target, []byte) error { return nil }
+func (*talker) Check(*jobs.Target, jobs.Endpoint, []byte) error { return nil }
 
 const talkerDocument = `the harbour was built in 1862 and its three cranes could lift forty tonnes each until the railway came and most ships went elsewhere and the cranes were sold but one of them stands in the museum today painted green between a tram and an oven that nobody remembers although the baker who used it wrote a book about bread and rivers`
 
-func (p *talker) Complete(_ context.Context, target *jobs.Target, _ []byte) (*jobs.Answer, *jobs.Error) {
+func (p *talker) Complete(_ context.Context, target *jobs.Target, _ jobs.Endpoint, _ []byte) (*jobs.Answer, *jobs.Error) {
 	p.asked[target.Name]++
 	p.clock.pass(time.Second)
 	words := strings.Fields(talkerDocument)

@@ -12,9 +12,9 @@ import (
 // A flaky provider serves every target but those that are down.
 type flaky struct{ down map[string]bool }
 
-func (f flaky) Check(*jobs.Target, []byte) error { return nil }
+func (f flaky) Check(*jobs.Target, jobs.Endpoint, []byte) error { return nil }
 
-func (f flaky) Complete(_ context.Context, target *jobs.Target, _ []byte) (*jobs.Answer, *jobs.Error) {
+func (f flaky) Complete(_ context.Context, target *jobs.Target, _ jobs.Endpoint, _ []byte) (*jobs.Answer, *jobs.Error) {
 	if f.down[target.Name] {
 		return nil, &jobs.Error{Class: jobs.Overload, Status: 503, Message: "try again later", Said: true}
 	}

@@ -89,6 +89,9 @@ func (t *try) unable(target *target) string {
 
 // barred is unfit, but for what is estimated of the context window.
 func (t *try) barred(target *target) string {
+	if why := t.absent(target); why != "" {
+		return why
+	}
 	if slices.Contains(t.fit.refusedBy, target.Name) {
 		return "the prompt did not fit here before"
 	}
@@ -159,7 +162,7 @@ func (t *try) mute(target *target) string {
 // for a place is looked at again and again: so of those it is asked once.
 func (t *try) asked(target *target) string {
 	ask := func() string {
-		if err := t.router.provider.Check(target.Target, t.request.Body); err != nil {
+		if err := t.router.provider.Check(target.Target, t.request.Endpoint, t.request.Body); err != nil {
 			return "cannot be asked for " + err.Error()
 		}
 		return ""
@@ -212,7 +215,13 @@ func (t *try) mayCost(target *target, count bool) (cost jobs.MicroUSD, ok bool) 
 
 // hopeless is why a request that fits no target of its chain is refused.
 func (t *try) hopeless() *jobs.Error {
+	served := jobs.EndpointSetOf()
+	for _, target := range t.ranked {
+		served = served.With(target.Endpoints)
+	}
 	switch {
+	case len(t.ranked) > 0 && !served.Has(t.request.Endpoint):
+		return badRequest(jobs.CodeNotServed, "%v", served.Refuses(t.request.Route, t.request.Endpoint))
 	case t.last != nil && t.last.Class == jobs.Invalid:
 		return t.unmet()
 	case t.fit.dear && (t.last == nil || t.last.Class.Scope() != jobs.OnRequest):

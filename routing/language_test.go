@@ -54,6 +54,8 @@ type script struct {
 	checks int               // how often that was asked
 
 	text  map[string]string // by target: what it answers; empty: an answer of nothing
+	body  map[string]string // by target: the whole of its answer; empty: the text above
+	at    []jobs.Endpoint   // of all calls, in order
 	model map[string]string // by target: the model that answers; empty: the one that was asked
 }
 
@@ -61,7 +63,7 @@ func newScript() *script {
 	return &script{next: map[string][]*jobs.Error{}, always: map[string]*jobs.Error{}, calls: map[string]int{}}
 }
 
-func (s *script) Check(target *jobs.Target, _ []byte) error {
+func (s *script) Check(target *jobs.Target, _ jobs.Endpoint, _ []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.checks++
@@ -71,8 +73,8 @@ func (s *script) Check(target *jobs.Target, _ []byte) error {
 	return nil
 }
 
-func (s *script) Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error) {
-	err := s.say(target.Name)
+func (s *script) Complete(ctx context.Context, target *jobs.Target, of jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error) {
+	err := s.say(target.Name, of)
 	if ctx.Err() != nil {
 		return nil, &jobs.Error{Class: jobs.Lost, Message: "the caller has gone"}
 	}
@@ -86,6 +88,9 @@ func (s *script) Complete(ctx context.Context, target *jobs.Target, body []byte)
 	if text := s.text[target.Name]; text != "" {
 		answer = completionOf(text)
 	}
+	if body := s.body[target.Name]; body != "" {
+		answer = []byte(body)
+	}
 	return &jobs.Answer{Body: answer, Model: cmp.Or(s.model[target.Name], target.Model), Usage: s.usage, FirstByte: time.Millisecond, FinishReason: s.finish[target.Name]}, nil
 }
 
@@ -95,9 +100,10 @@ func completionOf(text string) []byte {
 	return fmt.Appendf(nil, `{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":%s},"finish_reason":"stop"}]}`, content)
 }
 
-func (s *script) say(target string) *jobs.Error {
+func (s *script) say(target string, of jobs.Endpoint) *jobs.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.at = append(s.at, of)
 	s.calls[target]++
 	if next := s.next[target]; len(next) > 0 {
 		s.next[target] = next[1:]

@@ -63,7 +63,8 @@ func (w *Walk) prepare(ctx context.Context, begin func(context.Context, jobs.Beg
 	return false, nil
 }
 
-// complete makes the call. A panic of the provider leaves nothing taken.
+// complete makes the call. A panic of the provider leaves nothing taken. Where an answer
+// may turn out not to be taken, nobody is handed pieces of it.
 func (w *Walk) complete(ctx context.Context) (answer *jobs.Answer, err *jobs.Error) {
 	panics := true
 	defer func() {
@@ -71,7 +72,10 @@ func (w *Walk) complete(ctx context.Context) (answer *jobs.Answer, err *jobs.Err
 			w.broken("the trial call ended in a panic")
 		}
 	}()
-	answer, err = w.try.router.provider.Complete(ctx, w.place.target.Target, w.try.request.Body)
+	if jobs.PiecesOf(ctx) != nil && (w.try.judges() || w.place.permit.Probe()) {
+		ctx = jobs.WithPieces(ctx, nil)
+	}
+	answer, err = w.try.router.provider.Complete(ctx, w.place.target.Target, w.try.request.Endpoint, w.try.request.Body)
 	panics = false
 	return answer, err
 }

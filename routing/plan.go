@@ -26,8 +26,17 @@ type route struct {
 // habits are what there is to know of a route in this process, whatever its
 // configuration.
 type habits struct {
-	lengths lengths
-	waiting atomic.Int64 // requests in this worker that wait for their turn, as of the last beat
+	lengths lengths                       // of chat completions
+	others  [jobs.EndpointUnknown]lengths // of the other endpoints
+	waiting atomic.Int64                  // requests in this worker that wait for their turn, as of the last beat
+}
+
+// lengthsOf are those of requests of an endpoint.
+func (h *habits) lengthsOf(e jobs.Endpoint) *lengths {
+	if e == jobs.EndpointChat || !e.Known() {
+		return &h.lengths
+	}
+	return &h.others[e]
 }
 
 // newPlan asks take for each target once, in the order of the chains.

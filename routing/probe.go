@@ -12,9 +12,9 @@ import (
 const (
 	// probeTimeout bounds a minimal call: it asks for one token.
 	probeTimeout = 30 * time.Second
-	// probeBody is the least that can be asked. It names its target and generation,
-	// so that no two of them are the same request to a provider.
-	probeBody = `{"messages":[{"role":"user","content":"ping %s/%d"}],"max_tokens":1}`
+	// probeText names the target and the generation, so that no two probes are the same
+	// request to a provider.
+	probeText = "ping %s/%d"
 )
 
 // Probe makes a minimal call to a target as its trial call, where no request
@@ -22,7 +22,7 @@ const (
 // nothing, and returns nil, unless a probe is due and nobody has it.
 func (r *Router) Probe(ctx context.Context, name string) *jobs.Attempt {
 	t := r.plan.Load().byName[name]
-	if t == nil {
+	if t == nil || t.Endpoints.Empty() {
 		return nil
 	}
 	if ready, _ := t.circuit.readiness(); ready != ProbeReady {
@@ -35,8 +35,9 @@ func (r *Router) Probe(ctx context.Context, name string) *jobs.Attempt {
 	}
 	copied := *t.Target // with a timeout of its own
 	copied.Timeouts.Total = min(cmp.Or(copied.Timeouts.Total, probeTimeout), probeTimeout)
-	p.target = &target{Target: &copied, circuit: t.circuit, pace: t.pace, tokens: &calibration{}, statistics: &statistics{}, baselines: t.baselines} // so short a call teaches nothing
-	request := &jobs.Request{Body: fmt.Appendf(nil, probeBody, name, t.circuit.Snapshot().Generation)}
+	p.target = &target{Target: &copied, circuit: t.circuit, pace: t.pace, tokens: &calibration{}, statistics: &statistics{}, baselines: t.baselines, absences: t.absences} // so short a call teaches nothing
+	of := t.Endpoints.List()[0]
+	request := &jobs.Request{Endpoint: of, Body: of.Least(fmt.Sprintf(probeText, name, t.circuit.Snapshot().Generation))}
 	walk := &Walk{try: newTry(r, []*target{p.target}, request, nil), place: p, began: r.now()}
 	walk.note(walk.complete(ctx))
 	return walk.try.trace[0].Attempt

@@ -71,9 +71,9 @@ func (r *Router) takeOver(next *plan) {
 
 // as is the target as another configuration has it.
 func (t *target) as(configured *jobs.Target) *target {
-	made := &target{Target: configured, circuit: t.circuit, pace: t.pace, tokens: t.tokens, statistics: t.statistics, baselines: t.baselines, since: t.since}
-	if !sameAddress(configured, t.Target) || configured.ContextTokens != t.ContextTokens || configured.ContentPolicy() != t.ContentPolicy() {
-		made.since = t.circuit.now()
+	made := &target{Target: configured, circuit: t.circuit, pace: t.pace, tokens: t.tokens, statistics: t.statistics, baselines: t.baselines, absences: t.absences, since: t.since}
+	if !sameAddress(configured, t.Target) || configured.Endpoints != t.Endpoints || configured.ContextTokens != t.ContextTokens || configured.ContentPolicy() != t.ContentPolicy() {
+		made.since, made.absences = t.circuit.now(), &absences{}
 	}
 	if configured.Model != t.Model || configured.Dialect != t.Dialect { // each counts in its own way, and is as fast as it is
 		made.tokens, made.statistics = &calibration{}, &statistics{}

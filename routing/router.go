@@ -18,9 +18,9 @@ import (
 type Provider interface {
 	// Check says, without a call, why a target's dialect cannot say what a body
 	// asks for; nil: it can. It names the field.
-	Check(target *jobs.Target, body []byte) error
+	Check(target *jobs.Target, of jobs.Endpoint, body []byte) error
 	// Complete makes one call. Exactly one of its results is nil.
-	Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error)
+	Complete(ctx context.Context, target *jobs.Target, of jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error)
 }
 
 // Config is what a Router is made of.
@@ -118,6 +118,9 @@ func (r *Router) begin(request *jobs.Request, history jobs.Trace) (*try, *jobs.O
 	}
 	made := newTry(r, route.chain, request, history)
 	made.route, made.lenient, made.whenOpen = route, route.OtherPolicies, route.WhenOpen
+	if request.Awaited {
+		made.whenOpen = jobs.WhenOpenReroute
+	}
 	if goal != Ordered {
 		made.choose(goal, strategy, choosing)
 	}

@@ -180,9 +180,9 @@ type liar struct {
 	err    *jobs.Error
 }
 
-func (l liar) Check(*jobs.Target, []byte) error { return nil }
+func (l liar) Check(*jobs.Target, jobs.Endpoint, []byte) error { return nil }
 
-func (l liar) Complete(context.Context, *jobs.Target, []byte) (*jobs.Answer, *jobs.Error) {
+func (l liar) Complete(context.Context, *jobs.Target, jobs.Endpoint, []byte) (*jobs.Answer, *jobs.Error) {
 	return l.answer, l.err
 }
 

@@ -2,23 +2,29 @@ package routing
 
 import (
 	"encoding/json"
+	"slices"
 
 	"tidegate/jobs"
 	"tidegate/jobs/expect"
 )
 
 // An utterance is what the first choice of an answer says, as it stands in its body:
-// escapes and all. It copies nothing.
+// escapes and all. It copies nothing, unless a text comes in pieces.
 type utterance struct {
 	text    []byte // between its quotes
 	refusal bool   // the model says itself that it refuses
 	calls   bool   // it calls tools
 }
 
-// listen reads a chat-completion object. Of what is none, it makes what it can.
+// listen reads what completions, of chats too, and responses answer. Of what is none of
+// these, it makes what it can.
 func listen(body []byte) (said utterance) {
 	r := promptReader{data: body}
 	r.members(func(name string) {
+		if name == "output" && r.peek() == '[' {
+			r.items(&said)
+			return
+		}
 		if name != "choices" || r.peek() != '[' {
 			r.skip()
 			return
@@ -27,11 +33,14 @@ func listen(body []byte) (said utterance) {
 		r.at++
 		if r.peek() == '{' {
 			r.members(func(name string) {
-				if name == "message" && r.peek() == '{' {
+				switch kind := r.peek(); {
+				case name == "message" && kind == '{':
 					r.message(&said)
-					return
+				case name == "text" && kind == '"':
+					said.text = r.quoted()
+				default:
+					r.skip()
 				}
-				r.skip()
 			})
 		}
 		r.at = from
@@ -61,6 +70,73 @@ func (r *promptReader) message(said *utterance) {
 			r.skip()
 		}
 	})
+}
+
+// items reads what came out of a response: what is neither said nor thought is
+// the call of a tool.
+func (r *promptReader) items(said *utterance) {
+	r.elements(func() {
+		message, other := false, false
+		r.members(func(name string) {
+			switch kind := r.peek(); {
+			case name == "type" && kind == '"':
+				what := string(r.quoted())
+				message = what == "message"
+				other = !message && what != "reasoning"
+			case name == "content" && kind == '[' && !other:
+				r.elements(func() { r.part(said) })
+			default:
+				r.skip()
+			}
+		})
+		said.calls = said.calls || other
+	})
+}
+
+// part reads a piece of a message of a response.
+func (r *promptReader) part(said *utterance) {
+	var text, refused []byte
+	thought := false
+	r.members(func(name string) {
+		switch kind := r.peek(); {
+		case name == "type" && kind == '"':
+			thought = string(r.quoted()) == "reasoning_text"
+		case name == "text" && kind == '"':
+			text = r.quoted()
+		case name == "refusal" && kind == '"':
+			refused = r.quoted()
+		default:
+			r.skip()
+		}
+	})
+	switch {
+	case thought:
+	case len(refused) > 0:
+		if said.refusal = true; len(said.text) == 0 {
+			said.text = refused
+		}
+	case len(said.text) > 0 && !said.refusal:
+		said.text = slices.Concat(said.text, text)
+	case len(text) > 0:
+		said.text = text
+	}
+}
+
+// elements hands each element of a list to take, which must step over it.
+func (r *promptReader) elements(take func()) {
+	for r.at++; r.peek() != ']' && r.peek() != 0; {
+		before := r.at
+		take()
+		if r.peek() == ',' {
+			r.at++
+		}
+		if r.at == before { // what is no JSON
+			r.at++
+		}
+	}
+	if r.peek() == ']' {
+		r.at++
+	}
 }
 
 // members hands each name of an object to take, which must step over the value.

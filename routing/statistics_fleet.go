@@ -84,7 +84,7 @@ func (r *Router) Remember(past []jobs.PastAttempt) {
 		if t := plan.byName[a.Target]; t != nil && !known[a.Target] && !a.Probe {
 			t.statistics.note(by, earlier(a.At.Add(a.Latency), now), &a.Attempt)
 		}
-		if route := plan.routes[a.Route]; route != nil && a.Class == jobs.OK {
+		if route := plan.routes[a.Route]; route != nil && a.Class == jobs.OK && a.Usage.Output > 0 { // of what, it does not say; vectors have none
 			route.lengths.learn(0, a.Usage)
 		}
 	}

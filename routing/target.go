@@ -16,12 +16,13 @@ type target struct {
 	tokens     *calibration
 	statistics *statistics
 	baselines  *baselines
+	absences   *absences
 	since      time.Time // when it was configured to be one with other limits or rules; zero: it was this since the start
 }
 
 func newTarget(t *jobs.Target, config Config) *target {
 	random := rand.New(rand.NewPCG(config.Seed, hash(t.Name)+1))
-	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random), tokens: &calibration{}, statistics: &statistics{}, baselines: &baselines{}}
+	made := &target{Target: t, circuit: newCircuit(t, config), pace: newPace(t.Limits, config.Now, random), tokens: &calibration{}, statistics: &statistics{}, baselines: &baselines{}, absences: &absences{}}
 	made.circuit.onAccept = func() { made.baselines.accepted.Store(true) }
 	made.circuit.onTurn = func(closed bool) {
 		if closed {

@@ -49,7 +49,7 @@ func (c *counted) once(target *jobs.Target, ask func() string) string {
 }
 
 func newCounted(r *jobs.Request) *counted {
-	return &counted{prompt: readPrompt(r.Body, nil), size: len(r.Body)}
+	return &counted{prompt: readPrompt(r.Endpoint, r.Body, nil), size: len(r.Body)}
 }
 
 // input is what the encoding says of the prompt of r, without its media.
@@ -61,20 +61,30 @@ func (c *counted) input(r *jobs.Request, by encoding) int {
 		c.off[by].Store(int64(math.Ceil(1000 * off)))
 		c.tokens[by].Store(n)
 	}
-	return int(n) - 1 + c.frame()
+	return int(n) - 1 + c.given + c.frame()
 }
 
-// frame is what stands around the text.
-func (c *counted) frame() int { return perMessage*c.messages + perPrompt }
+// frame is what stands around the text. Around plain texts there is nothing.
+func (c *counted) frame() int {
+	if c.of == jobs.EndpointEmbeddings || c.of == jobs.EndpointCompletions {
+		return 0
+	}
+	return perMessage*c.messages + perPrompt
+}
 
 // known tells whether the encoding has counted the prompt.
 func (c *counted) known(by encoding) bool { return c.tokens[by].Load() > 0 }
 
 // atMost is more than any encoding says: a token has a byte at least.
-func (c *counted) atMost() int { return c.text + c.frame() }
+func (c *counted) atMost() int { return c.text + c.given + c.frame() }
 
-// answers is how many tokens all answers have when each has so many.
-func (c *counted) answers(each int) int { return each * min(max(c.choices, 1), mostChoices) }
+// answers is how many tokens all answers have when each has so many. Vectors have none.
+func (c *counted) answers(each int) int {
+	if !c.of.Speaks() {
+		return 0
+	}
+	return min(each*min(max(c.choices, 1), mostChoices), sanestOutput) * min(max(c.questions, 1), mostChoices)
+}
 
 // counted is the prompt of the request, read when it is first asked for.
 func (t *try) counted() *counted {
@@ -113,7 +123,7 @@ func (t *try) usageAtMost(target *target) jobs.Usage {
 func (t *try) usageOf(target *target, prompt estimate) jobs.Usage {
 	c := t.counted()
 	output := c.answers(c.output)
-	if c.output == 0 {
+	if c.output == 0 && c.of.Speaks() {
 		output = target.tokens.answer(c.answers(expectedOutput))
 	}
 	return jobs.Usage{Input: prompt.tokens + perMedium*c.media, Output: output}
@@ -145,9 +155,11 @@ func (t *try) learn(target *target, used jobs.Usage) {
 			target.tokens.learnInput(c.input(t.request, by), used.Input)
 		}
 	}
-	target.tokens.learnAnswer(used.Output)
+	if t.request.Endpoint.Speaks() {
+		target.tokens.learnAnswer(used.Output)
+	}
 	if t.route != nil {
-		t.route.lengths.learn(len(t.request.Body), used)
+		t.route.lengthsOf(t.request.Endpoint).learn(len(t.request.Body), used)
 	}
 	t.router.prompts.forget(t.request)
 }

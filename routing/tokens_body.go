@@ -3,24 +3,30 @@ package routing
 import (
 	"bytes"
 	"math"
+
+	"tidegate/jobs"
 )
 
-// A prompt is what a chat-completions body says that has to do with tokens.
+// A prompt is what a body says that has to do with tokens.
 type prompt struct {
+	of       jobs.Endpoint
 	text     int // bytes that a model reads as text; escapes count in full, so it may be less
 	schema   int // of text: definitions of tools and forms, which each provider writes for its model in its own way
 	messages int
-	media    int // images, sounds and files
-	output   int // the limit of one answer, in tokens; zero: the request sets none
-	choices  int // answers asked for; zero: it does not say
+	// questions are texts of which each is asked for itself, and given their tokens that
+	// stand there as numbers: of embeddings and completions.
+	questions, given int
+	media            int // images, sounds and files
+	output           int // the limit of one answer, in tokens; zero: the request sets none
+	choices          int // answers asked for; zero: it does not say
 }
 
 // silent are the members of a message whose strings a model does not see as text.
-var silent = map[string]bool{"role": true, "type": true, "id": true, "tool_call_id": true, "format": true, "detail": true, "cache_control": true}
+var silent = map[string]bool{"role": true, "type": true, "id": true, "tool_call_id": true, "format": true, "detail": true, "cache_control": true, "call_id": true, "status": true}
 
 // spoken are the members whose strings a model reads as text, whatever they look
 // like.
-var spoken = map[string]bool{"content": true, "text": true, "arguments": true, "name": true, "refusal": true, "reasoning_content": true, "reasoning": true}
+var spoken = map[string]bool{"content": true, "text": true, "arguments": true, "name": true, "refusal": true, "reasoning_content": true, "reasoning": true, "output": true}
 
 // media are the members of a message that hold no text, whatever they hold.
 var media = map[string]bool{"image_url": true, "input_audio": true, "audio": true, "file": true, "video_url": true}
@@ -28,8 +34,9 @@ var media = map[string]bool{"image_url": true, "input_audio": true, "audio": tru
 // readPrompt walks once through a body and hands each piece of its text to visit,
 // as it stands between its quotes. Any bytes will do: of what is no JSON, it makes
 // what it can. It copies nothing, and hops from quote to quote.
-func readPrompt(body []byte, visit func(raw []byte)) prompt {
+func readPrompt(of jobs.Endpoint, body []byte, visit func(raw []byte)) prompt {
 	r := promptReader{data: body, visit: visit}
+	r.of = of
 	r.body()
 	return r.prompt
 }
@@ -52,32 +59,69 @@ func (r *promptReader) body() {
 			return
 		}
 		r.at++
-		switch string(key) {
-		case "messages":
-			r.conversation()
-		case "tools", "functions", "response_format":
-			from := r.at
-			r.skip()
-			schema := bytes.TrimSpace(r.data[from:r.at])
-			r.schema += len(schema)
-			r.read(schema)
-		case "max_tokens", "max_completion_tokens":
-			r.output = max(r.output, r.number())
-		case "n":
-			r.choices = r.number()
-		default:
-			r.skip()
-		}
-		if r.peek() != ',' {
+		if r.member(string(key)); r.peek() != ',' {
 			return
 		}
 	}
+}
+
+// member reads a member of the body, by what it means at the endpoint.
+func (r *promptReader) member(name string) {
+	switch r.of {
+	case jobs.EndpointEmbeddings:
+		r.memberOf(name, "input", (*promptReader).texts)
+	case jobs.EndpointCompletions:
+		r.memberOf(name, "prompt", (*promptReader).texts)
+	case jobs.EndpointResponses:
+		r.memberOf(name, "input", (*promptReader).conversation)
+	default:
+		r.memberOf(name, "messages", (*promptReader).conversation)
+	}
+}
+
+func (r *promptReader) memberOf(name, question string, ask func(*promptReader)) {
+	switch name {
+	case question:
+		ask(r)
+	case "instructions", "suffix":
+		if r.of == jobs.EndpointChat || r.peek() != '"' {
+			r.skip()
+			return
+		}
+		r.read(r.quoted())
+	case "tools", "functions", "response_format":
+		r.form()
+	case "text": // of responses: what the answer must look like
+		if r.of != jobs.EndpointResponses {
+			r.skip()
+			return
+		}
+		r.form()
+	case "max_tokens", "max_completion_tokens", "max_output_tokens":
+		r.output = max(r.output, r.number())
+	case "n":
+		r.choices = r.number()
+	default:
+		r.skip()
+	}
+}
+
+// form reads a definition of tools or forms.
+func (r *promptReader) form() {
+	from := r.at
+	r.skip()
+	schema := bytes.TrimSpace(r.data[from:r.at])
+	r.schema += len(schema)
+	r.read(schema)
 }
 
 // conversation reads the messages, however deep their parts nest: the last name
 // that was met says what a string is.
 func (r *promptReader) conversation() {
 	var key []byte
+	if r.peek() == '"' && r.of == jobs.EndpointResponses { // what a user says
+		r.messages++
+	}
 	for depth := 0; ; {
 		switch r.peek() {
 		case 0:
@@ -237,4 +281,59 @@ func (r *promptReader) number() int {
 		n = min(10*n+int(digit-'0'), math.MaxInt32)
 	}
 	return min(n, sanestOutput)
+}
+
+// texts reads what is asked of completions and embeddings: a text, or a list of them;
+// or of one in tokens, or a list of such.
+func (r *promptReader) texts() {
+	if next := r.peek(); next != '"' && next != '[' {
+		r.skip()
+		return
+	}
+	for depth, flat := 0, false; ; {
+		switch next := r.peek(); {
+		case next == 0:
+			return
+		case next == '{' || next == '[':
+			if depth++; depth == 2 {
+				r.questions++
+			}
+			r.at++
+		case next == '}' || next == ']':
+			depth--
+			r.at++
+		case next == '"':
+			text := r.quoted()
+			if r.peek() == ':' {
+				r.at++
+				break
+			}
+			if r.read(text); depth < 2 {
+				r.questions++
+			}
+		case next == '-' || next >= '0' && next <= '9':
+			if r.given++; depth == 1 && !flat {
+				flat = true // all numbers beside it are of the same text
+				r.questions++
+			}
+			r.word()
+		case next == ',' || next == ':':
+			r.at++
+		default:
+			r.word()
+		}
+		if depth <= 0 {
+			return
+		}
+	}
+}
+
+// word steps over a number or a word.
+func (r *promptReader) word() {
+	for r.at++; r.at < len(r.data); r.at++ {
+		switch r.data[r.at] {
+		case ',', ']', '}', ' ', '\n', '\r', '\t':
+			return
+		}
+	}
 }

@@ -99,7 +99,7 @@ func TestSamplesAreNearEnough(t *testing.T) {
 					part := strings.ToValidUTF8(text[at:at+size], "")
 					for by := range encodings {
 						body := chatBody(t, part)
-						p := readPrompt(body, nil)
+						p := readPrompt(jobs.EndpointChat, body, nil)
 						got, _ := countText(body, p, by)
 						want := exactly(t, by, part)
 						off := math.Abs(float64(got)/float64(want) - 1)
@@ -145,7 +145,7 @@ func TestSamplesOfPieces(t *testing.T) {
 		"many messages": {`{"messages":[` + strings.Join(messages, ",") + `]}`, want},
 		"escapes":       {`{"messages":[{"content":"` + escaped.String() + `"}]}`, exactly(t, o200k, foreign)},
 	} {
-		p := readPrompt([]byte(c.body), nil)
+		p := readPrompt(jobs.EndpointChat, []byte(c.body), nil)
 		got, _ := countText([]byte(c.body), p, o200k)
 		if off := float64(got)/float64(c.want) - 1; math.Abs(off) > 0.05 {
 			t.Errorf("%s: %d tokens, it says %d (%+.1f%%)", name, c.want, got, 100*off)
@@ -159,7 +159,7 @@ func TestSamplesOfPieces(t *testing.T) {
 func BenchmarkCountText(b *testing.B) {
 	for _, unit := range []string{"the tide turns ", ` \n`, "a", "/", `\ud83c`} {
 		body := []byte(`{"messages":[{"content":"` + strings.Repeat(unit, countedWhole/len(unit)) + `"}]}`)
-		p := readPrompt(body, nil)
+		p := readPrompt(jobs.EndpointChat, body, nil)
 		b.Run(unit, func(b *testing.B) {
 			b.SetBytes(int64(p.text))
 			for b.Loop() {
@@ -188,7 +188,7 @@ func FuzzReadPrompt(f *testing.F) {
 			body = slices.Concat([]byte(`{"messages":[{"content":"`), text[:min(len(text), 3*countedWhole)], []byte(`"}]}`))
 		}
 		pieces := 0
-		p := readPrompt(body, func(raw []byte) { pieces += len(raw) })
+		p := readPrompt(jobs.EndpointChat, body, func(raw []byte) { pieces += len(raw) })
 		if p.text != pieces || p.text > len(body) || p.schema > p.text || p.messages > len(body) || p.media > len(body) || p.output < 0 || p.choices < 0 {
 			t.Fatalf("%+v of %d bytes", p, len(body))
 		}

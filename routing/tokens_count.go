@@ -91,12 +91,12 @@ func countText(body []byte, p prompt, by encoding) (tokens int, off float64) {
 	}
 	c := counter{by: by}
 	if p.text <= countedWhole {
-		readPrompt(body, c.count)
+		readPrompt(p.of, body, c.count)
 		return c.tokens, 0
 	}
 	c.stride, c.random = p.text/samples, uint64(p.text)
 	c.from = c.jitter()
-	readPrompt(body, c.sample)
+	readPrompt(p.of, body, c.sample)
 	if c.bytes == 0 {
 		return p.text / bytesPerToken, 1
 	}

@@ -68,7 +68,7 @@ func TestReadPrompt(t *testing.T) {
 			t.Parallel()
 			var text strings.Builder
 			bytes := 0
-			got := readPrompt([]byte(c.body), func(raw []byte) {
+			got := readPrompt(jobs.EndpointChat, []byte(c.body), func(raw []byte) {
 				bytes += len(raw)
 				text.WriteString("|" + unescaped(raw))
 			})

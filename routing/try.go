@@ -30,7 +30,7 @@ type try struct {
 	last    *jobs.Error
 	fit     fit
 	prompt  *counted // nil: nothing depended on it yet
-	picky   bool     // a target was passed over that others may be sent to
+	picky   bool     // a target was passed over, or will be, that others may be sent to
 	limited bool     // the last call met a 429 that is a matter of the pace alone
 	lenient bool     // other policies may be tried where content is refused
 
@@ -48,7 +48,7 @@ func (t *try) ends(err *jobs.Error) bool {
 }
 
 func newTry(router *Router, ranked []*target, request *jobs.Request, history jobs.Trace) *try {
-	return &try{router: router, request: request, ranked: ranked, history: history, fit: newFit(ranked, history)}
+	return &try{router: router, request: request, ranked: ranked, history: history, fit: newFit(ranked, history), picky: mixes(ranked, request.Endpoint)}
 }
 
 // seek takes a place at the next target of the chain that may be called now. It
@@ -109,7 +109,7 @@ func (t *try) queue() *jobs.Outcome {
 	case t.picky: // a pace that is found to be higher brings its turn forward, and nobody tells
 		no.until = earlier(no.until, now.Add(t.againPaced(now)))
 	}
-	return &jobs.Outcome{Verdict: jobs.Blocked, Held: !t.picky, Err: t.last, Until: no.until, Reason: t.turn.target.Name + ": " + no.reason, Trace: t.trace}
+	return &jobs.Outcome{Verdict: jobs.Blocked, Held: !t.picky, Paced: true, Err: t.last, Until: no.until, Reason: t.turn.target.Name + ": " + no.reason, Trace: t.trace}
 }
 
 // againPaced bounds the wait for a turn of a request that cannot wait at the gate: the
@@ -211,7 +211,7 @@ func (t *try) after(ctx context.Context) *jobs.Outcome {
 	case ctx.Err() != nil:
 		no = t.stopped(ctx)
 	case t.limited: // a matter of the pace: not a reason to pay the next one
-		no = jobs.Outcome{Verdict: jobs.Blocked, Held: true, Err: t.last, Until: t.router.now(), Reason: "it is called as fast as it takes calls: " + t.last.Gist(), Trace: t.trace}
+		no = jobs.Outcome{Verdict: jobs.Blocked, Held: !mixes(t.ranked, t.request.Endpoint), Paced: true, Err: t.last, Until: t.router.now(), Reason: "it is called as fast as it takes calls: " + t.last.Gist(), Trace: t.trace}
 	default:
 		return nil
 	}
@@ -239,6 +239,9 @@ func (t *try) report(target *target, permit *Permit, err *jobs.Error, blamed boo
 		permit.Done(Success, "")
 	}
 	t.fit.met(target, err)
+	if err.Code == jobs.CodeNotServed && err.Elsewhere {
+		target.absences.found(t.request.Endpoint, t.router.now())
+	}
 	if class == jobs.Invalid && err.Code != degraded {
 		t.disappointed()
 	}

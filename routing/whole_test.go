@@ -56,10 +56,10 @@ func (w *town) phase() phase {
 	return phase{class: jobs.OK}
 }
 
-func (w *town) Check(*jobs.Target, []byte) error { return nil }
+func (w *town) Check(*jobs.Target, jobs.Endpoint, []byte) error { return nil }
 
 // Complete takes its time, and looks whether the call was allowed.
-func (w *town) Complete(_ context.Context, target *jobs.Target, _ []byte) (*jobs.Answer, *jobs.Error) {
+func (w *town) Complete(_ context.Context, target *jobs.Target, _ jobs.Endpoint, _ []byte) (*jobs.Answer, *jobs.Error) {
 	probe := w.begin(target.Name)
 	p := w.phase()
 	w.mu.Lock()

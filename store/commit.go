@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-
 	"tidegate/jobs"
 )
 
@@ -114,11 +111,7 @@ func (s *Store) commitWhole(ctx context.Context, entries []jobs.Entry) ([]string
 	if owners := ownersOf(entries); owners != nil {
 		statement, args = commitUnderBudgets, append(args, owners.args()...)
 	}
-	rows, err := s.pool.Query(ctx, statement, args...)
-	if err != nil {
-		return nil, fmt.Errorf("committing %d entries: %w", len(entries), err)
-	}
-	stored, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	stored, err := s.commitWith(ctx, unsaved(entries), statement, args)
 	if err != nil {
 		return nil, fmt.Errorf("committing %d entries: %w", len(entries), err)
 	}

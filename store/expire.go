@@ -27,18 +27,34 @@ const (
 	ORDER BY q.deadline DESC, q.id DESC LIMIT $4
 ), `
 	endDue = `given AS MATERIALIZED (
-	SELECT q.request_id, q.batch_id, q.created_at FROM due d
-	CROSS JOIN LATERAL (SELECT o.id AS request_id, o.batch_id, o.created_at FROM tidegate.requests o WHERE o.id = d.id OFFSET 0) q
+	SELECT q.request_id, q.batch_id, q.created_at, q.tenant, q.route FROM due d
+	CROSS JOIN LATERAL (SELECT o.id AS request_id, o.batch_id, o.created_at, o.tenant, o.route FROM tidegate.requests o WHERE o.id = d.id OFFSET 0) q
 	WHERE NOT EXISTS (SELECT FROM tidegate.results r WHERE r.request_id = d.id OFFSET 0)
-), stored AS (
+), ` + lackedMoney + `, stored AS (
 	INSERT INTO tidegate.results (request_id, id, state, status, code, message, attempts, cost_micro_usd, unpriced)
-	SELECT g.request_id, gen_random_uuid(), 'expired', 504, 'batch_expired', 'its deadline passed before a target could answer', t.attempts, t.cost_micro_usd, t.unpriced
-	FROM given g` + triedBefore + ` ORDER BY g.request_id
+	SELECT g.request_id, gen_random_uuid(), 'expired', 504, 'batch_expired',
+		coalesce('` + jobs.ExpiredForMoney + `' || split_part(l.why, '` + jobs.BudgetGoesOn + `', 1), '` + jobs.Expired + `'), t.attempts, t.cost_micro_usd, t.unpriced
+	FROM given g LEFT JOIN lacked l ON l.request_id = g.request_id` + triedBefore + ` ORDER BY g.request_id
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state
 ), ` + countAndOwe + `, ` + dropWaiting + `
 SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM stored), l.deadline, l.id
 FROM (SELECT) one LEFT JOIN `
+
+	// lackedMoney is who of the given waits for a budget, and why: with its job, for its
+	// turn, or since nothing may begin under a budget that is spent, unless it is being
+	// called. Where there are no budgets, nobody is looked up.
+	lackedMoney = `calling AS MATERIALIZED (
+	SELECT c.request_id FROM tidegate.calls c WHERE c.request_id IS NOT NULL AND EXISTS (SELECT FROM tidegate.budgets)
+		AND NOT EXISTS (SELECT FROM tidegate.attempts a WHERE a.request_id = c.request_id AND a.at = c.at)
+), lacked AS MATERIALIZED (
+	SELECT g.request_id, coalesce(
+		(SELECT w.reason FROM tidegate.waiting w WHERE w.request_id = g.request_id AND starts_with(w.reason, '` + budgetReason + `')),
+		(SELECT nullif(j.` + waitsWhy + `, '') FROM tidegate.river_job j WHERE j.args ->> 'r' = g.request_id::text AND j.state = 'scheduled' AND j.metadata ? '` + jobs.BudgetMark + `' LIMIT 1),
+		(SELECT '` + budgetReason + `' || b.scope || ' ' || b.name || ': it is spent' FROM tidegate.budgets b
+			WHERE (b.scope, b.name) IN (('tenant', g.tenant), ('route', g.route), ('batch', g.batch_id)) AND ` + spentOut + ` ORDER BY b.id LIMIT 1)
+	) AS why FROM given g WHERE EXISTS (SELECT FROM tidegate.budgets) AND g.request_id NOT IN (SELECT request_id FROM calling)
+)`
 
 	expireEarliest = `/* tidegate: expire */ ` + earliestDue + endDue + `(SELECT deadline, id FROM due ORDER BY deadline DESC, id DESC LIMIT 1) l ON true`
 	expireLatest   = `/* tidegate: expire back */ ` + latestDue + endDue + `(SELECT deadline, id FROM due ORDER BY deadline, id LIMIT 1) l ON true`

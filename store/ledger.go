@@ -136,14 +136,14 @@ func (l *ledger) tooLarge(cost jobs.MicroUSD, ofTotal bool) string {
 	if ofTotal {
 		left, when = l.Total-l.Spent, "when that is raised"
 	}
-	return fmt.Sprintf("budget of %s"+ownCost+"may cost %s, and %s is left; it goes on %s: %s", l.BudgetKey, cost, max(left, 0), when, l.Remedy(ofTotal))
+	return fmt.Sprintf("budget of %s"+ownCost+"may cost %s, and %s is left"+jobs.BudgetGoesOn+"%s: %s", l.BudgetKey, cost, max(left, 0), when, l.Remedy(ofTotal))
 }
 
 func (l *ledger) tooDear(cost jobs.MicroUSD) string {
 	if l.Total > 0 && cost > l.Total {
-		return fmt.Sprintf("budget of %s"+ownCost+"alone may cost %s, and the budget is %s in all; it goes on when that is raised: %s", l.BudgetKey, cost, l.Total, l.Remedy(true))
+		return fmt.Sprintf("budget of %s"+ownCost+"alone may cost %s, and the budget is %s in all"+jobs.BudgetGoesOn+"when that is raised: %s", l.BudgetKey, cost, l.Total, l.Remedy(true))
 	}
-	return fmt.Sprintf("budget of %s"+ownCost+"alone may cost %s, and the budget is %s a day; it goes on when that is raised: %s", l.BudgetKey, cost, l.PerDay, l.Remedy(false))
+	return fmt.Sprintf("budget of %s"+ownCost+"alone may cost %s, and the budget is %s a day"+jobs.BudgetGoesOn+"when that is raised: %s", l.BudgetKey, cost, l.PerDay, l.Remedy(false))
 }
 
 // noted are the arguments of noteShortages; nil: there is nothing to note.

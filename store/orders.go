@@ -100,6 +100,11 @@ func (s *Store) CreateBatch(ctx context.Context, batch jobs.Batch, limits jobs.B
 
 func insertOrdered(ctx context.Context, tx pgx.Tx, batch *jobs.Batch, limits jobs.BudgetLimits) error {
 	order := batch.Order
+	if endpoint, _ := jobs.ParseEndpoint(order.Endpoint); endpoint != jobs.EndpointChat {
+		if err := KnownToAll(ctx, tx, endpoint); err != nil {
+			return err
+		}
+	}
 	var purpose string
 	if err := tx.QueryRow(ctx, shareFile, order.InputFile, batch.Tenant).Scan(&purpose); err != nil {
 		return fmt.Errorf("input file %s: %w", order.InputFile, noRows(err))

@@ -20,7 +20,7 @@ import (
 // program does not know are left to one that does.
 const takeOutbox = `/* tidegate: take outbox */
 SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at,
-	q.tenant, q.route, q.batch_id, q.custom_id, q.metadata,
+	q.tenant, q.route, q.endpoint, q.batch_id, q.custom_id, q.metadata,
 	r.id, r.stored_at, r.state, r.status, r.target, r.model, r.provider_id, r.finish_reason, r.input_tokens, r.cached_input_tokens,
 	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.unpriced, r.attempts, r.bad_answers,
 	coalesce(octet_length(r.body), 0), CASE WHEN octet_length(r.body) <= $2 THEN r.body END,
@@ -164,7 +164,7 @@ func (f *batchFiles) order() *jobs.BatchOrder {
 // has neither.
 type resultRow struct {
 	requestID                                      uuid.UUID
-	tenant, route, batchID, customID               *string
+	tenant, route, endpoint, batchID, customID     *string
 	metadata                                       []byte
 	id                                             *uuid.UUID
 	storedAt                                       *time.Time
@@ -180,7 +180,7 @@ type resultRow struct {
 
 func (r *resultRow) fields() []any {
 	return []any{
-		&r.tenant, &r.route, &r.batchID, &r.customID, &r.metadata,
+		&r.tenant, &r.route, &r.endpoint, &r.batchID, &r.customID, &r.metadata,
 		&r.id, &r.storedAt, &r.state, &r.status, &r.target, &r.model, &r.providerID, &r.finishReason, &r.input, &r.cached,
 		&r.output, &r.reasoning, &r.class, &r.code, &r.message, &r.cost, &r.unpriced, &r.attempts, &r.badAnswers, &r.bodyBytes, &r.body,
 	}
@@ -188,7 +188,7 @@ func (r *resultRow) fields() []any {
 
 func (r *resultRow) event() (jobs.ResultEvent, error) {
 	e := jobs.ResultEvent{
-		Tenant: orZero(r.tenant), Route: orZero(r.route), BatchID: orZero(r.batchID), CustomID: orZero(r.customID), BodyBytes: r.bodyBytes,
+		Tenant: orZero(r.tenant), Route: orZero(r.route), Endpoint: endpointOf(r.endpoint), BatchID: orZero(r.batchID), CustomID: orZero(r.customID), BodyBytes: r.bodyBytes,
 	}
 	e.Result = jobs.Result{
 		ID: orZero(r.id).String(), RequestID: r.requestID.String(), State: jobs.State(orZero(r.state)), Status: int(orZero(r.status)),

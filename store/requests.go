@@ -13,7 +13,7 @@ import (
 )
 
 var requestColumns = []string{
-	"id", "created_at", "deadline", "max_cost_micro_usd", "priority", "tenant", "route", "goal", "batch_id", "custom_id", "metadata", "expect", "retry_of", "body",
+	"id", "created_at", "deadline", "max_cost_micro_usd", "priority", "tenant", "route", "endpoint", "goal", "batch_id", "custom_id", "metadata", "expect", "retry_of", "body",
 }
 
 // InsertRequests writes requests by COPY in the caller's transaction. Every
@@ -53,7 +53,7 @@ func requestRow(r *jobs.Request) ([]any, error) {
 	}
 	return []any{
 		id, r.CreatedAt, orNullTime(r.Deadline), orNull(micros(r.MaxCost)), orNull(small(r.Priority)), r.Tenant, r.Route,
-		orNull(r.Goal), orNull(r.BatchID), orNull(r.CustomID), metadata, expect, retryOf, []byte(r.Body),
+		orNullEndpoint(r.Endpoint), orNull(r.Goal), orNull(r.BatchID), orNull(r.CustomID), metadata, expect, retryOf, []byte(r.Body),
 	}, nil
 }
 
@@ -65,7 +65,7 @@ func orNullTime(t time.Time) *time.Time {
 }
 
 // requestFields are a request's but for its body.
-const requestFields = `q.id, q.created_at, q.deadline, q.max_cost_micro_usd, q.priority, q.tenant, q.route, q.goal, q.batch_id, q.custom_id, q.metadata, q.expect, q.retry_of`
+const requestFields = `q.id, q.created_at, q.deadline, q.max_cost_micro_usd, q.priority, q.tenant, q.route, q.endpoint, q.goal, q.batch_id, q.custom_id, q.metadata, q.expect, q.retry_of`
 
 const loadRequests = `/* tidegate: load requests */
 SELECT ` + requestFields + `,
@@ -101,19 +101,20 @@ func scanLoaded(row pgx.CollectableRow) (jobs.Loaded, error) {
 		maxCost                 *int64
 		priority                *int16
 		goal, batchID, customID *string
+		endpoint                *string
 		metadata, expect, body  []byte
 		retryOf                 *uuid.UUID
 		budget                  *int32
 		perDay, total           *int64
 	)
 	r := &l.Request
-	err := row.Scan(&id, &r.CreatedAt, &deadline, &maxCost, &priority, &r.Tenant, &r.Route, &goal, &batchID, &customID, &metadata, &expect, &retryOf, &body, &l.Ended,
+	err := row.Scan(&id, &r.CreatedAt, &deadline, &maxCost, &priority, &r.Tenant, &r.Route, &endpoint, &goal, &batchID, &customID, &metadata, &expect, &retryOf, &body, &l.Ended,
 		&budget, &perDay, &total)
 	if err != nil {
 		return l, err
 	}
 	r.ID, r.Deadline, r.MaxCost = id.String(), orZero(deadline), jobs.MicroUSD(orZero(maxCost))
-	r.Priority = int(orZero(priority))
+	r.Priority, r.Endpoint = int(orZero(priority)), endpointOf(endpoint)
 	r.Goal, r.BatchID, r.CustomID, r.Body = orZero(goal), orZero(batchID), orZero(customID), body
 	if retryOf != nil {
 		r.RetryOf = retryOf.String()
@@ -139,4 +140,20 @@ func idTexts(ids []uuid.UUID) []string {
 		out[i] = id.String()
 	}
 	return out
+}
+
+const requestsOf = `/* tidegate: requests of a batch */ SELECT id::text FROM tidegate.requests WHERE batch_id = $1 ORDER BY id`
+
+// RequestsOf lists the ids of a batch's requests, in the order in which they were
+// enqueued.
+func (s *Store) RequestsOf(ctx context.Context, batch string) ([]string, error) {
+	rows, err := s.pool.Query(ctx, requestsOf, batch)
+	if err != nil {
+		return nil, fmt.Errorf("reading the requests of batch %s: %w", batch, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("reading the requests of batch %s: %w", batch, err)
+	}
+	return ids, nil
 }

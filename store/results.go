@@ -13,7 +13,7 @@ import (
 const resultFields = resultFacts + `, r.body`
 
 // resultFacts is all but the answer itself.
-const resultFacts = `q.tenant, q.route, q.batch_id, q.custom_id, q.metadata,
+const resultFacts = `q.tenant, q.route, q.endpoint, q.batch_id, q.custom_id, q.metadata,
 	r.id, r.stored_at, r.state, r.status, r.target, r.model, r.provider_id, r.finish_reason, r.input_tokens, r.cached_input_tokens,
 	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.unpriced, r.attempts, r.bad_answers, coalesce(octet_length(r.body), 0)`
 

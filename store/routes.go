@@ -14,9 +14,9 @@ import (
 )
 
 const saveRoute = `/* tidegate: save route */
-INSERT INTO tidegate.routes AS r (name, goal, deadline, models, chain, goals, admission, plan) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO tidegate.routes AS r (name, goal, deadline, models, chain, goals, admission, plan, endpoints) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (name) DO UPDATE SET goal = excluded.goal, deadline = excluded.deadline, models = excluded.models, chain = excluded.chain,
-	goals = excluded.goals, admission = excluded.admission, plan = excluded.plan,
+	goals = excluded.goals, admission = excluded.admission, plan = excluded.plan, endpoints = excluded.endpoints,
 	planned_at = CASE WHEN r.plan IS DISTINCT FROM excluded.plan THEN now() ELSE r.planned_at END, updated_at = now()`
 
 // justPlanned is how long after a plan changed a worker that starts gives back what
@@ -31,10 +31,10 @@ func (s *Store) SaveRoutes(ctx context.Context, routes []jobs.Route) error {
 }
 
 const keepRoute = `/* tidegate: keep route */
-UPDATE tidegate.routes r SET goal = $2, deadline = $3, models = $4, chain = $5, goals = $6, admission = $7, plan = $8,
+UPDATE tidegate.routes r SET goal = $2, deadline = $3, models = $4, chain = $5, goals = $6, admission = $7, plan = $8, endpoints = $9,
 	planned_at = CASE WHEN r.plan IS DISTINCT FROM $8::text THEN now() ELSE r.planned_at END, updated_at = now()
-WHERE name = $1 AND (goal, deadline, models, chain, goals, admission, plan) IS DISTINCT FROM
-	($2::text, $3::interval, $4::text[], $5::text[], $6::text[], $7::text, $8::text)`
+WHERE name = $1 AND (goal, deadline, models, chain, goals, admission, plan, endpoints) IS DISTINCT FROM
+	($2::text, $3::interval, $4::text[], $5::text[], $6::text[], $7::text, $8::text, $9::text[])`
 
 // KeepRoutes says again what SaveRoutes did, so that of workers with different
 // configurations those that live have the last word. A route that was retired
@@ -59,7 +59,7 @@ func (s *Store) sendRoutes(ctx context.Context, statement string, fresh time.Dur
 	var batch pgx.Batch
 	for _, r := range slices.SortedFunc(slices.Values(routes), byName) {
 		batch.Queue(statement, r.Name, r.Goal, orNull(r.Deadline), append([]string{}, r.Models...), chainNames(r.Chain), append([]string{}, r.Goals...),
-			cmp.Or(r.Admission, jobs.AdmissionDirect), r.Plan())
+			cmp.Or(r.Admission, jobs.AdmissionDirect), r.Plan(), endpointTexts(r.Serves()))
 	}
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("saving %d routes: %w", len(routes), err)
@@ -122,7 +122,8 @@ func (s *Store) RetireRoute(ctx context.Context, name string) (waiting int, err 
 }
 
 const listRoutes = `/* tidegate: routes */
-SELECT name, goal, deadline, models, goals, CASE admission WHEN 'direct' THEN '' ELSE admission END FROM tidegate.routes ORDER BY name`
+SELECT name, goal, deadline, models, goals, CASE admission WHEN 'direct' THEN '' ELSE admission END,
+	coalesce(endpoints, '{/v1/chat/completions}') FROM tidegate.routes ORDER BY name`
 
 // A Querier is a pool, a connection or a transaction.
 type Querier interface {
@@ -142,10 +143,9 @@ func Routes(ctx context.Context, db Querier) ([]jobs.Route, error) {
 	routes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (jobs.Route, error) {
 		var r jobs.Route
 		var deadline *time.Duration
-		err := row.Scan(&r.Name, &r.Goal, &deadline, &r.Models, &r.Goals, &r.Admission)
-		if len(r.Goals) == 0 {
-			r.Goals = nil
-		}
+		var endpoints []string
+		err := row.Scan(&r.Name, &r.Goal, &deadline, &r.Models, &r.Goals, &r.Admission, &endpoints)
+		r.Endpoints = endpointsOf(endpoints)
 		r.Deadline = orZero(deadline)
 		if len(r.Goals) == 0 {
 			r.Goals = nil

@@ -65,6 +65,7 @@ func scanStanding(row pgx.CollectableRow) (Standing, error) {
 	}
 	r.ID, r.Deadline, r.MaxCost = result.requestID.String(), orZero(deadline), jobs.MicroUSD(orZero(maxCost))
 	r.Priority, r.Goal = int(orZero(priority)), orZero(goal)
+	r.Endpoint = endpointOf(result.endpoint)
 	r.Tenant, r.Route, r.BatchID, r.CustomID = orZero(result.tenant), orZero(result.route), orZero(result.batchID), orZero(result.customID)
 	if result.metadata != nil {
 		if err := json.Unmarshal(result.metadata, &r.Metadata); err != nil {

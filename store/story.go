@@ -81,7 +81,7 @@ func (s *Store) Story(ctx context.Context, requestID string) (story Story, err e
 }
 
 const storyRequest = `/* tidegate: story */
-SELECT now(), q.created_at, q.deadline, q.max_cost_micro_usd, q.tenant, q.route, q.goal, q.batch_id, q.custom_id, octet_length(q.body), q.retry_of,
+SELECT now(), q.created_at, q.deadline, q.max_cost_micro_usd, q.tenant, q.route, q.endpoint, q.goal, q.batch_id, q.custom_id, octet_length(q.body), q.retry_of,
 	t.name IS NULL, coalesce(t.chain, '{}'), coalesce(s.crashes + s.alone, 0), r.request_id IS NOT NULL
 FROM tidegate.requests q LEFT JOIN tidegate.routes t ON t.name = q.route LEFT JOIN tidegate.suspects s ON s.request_id = q.id
 	LEFT JOIN tidegate.results r ON r.request_id = q.id
@@ -90,17 +90,17 @@ WHERE q.id = $1`
 func (s *Story) read(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	var deadline *time.Time
 	var maxCost *int64
-	var goal, batch, custom *string
+	var endpoint, goal, batch, custom *string
 	var retryOf *uuid.UUID
 	var ended bool
 	r := &s.Request
-	err := tx.QueryRow(ctx, storyRequest, id).Scan(&s.At, &r.CreatedAt, &deadline, &maxCost, &r.Tenant, &r.Route, &goal, &batch, &custom, &s.Bytes, &retryOf,
+	err := tx.QueryRow(ctx, storyRequest, id).Scan(&s.At, &r.CreatedAt, &deadline, &maxCost, &r.Tenant, &r.Route, &endpoint, &goal, &batch, &custom, &s.Bytes, &retryOf,
 		&s.Retired, &s.Chain, &s.Crashes, &ended)
 	if err != nil {
 		return err
 	}
 	r.ID, r.Deadline, r.MaxCost = id.String(), orZero(deadline), jobs.MicroUSD(orZero(maxCost))
-	r.Goal, r.BatchID, r.CustomID = orZero(goal), orZero(batch), orZero(custom)
+	r.Endpoint, r.Goal, r.BatchID, r.CustomID = endpointOf(endpoint), orZero(goal), orZero(batch), orZero(custom)
 	if retryOf != nil {
 		r.RetryOf = retryOf.String()
 	}

@@ -43,7 +43,7 @@ func InsertWaiting(ctx context.Context, tx pgx.Tx, requests []jobs.Request, maxA
 		if err != nil {
 			return err
 		}
-		ids[i], deadlines[i], work[i] = id, due(r), float32(jobs.ExpectedWork(r.Body))
+		ids[i], deadlines[i], work[i] = id, due(r), float32(r.ExpectedWork())
 		priorities[i], routes[i], tenants[i] = small(r.Rank()), r.Route, r.Tenant
 	}
 	var told int

@@ -166,7 +166,7 @@ func TestFairClockIsKept(t *testing.T) {
 	s := newShared(t)
 	s.wait("a", 3, nil)
 	s.wait("b", 3, nil)
-	work := jobs.ExpectedWork([]byte(body))
+	work := (&jobs.Request{Body: []byte(body)}).ExpectedWork()
 	s.admit(jobs.Intake{AtMost: 3})
 	heads, _ := s.admit(jobs.Intake{AtMost: 1})
 	if heads.Clock != 1 || heads.Tenants[0].Finish != 2*work || heads.Tenants[1].Finish != work || heads.Tenants[0].Requests[0].Work != work {

@@ -19,7 +19,7 @@ func (w *world) hook(tenant string, events ...jobs.WebhookEvent) jobs.Webhook {
 	if len(events) == 0 {
 		events = jobs.WebhookEvents()
 	}
-	hook, secret, err := w.CreateWebhook(w.t.Context(), jobs.Webhook{Tenant: tenant, URL: "https://example.com/", Events: events})
+	hook, secret, err := w.CreateWebhook(w.t.Context(), jobs.Webhook{Tenant: tenant, URL: "https://example.com/", Events: events}, store.Once{})
 	if err != nil || !strings.HasPrefix(secret.Reveal(), "whsec_") {
 		w.t.Fatalf("%v, %d letters", err, len(secret))
 	}
@@ -125,8 +125,8 @@ func TestWebhookStates(t *testing.T) {
 	hook := w.hook("acme")
 	state := func(want jobs.WebhookState, err error) jobs.Webhook {
 		t.Helper()
-		now, secret, read := w.Webhook(ctx, hook.ID)
-		if err != nil || read != nil || now.State() != want || len(secret) != 32 {
+		now, secrets, read := w.Webhook(ctx, hook.ID)
+		if err != nil || read != nil || now.State() != want || len(secrets) != 1 {
 			t.Fatalf("it is %s, not %s: %v, %v", now.State(), want, err, read)
 		}
 		return now
@@ -177,4 +177,38 @@ func TestListOfWebhooks(t *testing.T) {
 			t.Errorf("of %q (-want +got):\n%s", tenant, diff)
 		}
 	}
+}
+
+// A secret that was replaced is there as long as it was to be.
+func TestWebhookSecrets(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hook := w.hook("acme")
+	read := func(want int) [][]byte {
+		t.Helper()
+		_, secrets, err := w.Webhook(t.Context(), hook.ID)
+		if err != nil || len(secrets) != want || len(secrets[0]) != 32 {
+			t.Fatalf("%d secrets, %v", len(secrets), err)
+		}
+		return secrets
+	}
+	first := read(1)[0]
+	if _, err := w.RotateWebhook(t.Context(), hook.ID, "umbrella", 0); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("another tenant replaces it: %v", err)
+	}
+	if _, err := w.RotateWebhook(t.Context(), hook.ID, "acme", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	both := read(2)
+	if string(both[1]) != string(first) || string(both[0]) == string(first) {
+		t.Error("the newest is not the first")
+	}
+	w.exec("UPDATE tidegate.webhooks SET old_until = now() - interval '1 second'")
+	if now := read(1); string(now[0]) != string(both[0]) {
+		t.Error("the new one is gone")
+	}
+	if _, err := w.RotateWebhook(t.Context(), hook.ID, "", 0); err != nil {
+		t.Fatal(err)
+	}
+	read(1)
 }

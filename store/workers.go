@@ -13,7 +13,7 @@ import (
 )
 
 const beat = `/* tidegate: beat */
-INSERT INTO tidegate.workers AS w (id, beats, demand, accepted, announced, unreached, statistics) VALUES ($1, 1, $2, $3, $4, $5, $6)
+INSERT INTO tidegate.workers AS w (id, beats, demand, accepted, announced, unreached, statistics, endpoints) VALUES ($1, 1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (id) DO UPDATE SET beats = w.beats + 1, beat_at = now(),
 	demand = excluded.demand, accepted = excluded.accepted, announced = excluded.announced, unreached = excluded.unreached,
 	statistics = excluded.statistics
@@ -28,11 +28,13 @@ WHERE id = $1 RETURNING dead_at IS NOT NULL`
 // beats, and also when the fleet has forgotten it since, as one that was frozen
 // for days.
 func (s *Store) Beat(ctx context.Context, b jobs.Beat) (dead bool, err error) {
-	statement := beat
+	statement, args := beat, []any{b.Worker, orEmpty(b.Demand), orEmpty(b.Accepted), orEmpty(b.Announced), append([]string{}, b.Unreached...), b.Statistics}
 	if b.Again {
 		statement = beatAgain
+	} else {
+		args = append(args, jobs.EndpointPaths())
 	}
-	err = s.pool.QueryRow(ctx, statement, b.Worker, orEmpty(b.Demand), orEmpty(b.Accepted), orEmpty(b.Announced), append([]string{}, b.Unreached...), b.Statistics).Scan(&dead)
+	err = s.pool.QueryRow(ctx, statement, args...).Scan(&dead)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return true, nil
 	}

@@ -226,7 +226,7 @@ func (c *completion) unaffordable(r *run, no shortage) error {
 	}
 	switch {
 	case no.Kind == jobs.ShortNow:
-		r.rest = c.now().Add(shortRest)
+		r.rest, r.short = c.now().Add(shortRest), no.Reason
 		return nil
 	case no.Kind == jobs.ShortAll && no.Budget.Scope == jobs.BudgetRoute && !r.alone:
 		return nil // the room holds for all of them
@@ -235,6 +235,14 @@ func (c *completion) unaffordable(r *run, no shortage) error {
 		parked.waits, parked.known = r.waits, r.parked
 		return parked
 	}
+}
+
+// lacks is the reason why a request that is in hand waits for money; empty: it does not.
+func (c *completion) lacks(r *run) string {
+	if budget := c.budgets.Spent(&r.request, true); budget != nil {
+		return budget.Reason()
+	}
+	return r.short
 }
 
 // parkedFor parks a request until its budget is raised, and at most until then.

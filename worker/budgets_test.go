@@ -316,3 +316,21 @@ func TestParkedForABudgetUntilTheDeadline(t *testing.T) {
 	})
 	s.parked(2, "spent in all")
 }
+
+// Requests of a route whose budget is spent expire where they wait, in the worker's hands
+// or in the queue, and say that it was for money.
+func TestRouteWithoutMoneyUntilTheDeadline(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.limit(ofRoute, 0, 40)
+	for range 10 {
+		s.accept(jobs.Request{Tenant: "acme", Deadline: time.Now().Add(8 * time.Second)})
+	}
+	s.start()
+	s.answers(4)
+	const money = "SELECT count(*) FROM tidegate.results WHERE state = 'expired' AND message LIKE 'its deadline passed while it waited for money: budget of route summaries: %'"
+	fixture.Await(t, soon, "the rest has expired", func() bool { return s.number("SELECT count(*) FROM tidegate.results WHERE state = 'expired'") == 6 })
+	if n := s.number(money); n != 6 {
+		t.Errorf("%d of 6 say that they waited for money", n)
+	}
+}

@@ -82,6 +82,7 @@ type run struct {
 	alone    bool // its job is in quarantine
 	began    time.Time
 	rest     time.Time       // before which it waits on its own account
+	short    string          // why it rests, if for money
 	history  jobs.Trace      // attempts of earlier tries, already committed
 	waits    []jobs.Wait     // since the last of these
 	parked   bool            // before, with waits
@@ -92,6 +93,8 @@ type run struct {
 	bell     <-chan struct{} // rung since the router was last asked: the price may be another
 	slots    []int           // of the calls of this try
 	calls    []jobs.Begun    // of this try
+	unsaved  bool            // the request is written with its result
+	spoken   func() bool     // a part of an answer was handed on; nil: nobody hears of parts
 }
 
 func (r *run) guest() guest {
@@ -147,6 +150,7 @@ func (c *completion) await(ctx context.Context, r *run) (left leave, err error) 
 			return leave{}, err
 		}
 	}
+	r.short = ""
 	r.bell = c.bell.Listen()
 	err = c.pause(ctx, r, func(ctx context.Context) (err error) {
 		left, err = c.room.Wait(ctx, r.guest())
@@ -259,6 +263,9 @@ func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) (err er
 	if call.RequestID == "" {
 		_, err := c.begins.Do(ctx, call)
 		return err
+	}
+	if r.spoken != nil && r.spoken() {
+		return errSpoken
 	}
 	if err := c.price(r, &call); err != nil {
 		return err

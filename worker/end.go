@@ -16,8 +16,14 @@ import (
 
 // finish commits the result; only then is the job done.
 func (c *completion) finish(r *run, outcome jobs.Outcome) error {
+	_, err := c.conclude(r, outcome)
+	return err
+}
+
+// conclude commits the result of an outcome, and returns it.
+func (c *completion) conclude(r *run, outcome jobs.Outcome) (jobs.Result, error) {
 	result := resultOf(r, outcome)
-	entry := jobs.Entry{Request: &r.request, Trace: r.trace(outcome.Trace), Result: &result}
+	entry := jobs.Entry{Request: &r.request, Trace: r.trace(outcome.Trace), Result: &result, Unsaved: r.unsaved}
 	stored, err := c.commit(entry)
 	var refused *jobs.EntryError
 	if errors.As(err, &refused) { // what the target said cannot be kept: say that instead
@@ -27,7 +33,7 @@ func (c *completion) finish(r *run, outcome jobs.Outcome) error {
 	if err == nil {
 		c.logEnd(r, &result, stored)
 	}
-	return err
+	return result, err
 }
 
 // giveBack ends a job whose wait was cut short.
@@ -37,6 +43,7 @@ func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
 	case errors.Is(err, errEnded):
 		return c.over(nil)
 	case errors.Is(err, errDeadline):
+		r.short = c.lacks(r)
 		return c.over(c.finish(r, jobs.Outcome{Verdict: jobs.Blocked}))
 	case errors.Is(err, errStopping):
 		return c.snooze(ctx, 0)

@@ -32,11 +32,14 @@ func resultOf(r *run, outcome jobs.Outcome) jobs.Result {
 	case jobs.Refused:
 		e := outcome.Err
 		result.State, result.Status = jobs.StateRefused, cmp.Or(e.Status, http.StatusBadGateway)
+		if e.Status == statusGone {
+			result.State = jobs.StateCancelled
+		}
 		result.Class, result.Code, result.Message = e.Class, e.Code, e.Message
 		result.Target = lastTarget(outcome.Trace)
 	case jobs.Blocked:
 		result.State, result.Status = jobs.StateExpired, http.StatusGatewayTimeout
-		result.Code, result.Message = "batch_expired", "its deadline passed before a target could answer"
+		result.Code, result.Message = "batch_expired", jobs.ExpiredWaiting(r.short)
 	}
 	return result
 }

@@ -21,6 +21,10 @@ const breath = time.Millisecond
 // milliseconds, and who has the room's lock keeps the worker's beat from going.
 const spell = 20 * time.Millisecond
 
+// firstTicket is that of the first who comes from a queue: behind all who ever go before
+// these.
+const firstTicket = 1 << 40
+
 // A room is where jobs wait for the gate of their route, in the order of their
 // tickets, without a row being written. Who is let go has a pass in hand, and one
 // of the calls that the worker may make at once. Safe for concurrent use.
@@ -34,6 +38,7 @@ type room struct {
 
 	mu       sync.Mutex
 	tickets  uint64
+	firsts   uint64            // tickets of those who go before all others
 	inHand   map[string]int    // by route: who is here, or was let go and is not done
 	waiting  map[string]*queue // by route; those of the quarantine have one of their own
 	calls    map[string]int    // by route: who was let go and is not done
@@ -44,7 +49,7 @@ type room struct {
 
 func newRoom(router Router, most int, lives func() error, now func() time.Time) *room {
 	return &room{
-		router: router, most: most, lives: lives, now: now, wake: make(chan struct{}, 1),
+		router: router, most: most, lives: lives, now: now, wake: make(chan struct{}, 1), tickets: firstTicket,
 		inHand: map[string]int{}, waiting: map[string]*queue{}, calls: map[string]int{},
 	}
 }
@@ -71,6 +76,15 @@ func (r *room) Arrive(route string) (ticket uint64) {
 	r.inHand[route]++
 	r.tickets++
 	return r.tickets
+}
+
+// ArriveFirst is Arrive for somebody who goes before all who come from queues.
+func (r *room) ArriveFirst(route string) (ticket uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inHand[route]++
+	r.firsts++
+	return r.firsts
 }
 
 // Ticket gives a place at the end of the order.

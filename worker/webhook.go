@@ -30,7 +30,8 @@ type Webhooks struct {
 	// again. A *jobs.DeliveryError says that it did not arrive, jobs.ErrWebhookGone that
 	// there is nobody any more. Any other error counts as no try. Nil: this worker brings
 	// none.
-	Deliver func(ctx context.Context, event *jobs.WebhookArgs, last bool) error
+	// The status is what was answered, if anything was.
+	Deliver func(ctx context.Context, event *jobs.WebhookArgs, last bool) (status int, err error)
 	// Wait is how long to wait behind a try, from 1, of which the receiver asked that it
 	// be let alone for after.
 	Wait func(try int, after time.Duration) time.Duration
@@ -73,11 +74,14 @@ func (w *webhookWorker) Work(ctx context.Context, job *river.Job[jobs.WebhookArg
 	if !w.begin(job.Args.Webhook) {
 		return w.completion.snooze(ctx, rest())
 	}
-	err := w.webhooks.Deliver(ctx, &job.Args, job.Attempt >= job.MaxAttempts)
+	status, err := w.webhooks.Deliver(ctx, &job.Args, job.Attempt >= job.MaxAttempts)
 	var failed *jobs.DeliveryError
 	w.end(job.Args.Webhook, errors.As(err, &failed))
 	if ctx.Err() != nil {
 		return w.completion.interrupted()
+	}
+	if job.Args.Test { // whoever tries wants to know
+		_ = river.RecordOutput(ctx, map[string]int{"status": status}) // which it always can
 	}
 	w.tell(job, failed, err)
 	switch {

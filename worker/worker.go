@@ -3,7 +3,6 @@ package worker
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -68,6 +67,9 @@ type Config struct {
 	Router   Router
 	Circuits Circuits
 	Queues   []string // the routes to work
+	// Desk has the worker take no jobs, and act for nobody: it is there for those alone
+	// who wait for an answer; see Answer.
+	Desk bool
 	// Keep does for a batch that came as a file what its state asks for, and goes on
 	// where one that was cut off was. Nil: this worker does it for none.
 	Keep     func(ctx context.Context, batch string) error
@@ -122,6 +124,8 @@ type Worker struct {
 	remover    *remover
 	egress     *egress
 	gathered   *gathered // since Run
+	slots      *slots
+	desk       *desk
 	stuck      chan error
 }
 
@@ -131,10 +135,10 @@ func New(config Config) (*Worker, error) {
 	if config.Concurrency < 1 || config.Concurrency > river.QueueNumWorkersMax {
 		return nil, fmt.Errorf("worker.concurrency: %d is not between 1 and %d", config.Concurrency, river.QueueNumWorkersMax)
 	}
-	if len(config.Queues) == 0 {
+	if len(config.Queues) == 0 && !config.Desk {
 		return nil, fmt.Errorf("a worker needs at least one route")
 	}
-	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), budgets: &budgets{}, bell: newBell(), stuck: make(chan error, 1)}
+	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), budgets: &budgets{}, bell: newBell(), slots: &slots{}, desk: newDesk(), stuck: make(chan error, 1)}
 	w.heart = newHeart(&config, func() jobs.Beat { return config.Router.Beat(w.room.InHand()) }, w.heard)
 	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
 	w.room.spent = w.budgets.Holds
@@ -241,12 +245,17 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.gathered = w.newGathered(ctx)
 	stopParts := w.runParts(ctx)
 	defer stopParts()
+	shut := w.desk.Open(w.newCompletion(ctx))
+	closeDesk := sync.OnceFunc(func() { shut(w.config.StopTimeout) })
+	defer closeDesk()
+	context.AfterFunc(ctx, closeDesk)
 	for ctx.Err() == nil {
 		if err := w.shift(ctx); err != nil {
 			return err
 		}
 		w.egress.AwaitBack(ctx)
 	}
+	closeDesk()
 	stopParts()
 	w.leave()
 	return nil
@@ -258,8 +267,13 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) runParts(ctx context.Context) (stop func()) {
 	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
 	probing, endProbes := context.WithCancel(lasting)
-	parts := runAll(lasting, w.gathered.loads.Run, w.gathered.begins.Run, w.gathered.commits.Run,
-		w.room.Run, w.circuits.Run, w.heart.Run, w.claims.Run, w.supervisor.Run, w.remover.Run)
+	running := []func(context.Context){
+		w.gathered.loads.Run, w.gathered.begins.Run, w.gathered.commits.Run, w.room.Run, w.circuits.Run, w.heart.Run,
+	}
+	if !w.config.Desk {
+		running = append(running, w.claims.Run, w.supervisor.Run, w.remover.Run)
+	}
+	parts := runAll(lasting, running...)
 	probes := runAll(probing, w.prober.Run)
 	return func() {
 		endProbes()
@@ -275,60 +289,6 @@ func runAll(ctx context.Context, parts ...func(context.Context)) *sync.WaitGroup
 		all.Go(func() { part(ctx) })
 	}
 	return &all
-}
-
-// shift takes jobs until ctx ends, or until this host alone cannot reach its
-// targets: others are to have its jobs then.
-func (w *Worker) shift(ctx context.Context) error {
-	working, stop := context.WithCancel(ctx)
-	defer stop()
-	completion := w.newCompletion(working)
-	client, err := startRiver(working, &w.config, w.newCrew(completion))
-	if err != nil || client == nil {
-		return err
-	}
-	lost := context.AfterFunc(w.egress.Lost(), stop)
-	defer lost()
-	select {
-	case <-client.Stopped():
-		return nil
-	case <-w.heart.died:
-		err = jobs.ErrDead
-	case err = <-w.stuck:
-	case <-w.late(working, client.Stopped()):
-		return errors.New("jobs did not end when the worker was told to stop; others get them once the fleet misses it")
-	}
-	stop()
-	w.finishAnswers(completion)
-	return err
-}
-
-// late ends when a stop takes longer than it may.
-func (w *Worker) late(ctx context.Context, stopped <-chan struct{}) <-chan struct{} {
-	late := make(chan struct{})
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-stopped:
-			return
-		}
-		timer := time.NewTimer(w.config.StopTimeout + stopSlack)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			close(late)
-		case <-stopped:
-		}
-	}()
-	return late
-}
-
-// finishAnswers gives calls in flight their time to end and be committed, where
-// River cannot be asked.
-func (w *Worker) finishAnswers(c *completion) {
-	for until := w.config.Now().Add(w.config.StopTimeout); c.answering.Load() > 0 && w.config.Now().Before(until); {
-		_ = sleepUntil(context.Background(), retryMin)
-	}
 }
 
 // leave tells the fleet that this worker has ended in order.
@@ -375,7 +335,7 @@ func (w *Worker) newCompletion(stopping context.Context) *completion {
 		room:       w.room,
 		heart:      w.heart,
 		claims:     w.claims,
-		slots:      &slots{},
+		slots:      w.slots,
 		quarantine: w.quarantine,
 		budgets:    w.budgets,
 		bell:       w.bell,

@@ -23,10 +23,13 @@ const maxConfigBytes = 4 << 20
 // filled in. It is not changed once it was loaded, so it is safe to share.
 // Printing it in any way shows no key and no password.
 type Config struct {
-	Postgres jobs.Secret    `yaml:"postgres,omitempty"` // a connection string, so it may hold a password; empty: none is named
-	NATS     jobs.Secret    `yaml:"nats,omitempty"`     // one URL or several with commas; empty: none is named
-	Listen   string         `yaml:"listen"`             // host:port of the HTTP server
-	Prices   string         `yaml:"prices,omitempty"`   // a file of prices; empty: the table that ships
+	Postgres jobs.Secret `yaml:"postgres,omitempty"` // a connection string, so it may hold a password; empty: none is named
+	NATS     jobs.Secret `yaml:"nats,omitempty"`     // one URL or several with commas; empty: none is named
+	// NATSDoor tells workers to accept requests over NATS; nil: those of `dev` do, on its
+	// own NATS.
+	NATSDoor *bool          `yaml:"nats_door,omitempty"`
+	Listen   string         `yaml:"listen"`           // host:port of the HTTP server
+	Prices   string         `yaml:"prices,omitempty"` // a file of prices; empty: the table that ships
 	Targets  []TargetConfig `yaml:"targets"`
 	Routes   []RouteConfig  `yaml:"routes"`
 	Canaries []CanaryConfig `yaml:"canaries,omitempty"` // prompts that targets are asked now and then
@@ -56,6 +59,7 @@ type TargetConfig struct {
 	APIKey        jobs.Secret    `yaml:"api_key,omitempty"` // also what api_key_file held
 	APIKeyFile    string         `yaml:"api_key_file,omitempty"`
 	Model         string         `yaml:"model"`
+	Endpoints     []string       `yaml:"endpoints,omitempty"`      // what it serves, as in chat or embeddings
 	ContentPolicy string         `yaml:"content_policy,omitempty"` // empty: the provider's
 	ContextTokens int            `yaml:"context_tokens,omitempty"`
 	Price         *PriceConfig   `yaml:"price,omitempty"`     // nil: as the table of prices says

@@ -10,7 +10,7 @@ import (
 // BatchesConfig is what holds for batches that come as files, over HTTP.
 type BatchesConfig struct {
 	MaxLines int           `yaml:"max_lines"` // requests of one batch
-	MaxBytes int           `yaml:"max_bytes"` // of the file of one batch
+	MaxBytes int64         `yaml:"max_bytes"` // of the file of one batch
 	Keep     time.Duration `yaml:"keep"`      // how long files are kept whose senders say nothing of it
 }
 

@@ -44,7 +44,7 @@ func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
 func (t *TargetConfig) build() *jobs.Target {
 	return &jobs.Target{
 		Name: t.Name, Provider: t.Provider, Region: t.Region, Dialect: t.Dialect,
-		BaseURL: t.BaseURL, Key: t.APIKey, Model: t.Model, Policy: t.ContentPolicy, ContextTokens: t.ContextTokens, Variant: t.variant(), Stream: t.Stream,
+		BaseURL: t.BaseURL, Key: t.APIKey, Model: t.Model, Endpoints: t.endpoints(), Policy: t.ContentPolicy, ContextTokens: t.ContextTokens, Variant: t.variant(), Stream: t.Stream,
 		Limits:  jobs.Limits(t.Limits),
 		Circuit: jobs.Thresholds(t.Circuit),
 		Timeouts: jobs.Timeouts{
@@ -61,6 +61,11 @@ func (t *TargetConfig) build() *jobs.Target {
 // only it takes what no other would.
 func (c *Config) LineOptions() jobs.LineOptions {
 	byModel, deadlines := map[string]string{}, map[string]time.Duration{}
+	served := map[string]jobs.EndpointSet{}
+	_, routes := c.Build()
+	for _, route := range routes {
+		served[route.Name] = route.Serves()
+	}
 	for _, route := range c.Routes {
 		deadlines[route.Name] = route.Deadline
 		for _, model := range route.Models {
@@ -70,6 +75,7 @@ func (c *Config) LineOptions() jobs.LineOptions {
 	opts := jobs.LineOptions{
 		Routes:     func(model string) (string, bool) { route, ok := byModel[model]; return route, ok },
 		KnownRoute: func(route string) bool { _, ok := deadlines[route]; return ok },
+		Served:     func(route string) jobs.EndpointSet { return served[route] },
 		Deadline:   func(route string) time.Duration { return deadlines[route] },
 	}
 	if len(c.Routes) == 1 {
@@ -84,6 +90,7 @@ func (c Config) String() string {
 	out, err := yaml.Marshal(struct {
 		Postgres   string                   `yaml:"postgres,omitempty"`
 		NATS       string                   `yaml:"nats,omitempty"`
+		NATSDoor   *bool                    `yaml:"nats_door,omitempty"`
 		Listen     string                   `yaml:"listen"`
 		Prices     string                   `yaml:"prices,omitempty"`
 		Targets    []TargetConfig           `yaml:"targets"`
@@ -96,7 +103,7 @@ func (c Config) String() string {
 		Batches    BatchesConfig            `yaml:"batches"`
 		Retention  RetentionConfig          `yaml:"retention"`
 		Webhooks   WebhooksConfig           `yaml:"webhooks"`
-	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker, c.Batches, c.Retention, c.Webhooks})
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.NATSDoor, c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker, c.Batches, c.Retention, c.Webhooks})
 	if err != nil {
 		return "configuration of " + c.File
 	}

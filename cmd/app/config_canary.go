@@ -70,8 +70,8 @@ func (r *configReader) checkCanaries(c *Config) {
 			r.problem(at+".prompt", "is missing: write what to ask, as in prompt: \"The capital of France, in one word?\", or a whole body as JSON")
 		case canary.Prompt != "" && canary.Body != "":
 			r.problem(at+".body", "stands beside a prompt: leave one of them out")
-		case jobs.CheckBody(canary.body()) != nil:
-			r.problem(at+".body", "%v", jobs.CheckBody(canary.body()))
+		case jobs.EndpointChat.CheckBody(canary.body()) != nil:
+			r.problem(at+".body", "%v", jobs.EndpointChat.CheckBody(canary.body()))
 		}
 		if canary.Every < leastCanary {
 			r.problem(at+".every", "must be %v or more: each one is paid", leastCanary)
@@ -104,6 +104,8 @@ func (r *configReader) checkCanaryTargets(c *Config, canary *CanaryConfig, at st
 	for i, name := range canary.Targets {
 		if field := fmt.Sprintf("%s.targets[%d]", at, i); !slices.Contains(called, name) {
 			r.problem(field, "no route calls a target %s; %s", r.shown(field, name), didYouMean(name, called))
+		} else if at := slices.IndexFunc(c.Targets, func(t TargetConfig) bool { return t.Name == name }); at >= 0 && !c.Targets[at].endpoints().Has(jobs.EndpointChat) {
+			r.problem(field, "%s serves no chats, and a canary is one", name)
 		}
 	}
 }

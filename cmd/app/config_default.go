@@ -66,7 +66,7 @@ func DefaultSimulated(base string) *Config {
 	target := func(kind, model string, input, output float64) TargetConfig {
 		t := TargetConfig{
 			Name: "sim-" + kind, Provider: "sim-" + kind, BaseURL: base + "/" + kind + "/v1",
-			Model: model, ContextTokens: 128_000,
+			Model: model, Endpoints: endpointNames(), ContextTokens: 128_000,
 		}
 		t.setDefaults()
 		cached := input / 10

@@ -178,8 +178,9 @@ func (r *configReader) setScalar(text string, into reflect.Value, field string) 
 		default:
 			r.problem(field, "%s is neither true nor false", r.shown(field, text))
 		}
-	case int:
-		n, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 10, 32)
+	case int, int64: // an int is small, so that nothing that is reckoned with it overflows
+		bits := map[reflect.Kind]int{reflect.Int: 32, reflect.Int64: 64}[into.Kind()]
+		n, err := strconv.ParseInt(strings.ReplaceAll(text, "_", ""), 10, bits)
 		if err != nil {
 			r.problem(field, "%s is not a whole number like 200", r.shown(field, text))
 			return

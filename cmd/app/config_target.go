@@ -45,6 +45,7 @@ func (r *configReader) checkTarget(t *TargetConfig, at string, known Known) {
 	r.checkKey(t, at)
 	r.checkBase(t, at)
 	r.checkVariant(t, at)
+	r.checkEndpoints(t, at)
 	r.checkTimeouts(&t.Timeouts, at+".timeouts")
 	r.checkCircuit(&t.Circuit, at+".circuit")
 }
@@ -90,8 +91,11 @@ func parseBase(text, path string) (*url.URL, string) {
 		return nil, "must not hold a user or a password; the key belongs into api_key"
 	case base.RawQuery != "" || base.Fragment != "" || base.ForceQuery:
 		return nil, "must end with its path; what follows ? belongs into query, and what follows # is not sent"
-	case path == "" && strings.HasSuffix(base.Path, "/chat/completions"):
-		return nil, "must end before /chat/completions, which is added"
+	}
+	for _, end := range []string{"/chat/completions", "/completions", "/embeddings", "/responses"} {
+		if path == "" && strings.HasSuffix(base.Path, end) {
+			return nil, "must end before " + end + ", which is added"
+		}
 	}
 	return base, ""
 }

@@ -106,6 +106,8 @@ tenants: [{name: acme, weight: 2.5}, {name: others}]
 strategies: {careful: {success_rate: 0.6, latency: 0.1, cost: 0.3}}
 estimator: {name: ewma, alpha: 0.5, explore: 0}
 worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
+batches: {max_lines: 1_000_000, max_bytes: 10_000_000_000, keep: 7d}
+http: {requests: 64, uploads: 4}
 `, vars("DATABASE_URL", "postgres://u:canary@h/db", "ACME_KEY", "canary"))
 	if len(warnings) > 0 {
 		t.Error(warnings)
@@ -115,6 +117,9 @@ worker: {concurrency: 50, shutdown_timeout: 1m, hold_budget: 1h}
 	}
 	if want := (WorkerConfig{50, time.Minute, time.Hour}); c.Worker != want {
 		t.Errorf("worker: %+v", c.Worker)
+	}
+	if want := (BatchesConfig{1_000_000, 10_000_000_000, 7 * 24 * time.Hour}); c.Batches != want || c.HTTP != (HTTPConfig{64, 4}) {
+		t.Errorf("batches: %+v, http: %+v", c.Batches, c.HTTP)
 	}
 	if want := (EstimatorConfig{"ewma", 0.5, 0}); c.Estimator != want || c.Strategies["careful"] != (WeightsConfig{0.6, 0.1, 0.3}) {
 		t.Errorf("estimator: %+v, strategies: %+v", c.Estimator, c.Strategies)
@@ -230,7 +235,7 @@ retention: {requests: 23h, attempts: 1d}
 		`26:13: estimator.name: unknown estimator "ema"; did you mean "ewma"?`,
 		`26:24: estimator.alpha: must be above 0 and at most 1, as in 0.2`,
 		`26:34: estimator.explore: must be from 0 (never) to 0.5, as in 0.01 for one request in a hundred`,
-		`27:1: astrology: unknown key; there are postgres, nats, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, retention, http, webhooks`,
+		`27:1: astrology: unknown key; there are postgres, nats, nats_door, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, retention, http, webhooks`,
 		`28:8: http.requests: must be from 1 to 100000`,
 		`28:21: http.uploads: must be from 1 to 100000`,
 		`29:13: retention.requests: must be at least 1d, as in 30d, or 0 for ever`,

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +18,7 @@ import (
 
 	"tidegate/deploy/embedded"
 	"tidegate/jobs"
+	"tidegate/jobs/batchapi"
 	"tidegate/routing/simulator"
 )
 
@@ -69,7 +69,7 @@ type dev struct {
 	simulator *simulator.Server // nil: the configuration names real providers
 	stack     *Stack
 	listener  net.Listener
-	front     http.Handler
+	front     *batchapi.Server
 	log       zerolog.Logger
 	logFile   *os.File
 }
@@ -144,7 +144,7 @@ func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags)
 	}
 	d.backbone, err = StartBackbone(ctx, BackboneConfig{
 		Dir: d.dir, PostgresURL: where.postgres, NATSURL: where.nats, PostgresBin: f.pgBin, NATSPort: f.natsPort,
-		Conns: spareConns + workerConns(max(1, len(config.Routes))), // of the worker, and of all else in here
+		Conns: spareConns + workerConns(max(1, len(config.Routes))) + config.doorConns(true), // of the worker, and of all else in here
 		Say:   func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) },
 		Warn:  func(line string) { d.log.Warn().Msg(line) },
 	})
@@ -181,13 +181,14 @@ func (d *dev) assemble(ctx context.Context) error {
 	}
 	_, routes := d.config.Build()
 	var err error
-	if d.front, err = newFront(d.backbone.Pool, d.config, d.log); err != nil {
-		return err
-	}
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Retention: d.config.retention(), Webhooks: d.config.Webhooks, Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Retention: d.config.retention(), Webhooks: d.config.Webhooks, Door: d.config.natsDoor(d.backbone.NATS != nil), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
+	if err != nil {
+		return err
+	}
+	d.front, err = newFront(d.backbone.Pool, newEvents(d.backbone.Conn, ""), d.stack.Worker, d.config, d.log)
 	return err
 }
 
@@ -209,7 +210,7 @@ func (d *dev) reloads() *reloader {
 		again.config = d.simulated(again.config)
 		return again
 	}
-	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "listen", "canaries", "worker", "batches", "retention", "http", "webhooks"}, d.stack.Take, d.log
+	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "nats_door", "listen", "canaries", "worker", "batches", "retention", "http", "webhooks"}, d.stack.Take, d.log
 	return r
 }
 
@@ -241,7 +242,7 @@ func (d *dev) run(ctx context.Context) error {
 	if d.simulator != nil {
 		parts.Go(func() { _ = d.simulator.Run(lasting) })
 	}
-	parts.Go(func() { _ = serveHTTP(lasting, d.listener, d.front) })
+	parts.Go(func() { _ = serveHTTP(lasting, d.listener, d.front, 0) })
 	parts.Go(func() { d.watchPostgres(lasting, giveUp) })
 	err := d.reloads().beside(working, d.stack.Run)
 	stop()

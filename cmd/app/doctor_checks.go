@@ -135,7 +135,7 @@ func (e *examination) checkServer(ctx context.Context, about string, pool *pgxpo
 	if replica {
 		e.wrong(about, "point tidegate at the primary", "it is a replica and takes no writes")
 	}
-	if uses := workerConns(len(e.config.Routes)); connections < 2*uses {
+	if uses := workerConns(len(e.config.Routes)) + e.config.doorConns(false); connections < 2*uses {
 		e.warn(about, fmt.Sprintf("raise max_connections: a worker uses up to %d", uses), "max_connections is %d", connections)
 	}
 	if skew := time.Since(now).Abs(); skew > skewAllowed {
@@ -210,6 +210,9 @@ func (e *examination) checkNATS(ctx context.Context) {
 	}
 	if stream, err := js.Stream(ctx, publish.StreamName); err != nil {
 		e.warn(about, "the first worker makes it", "there is no stream %s yet", publish.StreamName)
+	} else if e.config.natsDoor(false) && publish.TakesDoor(stream) {
+		e.warn(about, "start a worker of this version, which changes it, if its user may; or change its subjects by hand, as docs/OPERATING.md says",
+			"the stream %s takes what is sent to %s, so that workers do not answer there", publish.StreamName, publish.DoorSubject)
 	} else if limit := publish.MessageLimit(conn, stream); limit < wholeEvent {
 		e.warn(about, "raise max_payload of the server, and max_msg_size of the stream if it has one, or have subscribers read `tidegate results REQUEST`",
 			"it takes messages of %d bytes at most: larger answers are published as references", limit)
@@ -265,11 +268,24 @@ func reach(ctx context.Context, base string) error {
 }
 
 func (e *examination) checkCall(ctx context.Context, client *provider.Client, target *jobs.Target) {
+	for _, of := range target.Endpoints.List() {
+		e.checkEndpoint(ctx, client, target, of)
+	}
+}
+
+func (e *examination) checkEndpoint(ctx context.Context, client *provider.Client, target *jobs.Target, of jobs.Endpoint) {
 	body := []byte(`{"model":"auto","messages":[{"role":"user","content":"Say ok."}]}`)
-	answer, err := client.Complete(ctx, target, body)
+	if of != jobs.EndpointChat {
+		body = of.Least("Say ok.")
+	}
+	answer, err := client.Complete(ctx, target, of, body)
 	switch {
-	case err == nil:
+	case err == nil && of == jobs.EndpointChat:
 		e.ok(target.Name, "%s answered", answer.Model)
+	case err == nil:
+		e.ok(target.Name, "%s answered at %s", answer.Model, of)
+	case err.Code == jobs.CodeNotServed:
+		e.wrong(target.Name, "take "+of.Name()+" out of its endpoints", "%v", err)
 	case err.Class == jobs.Auth:
 		e.wrong(target.Name, "check its key, base_url and the model's name", "%v", err)
 	case err.Class == jobs.Quota:

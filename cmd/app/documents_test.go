@@ -207,7 +207,7 @@ func TestRequestBody(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	if err := jobs.CheckBody(got); err != nil {
+	if err := jobs.EndpointChat.CheckBody(got); err != nil {
 		t.Error(err)
 	}
 	var free map[string]any

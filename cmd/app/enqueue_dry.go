@@ -70,7 +70,11 @@ func (o *options) dryRun(cmd *cobra.Command, args []string, f *enqueueFlags) err
 
 func estimateOf(requests iter.Seq2[jobs.Request, error], routes []jobs.Route) (estimate, error) {
 	e := estimate{Routes: map[string]int{}}
-	used := map[string]jobs.Usage{}
+	type ask struct {
+		route string
+		of    jobs.Endpoint
+	}
+	used := map[ask]jobs.Usage{}
 	var guess routing.Estimator
 	for r, err := range requests {
 		if err != nil {
@@ -81,12 +85,16 @@ func estimateOf(requests iter.Seq2[jobs.Request, error], routes []jobs.Route) (e
 		e.Routes[r.Route]++
 		e.InputTokens += usage.Input
 		e.OutputTokens += usage.Output
-		used[r.Route] = used[r.Route].Add(usage)
+		used[ask{r.Route, r.Endpoint}] = used[ask{r.Route, r.Endpoint}].Add(usage)
 	}
 	costs := map[string]int{} // index in e.Targets
 	for _, route := range routes {
 		for _, t := range route.Chain {
-			if used[route.Name] == (jobs.Usage{}) {
+			var there jobs.Usage
+			for _, of := range t.Endpoints.List() {
+				there = there.Add(used[ask{route.Name, of}])
+			}
+			if there == (jobs.Usage{}) {
 				continue
 			}
 			at, seen := costs[t.Name]
@@ -95,7 +103,7 @@ func estimateOf(requests iter.Seq2[jobs.Request, error], routes []jobs.Route) (e
 				costs[t.Name] = at
 				e.Targets = append(e.Targets, targetCost{Target: t.Name, Known: t.Price.Known()})
 			}
-			e.Targets[at].CostMicroUSD += t.Price.Cost(used[route.Name])
+			e.Targets[at].CostMicroUSD += t.Price.Cost(there)
 		}
 	}
 	return e, nil

@@ -225,7 +225,9 @@ func documentRequest(document Document, prompt string, maxTokens int, opts jobs.
 // what no other would.
 func lineOptions(routes []jobs.Route) jobs.LineOptions {
 	byModel, deadlines, known := map[string]string{}, map[string]time.Duration{}, goals(routes)
+	served := map[string]jobs.EndpointSet{}
 	for _, route := range routes {
+		served[route.Name] = route.Serves()
 		deadlines[route.Name] = route.Deadline
 		for _, model := range route.Models {
 			byModel[model] = route.Name
@@ -235,6 +237,7 @@ func lineOptions(routes []jobs.Route) jobs.LineOptions {
 	opts := jobs.LineOptions{
 		Routes:     func(model string) (string, bool) { route, ok := byModel[model]; return route, ok },
 		KnownRoute: func(route string) bool { _, ok := deadlines[route]; return ok },
+		Served:     func(route string) jobs.EndpointSet { return served[route] },
 		KnownGoal:  func(goal string) bool { return slices.Contains(known, goal) },
 		CheckExpect: func(e *jobs.Expect, body []byte) error {
 			_, err := rules.Compile(e, body)

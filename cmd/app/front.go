@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/http"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
@@ -15,15 +14,16 @@ import (
 	"tidegate/store"
 )
 
-// newFront is all that tidegate answers over HTTP.
-func newFront(pool *pgxpool.Pool, config *Config, log zerolog.Logger) (http.Handler, error) {
+// newFront is all that tidegate answers over HTTP. desk is who answers those who wait;
+// nil: nobody.
+func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, config *Config, log zerolog.Logger) (*batchapi.Server, error) {
 	requests, err := queue.New(pool)
 	if err != nil {
 		return nil, err
 	}
 	server := batchapi.New(batchapi.Config{
-		Store: store.New(pool), Queue: requests, Goals: routing.Goals(), MaxFileBytes: int64(config.Batches.MaxBytes), FilesLive: config.Batches.Keep,
-		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Log: log,
+		Store: store.New(pool), Queue: requests, Events: follow, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
+		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Desk: desk, PrivateWebhooks: config.Webhooks.AllowPrivate, Log: log,
 	})
 	addHealth(server, pool, config)
 	return server, nil

@@ -61,7 +61,9 @@ func addHealth(server *batchapi.Server, pool *pgxpool.Pool, config *Config) {
 	server.Handle("GET /v1/status", jobs.ScopeAdmin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, err := store.New(pool).Status(r.Context())
 		if err != nil {
-			answer(w, http.StatusServiceUnavailable, map[string]string{"error": "the status could not be read from Postgres"})
+			answer(w, http.StatusServiceUnavailable, map[string]any{"error": map[string]any{
+				"message": "the status could not be read from Postgres", "type": "server_error", "param": nil, "code": "status_unavailable",
+			}})
 			return
 		}
 		answer(w, http.StatusOK, viewStatus(status, config))
@@ -74,8 +76,9 @@ func answer(w http.ResponseWriter, status int, body any) {
 	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }
 
-// serveHTTP serves until ctx ends, and lets open requests finish.
-func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler) error {
+// serveHTTP serves until ctx ends, and lets open requests finish, for some seconds and
+// as long as calls may go on, but for those that have no end of their own.
+func serveHTTP(ctx context.Context, listener net.Listener, handler *batchapi.Server, calls time.Duration) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
@@ -84,8 +87,9 @@ func serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler)
 		return fmt.Errorf("serving HTTP: %w", err)
 	case <-ctx.Done():
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout+calls)
 	defer cancel()
+	handler.End()
 	if err := server.Shutdown(last); err != nil {
 		return fmt.Errorf("stopping HTTP: %w", err)
 	}

@@ -106,6 +106,10 @@ postgres: ${DATABASE_URL}
 # Where results are published. May be unset for dev, which brings its own.
 nats: ${NATS_URL}
 
+# Have workers accept requests over NATS, too: whoever may publish there spends money.
+# Left out, those of dev do, on its own NATS, and no others.
+# nats_door: true
+
 # Where the HTTP server listens. 0.0.0.0:8080 is every network of the machine.
 # listen: 127.0.0.1:8080
 
@@ -142,6 +146,11 @@ const initFirstTarget = `  # The name is unique; of a-z, 0-9, - and _. Circuits 
 
     # The model, as the provider calls it.
     model: %s
+
+    # What it serves: chat, embeddings, responses, or completions (of plain text). Left out,
+    # that is chat; of a model that is called an embedding one, embeddings; at OpenAI's own
+    # address, chat and responses.
+    # endpoints: [chat]
 
     # By whose rules it refuses content, if not by its provider's: see when_filtered.
     # content_policy: strict

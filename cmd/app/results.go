@@ -235,22 +235,6 @@ func writeForPerson(w io.Writer, e *jobs.ResultEvent) error {
 	return err
 }
 
-// answerText is what the assistant said, from a chat-completion object.
-func answerText(body []byte) string {
-	var said struct {
-		Choices []struct {
-			Message struct {
-				Content string `json:"content"`
-				Refusal string `json:"refusal"`
-			} `json:"message"`
-		} `json:"choices"`
-	}
-	if json.Unmarshal(body, &said) != nil || len(said.Choices) == 0 {
-		return string(body)
-	}
-	return cmp.Or(said.Choices[0].Message.Content, said.Choices[0].Message.Refusal)
-}
-
 // writeTo writes results to a file, or to stdout if none is named. A file
 // appears whole or not at all; what is no plain file (a device, a pipe) is
 // written to as it is.

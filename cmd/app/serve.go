@@ -3,9 +3,15 @@ package app
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/spf13/cobra"
+
+	"tidegate/jobs/batchapi"
 )
+
+// serveConns is how many connections files, batches and the desk may open.
+const serveConns = 14 + deskConns
 
 func newServeCommand(o *options) *cobra.Command {
 	var address string
@@ -14,13 +20,13 @@ func newServeCommand(o *options) *cobra.Command {
 		GroupID: groupRun,
 		Short:   "Serve files, batches, jobs, health and status over HTTP",
 		Long: `serve answers over HTTP: /v1/files and /v1/batches as the OpenAI API does, so that
-its SDKs need another base URL and nothing else; /v1/jobs takes and shows single
-requests; /healthz (is it alive), /readyz
-(does Postgres answer) and /v1/status (what "tidegate status --json" prints). It
-runs no jobs: that is what "tidegate work" is for. Without an API key it lets in
-who comes from its own machine, and does not listen for others: see "tidegate keys".
-When the configuration changes, and on SIGHUP, it is read again, and what of it
-needs a restart is said in the log.`,
+its SDKs need another base URL and nothing else; /v1/chat/completions for who waits
+for the answer, also in pieces; /v1/jobs takes and shows single requests; /v1/events
+streams what happens, if it is told of a NATS; /healthz (is it alive), /readyz (does
+Postgres answer) and /v1/status (what "tidegate status --json" prints). It works no
+queue: that is what "tidegate work" is for. Without an API key it lets in who comes
+from its own machine, and does not listen for others: see "tidegate keys". When the
+configuration changes, and on SIGHUP, it is taken as by "tidegate work".`,
 		Example: `  tidegate serve
   tidegate serve --listen 0.0.0.0:8080      # with API keys
   OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none python enqueue.py`,
@@ -45,7 +51,7 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if err != nil {
 		return err
 	}
-	pool, err := o.connect(ctx, 0)
+	pool, err := o.connect(ctx, serveConns)
 	if err != nil {
 		return err
 	}
@@ -56,7 +62,14 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if err := checkExposed(ctx, pool, address); err != nil {
 		return err
 	}
-	front, err := newFront(pool, reload.running, log)
+	follow := newEvents(nil, o.endpoints(reload.running).nats)
+	defer follow.close()
+	var waited batchapi.Desk
+	desk := newFrontDesk(pool, reload.running, log)
+	if len(reload.running.Routes) > 0 {
+		waited = desk
+	}
+	front, err := newFront(pool, follow, waited, reload.running, log)
 	if err != nil {
 		return err
 	}
@@ -65,8 +78,15 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on http://%s\n", listener.Addr())
-	reload.fixed, reload.hangups, reload.log = []string{"postgres", "listen", "batches", "http"}, hung, log
+	reload.fixed, reload.hangups, reload.log = []string{"postgres", "nats", "listen", "batches", "http", "worker"}, hung, log
+	if waited == nil {
+		return reload.beside(ctx, func(ctx context.Context) error { return serveHTTP(ctx, listener, front, 0) })
+	}
+	reload.take = desk.Take
 	return reload.beside(ctx, func(ctx context.Context) error {
-		return serveHTTP(ctx, listener, front)
+		var parts sync.WaitGroup
+		defer parts.Wait()
+		parts.Go(func() { desk.Run(ctx) })
+		return serveHTTP(ctx, listener, front, reload.running.Worker.ShutdownTimeout)
 	})
 }

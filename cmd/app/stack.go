@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tidegate/jobs"
+	"tidegate/jobs/batchapi"
 	"tidegate/jobs/queue"
 	"tidegate/routing"
 	"tidegate/routing/provider"
@@ -30,6 +31,8 @@ var (
 	_ worker.Router    = (*routing.Router)(nil)
 	_ worker.Circuits  = (*routing.Router)(nil)
 	_ publish.Outbox   = (*store.Store)(nil)
+	_ batchapi.Desk    = (*worker.Worker)(nil)
+	_ publish.Intake   = (*queue.Door)(nil)
 	_ webhook.Store    = (*store.Store)(nil)
 	_ routing.Provider = (*provider.Client)(nil)
 	_ routing.Provider = (*provider.Drills)(nil)
@@ -44,7 +47,8 @@ const (
 // A StackConfig says what a Stack is put together from.
 type StackConfig struct {
 	Pool        *pgxpool.Pool
-	Conn        *nats.Conn
+	Conn        *nats.Conn // not for a Desk
+	Desk        bool       // it works no queue, and is there for those alone who wait for an answer
 	Routes      []jobs.Route
 	Canaries    []jobs.Canary      // that are asked now and then
 	Budgets     []store.FileBudget // what the configuration says of them
@@ -52,6 +56,7 @@ type StackConfig struct {
 	Weights     map[string]float64 // of tenants, on routes with fair admission; those that are not named have 1
 	Batches     BatchLimits        // of batches that come as files
 	Retention   jobs.Retention     // of what has ended; zero: for ever
+	Door        bool               // requests are accepted over NATS, too
 	Webhooks    WebhooksConfig     // how webhooks are told of the ends of batches
 	Concurrency int                // of the worker; zero: its default
 	StopTimeout time.Duration      // of the worker; zero: its default
@@ -82,6 +87,7 @@ type Stack struct {
 	provider *provider.Client
 	drills   *provider.Drills
 	courier  *webhook.Courier
+	door     *publish.Door // nil: it has none
 	config   StackConfig
 	name     string
 	weights  atomic.Pointer[map[string]float64] // by tenant
@@ -99,11 +105,13 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	}
 	s.weights.Store(&config.Weights)
 	s.courier = webhook.New(webhook.Config{Store: s.Store, UserAgent: userAgent(), Private: config.Webhooks.AllowPrivate})
-	if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
-		return nil, err
-	}
-	if err := s.Store.FileBudgets(ctx, config.Budgets); err != nil {
-		return nil, err
+	if !config.Desk { // which routes and budgets there are is for those to say who work them
+		if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
+			return nil, err
+		}
+		if err := s.Store.FileBudgets(ctx, config.Budgets); err != nil {
+			return nil, err
+		}
 	}
 	s.drills = provider.NewDrills(s.provider, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), config.Now)
 	called := routing.Provider(s.drills)
@@ -114,29 +122,47 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		Routes: config.Routes, Provider: called, Seed: rand.Uint64(), Fleet: true, Choosing: config.Choosing, Now: config.Now,
 		OnChange: func(c jobs.Circuit) { s.Worker.CircuitChanged(c) },
 	})
+	s.name = cmp.Or(config.Name, workerName())
+	if config.Desk {
+		var err error
+		s.Worker, err = worker.New(s.workerConfig())
+		return s, err
+	}
 	relay, err := publish.New(publish.Config{Outbox: s.Store, Conn: config.Conn, Log: config.Log})
 	if err != nil {
 		return nil, err
 	}
 	s.relay = relay
-	s.name = cmp.Or(config.Name, workerName())
-	names := make([]string, len(config.Routes))
-	for i, route := range config.Routes {
-		names[i] = route.Name
-	}
 	producer, err := queue.New(config.Pool)
 	if err != nil {
 		return nil, err
 	}
+	if config.Door {
+		s.door, err = publish.NewDoor(publish.DoorConfig{Conn: config.Conn, Intake: queue.NewDoor(producer, routing.Goals()), Log: config.Log})
+		if err != nil {
+			return nil, err
+		}
+	}
 	keeper := &queue.Keeper{Queue: producer, Store: s.Store, Goals: routing.Goals(), MaxLines: config.Batches.MaxLines, FilesLive: config.Batches.FilesLive}
-	s.Worker, err = worker.New(worker.Config{
-		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Queues: names, Canaries: config.Canaries, Canary: s.Router, Concurrency: config.Concurrency,
-		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store, Removal: s.Store},
-		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Retention: config.Retention, Timing: config.Timing, Name: s.name, Keep: keeper.Keep,
-		Webhooks: worker.Webhooks{Deliver: s.courier.Deliver, Wait: webhook.Wait},
-		Log:      config.Log, Stored: relay.Wake, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
-	})
+	made := s.workerConfig()
+	for _, route := range config.Routes {
+		made.Queues = append(made.Queues, route.Name)
+	}
+	made.Keep, made.Stored, made.Canaries, made.Canary = keeper.Keep, relay.Wake, config.Canaries, s.Router
+	made.Webhooks = worker.Webhooks{Deliver: s.courier.Deliver, Wait: webhook.Wait}
+	s.Worker, err = worker.New(made)
 	return s, err
+}
+
+// workerConfig is what a worker is made of, whatever it is there for.
+func (s *Stack) workerConfig() worker.Config {
+	config := &s.config
+	return worker.Config{
+		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Desk: config.Desk, Concurrency: config.Concurrency,
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store, Removal: s.Store},
+		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Retention: config.Retention, Timing: config.Timing, Name: s.name,
+		Log: config.Log, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
+	}
 }
 
 // workerName is unique to this start of this process.
@@ -153,19 +179,26 @@ func userAgent() string { return "tidegate/" + programVersion() }
 func (s *Stack) Run(ctx context.Context) error {
 	lasting, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
-	parts.Go(func() { s.relay.Run(lasting) })
-	parts.Go(func() { s.addDays(lasting) })
-	parts.Go(func() { s.countBacklogs(lasting) })
-	parts.Go(func() { s.tell(lasting) })
+	if !s.config.Desk {
+		parts.Go(func() { s.relay.Run(lasting) })
+		parts.Go(func() { s.addDays(lasting) })
+		parts.Go(func() { s.countBacklogs(lasting) })
+		parts.Go(func() { s.tell(lasting) })
+		parts.Go(func() { s.removeFiles(lasting) })
+	}
+	if s.door != nil {
+		parts.Go(func() { s.door.Run(ctx) })
+	}
 	parts.Go(func() { s.remember(lasting) })
-	parts.Go(func() { s.removeFiles(lasting) })
 	parts.Go(func() {
 		wake := func(word store.Word) {
 			if word.Fleet {
 				s.Worker.Wake()
-				s.relay.Wake() // what changed is an event, too
+				if s.relay != nil {
+					s.relay.Wake() // what changed is an event, too
+				}
 			}
-			if word.Waiting {
+			if word.Waiting && !s.config.Desk {
 				s.Worker.Enqueued()
 			}
 		}

@@ -31,7 +31,7 @@ has arrived since; disabled, its receiver answered 410 and is told nothing.`, we
   tidegate webhooks remove we_0199f0c2a6f57cc0a4b5d6e7f8091a2b`
 	list := newWebhooksListCommand(o, "list")
 	list.Short = "List webhooks"
-	cmd.AddCommand(newWebhooksCreateCommand(o), list, newWebhooksTestCommand(o), newWebhooksEnableCommand(o), newWebhooksRemoveCommand(o))
+	cmd.AddCommand(newWebhooksCreateCommand(o), list, newWebhooksTestCommand(o), newWebhooksRotateCommand(o), newWebhooksEnableCommand(o), newWebhooksRemoveCommand(o))
 	return cmd
 }
 
@@ -88,7 +88,7 @@ followed. Put no password into the URL; its query is not shown again.`,
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return o.onStore(cmd, func(ctx context.Context, s *store.Store) error {
-			made, secret, err := s.CreateWebhook(ctx, hook)
+			made, secret, err := s.CreateWebhook(ctx, hook, store.Once{})
 			switch {
 			case err != nil:
 				return err
@@ -126,6 +126,35 @@ func newWebhooksRemoveCommand(o *options) *cobra.Command {
 			return o.onWebhook(cmd, args[0], "removed", func(ctx context.Context, s *store.Store) error { return s.RemoveWebhook(ctx, args[0], "") })
 		},
 	}
+}
+
+func newWebhooksRotateCommand(o *options) *cobra.Command {
+	var keep time.Duration
+	cmd := &cobra.Command{
+		Use:   "rotate ID",
+		Short: "Give a webhook another secret, and show it once",
+		Long: `rotate prints the new secret on a line of its own. The old one ends at once, or
+signs beside the new one for as long as --keep-old says: receivers that check all
+signatures of the header, as official SDKs do, take either.`,
+		Example: `  tidegate webhooks rotate we_0199f0c2a6f57cc0a4b5d6e7f8091a2b --keep-old 24h`,
+		Args:    arguments(1, 1, "the id of one webhook, which `tidegate webhooks` lists"),
+		PreRunE: func(*cobra.Command, []string) error { return checkSpan("--keep-old", keep, "not at all") },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return o.onStore(cmd, func(ctx context.Context, s *store.Store) error {
+				secret, err := s.RotateWebhook(ctx, args[0], "", keep)
+				switch {
+				case err != nil:
+					return unknownWebhook(err, args[0])
+				case o.json:
+					return printJSON(cmd.OutOrStdout(), map[string]any{"id": args[0], "signing_secret": secret.Reveal()})
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), secret.Reveal())
+				return nil
+			})
+		},
+	}
+	spanVar(cmd.Flags(), &keep, "keep-old", 0, "how long the old secret signs, too, as in 24h")
+	return cmd
 }
 
 func newWebhooksEnableCommand(o *options) *cobra.Command {

@@ -100,6 +100,9 @@ func (v *whyView) end() []string {
 	case jobs.StateRefused:
 		return []string{sentence(fmt.Sprintf("It was refused for good after %s: %s", after, words(string(r.Class), r.Code, r.Message)))}
 	case jobs.StateExpired:
+		if why, money := strings.CutPrefix(r.Message, jobs.ExpiredForMoney); money {
+			return []string{sentence(fmt.Sprintf("Its deadline passed %s after it was accepted, while it waited for money: %s", after, why))}
+		}
 		return []string{fmt.Sprintf("Its deadline passed %s after it was accepted, before a target had answered.", after)}
 	case jobs.StateCancelled:
 		return []string{fmt.Sprintf("It was cancelled %s after it was accepted.", after)}

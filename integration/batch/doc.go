@@ -10,6 +10,6 @@
 // Each round has a fresh database, a server and a worker that have done nothing yet. The
 // route is paused until all is enqueued, so that nothing else is measured before; with
 // --answer it is resumed then. Memory is the most that a process had in the round
-// (VmHWM, on Linux). Lines are text as people write it, as far as a compressor can tell:
+// (VmHWM, on Linux). Processor time is of Postgres, server and worker. Lines are text as people write it, as far as a compressor can tell:
 // words by their usual frequency.
 package main

@@ -29,6 +29,7 @@ func median(rows []row) row {
 		upload: span(func(r row) time.Duration { return r.upload }), inProgress: span(func(r row) time.Duration { return r.inProgress }),
 		enqueued: span(func(r row) time.Duration { return r.enqueued }), completed: span(func(r row) time.Duration { return r.completed }),
 		serverMB: size(func(r row) float64 { return r.serverMB }), workerMB: size(func(r row) float64 { return r.workerMB }),
+		copyCPU: span(func(r row) time.Duration { return r.copyCPU }), compressCPU: span(func(r row) time.Duration { return r.compressCPU }), enqueueCPU: span(func(r row) time.Duration { return r.enqueueCPU }),
 		tableMB: size(func(r row) float64 { return r.tableMB }), walMB: size(func(r row) float64 { return r.walMB }),
 		copyMB: size(func(r row) float64 { return r.copyMB }), compressMB: size(func(r row) float64 { return r.compressMB }),
 	}
@@ -66,9 +67,12 @@ func (p plan) table(machine string, f figures) string {
 	}{
 		{"COPY into a plain table, s", func(f figure) float64 { return f.copied.Seconds() }},
 		{"  compressed as Postgres does by itself, s", func(f figure) float64 { return f.compressed.Seconds() }},
+		{"COPY, processor time, s", func(f figure) float64 { return f.copyCPU.Seconds() }},
+		{"  compressed, processor time, s", func(f figure) float64 { return f.compressCPU.Seconds() }},
 		{"upload, s", func(f figure) float64 { return f.upload.Seconds() }},
 		{"create to in progress, s", func(f figure) float64 { return f.inProgress.Seconds() }},
 		{"create to all enqueued, s", func(f figure) float64 { return f.enqueued.Seconds() }},
+		{"  its processor time, s", func(f figure) float64 { return f.enqueueCPU.Seconds() }},
 		{"create to completed, s (0: not asked for)", func(f figure) float64 { return f.completed.Seconds() }},
 		{"serve, most memory, MB", func(f figure) float64 { return f.serverMB }},
 		{"work, most memory, MB", func(f figure) float64 { return f.workerMB }},
@@ -98,6 +102,7 @@ func (f figures) object() map[string]any {
 		}
 		for key, took := range map[string]time.Duration{
 			"copy_s": one.copied, "copy_compressed_s": one.compressed, "upload_s": one.upload, "in_progress_s": one.inProgress, "enqueued_s": one.enqueued,
+			"copy_cpu_s": one.copyCPU, "copy_compressed_cpu_s": one.compressCPU, "enqueue_cpu_s": one.enqueueCPU,
 		} {
 			into[key] = bench.Seconds(took)
 		}

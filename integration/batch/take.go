@@ -25,6 +25,7 @@ type row struct {
 	upload, inProgress, enqueued, completed time.Duration // completed is zero without --answer
 	serverMB, workerMB, tableMB, compressMB float64
 	copyMB, walMB                           float64
+	copyCPU, compressCPU, enqueueCPU        time.Duration // of Postgres, server and worker
 }
 
 // String is for who waits.
@@ -45,12 +46,15 @@ func (p plan) take(ctx context.Context, ground *bench.Ground, input, storage str
 		return r, err
 	}
 	defer stage.Close()
+	before := stage.CPU()
 	if r.copied, r.copyMB, err = copyInto(ctx, stage, input, "plain", "SET STORAGE EXTERNAL"); err != nil {
 		return r, err
 	}
+	between := stage.CPU()
 	if r.compressed, r.compressMB, err = copyInto(ctx, stage, input, "compressed", ""); err != nil {
 		return r, err
 	}
+	r.copyCPU, r.compressCPU = between-before, stage.CPU()-between
 	if change := storages[storage]; change != "" {
 		if _, err := stage.Pool.Exec(ctx, "ALTER TABLE tidegate.requests ALTER COLUMN body "+change); err != nil {
 			return r, fmt.Errorf("keeping bodies %s: %w", storage, err)
@@ -151,7 +155,7 @@ func pause(ctx context.Context, stage *bench.Stage, known *store.Store) error {
 
 // follow creates the batch and waits for what becomes of it.
 func (p plan) follow(ctx context.Context, stage *bench.Stage, known *store.Store, at, file string, r *row) error {
-	began := time.Now()
+	began, cpu := time.Now(), stage.CPU()
 	id, err := create(ctx, at, file)
 	if err != nil {
 		return err
@@ -179,6 +183,7 @@ func (p plan) follow(ctx context.Context, stage *bench.Stage, known *store.Store
 	}); err != nil {
 		return err
 	}
+	r.enqueueCPU = stage.CPU() - cpu
 	if r.tableMB, err = sizeOf(ctx, stage, "tidegate.requests"); err != nil || !p.answer {
 		return err
 	}

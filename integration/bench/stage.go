@@ -142,11 +142,11 @@ func (s *Stage) StartServer(ctx context.Context) (server *Process, at string, er
 	return server, at, err
 }
 
-// CPU is the processor time that its workers and Postgres have had.
+// CPU is the processor time that its workers, servers and Postgres have had.
 func (s *Stage) CPU() time.Duration {
 	sum := CPUOfTree(PostmasterPID(filepath.Join(s.ground.dir, "postgres", "data")))
-	for _, worker := range s.workers {
-		sum += CPUOfTree(worker.cmd.Process.Pid)
+	for _, process := range slices.Concat(s.workers, s.servers) {
+		sum += CPUOfTree(process.cmd.Process.Pid)
 	}
 	return sum
 }

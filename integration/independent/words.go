@@ -76,7 +76,7 @@ type hearing struct {
 
 func (h *hearing) meet(target *jobs.Target, text string, w word, wait time.Duration) {
 	body := fmt.Appendf(nil, `{"messages":[{"role":"user","content":%q}],"max_tokens":50}`, text)
-	answer, err := h.client.Complete(h.ctx, target, body)
+	answer, err := h.client.Complete(h.ctx, target, jobs.EndpointChat, body)
 	w.Got, w.wait = jobs.OK, [2]time.Duration{0, wait}
 	if answer == nil {
 		w.Got, w.Status, w.Code, w.wait[0] = err.Class, err.Status, err.Code, err.RetryAfter

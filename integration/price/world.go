@@ -280,10 +280,10 @@ func (w *world) say(target string) (*jobs.Answer, *jobs.Error, time.Duration) {
 }
 
 // Check and Complete make the world the provider that probes ask.
-func (w *world) Check(*jobs.Target, []byte) error { return nil }
+func (w *world) Check(*jobs.Target, jobs.Endpoint, []byte) error { return nil }
 
 // Complete answers a probe.
-func (w *world) Complete(_ context.Context, target *jobs.Target, _ []byte) (*jobs.Answer, *jobs.Error) {
+func (w *world) Complete(_ context.Context, target *jobs.Target, _ jobs.Endpoint, _ []byte) (*jobs.Answer, *jobs.Error) {
 	answer, err, _ := w.say(target.Name)
 	if answer != nil {
 		answer.Usage = jobs.Usage{}

@@ -165,10 +165,10 @@ func (w *world) size(times float64) {
 }
 
 // Check takes everything.
-func (w *world) Check(*jobs.Target, []byte) error { return nil }
+func (w *world) Check(*jobs.Target, jobs.Endpoint, []byte) error { return nil }
 
 // Complete is for probes alone, which the router makes by itself: they take no time.
-func (r *run) Complete(_ context.Context, target *jobs.Target, _ []byte) (*jobs.Answer, *jobs.Error) {
+func (r *run) Complete(_ context.Context, target *jobs.Target, _ jobs.Endpoint, _ []byte) (*jobs.Answer, *jobs.Error) {
 	p := r.byName[target.Name]
 	if r.luck.Float64() >= p.uptime(r.at()) {
 		return nil, &jobs.Error{Class: jobs.Overload, Status: 503, Said: true}

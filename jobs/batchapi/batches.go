@@ -80,7 +80,7 @@ func viewUsage(u jobs.Usage) *usageView {
 // viewBatch shows a batch. Of one without an order, what is said of files stays empty.
 func viewBatch(b *jobs.Batch) batchView {
 	view := batchView{
-		ID: b.ID, Object: "batch", Endpoint: chatEndpoint, Status: b.State, CreatedAt: b.CreatedAt.Unix(),
+		ID: b.ID, Object: "batch", Endpoint: jobs.EndpointChat.String(), Status: b.State, CreatedAt: b.CreatedAt.Unix(),
 		RequestCounts: countsView{b.Total, b.Completed, b.Failed}, RetryOf: b.RetryOf,
 	}
 	switch b.State {
@@ -100,7 +100,7 @@ func viewBatch(b *jobs.Batch) batchView {
 }
 
 func (v *batchView) order(o *jobs.BatchOrder, state jobs.BatchState) {
-	v.Endpoint, v.InputFileID, v.CompletionWindow, v.Metadata = cmp.Or(o.Endpoint, chatEndpoint), o.InputFile, o.Window, o.Metadata
+	v.Endpoint, v.InputFileID, v.CompletionWindow, v.Metadata = cmp.Or(o.Endpoint, jobs.EndpointChat.String()), o.InputFile, o.Window, o.Metadata
 	if o.Retry != nil {
 		v.Retried = o.Retry.Took
 	}

@@ -19,8 +19,6 @@ import (
 )
 
 const (
-	chatEndpoint = "/v1/chat/completions"
-
 	leastWindow = time.Minute
 	mostWindow  = 30 * 24 * time.Hour
 
@@ -31,9 +29,6 @@ const (
 	keyWithin = 24 * time.Hour
 	maxKey    = 255
 )
-
-// endpoints are what every line of a batch may ask for.
-var endpoints = []string{chatEndpoint}
 
 // Keys of a batch's metadata that say how it is to be done.
 const (
@@ -151,8 +146,8 @@ func (o *batchOrder) check() error {
 	if len(o.InputFileID) > maxID || !isID(o.InputFileID) {
 		return invalid("input_file_id", "invalid_value", "No such File object: %s", shown(o.InputFileID))
 	}
-	if !slices.Contains(endpoints, o.Endpoint) {
-		return invalid("endpoint", "invalid_value", "endpoint: %s is not served; there are: %s", shown(o.Endpoint), strings.Join(endpoints, ", "))
+	if _, known := jobs.ParseEndpoint(o.Endpoint); !known {
+		return invalid("endpoint", "invalid_value", "endpoint: %s is not served; there are: %s", shown(o.Endpoint), strings.Join(jobs.EndpointPaths(), ", "))
 	}
 	if err := jobs.CheckMetadata(o.Metadata); err != nil {
 		return invalid("metadata", "invalid_value", "%s", shown(err.Error()))

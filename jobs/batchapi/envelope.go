@@ -73,6 +73,7 @@ func shown(text string) string {
 func asAPIError(err error) *apiError {
 	var told *apiError
 	var tooLarge *http.MaxBytesError
+	var stranger *store.StrangerError
 	switch {
 	case errors.As(err, &told):
 		return told
@@ -86,6 +87,11 @@ func asAPIError(err error) *apiError {
 		return &apiError{status: http.StatusConflict, kind: invalidRequest, code: "file_in_use", param: "id", message: "the file is being read by a batch; cancel that, or wait until it is in progress"}
 	case errors.Is(err, store.ErrKeyReused):
 		return &apiError{status: http.StatusConflict, kind: invalidRequest, code: "idempotency_key_reused", param: "Idempotency-Key", message: "this Idempotency-Key was used for another request; give each its own"}
+	case errors.As(err, &stranger):
+		return &apiError{
+			status: http.StatusServiceUnavailable, kind: serverError, code: "workers_too_old", param: "endpoint", message: stranger.Error(),
+			header: http.Header{"Retry-After": {"30"}},
+		}
 	default:
 		return errInternal
 	}

@@ -1,6 +1,9 @@
 package batchapi
 
-import "time"
+import (
+	"io"
+	"time"
+)
 
 // Hasten has a Server be less patient with who sends or reads slowly.
 func (s *Server) Hasten(silence, grace time.Duration) {
@@ -9,6 +12,15 @@ func (s *Server) Hasten(silence, grace time.Duration) {
 
 // Shrink has a Server hold fewer bytes of bodies.
 func (s *Server) Shrink(bytes int64) { s.room = newRoom(bytes) }
+
+// Beat has streams of events say sooner that they live.
+func (s *Server) Beat(every time.Duration) { s.beat = every }
+
+// StreamsAtOnce and StreamsOfTenant bound how many streams of events are served.
+const (
+	StreamsAtOnce   = eventsAtOnce
+	StreamsOfTenant = eventsOfTenant
+)
 
 // Patterns are all operations of the API, as of http.ServeMux.
 func (s *Server) Patterns() []string {
@@ -25,3 +37,9 @@ func (s *Server) Occupy() {
 		s.busy <- struct{}{}
 	}
 }
+
+// ReadWhole is readWhole.
+func ReadWhole(in io.Reader, told int64) ([]byte, error) { return readWhole(in, told) }
+
+// SmallBytes is what each body may have beside the room of all.
+const SmallBytes = smallBytes

@@ -2,7 +2,9 @@ package batchapi
 
 import (
 	"errors"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -39,10 +41,8 @@ func (s *Server) listJobs(w http.ResponseWriter, r *http.Request) error {
 // jobFilter reads which requests are asked for.
 func (s *Server) jobFilter(r *http.Request) (f store.StandingFilter, err error) {
 	query := r.URL.Query()
-	for name := range query {
-		if !slices.Contains([]string{"after", "limit", "order", "batch", "status", "include"}, name) {
-			return f, invalid(shown(name), "unknown_parameter", "%s: unknown parameter; there are after, limit, order, batch, status and include", shown(name))
-		}
+	if err := onlyParameters(query, "after", "limit", "order", "batch", "status", "include"); err != nil {
+		return f, err
 	}
 	f = store.StandingFilter{Tenant: caller(r).Tenant}
 	if f.Page, err = readPage(r, defaultJobs, mostJobs); err != nil {
@@ -70,6 +70,19 @@ func (s *Server) jobFilter(r *http.Request) (f store.StandingFilter, err error) 
 		return f, invalid("status", "invalid_value", "status: %s is none of %s", shown(status), strings.Join(jobStatuses(), ", "))
 	}
 	return f, nil
+}
+
+// onlyParameters refuses what would be left unheard, and what is said twice.
+func onlyParameters(query url.Values, known ...string) error {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		switch {
+		case !slices.Contains(known, name):
+			return invalid(shown(name), "unknown_parameter", "%s: unknown parameter; there are %s", shown(name), strings.Join(known, ", "))
+		case len(query[name]) > 1:
+			return invalid(name, "invalid_value", "%s: stands more than once", name)
+		}
+	}
+	return nil
 }
 
 func jobStatuses() []string {

@@ -20,8 +20,10 @@ const (
 	maxMany      = 10_000
 	maxManyBytes = 64 << 20
 	// roomBytes is how much of such bodies may be in memory at a time, of all who send
-	// them: what is read of one takes about twice as much.
-	roomBytes = 2 * maxManyBytes
+	// them, beside the first smallBytes of each: what is read of one takes about twice
+	// as much.
+	roomBytes  = 2 * maxManyBytes
+	smallBytes = 64 << 10
 	// faultsTold is how many faults of one body are told.
 	faultsTold = 5
 )
@@ -55,19 +57,22 @@ func (r *room) take(n int64) bool {
 	return false
 }
 
-// A roomy body takes room as it comes.
+// A roomy body takes room as it comes, beyond what is small: many large ones must not
+// keep out those of a few lines.
 type roomy struct {
 	io.Reader
-	room  *room
-	taken int64
+	room        *room
+	free, taken int64
 }
 
 func (r *roomy) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	if !r.room.take(int64(n)) {
+	free := min(r.free, int64(n))
+	r.free -= free
+	if !r.room.take(int64(n) - free) {
 		return 0, errBusy
 	}
-	r.taken += int64(n)
+	r.taken += int64(n) - free
 	return n, err
 }
 
@@ -79,9 +84,36 @@ func (s *Server) readLarge(r *http.Request, most int64) (body []byte, leave func
 	if err := plainBody(r); err != nil {
 		return nil, func() {}, err
 	}
-	in := &roomy{Reader: http.MaxBytesReader(nil, r.Body, most), room: s.room}
-	body, err = io.ReadAll(in)
+	if r.ContentLength > most {
+		return nil, func() {}, &http.MaxBytesError{Limit: most}
+	}
+	in := &roomy{Reader: http.MaxBytesReader(nil, r.Body, most), room: s.room, free: smallBytes}
+	body, err = readWhole(in, r.ContentLength)
 	return body, in.leave, err
+}
+
+// readWhole is io.ReadAll for who was told how much comes; below zero: nobody said. That
+// is no reason to make place for it before it comes, but to make no more for its end.
+func readWhole(in io.Reader, told int64) ([]byte, error) {
+	if told < 0 {
+		return io.ReadAll(in)
+	}
+	whole := told + 1 // its end is read, too
+	body := make([]byte, 0, min(whole, smallBytes))
+	for {
+		n, err := in.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return body, err
+		case int64(len(body)) >= whole:
+			return body, errors.New("the body is longer than was said")
+		case len(body) == cap(body):
+			body = append(make([]byte, 0, min(whole, 2*int64(cap(body)))), body...)
+		}
+	}
 }
 
 // A reading is how requests of one call are read.
@@ -98,7 +130,9 @@ func (s *Server) reading(r *http.Request) (*reading, error) {
 		return nil, err
 	}
 	names, goals, models := make([]string, len(routes)), slices.Clone(s.config.Goals), map[string]string{}
+	served := map[string]jobs.EndpointSet{}
 	for i, route := range routes {
+		served[route.Name] = route.Serves()
 		names[i], goals = route.Name, append(goals, route.Goals...)
 		for _, model := range route.Models {
 			models[model] = route.Name
@@ -112,6 +146,7 @@ func (s *Server) reading(r *http.Request) (*reading, error) {
 		Tenant:     caller(r).Tenant,
 		Routes:     func(model string) (string, bool) { route, ok := models[model]; return route, ok },
 		KnownRoute: func(route string) bool { return slices.Contains(names, route) },
+		Served:     func(route string) jobs.EndpointSet { return served[route] },
 		KnownGoal:  func(goal string) bool { return slices.Contains(goals, goal) },
 		CheckExpect: func(e *jobs.Expect, body []byte) error {
 			_, err := s.rules.Compile(e, body)

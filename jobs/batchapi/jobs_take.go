@@ -173,21 +173,22 @@ func (read *reading) fillFrom(defaults *jobs.Defaults) {
 
 // defaultsOf writes a query as the object that it stands for.
 func defaultsOf(query url.Values) ([]byte, error) {
+	if err := onlyParameters(query, "route", "goal", "optimization_goal", "deadline", "max_cost_usd", "priority", "budget_usd"); err != nil {
+		return nil, err
+	}
 	object := map[string]any{}
 	for name, values := range query {
-		if len(values) != 1 {
-			return nil, invalid(shown(name), "invalid_value", "%s: stands more than once", shown(name))
-		}
 		object[name] = values[0]
-		switch name {
-		case "max_cost_usd", "priority", "budget_usd":
-			if _, err := strconv.ParseFloat(values[0], 64); err != nil {
-				return nil, invalid(name, "invalid_value", "%s: %s is not a number", name, shown(values[0]))
-			}
-			object[name] = json.Number(values[0])
-		case "metadata":
-			return nil, invalid(name, "unknown_parameter", "metadata: is not for a query; send it with each line, or as application/json")
+	}
+	for _, name := range []string{"max_cost_usd", "priority", "budget_usd"} {
+		text := query.Get(name)
+		if text == "" {
+			continue
 		}
+		if _, err := strconv.ParseFloat(text, 64); err != nil {
+			return nil, invalid(name, "invalid_value", "%s: %s is not a number", name, shown(text))
+		}
+		object[name] = json.Number(text)
 	}
 	text, err := json.Marshal(object)
 	if err != nil { // a number that Go reads and JSON does not have

@@ -20,6 +20,7 @@ type jobView struct {
 	ID            string            `json:"id"`
 	Object        string            `json:"object"`
 	Status        string            `json:"status"`
+	URL           string            `json:"url"`
 	Route         string            `json:"route"`
 	Goal          *string           `json:"optimization_goal"`
 	CustomID      *string           `json:"custom_id"`
@@ -72,7 +73,7 @@ type whyView struct {
 func viewJob(s *store.Standing) jobView {
 	r := &s.Request
 	view := jobView{
-		ID: r.ID, Object: "job", Status: jobWaiting, Route: r.Route, Goal: orNull(r.Goal), CustomID: orNull(r.CustomID), BatchID: orNull(r.BatchID),
+		ID: r.ID, Object: "job", Status: jobWaiting, URL: r.Endpoint.String(), Route: r.Route, Goal: orNull(r.Goal), CustomID: orNull(r.CustomID), BatchID: orNull(r.BatchID),
 		Priority: r.Rank(), Metadata: r.Metadata, CreatedAt: r.CreatedAt.UTC(), Deadline: orNull(r.Deadline.UTC()),
 		ResultSubject: resultSubject(r), Links: linksView{Self: jobPath(r.ID)},
 	}

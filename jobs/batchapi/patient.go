@@ -41,8 +41,11 @@ func (p *patient) Read(b []byte) (int, error) {
 	_ = p.control.SetReadDeadline(time.Now().Add(p.silence)) // a connection without deadlines has none to miss
 	n, err := p.ReadCloser.Read(b)
 	p.read += int64(n)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, errTooSlow
+	case err != nil: // who is waited for now are we: net/http goes on reading, to see whether the sender has gone
+		_ = p.control.SetReadDeadline(time.Time{})
 	}
 	if took := time.Since(p.began) - p.grace; err == nil && took > 0 && float64(p.read) < leastRate*took.Seconds() {
 		return n, errTooSlow

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -25,6 +26,9 @@ const (
 	// DefaultUploads bounds those of them that bring a file: each has some megabytes in
 	// memory.
 	DefaultUploads = 32
+	// lastingAtOnce bounds those that last as long as somebody waits: they cost little,
+	// and must not be in the way of the others.
+	lastingAtOnce = 2048
 )
 
 // Config is what a Server is made of.
@@ -32,14 +36,22 @@ type Config struct {
 	Store *store.Store
 	// Queue takes single requests, and many in one call; nil: none are taken.
 	Queue Queue
+	// Events are followed by those who have no NATS; nil: none are.
+	Events Events
 	// Goals are the optimization goals that are always there.
 	Goals        []string
 	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes
 	FilesLive    time.Duration // zero: DefaultFilesLive; below: for ever
 	Requests     int           // at a time; zero: DefaultRequests
 	Uploads      int           // of them; zero: DefaultUploads
-	Log          zerolog.Logger
-	Now          func() time.Time // nil: time.Now
+	// Desk answers those who wait; nil: nobody is answered at once.
+	Desk Desk
+	// PrivateWebhooks lets webhooks that keys make lead into private networks; workers
+	// must have it so, too.
+	PrivateWebhooks bool
+
+	Log zerolog.Logger
+	Now func() time.Time // nil: time.Now
 }
 
 // A Server answers over HTTP. Make one with New; it is safe for concurrent use.
@@ -49,9 +61,15 @@ type Server struct {
 	keys     *keyring
 	busy     chan struct{}
 	uploads  chan struct{}
+	lasting  chan struct{}
 	always   map[string]bool // by pattern: what is answered also when all are busy
 	room     *room           // of bodies with requests
 	rules    expect.Cache    // what requests expect, compiled
+	gallery  gallery
+	beat     time.Duration
+	ending   context.Context // that of streams, which have no end of their own
+	end      context.CancelFunc
+	scopes   map[string]jobs.KeyScope // by pattern
 	mux      *http.ServeMux
 }
 
@@ -66,22 +84,24 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
 		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{}, room: newRoom(roomBytes),
+		lasting: make(chan struct{}, lastingAtOnce), beat: usualBeat, scopes: map[string]jobs.KeyScope{},
 	}
+	s.ending, s.end = context.WithCancel(context.Background())
 	for _, route := range s.routes() {
-		s.mux.Handle(route.pattern, s.guard(route.scope, route.handle))
+		s.add(route.pattern, route.scope, s.guard(route.scope, route.handle))
 	}
 	return s
 }
 
 // A route is one operation of the API.
 type route struct {
-	pattern string // as of http.ServeMux
-	scope   jobs.KeyScope
+	pattern string        // as of http.ServeMux
+	scope   jobs.KeyScope // empty: everybody is let in
 	handle  handler
 }
 
 func (s *Server) routes() []route {
-	return []route{
+	return append(s.webhookRoutes(), []route{
 		{"POST /v1/files", jobs.ScopeSubmit, s.createFile},
 		{"GET /v1/files", jobs.ScopeRead, s.listFiles},
 		{"GET /v1/files/{id}", jobs.ScopeRead, s.getFile},
@@ -92,14 +112,17 @@ func (s *Server) routes() []route {
 		{"GET /v1/batches/{id}", jobs.ScopeRead, s.getBatch},
 		{"POST /v1/batches/{id}/cancel", jobs.ScopeSubmit, s.cancelBatch},
 		{"POST /v1/batches/{id}/retry", jobs.ScopeSubmit, s.retryBatch},
+		{"POST /v1/chat/completions", jobs.ScopeSubmit, s.createCompletion},
 		{"POST /v1/jobs", jobs.ScopeSubmit, s.takeJob},
 		{"POST /v1/jobs:batch", jobs.ScopeSubmit, s.takeMany},
 		{"GET /v1/jobs", jobs.ScopeRead, s.listJobs},
 		{"GET /v1/jobs/{id}", jobs.ScopeRead, s.getJob},
 		{"DELETE /v1/jobs/{id}", jobs.ScopeSubmit, s.cancelJob},
+		{"GET /v1/events", jobs.ScopeRead, s.followEvents},
+		{"GET /v1/openapi.json", "", s.getDocument},
 		{"GET /v1/models", jobs.ScopeRead, s.listModels},
 		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
-	}
+	}...)
 }
 
 // A handler answers one request of a tenant. Its error becomes the answer.
@@ -108,22 +131,27 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // Handle adds a handler of another room, for keys with a scope; an empty one lets
 // everybody in.
 func (s *Server) Handle(pattern string, scope jobs.KeyScope, handle http.Handler) {
-	if scope == "" {
-		s.mux.Handle(pattern, handle)
-		return
-	}
-	s.mux.Handle(pattern, s.guard(scope, func(w http.ResponseWriter, r *http.Request) error {
+	s.add(pattern, scope, s.guard(scope, func(w http.ResponseWriter, r *http.Request) error {
 		handle.ServeHTTP(w, r)
 		return nil
 	}))
 }
+
+func (s *Server) add(pattern string, scope jobs.KeyScope, handle http.Handler) {
+	s.scopes[pattern] = scope
+	s.mux.Handle(pattern, handle)
+}
+
+// End ends the streams of events, whose readers may come again elsewhere. Everything
+// else is answered as before.
+func (s *Server) End() { s.end() }
 
 // HandleAlways adds a handler that answers everybody, also while too many requests are
 // being served: who is told to wait must not be taken for dead. It may not wait for
 // anything.
 func (s *Server) HandleAlways(pattern string, handle http.Handler) {
 	s.always[pattern] = true
-	s.mux.Handle(pattern, handle)
+	s.add(pattern, "", handle)
 }
 
 // ServeHTTP answers one request.
@@ -131,7 +159,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	w.Header().Set("X-Request-Id", id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking}
+	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking, release: func() {}}
 	// net/http goes on with its own request, whose body it knows: what is left of that is
 	// not waited for if it is large, and not for long if it is small.
 	r = r.WithContext(r.Context())
@@ -143,7 +171,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.always[pattern] {
 		select {
 		case s.busy <- struct{}{}:
-			defer func() { <-s.busy }()
+			answer.release = sync.OnceFunc(func() { <-s.busy })
+			defer answer.release()
 		default:
 			writeError(answer, errBusy)
 			return
@@ -182,6 +211,7 @@ type answerWriter struct {
 	control *http.ResponseController
 	taking  time.Duration
 	begun   bool
+	release func() // gives the place back that it has among those who are served
 }
 
 // WriteHeader begins the answer.
@@ -203,7 +233,11 @@ func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // guard lets in who has a key with a scope, and answers with the handler's error.
 func (s *Server) guard(scope jobs.KeyScope, handle handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key, err := s.keys.admit(r, scope)
+		var key jobs.Key
+		var err error
+		if scope != "" {
+			key, err = s.keys.admit(r, scope)
+		}
 		if err == nil {
 			err = handle(w, r.WithContext(context.WithValue(r.Context(), keyOf{}, key)))
 		}
@@ -220,7 +254,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if told == errInternal && r.Context().Err() != nil { // it is who asked that has gone, and may hear it still
 		told = errGone
 	}
-	if told.status >= http.StatusInternalServerError {
+	if told.status >= http.StatusInternalServerError && told != errBusy { // of which there may be thousands
 		s.config.Log.Error().Err(err).Str("request_id", w.Header().Get("X-Request-Id")).Str("route", r.Pattern).Msg("a request over HTTP failed")
 	}
 	if answer, ok := w.(*answerWriter); ok && answer.begun {

@@ -29,6 +29,7 @@ func newVictim(w *world) *victim {
 	v.ids["ended"] = v.id(w.post("/v1/batches", order, "Authorization", v.key), http.StatusOK)
 	v.ids["job"] = v.id(w.post("/v1/jobs", `{`+said+`}`, "Authorization", v.key), http.StatusAccepted)
 	v.ids["many"] = v.id(w.post("/v1/jobs:batch", `{"jobs":[{`+said+`}]}`, "Authorization", v.key), http.StatusAccepted)
+	v.ids["webhook"] = v.id(w.post("/v1/webhook_endpoints", `{"url":"https://example.com/","event_types":["batch.failed"]}`, "Authorization", v.key), http.StatusOK)
 	for _, what := range []string{"output", "fault"} {
 		file := jobs.File{ID: "file-" + what, Tenant: "acme", Purpose: jobs.PurposeBatchOutput, Name: what, Bytes: 3}
 		w.must(w.store.NewFile(w.Context(), file))
@@ -66,7 +67,8 @@ func (v *victim) id(got answer, status int) string {
 func (v *victim) state() (all string) {
 	v.Helper()
 	const query = `SELECT concat_ws('; ', (SELECT string_agg(f::text, ' ' ORDER BY id) FROM tidegate.files f), (SELECT string_agg(b::text, ' ' ORDER BY id) FROM tidegate.batches b),
-		(SELECT string_agg(r::text, ' ' ORDER BY id) FROM tidegate.requests r), (SELECT count(*) FROM tidegate.results), (SELECT count(*) FROM tidegate.file_pieces))`
+		(SELECT string_agg(r::text, ' ' ORDER BY id) FROM tidegate.requests r), (SELECT count(*) FROM tidegate.results), (SELECT count(*) FROM tidegate.file_pieces),
+		(SELECT string_agg(h::text, ' ' ORDER BY id) FROM tidegate.webhooks h), (SELECT count(*) FROM tidegate.river_job WHERE kind = 'webhook'))`
 	v.must(v.pool.QueryRow(v.Context(), query).Scan(&all))
 	return all
 }
@@ -124,12 +126,13 @@ func (v *victim) readsItsOwn(t *testing.T) {
 	t.Helper()
 	for what, path := range map[string]string{
 		"file": "/v1/files/", "output": "/v1/files/", "fault": "/v1/files/", "batch": "/v1/batches/", "ended": "/v1/batches/", "many": "/v1/batches/", "job": "/v1/jobs/",
+		"webhook": "/v1/webhook_endpoints/",
 	} {
 		if got := v.get(path+v.ids[what], "Authorization", v.key); got.Status != http.StatusOK || !strings.Contains(got.Body, v.ids[what]) {
 			t.Errorf("its own %s: %d %s", what, got.Status, got.Body)
 		}
 	}
-	if len(v.ids) != 7 {
+	if len(v.ids) != 8 {
 		t.Errorf("of %v each must be looked at", v.ids)
 	}
 }

@@ -102,7 +102,7 @@ func (r *Rules) takeFormat(body []byte) error {
 		return nil
 	case "json_schema":
 		if len(format.JSONSchema.Schema) == 0 {
-			return errors.New("response_format: body.response_format.json_schema has no schema")
+			return errors.New("response_format: that of the body is a json_schema, and has no schema")
 		}
 		if len(format.JSONSchema.Schema) > jobs.MaxExpectBytes {
 			return fmt.Errorf("response_format: the schema in the body has %d bytes, at most %d", len(format.JSONSchema.Schema), jobs.MaxExpectBytes)
@@ -122,7 +122,7 @@ type responseFormat struct {
 
 func formatOf(body []byte) (responseFormat, error) {
 	if !bytes.Contains(body, []byte(`"response_format"`)) {
-		return responseFormat{}, nil
+		return formatOfText(body), nil
 	}
 	var read struct {
 		Format responseFormat `json:"response_format"`
@@ -131,6 +131,26 @@ func formatOf(body []byte) (responseFormat, error) {
 		return responseFormat{}, errors.New("response_format: the one of the body cannot be read")
 	}
 	return read.Format, nil
+}
+
+// formatOfText is where a body of /v1/responses has it: text.format.
+func formatOfText(body []byte) (format responseFormat) {
+	if !bytes.Contains(body, []byte(`"format"`)) {
+		return format
+	}
+	var read struct {
+		Text json.RawMessage `json:"text"`
+	}
+	var text struct {
+		Format struct {
+			Type   string          `json:"type"`
+			Schema json.RawMessage `json:"schema"`
+		} `json:"format"`
+	}
+	if json.Unmarshal(body, &read) == nil && json.Unmarshal(read.Text, &text) == nil { // else it is none of that endpoint
+		format.Type, format.JSONSchema.Schema = text.Format.Type, text.Format.Schema
+	}
+	return format
 }
 
 // Judge says which rule an answer does not keep; nil: it is as expected.

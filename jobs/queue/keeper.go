@@ -14,6 +14,9 @@ const (
 	// DefaultMaxLines is how many requests a batch may have that comes as a file, as at
 	// OpenAI.
 	DefaultMaxLines = 50_000
+	// MaxInputs is how many texts may be embedded by such a batch in all, as at OpenAI,
+	// or as many as it may have requests, if that is more.
+	MaxInputs = 50_000
 	// portionBytes bounds what of a file goes into one transaction, beside the count:
 	// bodies of four megabytes.
 	portionBytes = 4 << 20
@@ -89,9 +92,13 @@ func (k *Keeper) options(ctx context.Context, batch *jobs.Batch) (jobs.LineOptio
 	if err != nil {
 		return jobs.LineOptions{}, err
 	}
-	known, claims, goals := map[string]bool{}, map[string]string{}, map[string]bool{}
+	endpoint, ok := jobs.ParseEndpoint(batch.Order.Endpoint)
+	if !ok {
+		return jobs.LineOptions{}, fmt.Errorf("the batch is of %q, which a later version has accepted: it is for a worker of that one", batch.Order.Endpoint)
+	}
+	known, claims, goals := map[string]jobs.EndpointSet{}, map[string]string{}, map[string]bool{}
 	for _, route := range routes {
-		known[route.Name] = true
+		known[route.Name] = route.Serves()
 		for _, goal := range route.Goals {
 			goals[goal] = true
 		}
@@ -100,8 +107,9 @@ func (k *Keeper) options(ctx context.Context, batch *jobs.Batch) (jobs.LineOptio
 		}
 	}
 	opts := jobs.LineOptions{
-		Whole: true, Tenant: batch.Tenant, DefaultRoute: batch.Order.Route,
-		KnownRoute: func(route string) bool { return known[route] },
+		Whole: true, Endpoint: endpoint, Tenant: batch.Tenant, DefaultRoute: batch.Order.Route,
+		KnownRoute: func(route string) bool { _, ok := known[route]; return ok },
+		Served:     func(route string) jobs.EndpointSet { return known[route] },
 		Now:        func() time.Time { return batch.CreatedAt },
 	}
 	if len(k.Goals) > 0 {

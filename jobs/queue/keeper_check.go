@@ -29,7 +29,8 @@ func (k *Keeper) check(ctx context.Context, batch *jobs.Batch) error {
 	if err != nil {
 		return err
 	}
-	found := findings{most: cmp.Or(k.MaxLines, DefaultMaxLines)}
+	opts.Place = new(jobs.Place) // faults name their line
+	found := findings{most: cmp.Or(k.MaxLines, DefaultMaxLines), endpoint: opts.Endpoint}
 	for request, err := range jobs.ReadLines(lines, opts) {
 		if lines.err != nil || ctx.Err() != nil {
 			return cmp.Or(lines.err, ctx.Err())
@@ -62,7 +63,9 @@ func isFault(err error) bool {
 // findings are what was found in the lines of a file.
 type findings struct {
 	most     int
+	endpoint jobs.Endpoint
 	requests int
+	inputs   int // that want a vector
 	model    string
 	mixed    bool
 	faults   []jobs.BatchFault
@@ -78,6 +81,16 @@ func (f *findings) add(request *jobs.Request, err error, place *jobs.Place) bool
 		f.faults = append(f.faults, jobs.BatchFault{
 			Code: "too_many_tasks", Line: place.Lines,
 			Message: fmt.Sprintf("the file has more than %d requests: split it into several batches", f.most),
+		})
+		return false
+	}
+	if f.endpoint == jobs.EndpointEmbeddings {
+		f.inputs += jobs.Inputs(request.Body)
+	}
+	if most := max(f.most, MaxInputs); f.inputs > most {
+		f.faults = append(f.faults, jobs.BatchFault{
+			Code: "too_many_tasks", Line: place.Lines, Param: "body.input",
+			Message: fmt.Sprintf("the requests of the file have more than %d inputs in all: split it into several batches", most),
 		})
 		return false
 	}

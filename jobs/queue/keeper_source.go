@@ -43,7 +43,7 @@ func (k *Keeper) lines(ctx context.Context, batch *jobs.Batch, at store.Enqueued
 	if err != nil {
 		return nil, err
 	}
-	opts.KnownRoute, opts.KnownGoal, opts.DefaultRoute = nil, nil, cmp.Or(opts.DefaultRoute, unrouted)
+	opts.KnownRoute, opts.KnownGoal, opts.Served, opts.DefaultRoute = nil, nil, nil, cmp.Or(opts.DefaultRoute, unrouted)
 	opts.Checked, opts.Place = true, &jobs.Place{Lines: at.Lines, Bytes: at.Bytes}
 	next, stop := iter.Pull2(jobs.ReadLines(lines, opts))
 	return &source{

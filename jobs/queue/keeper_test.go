@@ -385,3 +385,61 @@ func TestBatchIsCreatedOnce(t *testing.T) {
 		t.Errorf("long ago: %s, %v", b, err)
 	}
 }
+
+// A file may have so many requests, and embed so many texts, and the line is told at
+// which there are more; and so it is of what only the queue finds wrong.
+func TestTooMuchOfABatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.announce(jobs.Route{Name: "summaries", Goal: "ordered", Endpoints: jobs.EndpointSetOf(jobs.EndpointChat, jobs.EndpointEmbeddings)})
+	line := func(of jobs.Endpoint, n int, body, more string) string {
+		return fmt.Sprintf(`{"custom_id":"n-%d","method":"POST","url":%q,"body":%s%s}`+"\n", n, of, body, more)
+	}
+	many := `{"input":[` + strings.TrimSuffix(strings.Repeat(`"a",`, 2048), ",") + `]}`
+	lines := func(n int, one func(int) string) string {
+		var all strings.Builder
+		for i := range n {
+			all.WriteString(one(i))
+		}
+		return all.String()
+	}
+	vectors := func(i int) string { return line(jobs.EndpointEmbeddings, i, many, "") }
+	chats := func(i int) string { return line(jobs.EndpointChat, i, `{"messages":[{}]}`, "") }
+	for name, c := range map[string]struct {
+		of      jobs.Endpoint
+		content string
+		most    int
+		want    jobs.BatchFault // without its message; zero: it is taken
+	}{
+		"as many inputs as may be": {jobs.EndpointEmbeddings, lines(24, vectors), 30, jobs.BatchFault{}},
+		"more inputs":              {jobs.EndpointEmbeddings, lines(26, vectors), 30, jobs.BatchFault{Code: "too_many_tasks", Param: "body.input", Line: 25}},
+		"more, as may be":          {jobs.EndpointEmbeddings, lines(26, vectors), 60_000, jobs.BatchFault{}},
+		"as many requests":         {jobs.EndpointChat, lines(3, chats), 3, jobs.BatchFault{}},
+		"more requests":            {jobs.EndpointChat, lines(4, chats), 3, jobs.BatchFault{Code: "too_many_tasks", Line: 4}},
+		"a schema that is none":    {jobs.EndpointChat, "\n" + line(jobs.EndpointChat, 1, `{"messages":[{}]}`, `,"expect":{"json_schema":{"type":7}}`), 3, jobs.BatchFault{Code: jobs.CodeBadLine, Line: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			keeper := w.keeper()
+			keeper.MaxLines = c.most
+			id := w.order(c.content, func(o *jobs.BatchOrder) { o.Endpoint = c.of.String() }).ID
+			if err := keeper.Keep(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+			batch := w.batch(id)
+			if c.want == (jobs.BatchFault{}) {
+				if batch.State != jobs.BatchInProgress {
+					t.Errorf("it is %s: %+v", batch.State, batch.Order.Faults)
+				}
+				return
+			}
+			if batch.State != jobs.BatchFailed || len(batch.Order.Faults) != 1 || batch.Order.Faults[0].Message == "" {
+				t.Fatalf("it is %s: %+v", batch.State, batch.Order.Faults)
+			}
+			got := batch.Order.Faults[0]
+			got.Message = ""
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -29,7 +29,8 @@ func (e *UnknownRouteError) Error() string {
 	return fmt.Sprintf("route: %q is not known; there are: %s", e.Route, strings.Join(e.Known, ", "))
 }
 
-// A lookError says that the routes could not be read, which is no fault of a request.
+// A lookError says that what there is to know of routes and workers could not be read,
+// or that a worker is in the way, which is no fault of a request.
 type lookError struct{ err error }
 
 func (e *lookError) Error() string { return e.err.Error() }
@@ -45,8 +46,9 @@ const knownFor = 30 * time.Second
 type known struct {
 	mu     sync.Mutex
 	routes map[string]jobs.Route
-	until  time.Time // when routes are old
-	told   time.Time // when the supervisor was last to be told that something waits
+	until  time.Time                       // when routes are old
+	told   time.Time                       // when the supervisor was last to be told that something waits
+	fleet  [jobs.EndpointUnknown]time.Time // until when all workers are taken to know an endpoint
 }
 
 func (k *known) route(ctx context.Context, db store.Querier, name string, now time.Time) (jobs.Route, error) {
@@ -122,4 +124,24 @@ func (k *known) tell(now time.Time) bool {
 	}
 	k.told = now
 	return true
+}
+
+// toAll looks whether all workers know an endpoint. Chat completions they do.
+func (k *known) toAll(ctx context.Context, db store.Querier, e jobs.Endpoint, now time.Time) error {
+	if e == jobs.EndpointChat {
+		return nil
+	}
+	k.mu.Lock()
+	fresh := now.Before(k.fleet[e])
+	k.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	if err := store.KnownToAll(ctx, db, e); err != nil {
+		return &lookError{err}
+	}
+	k.mu.Lock()
+	k.fleet[e] = now.Add(knownFor)
+	k.mu.Unlock()
+	return nil
 }

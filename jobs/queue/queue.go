@@ -93,6 +93,12 @@ func (q *Queue) complete(ctx context.Context, db store.Querier, r *jobs.Request)
 	if err != nil {
 		return err
 	}
+	if err := route.Serves().Refuses(r.Route, r.Endpoint); err != nil {
+		return fmt.Errorf("endpoint: %w", err)
+	}
+	if err := q.known.toAll(ctx, db, r.Endpoint, q.now()); err != nil {
+		return err
+	}
 	if err := q.stamp(r); err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type anthropicPiece struct {
 	block  anthropicBlock
 	text   []byte // of a text
 	inputs []byte // of a call: JSON in the end
+	told   int    // of its text, how much was handed on
 }
 
 type anthropicEvent struct {
@@ -49,6 +50,15 @@ type anthropicEvent struct {
 }
 
 func (a *anthropicPieces) size() int { return a.held }
+
+func (a *anthropicPieces) news(take func(jobs.Piece)) {
+	for i := range a.blocks {
+		if b := &a.blocks[i]; b.block.Type == "text" && len(b.text) > b.told {
+			take(jobs.Piece{Text: string(b.text[b.told:])})
+			b.told = len(b.text)
+		}
+	}
+}
 
 func (a *anthropicPieces) take(got response, next event) (step, *refusal) {
 	var e anthropicEvent

@@ -25,18 +25,26 @@ var _ = register("azure", dialect{
 	rules:     azureRules,
 	allowance: openAIAllowance,
 	stream:    openAIStream,
+	also: openAIOperations(func(end string) func(*jobs.Target) string {
+		return func(t *jobs.Target) string { return azureAt(t, end) }
+	}),
 })
 
 // azurePath goes by the base URL: at one that ends in /v1 Azure is called as OpenAI
 // is, without a version; else the deployment is part of the path.
-func azurePath(target *jobs.Target) string {
-	const last = "chat/completions"
+func azurePath(target *jobs.Target) string { return azureAt(target, "chat/completions") }
+
+// azureAt is the path of an operation, by its end. Responses are no deployment's, and are
+// served at a base URL in OpenAI's manner alone.
+func azureAt(target *jobs.Target, last string) string {
 	base, _, _ := strings.Cut(target.BaseURL, "?")
 	base = strings.TrimRight(base, "/")
 	versioned := last + "?api-version=" + azureVersion
 	switch {
 	case strings.HasSuffix(base, "/v1"):
 		return last
+	case last == "responses":
+		return ""
 	case strings.Contains(base, "/deployments/"):
 		return versioned
 	case strings.HasSuffix(base, "/openai"):

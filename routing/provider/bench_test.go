@@ -53,7 +53,7 @@ func BenchmarkDecode(b *testing.B) {
 // BenchmarkRefusal is all that a 429 costs beside the wire.
 func BenchmarkRefusal(b *testing.B) {
 	client := newClient(b, Config{})
-	end, err := client.endpoint(at("http://127.0.0.1"))
+	end, err := client.endpoint(at("http://127.0.0.1"), jobs.EndpointChat)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func BenchmarkCall(b *testing.B) {
 		client, target := newClient(b, Config{}), at(url)
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, failed := client.Complete(b.Context(), target, document); failed != nil {
+			if _, failed := client.Complete(b.Context(), target, jobs.EndpointChat, document); failed != nil {
 				b.Fatal(failed)
 			}
 		}
@@ -168,7 +168,7 @@ func BenchmarkStream(b *testing.B) {
 			target.Stream = c.stream
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, failed := client.Complete(b.Context(), target, document); failed != nil {
+				if _, failed := client.Complete(b.Context(), target, jobs.EndpointChat, document); failed != nil {
 					b.Fatal(failed)
 				}
 			}

@@ -40,7 +40,8 @@ type span struct{ from, to int }
 //   - a 429 beside a limit of zero is AUTH: the account's plan does not have the
 //     model, and no wait will help.
 //   - 413 is CONTEXT for the same reason.
-//   - a 403 that forbids logprobs is BAD_REQUEST: another request may do without.
+//   - a 403 that forbids logprobs is BAD_REQUEST: another request may do without. So is
+//     one that forbids embeddings: another target's model makes them.
 //   - a web page with a status that would be the request's fault is TRANSIENT:
 //     those are not the words of an API, and a request must not end by them.
 //   - a 3xx is TRANSIENT: the base URL is wrong, the request is not to blame.
@@ -77,7 +78,7 @@ var openAIRules = []rule{
 	// the key or the target may not do this
 	{class: jobs.Auth, status: span{400, 499}, words: targetWords},
 	{class: jobs.Auth, status: span{400, 422}, texts: []string{"model not exist", "invalid model", "is not a valid model", "organization must be verified"}},
-	{class: jobs.BadRequest, status: span{403, 403}, texts: []string{"not allowed to request logprobs"}},
+	{class: jobs.BadRequest, status: span{403, 403}, texts: []string{"not allowed to request logprobs", "not allowed to generate embeddings"}},
 	{class: jobs.Auth, status: span{401, 401}},
 	{class: jobs.Auth, status: span{403, 406}},
 	{class: jobs.Auth, status: span{410, 418}}, // but for 413, above

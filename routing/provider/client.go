@@ -62,16 +62,20 @@ func New(config Config) *Client {
 	}
 }
 
-// Complete sends body, an OpenAI chat-completions object, to the target and
-// returns its answer, or why there is none: exactly one of the two is nil. It
+// Complete sends body, an object as OpenAI's API takes it at the endpoint, to the
+// target and returns its answer, or why there is none: exactly one of the two is nil. It
 // makes at most one HTTP request, and none when body is not JSON (BAD_REQUEST)
 // or the target cannot be called as it is configured (TRANSIENT).
 //
 // A ctx that ends first, cancelled or past its deadline, is LOST: it tells
 // nothing about the target. To give a call less time and hear TIMEOUT, lower
-// the target's Timeouts.
-func (c *Client) Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error) {
-	end, err := c.endpoint(target)
+// the target's Timeouts. Where ctx asks for pieces (jobs.WithPieces), the answer is
+// asked for in pieces, whatever the target's Stream says.
+func (c *Client) Complete(ctx context.Context, target *jobs.Target, of jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error) {
+	if jobs.PiecesOf(ctx) != nil && !target.Stream && Streams(target.Dialect) {
+		target = inPieces(target)
+	}
+	end, err := c.endpoint(target, of)
 	if err != nil {
 		return nil, &jobs.Error{Class: jobs.Transient, Message: err.Error()}
 	}
@@ -87,9 +91,12 @@ func (c *Client) Complete(ctx context.Context, target *jobs.Target, body []byte)
 		return nil, got.failed
 	}
 	answer, why := end.read(got)
+	if why == nil {
+		why = miscounted(of, body, answer)
+	}
 	if why != nil {
 		why.asked = body // not wire: that was let go when it was sent
-		return nil, c.refuse(end, got, *why)
+		return nil, lacking(target, of, *why, c.refuse(end, got, *why))
 	}
 	answer.Target = target.Name
 	answer.Model = cmp.Or(answer.Model, target.Model)
@@ -101,8 +108,8 @@ func (c *Client) Complete(ctx context.Context, target *jobs.Target, body []byte)
 
 // Check says why a target's dialect cannot say what a body asks for, and names the
 // field; nil: it can, or the dialect is not known. It makes no call.
-func (c *Client) Check(target *jobs.Target, body []byte) error {
-	speaks := dialects[target.Dialect]
+func (c *Client) Check(target *jobs.Target, of jobs.Endpoint, body []byte) error {
+	speaks, _ := dialects[target.Dialect].at(of)
 	if !speaks.translates {
 		return nil
 	}

@@ -252,7 +252,7 @@ func TestConcurrentCalls(t *testing.T) {
 			all.Go(func() {
 				target := at(url)
 				target.Name = strconv.Itoa(i)
-				got, failed := client.Complete(t.Context(), target, []byte(prompt))
+				got, failed := client.Complete(t.Context(), target, jobs.EndpointChat, []byte(prompt))
 				if failed != nil || got.Target != target.Name {
 					t.Errorf("call %d: %v, %v", i, got, failed)
 				}
@@ -591,7 +591,7 @@ func TestLost(t *testing.T) {
 		url, seen := serve(t, http.NotFound)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, failed := newClient(t, Config{}).Complete(ctx, at(url), []byte(prompt))
+		_, failed := newClient(t, Config{}).Complete(ctx, at(url), jobs.EndpointChat, []byte(prompt))
 		if failed == nil || failed.Class != jobs.Lost || failed.Said || seen.requests.Load() != 0 {
 			t.Errorf("got %+v after %d requests", failed, seen.requests.Load())
 		}
@@ -608,7 +608,7 @@ func TestLost(t *testing.T) {
 					_, _ = r.ReadByte()
 				}
 			})
-			_, failed := newClient(t, Config{}).Complete(ctx, at(url), []byte(prompt))
+			_, failed := newClient(t, Config{}).Complete(ctx, at(url), jobs.EndpointChat, []byte(prompt))
 			want := &jobs.Error{Class: jobs.Lost, Message: "stopped by the caller while the call was in flight; it may have been billed"}
 			if diff := cmp.Diff(want, failed); diff != "" {
 				t.Error(diff)
@@ -620,7 +620,7 @@ func TestLost(t *testing.T) {
 		url := listen(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 		ctx, cancel := context.WithTimeout(t.Context(), quick)
 		defer cancel()
-		if _, failed := newClient(t, Config{}).Complete(ctx, at(url), []byte(prompt)); failed == nil || failed.Class != jobs.Lost {
+		if _, failed := newClient(t, Config{}).Complete(ctx, at(url), jobs.EndpointChat, []byte(prompt)); failed == nil || failed.Class != jobs.Lost {
 			t.Errorf("got %+v, want LOST", failed)
 		}
 	})
@@ -652,7 +652,7 @@ func TestUncallableTargets(t *testing.T) {
 func TestBodyThatIsNoJSONIsNotSent(t *testing.T) {
 	t.Parallel()
 	url, seen := serve(t, http.NotFound)
-	_, failed := newClient(t, Config{}).Complete(t.Context(), at(url), []byte(`{"messages":[`))
+	_, failed := newClient(t, Config{}).Complete(t.Context(), at(url), jobs.EndpointChat, []byte(`{"messages":[`))
 	if failed == nil || failed.Class != jobs.BadRequest || failed.Said || seen.requests.Load() != 0 {
 		t.Errorf("got %+v after %d requests", failed, seen.requests.Load())
 	}
@@ -678,7 +678,7 @@ func TestHTTP2(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			got, failed := client.Complete(t.Context(), at(server.URL), body)
+			got, failed := client.Complete(t.Context(), at(server.URL), jobs.EndpointChat, body)
 			if failed != nil || got.FirstByte <= 0 {
 				t.Error(got, failed)
 			}
@@ -699,7 +699,7 @@ func TestAnswerBeforeTheBodyIsSent(t *testing.T) {
 		_, _ = io.Copy(io.Discard, conn)
 	})
 	body := []byte(`{"messages":["` + strings.Repeat("long ", 500_000) + `"]}`)
-	_, failed := newClient(t, Config{}).Complete(t.Context(), at(url), body)
+	_, failed := newClient(t, Config{}).Complete(t.Context(), at(url), jobs.EndpointChat, body)
 	if failed == nil || failed.Class != jobs.Context {
 		t.Errorf("got %+v, want CONTEXT", failed)
 	}

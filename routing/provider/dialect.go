@@ -41,6 +41,45 @@ type dialect struct {
 	allowance func(http.Header) jobs.Allowance
 	// stream is for targets whose answers come in pieces; nil: there are none.
 	stream *streaming
+	// also are the endpoints that it serves beside chat completions, of which all of
+	// the above is.
+	also map[jobs.Endpoint]operation
+	// whole tells that this is the dialect at an endpoint that knows no streams, whatever
+	// its target asks for.
+	whole bool
+}
+
+// An operation is what differs at another endpoint. Its body goes out as it is, but
+// for the model, and its answers come whole.
+type operation struct {
+	// path is what is added to the base URL; empty: it is not served there.
+	path func(*jobs.Target) string
+	// decode reads a 2xx, as that of the dialect does.
+	decode func(response) (*jobs.Answer, *refusal)
+}
+
+// at is the dialect as it is spoken at an endpoint; not ok: it is not.
+func (d dialect) at(e jobs.Endpoint) (spoken dialect, ok bool) {
+	if e == jobs.EndpointChat {
+		return d, true
+	}
+	is, ok := d.also[e]
+	d.path, d.decode, d.encode, d.translates, d.stream, d.whole = is.path, is.decode, sendAsIs, false, nil, true
+	return d, ok
+}
+
+// sendAsIs is how a body goes out that is in OpenAI's words.
+func sendAsIs(target *jobs.Target, body []byte) ([]byte, error) { return splice(body, target.Model) }
+
+// Serves tells what a target can serve, by its dialect and base URL.
+func Serves(target *jobs.Target) jobs.EndpointSet {
+	served := jobs.EndpointSetOf()
+	for _, e := range jobs.Endpoints() {
+		if spoken, ok := dialects[target.Dialect].at(e); ok && spoken.path != nil && (target.Variant.Path != "" || spoken.path(target) != "") {
+			served = served.With(jobs.EndpointSetOf(e))
+		}
+	}
+	return served
 }
 
 // dialects is the registry. It is filled while the package is initialised, by the

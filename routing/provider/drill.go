@@ -16,8 +16,8 @@ const DrillCode = "drill"
 
 // A Completer makes one call, as a Client does.
 type Completer interface {
-	Check(target *jobs.Target, body []byte) error
-	Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error)
+	Check(target *jobs.Target, of jobs.Endpoint, body []byte) error
+	Complete(ctx context.Context, target *jobs.Target, of jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error)
 }
 
 // Drills stands before what makes the calls, and fails those to a target that a
@@ -54,15 +54,17 @@ func (d *Drills) Set(drills []jobs.Drill) {
 }
 
 // Check is what the calls are checked by: a drill changes nothing of it.
-func (d *Drills) Check(target *jobs.Target, body []byte) error { return d.next.Check(target, body) }
+func (d *Drills) Check(target *jobs.Target, of jobs.Endpoint, body []byte) error {
+	return d.next.Check(target, of, body)
+}
 
 // Complete makes the call, or fails as the provider would in the mode of the
 // target's drill.
-func (d *Drills) Complete(ctx context.Context, target *jobs.Target, body []byte) (*jobs.Answer, *jobs.Error) {
+func (d *Drills) Complete(ctx context.Context, target *jobs.Target, of jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error) {
 	mode, fails := d.fails(target.Name)
 	failed, known := drilled[mode]
 	if !fails || !known && mode != jobs.DrillHang { // a mode of a later version is none here
-		return d.next.Complete(ctx, target, body)
+		return d.next.Complete(ctx, target, of, body)
 	}
 	if ctx.Err() != nil {
 		return nil, lost(false)

@@ -44,7 +44,7 @@ func (g *drillGround) drill(mode jobs.DrillMode, rate float64, lasts time.Durati
 
 func (g *drillGround) complete(ctx context.Context, target *jobs.Target) (*jobs.Answer, *jobs.Error) {
 	g.t.Helper()
-	answer, failed := g.Complete(ctx, target, []byte(prompt))
+	answer, failed := g.Complete(ctx, target, jobs.EndpointChat, []byte(prompt))
 	if (answer == nil) == (failed == nil) {
 		g.t.Fatalf("Complete gave %v and %v; exactly one must be nil", answer, failed)
 	}
@@ -126,7 +126,7 @@ func TestDrillHangs(t *testing.T) {
 				drills := NewDrills(nil, nil, nil)
 				drills.Set([]jobs.Drill{{Target: "mini", Mode: jobs.DrillHang, Rate: 1, Until: time.Now().Add(time.Minute)}})
 				began := time.Now()
-				_, failed := drills.Complete(t.Context(), &jobs.Target{Name: "mini", Timeouts: c.limits}, nil)
+				_, failed := drills.Complete(t.Context(), &jobs.Target{Name: "mini", Timeouts: c.limits}, jobs.EndpointChat, nil)
 				if took := time.Since(began); took != c.want || failed.Class != jobs.Timeout || !failed.Said || failed.Status != 0 {
 					t.Errorf("after %s: %+v", took, failed)
 				}
@@ -149,7 +149,7 @@ func TestDrillWhoseCallerStops(t *testing.T) {
 				drills := NewDrills(nil, nil, nil)
 				drills.Set([]jobs.Drill{{Target: "mini", Mode: mode, Rate: 1, Until: time.Now().Add(time.Hour)}})
 				began := time.Now()
-				_, failed := drills.Complete(ctx, &jobs.Target{Name: "mini"}, nil)
+				_, failed := drills.Complete(ctx, &jobs.Target{Name: "mini"}, jobs.EndpointChat, nil)
 				if failed.Class != jobs.Lost || time.Since(began) > time.Second {
 					t.Errorf("after %s: %+v", time.Since(began), failed)
 				}
@@ -161,9 +161,9 @@ func TestDrillWhoseCallerStops(t *testing.T) {
 // always answers.
 type always struct{ calls int }
 
-func (a *always) Check(*jobs.Target, []byte) error { return nil }
+func (a *always) Check(*jobs.Target, jobs.Endpoint, []byte) error { return nil }
 
-func (a *always) Complete(context.Context, *jobs.Target, []byte) (*jobs.Answer, *jobs.Error) {
+func (a *always) Complete(context.Context, *jobs.Target, jobs.Endpoint, []byte) (*jobs.Answer, *jobs.Error) {
 	a.calls++
 	return &jobs.Answer{}, nil
 }
@@ -178,7 +178,7 @@ func TestDrillEndsByItself(t *testing.T) {
 	drills.Set([]jobs.Drill{{Target: "mini", Mode: jobs.Drill503, Rate: 1, Until: now.Add(time.Minute)}})
 	var answered []bool
 	for range 3 {
-		answer, _ := drills.Complete(t.Context(), &jobs.Target{Name: "mini"}, nil)
+		answer, _ := drills.Complete(t.Context(), &jobs.Target{Name: "mini"}, jobs.EndpointChat, nil)
 		answered = append(answered, answer != nil)
 		now = now.Add(30 * time.Second)
 	}
@@ -194,7 +194,7 @@ func TestDrillFailsAShare(t *testing.T) {
 		drills := NewDrills(&always{}, rand.New(rand.NewPCG(seed, 1)), nil)
 		drills.Set([]jobs.Drill{{Target: "mini", Mode: jobs.Drill500, Rate: 0.25, Until: time.Now().Add(time.Hour)}})
 		for range 4000 {
-			_, failed := drills.Complete(t.Context(), &jobs.Target{Name: "mini"}, nil)
+			_, failed := drills.Complete(t.Context(), &jobs.Target{Name: "mini"}, jobs.EndpointChat, nil)
 			list = append(list, failed != nil)
 		}
 		return list
@@ -224,7 +224,7 @@ func TestDrillsAtOnce(t *testing.T) {
 				if i == 0 {
 					g.drill(jobs.Drill503, 0.5, time.Hour)
 				}
-				if answer, failed := g.Complete(t.Context(), g.target, []byte(prompt)); (answer == nil) == (failed == nil) {
+				if answer, failed := g.Complete(t.Context(), g.target, jobs.EndpointChat, []byte(prompt)); (answer == nil) == (failed == nil) {
 					t.Errorf("got %v and %v", answer, failed)
 				}
 			}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"testing"
+
+	"tidegate/jobs"
 )
 
 // TestNobodyClosesATargetByWhatHeWrites: providers quote the request in their
@@ -31,10 +33,10 @@ func TestNobodyClosesATargetByWhatHeWrites(t *testing.T) {
 				target.Dialect = name
 				client := newClient(t, Config{})
 				quoted := `{"messages":[{"role":"user","content":[{"type":"text","text":"x ` + "\\u0069" + `"},{"type":"text","text":"` + escaped(said) + `"}]}]}`
-				if _, failed := client.Complete(t.Context(), target, []byte(hi)); failed == nil || failed.Class != row.class {
+				if _, failed := client.Complete(t.Context(), target, jobs.EndpointChat, []byte(hi)); failed == nil || failed.Class != row.class {
 					t.Errorf("the provider's own words: got %v, want %s", failed, row.class)
 				}
-				if _, failed := client.Complete(t.Context(), target, []byte(quoted)); failed == nil || failed.Class == row.class {
+				if _, failed := client.Complete(t.Context(), target, jobs.EndpointChat, []byte(quoted)); failed == nil || failed.Class == row.class {
 					t.Errorf("the tenant's words: got %v", failed)
 				}
 			})

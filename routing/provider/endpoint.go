@@ -18,6 +18,7 @@ import (
 // An address is what of a target decides how it is called. Targets that are
 // equal in it share an endpoint, also a copy with other timeouts.
 type address struct {
+	at                      jobs.Endpoint
 	dialect, baseURL, model string
 	key                     jobs.Secret
 	variant                 jobs.Variant
@@ -25,10 +26,10 @@ type address struct {
 	connect                 time.Duration
 }
 
-// An endpoint is a target prepared for calling: its URL is parsed and its
-// headers are built once, not per call.
+// An endpoint is a target prepared for calling at one of the API's: its URL is parsed
+// and its headers are built once, not per call.
 type endpoint struct {
-	dialect   dialect
+	dialect   dialect    // as it is spoken there
 	stream    *streaming // nil: answers come whole
 	transport *http.Transport
 	template  *http.Request // never sent itself; its header and URL are shared and only read
@@ -37,8 +38,9 @@ type endpoint struct {
 
 // endpoint finds or prepares the endpoint of a target. Its errors name the
 // field of the configuration that is wrong.
-func (c *Client) endpoint(target *jobs.Target) (*endpoint, error) {
+func (c *Client) endpoint(target *jobs.Target, of jobs.Endpoint) (*endpoint, error) {
 	at := addressAt(target)
+	at.at = of
 	c.mu.RLock()
 	end := c.endpoints[at]
 	c.mu.RUnlock()
@@ -49,6 +51,9 @@ func (c *Client) endpoint(target *jobs.Target) (*endpoint, error) {
 	if !ok {
 		return nil, fmt.Errorf("dialect: %q is not known; use one of %s", target.Dialect, strings.Join(Dialects(), ", "))
 	}
+	if speaks, ok = speaks.at(of); !ok {
+		return nil, fmt.Errorf("endpoints: the dialect %s does not serve %s", target.Dialect, of)
+	}
 	end, err := prepare(speaks, target, c.config.UserAgent)
 	if err != nil {
 		return nil, err
@@ -56,7 +61,7 @@ func (c *Client) endpoint(target *jobs.Target) (*endpoint, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	end.transport = c.transports[at.connect]
-	forgotten := c.kept != nil && !c.kept[at]
+	forgotten := c.kept != nil && !c.kept[at.base()]
 	switch {
 	case end.transport == nil && forgotten:
 		end.transport = newTransport(c.config, at.connect)
@@ -72,7 +77,13 @@ func (c *Client) endpoint(target *jobs.Target) (*endpoint, error) {
 }
 
 func addressAt(target *jobs.Target) address {
-	return address{target.Dialect, target.BaseURL, target.Model, target.Key, target.Variant, target.Stream, target.Timeouts.Connect}
+	return address{jobs.EndpointChat, target.Dialect, target.BaseURL, target.Model, target.Key, target.Variant, target.Stream, target.Timeouts.Connect}
+}
+
+// base is the address of the same target, whatever it is asked for.
+func (a address) base() address {
+	a.at = jobs.EndpointChat
+	return a
 }
 
 // Keep forgets what it keeps of all other targets: keys, and connections that are
@@ -83,11 +94,13 @@ func (c *Client) Keep(targets []*jobs.Target) {
 	for _, target := range targets {
 		at := addressAt(target)
 		kept[at], connects[at.connect] = true, true
+		at.stream = true // for who asks for pieces
+		kept[at] = true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.kept = kept
-	maps.DeleteFunc(c.endpoints, func(at address, _ *endpoint) bool { return !kept[at] })
+	maps.DeleteFunc(c.endpoints, func(at address, _ *endpoint) bool { return !kept[at.base()] })
 	for connect, transport := range c.transports {
 		if !connects[connect] {
 			delete(c.transports, connect)
@@ -143,7 +156,7 @@ func prepare(speaks dialect, target *jobs.Target, userAgent string) (*endpoint, 
 // askedFor is the stream that a target asks for, if it does, and makes its request
 // ask for it.
 func askedFor(speaks dialect, target *jobs.Target, request *http.Request) (*streaming, error) {
-	if !target.Stream {
+	if !target.Stream || speaks.whole {
 		return nil, nil
 	}
 	if speaks.stream == nil {

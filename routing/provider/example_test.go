@@ -38,7 +38,7 @@ func Example() {
 	body := []byte(`{"messages":[{"role":"user","content":"What is a tide gate?"}]}`)
 
 	for range 2 {
-		answer, failed := client.Complete(context.Background(), target, body)
+		answer, failed := client.Complete(context.Background(), target, jobs.EndpointChat, body)
 		if failed != nil {
 			fmt.Println(failed, "- wait", failed.RetryAfter)
 			continue

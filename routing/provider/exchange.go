@@ -66,7 +66,7 @@ func (c *Client) exchange(parent context.Context, end *endpoint, limits jobs.Tim
 		got.firstByte = watch.answered()
 		got.body, err = readAll(answer.Body, answer.ContentLength, maxRefusalBytes, watch)
 	case end.stream != nil:
-		err = end.readStream(answer.Body, c.config.MaxAnswerBytes, watch, &got)
+		err = end.readStream(answer.Body, c.config.MaxAnswerBytes, watch, &got, jobs.PiecesOf(parent))
 	default:
 		got.firstByte = watch.answered()
 		got.body, err = readAll(answer.Body, answer.ContentLength, c.config.MaxAnswerBytes, watch)

@@ -25,12 +25,22 @@ type geminiPieces struct {
 	answer geminiAnswer
 	parts  []geminiPart
 	texts  [][]byte // of the parts, which grow
+	told   []int    // of each of them, how much was handed on
 	finish string
 	began  bool
 	held   int
 }
 
 func (g *geminiPieces) size() int { return g.held }
+
+func (g *geminiPieces) news(take func(jobs.Piece)) {
+	for i, text := range g.texts {
+		if !g.parts[i].Thought && len(text) > g.told[i] {
+			take(jobs.Piece{Text: string(text[g.told[i]:])})
+			g.told[i] = len(text)
+		}
+	}
+}
 
 func (g *geminiPieces) take(got response, next event) (step, *refusal) {
 	var a geminiAnswer
@@ -96,6 +106,7 @@ func (g *geminiPieces) add(part geminiPart) {
 		Thought: part.Thought, Signature: part.Signature, InlineData: part.InlineData, FunctionCall: part.FunctionCall,
 	})
 	g.texts = append(g.texts, []byte(part.Text))
+	g.told = append(g.told, 0)
 }
 
 // whole writes the content. It ended where a reason for that was given.

@@ -61,7 +61,7 @@ func TestKeepLeavesCallsInFlight(t *testing.T) {
 	target.Key = key
 	failed := make(chan *jobs.Error, 1)
 	go func() {
-		_, err := client.Complete(context.WithoutCancel(t.Context()), target, []byte(prompt))
+		_, err := client.Complete(context.WithoutCancel(t.Context()), target, jobs.EndpointChat, []byte(prompt))
 		failed <- err
 	}()
 	<-arrived

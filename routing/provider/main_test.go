@@ -54,7 +54,7 @@ func at(url string) *jobs.Target {
 
 func complete(t testing.TB, client *Client, target *jobs.Target) (*jobs.Answer, *jobs.Error) {
 	t.Helper()
-	got, failed := client.Complete(t.Context(), target, []byte(prompt))
+	got, failed := client.Complete(t.Context(), target, jobs.EndpointChat, []byte(prompt))
 	if (got == nil) == (failed == nil) {
 		t.Fatalf("Complete gave %v and %v; exactly one must be nil", got, failed)
 	}

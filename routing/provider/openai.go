@@ -17,13 +17,24 @@ var openAI = register("openai", dialect{
 	path:      func(*jobs.Target) string { return "chat/completions" },
 	headers:   openAIHeaders,
 	requestID: "X-Request-Id",
-	encode:    func(target *jobs.Target, body []byte) ([]byte, error) { return splice(body, target.Model) },
+	encode:    sendAsIs,
 	decode:    decodeOpenAI,
 	explain:   explainOpenAI,
 	rules:     openAIRules,
 	allowance: openAIAllowance,
 	stream:    openAIStream,
+	also:      openAIOperations(func(at string) func(*jobs.Target) string { return func(*jobs.Target) string { return at } }),
 })
+
+// openAIOperations are the endpoints that OpenAI has beside chat completions. path makes
+// of the end of each what a target's base URL is to be followed by.
+func openAIOperations(path func(end string) func(*jobs.Target) string) map[jobs.Endpoint]operation {
+	return map[jobs.Endpoint]operation{
+		jobs.EndpointEmbeddings:  {path("embeddings"), decodeVectors},
+		jobs.EndpointResponses:   {path("responses"), decodeResponse},
+		jobs.EndpointCompletions: {path("completions"), decodeTexts},
+	}
+}
 
 func openAIHeaders(target *jobs.Target) http.Header {
 	header := http.Header{}
@@ -41,21 +52,30 @@ type completion struct {
 	message   bool   // the first choice has one
 	usable    bool   // a choice says something
 	fault     bool   // there is an error object
+	texts     bool   // its choices have a text, and no message
 	inner     []byte // the error object of a choice
 	usage     jobs.Usage
 	beside    jobs.Usage // said in another place: in a choice, or in Groq's own member
 }
 
-func decodeOpenAI(got response) (*jobs.Answer, *refusal) {
+func decodeOpenAI(got response) (*jobs.Answer, *refusal) { return decodeChoices(got, completion{}) }
+
+// decodeTexts reads the answer of /v1/completions. An empty text is an answer where
+// tokens were made for it: they ran into a stop sequence.
+func decodeTexts(got response) (*jobs.Answer, *refusal) {
+	return decodeChoices(got, completion{texts: true})
+}
+
+func decodeChoices(got response, seen completion) (*jobs.Answer, *refusal) {
 	body := trimKeepAlive(got.body)
 	c := cursor{data: body}
-	var seen completion
 	seen.read(&c)
+	seen.usable = seen.usable || seen.texts && seen.message && seen.usage.Output > 0 && len(seen.finish) > 0
 	if gaveUp := !seen.usable || string(seen.finish) == "error"; seen.inner != nil && gaveUp && !seen.fault && c.ended() {
 		seen.fault, body = true, slices.Concat([]byte(`{"error":`), seen.inner, []byte("}"))
 	}
 	if seen.fault {
-		why := explainOpenAI(response{got.status, got.header, body})
+		why := explainOpenAI(response{status: got.status, header: got.header, body: body})
 		why.usage = seen.usage
 		return nil, &why
 	}
@@ -66,9 +86,9 @@ func decodeOpenAI(got response) (*jobs.Answer, *refusal) {
 	case !c.ended():
 		garbled.text = fmt.Sprintf("the answer is not JSON at byte %d of %d", c.at, len(body))
 	case body[0] != '{' || seen.choices == 0:
-		garbled.text = "the answer is no chat completion: it has no choices"
+		garbled.text = "the answer is no " + seen.called() + ": it has no choices"
 	case !seen.message:
-		garbled.text = "the answer is no chat completion: its first choice has no message"
+		garbled.text = "the answer is no " + seen.called() + ": its first choice has no " + seen.member()
 	case string(seen.finish) == "insufficient_system_resource": // DeepSeek gave up half-way
 		garbled.class, garbled.text = jobs.Overload, "finish_reason is insufficient_system_resource"
 	case !seen.usable || string(seen.finish) == "error":
@@ -83,6 +103,21 @@ func decodeOpenAI(got response) (*jobs.Answer, *refusal) {
 		}, nil
 	}
 	return nil, &garbled
+}
+
+// called is what the answer should be, and member where a choice of it says something.
+func (seen *completion) called() string {
+	if seen.texts {
+		return "completion"
+	}
+	return "chat completion"
+}
+
+func (seen *completion) member() string {
+	if seen.texts {
+		return "text"
+	}
+	return "message"
 }
 
 // trimKeepAlive cuts what a provider sends to keep a connection open while its
@@ -158,11 +193,13 @@ func (seen *completion) readChoice(c *cursor) {
 		switch name := c.key(); string(name) {
 		case "finish_reason":
 			finish = c.text()
-		case "message":
+		case seen.member():
 			if seen.choices == 1 {
-				seen.message = c.peek() == '{'
+				seen.message = c.peek() == '{' && !seen.texts || c.peek() == '"' && seen.texts
 			}
-			says = messageSays(c)
+			if says = seen.texts && c.filled(); !seen.texts {
+				says = messageSays(c)
+			}
 		case "error":
 			from := c.at
 			if c.filled() {

@@ -39,6 +39,7 @@ type openAIChoice struct {
 	message []*grown
 	beside  any // logprobs, which grow
 	finish  bool
+	told    int // of its content, how much was handed on
 }
 
 // grown is a member of a message that grows by deltas: a text, or anything else.
@@ -54,6 +55,17 @@ type grown struct {
 const frame = 512
 
 func (o *openAIChunks) size() int { return o.held }
+
+func (o *openAIChunks) news(take func(jobs.Piece)) {
+	for _, choice := range o.choices {
+		for _, part := range choice.message {
+			if part.name == "content" && part.tree == nil && len(part.text) > choice.told {
+				take(jobs.Piece{Choice: choice.index, Text: string(part.text[choice.told:])})
+				choice.told = len(part.text)
+			}
+		}
+	}
+}
 
 func (o *openAIChunks) full() bool { return o.held > o.limit }
 

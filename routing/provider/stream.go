@@ -30,6 +30,8 @@ type gatherer interface {
 	whole() (body []byte, ended bool)
 	// size is how many bytes it holds, about.
 	size() int
+	// news hands on the texts that have come since it was asked last.
+	news(take func(jobs.Piece))
 }
 
 // A step is what an event does for its answer.
@@ -46,8 +48,9 @@ const (
 const drainTime = 100 * time.Millisecond
 
 // readStream reads an answer that was asked for in pieces. A provider that sends it
-// whole all the same is read as one that was not asked.
-func (end *endpoint) readStream(body io.Reader, limit int, watch *watch, got *exchanged) error {
+// whole all the same is read as one that was not asked. Who takes pieces, if anybody,
+// hears of each before the next one is read.
+func (end *endpoint) readStream(body io.Reader, limit int, watch *watch, got *exchanged, take func(jobs.Piece)) error {
 	watch.accepted()
 	stream := newEvents(body, limit)
 	plain, err := stream.plain()
@@ -67,6 +70,9 @@ func (end *endpoint) readStream(body io.Reader, limit int, watch *watch, got *ex
 		if why != nil {
 			got.cut = why
 			break
+		}
+		if did == token && take != nil {
+			answer.news(take)
 		}
 		switch {
 		case answer.size() > limit:
@@ -116,6 +122,13 @@ func (end *endpoint) read(got exchanged) (*jobs.Answer, *refusal) {
 	default:
 		return end.dialect.decode(got.response)
 	}
+}
+
+// inPieces is a target whose answers are asked for in pieces.
+func inPieces(target *jobs.Target) *jobs.Target {
+	copied := *target
+	copied.Stream = true
+	return &copied
 }
 
 // Streams tells whether a dialect can send its answers in pieces.

@@ -54,7 +54,7 @@ func TestStreamsAreAskedFor(t *testing.T) {
 			})
 			target := streamed(url)
 			target.Dialect = name
-			_, failed := newClient(t, Config{}).Complete(t.Context(), target, []byte(`{"stream":false,"messages":[{"role":"user","content":"Hi"}],"temperature":0.5,"stream_options":{}}`))
+			_, failed := newClient(t, Config{}).Complete(t.Context(), target, jobs.EndpointChat, []byte(`{"stream":false,"messages":[{"role":"user","content":"Hi"}],"temperature":0.5,"stream_options":{}}`))
 			if failed == nil || got != want || accept != "text/event-stream, application/json" {
 				t.Errorf("%v, Accept: %s\n%s", failed, accept, cmp.Diff(want, got))
 			}
@@ -221,7 +221,7 @@ func TestStreamWhoseCallerStops(t *testing.T) {
 			_, _ = r.ReadByte()
 		}
 	})
-	_, failed := newClient(t, Config{}).Complete(ctx, streamed(url), []byte(prompt))
+	_, failed := newClient(t, Config{}).Complete(ctx, streamed(url), jobs.EndpointChat, []byte(prompt))
 	if failed == nil || failed.Class != jobs.Lost || failed.Said {
 		t.Errorf("got %+v, want LOST", failed)
 	}

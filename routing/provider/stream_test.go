@@ -23,7 +23,7 @@ func gathered(d dialect, from io.Reader, limit int) (got exchanged, err error) {
 	watch := newWatch(jobs.Timeouts{}, func(error) {})
 	defer watch.end()
 	got.status, got.header = http.StatusOK, http.Header{}
-	err = end.readStream(from, limit, watch, &got)
+	err = end.readStream(from, limit, watch, &got, nil)
 	return got, err
 }
 

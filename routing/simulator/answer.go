@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tidegate/jobs"
 )
 
 // drips is into how many pieces Drip breaks a body.
@@ -16,13 +18,16 @@ const drips = 16
 // ten thousand calls may wait, and none needs its document any more.
 func (c *call) compose() answer {
 	q := &c.question
+	if q.of == jobs.EndpointEmbeddings {
+		return c.embed()
+	}
 	text, whole := c.words()
-	a := answer{id: c.id(), model: q.model, text: text, finish: OK, stream: q.stream, streamUsage: q.streamUsage}
+	a := answer{id: c.id(), model: q.model, text: text, finish: OK, stream: q.stream, streamUsage: q.streamUsage, of: q.of, more: c.moreWords()}
 	switch {
 	case c.fault.Mode == Empty:
-		a.text = ""
+		a.text, a.more = "", nil
 	case c.fault.Mode == Filtered:
-		a.text, a.finish = "", Filtered
+		a.text, a.more, a.finish = "", nil, Filtered
 	case !whole:
 		a.finish = Cut
 	}
@@ -33,9 +38,58 @@ func (c *call) compose() answer {
 		completion: tokens(a.text) + c.ReasoningTokens,
 		reasoning:  c.ReasoningTokens,
 	}
+	for _, text := range a.more {
+		a.usage.completion += tokens(text)
+	}
 	c.settle(a.usage)
-	q.document, q.instruction = "", ""
+	q.letGo()
 	return a
+}
+
+// letGo forgets what was asked.
+func (q *question) letGo() { q.document, q.instruction, q.inputs = "", "", texts{} }
+
+// embed makes a vector of each input. There is no text that a fault could take away or
+// worsen: it takes away the vectors, or makes them of something else.
+func (c *call) embed() answer {
+	q := &c.question
+	a := answer{id: c.id(), model: q.model, finish: OK, of: q.of, packed: q.packed, usage: usage{prompt: q.promptTokens}}
+	dimensions := q.dimensions
+	if c.fault.Mode == Smaller {
+		a.model, dimensions = smallModel, (dimensions+1)/2
+	}
+	for _, text := range q.inputs.said {
+		if c.fault.Mode == Garbage {
+			text = garbage(text, q.request)
+		}
+		a.vectors = append(a.vectors, vectorOf(text, dimensions))
+	}
+	for _, text := range q.inputs.tokens {
+		a.vectors = append(a.vectors, vectorOfTokens(text, dimensions))
+	}
+	if c.fault.Mode == Empty || c.fault.Mode == Filtered {
+		a.vectors = nil
+	}
+	c.settle(a.usage)
+	q.letGo()
+	return a
+}
+
+// moreWords are what is said of the prompts behind the first.
+func (c *call) moreWords() (more []string) {
+	if len(c.question.inputs.said) < 2 {
+		return nil
+	}
+	for _, prompt := range c.question.inputs.said[1:] {
+		next := c.question
+		next.document = prompt
+		text := echo(prompt)
+		if !c.plain {
+			text, _ = c.reader.summarise(next)
+		}
+		more = append(more, text)
+	}
+	return more
 }
 
 // worsen makes an answer one of a target that has changed for the worse, and says so

@@ -92,6 +92,10 @@ type call struct {
 func (p *simulated) serve(w http.ResponseWriter, r *http.Request, path string) {
 	c := &call{simulated: p, w: w, r: r, arrived: p.now()}
 	op, no := p.dialect.operation(r.Method, path)
+	if op == complete && p.lacks(path) {
+		nowhere := openaiNowhere(r.Method, path)
+		op, no = unknown, &nowhere
+	}
 	if op != complete {
 		c.aside(path, no)
 		return
@@ -215,7 +219,7 @@ func (c *call) meetsFault() bool {
 	if !mode.refuses() && mode != Hang && mode != Reset {
 		return false
 	}
-	c.question.document = "" // which nobody will read, however long this takes
+	c.question.letGo() // nobody will read it, however long this takes
 	if !c.wait(c.fault.Delay) {
 		c.drop()
 		return true
@@ -258,8 +262,8 @@ func (c *call) breaksRule(wrong *refusal) bool {
 		c.refuse(*wrong, 0)
 	case !c.has(q.model):
 		c.refuse(c.dialect.refuse(reason{mode: NotFound, model: q.model}), 0)
-	case c.ContextTokens > 0 && q.promptTokens+q.maxTokens > c.ContextTokens:
-		c.refuse(c.dialect.refuse(reason{mode: Context, tokens: q.promptTokens + q.maxTokens, window: c.ContextTokens}), 0)
+	case c.ContextTokens > 0 && q.window() > c.ContextTokens:
+		c.refuse(c.dialect.refuse(reason{mode: Context, tokens: q.window(), window: c.ContextTokens}), 0)
 	default:
 		mode, over := c.admit()
 		if mode == OK {

@@ -58,6 +58,8 @@ type Provider struct {
 	Dialect string `yaml:"dialect"`
 	// Models are those it has; empty: any name is taken.
 	Models []string `yaml:"models"`
+	// Endpoints are those it serves, as in embeddings; empty: all of its dialect.
+	Endpoints []string `yaml:"endpoints"`
 	// Key is the only one that it takes; empty: any or none.
 	Key jobs.Secret `yaml:"key"`
 	// ContextTokens is the window of its models; zero: no limit.
@@ -107,6 +109,11 @@ func (p Provider) validate() error {
 	if _, ok := dialects[cmp.Or(p.Dialect, defaultDialect)]; !ok {
 		return fmt.Errorf("dialect: %q is not known; use one of %s", p.Dialect, strings.Join(Dialects(), ", "))
 	}
+	for i, name := range p.Endpoints {
+		if _, known := jobs.EndpointNamed(name); !known {
+			return fmt.Errorf("endpoints[%d]: %q is not known; use chat, embeddings, responses or completions", i, name)
+		}
+	}
 	if err := p.Latency.validate(); err != nil {
 		return fmt.Errorf("latency.%w", err)
 	}
@@ -128,6 +135,12 @@ func (p Provider) validate() error {
 		}
 	}
 	return nil
+}
+
+// lacks tells whether nothing is at a path, although the dialect has something there.
+func (p Provider) lacks(path string) bool {
+	of, _ := jobs.ParseEndpoint(path)
+	return of.Known() && len(p.Endpoints) > 0 && !slices.Contains(p.Endpoints, of.Name())
 }
 
 func (p Provider) checkCounts() error {

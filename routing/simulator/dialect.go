@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"tidegate/jobs"
 )
 
 // defaultDialect is what a provider speaks that does not say.
@@ -71,6 +73,20 @@ type question struct {
 	maxTokens    int // zero: no limit
 	stream       bool
 	streamUsage  bool
+
+	of         jobs.Endpoint
+	inputs     texts // of embeddings, and of completions
+	longest    int   // tokens of the longest of them, which the window is of
+	dimensions int   // of a vector
+	packed     bool  // vectors are wanted in base64
+}
+
+// window is how much of a context window it takes.
+func (q *question) window() int {
+	if q.inputs.len() > 0 {
+		return q.longest + q.maxTokens
+	}
+	return q.promptTokens + q.maxTokens
 }
 
 // A reason is why a call is refused, and what the vendor mentions of it.
@@ -116,6 +132,11 @@ type answer struct {
 	usage       usage
 	stream      bool
 	streamUsage bool
+
+	of      jobs.Endpoint
+	more    []string    // texts of further prompts
+	vectors [][]float32 // of embeddings
+	packed  bool        // they are wanted in base64
 }
 
 // A usage counts tokens; cached are part of prompt, reasoning of completion.

@@ -11,26 +11,29 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tidegate/jobs"
 )
 
-// openai is the chat-completions API of OpenAI, and of everybody who is
-// compatible with it.
+// openai is the API of OpenAI, and of everybody who is compatible with it: chat
+// completions, and what stands in openai_more.go.
 var openai = dialect{
 	base:      "/v1",
 	operation: openaiOperation,
 	key:       openaiKey,
-	read:      openaiRead,
+	read:      openaiReadAt,
 	refuse:    openaiRefuse,
 	body:      openaiBody,
 	header:    openaiHeader,
-	answer:    openaiAnswer,
+	answer:    openaiAnswerAt,
 	models:    openaiModels,
 }
 
 func openaiOperation(method, path string) (operation, *refusal) {
 	op, want := unknown, ""
+	_, served := jobs.ParseEndpoint(path)
 	switch {
-	case path == "/v1/chat/completions":
+	case served:
 		op, want = complete, http.MethodPost
 	case path == "/v1/models" || strings.HasPrefix(path, "/v1/models/"):
 		op, want = listModels, http.MethodGet
@@ -38,12 +41,17 @@ func openaiOperation(method, path string) (operation, *refusal) {
 	if op != unknown && method == want {
 		return op, nil
 	}
-	no := refusal{mode: NotFound, status: http.StatusNotFound, kind: "invalid_request_error", message: fmt.Sprintf("Invalid URL (%s %s)", method, path)}
+	no := openaiNowhere(method, path)
 	if op != unknown {
 		no.mode, no.status, no.code = BadRequest, http.StatusMethodNotAllowed, "method_not_supported"
 		no.message = fmt.Sprintf("Not allowed to %s on %s (HINT: use %s)", method, path, want)
 	}
 	return unknown, &no
+}
+
+// openaiNowhere is how a path is refused that nothing is at.
+func openaiNowhere(method, path string) refusal {
+	return refusal{mode: NotFound, status: http.StatusNotFound, kind: "invalid_request_error", message: fmt.Sprintf("Invalid URL (%s %s)", method, path)}
 }
 
 func openaiKey(h http.Header) string {

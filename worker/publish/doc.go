@@ -15,9 +15,13 @@
 //	tidegate.v1.<tenant>.batches.<batch>.<state>
 //	tidegate.v1.circuits.<target>.<open|closed>
 //	tidegate.v1.routes.<route>.<paused|resumed>
+//	tidegate.v1.budgets.<tenant|route|batch>.<name>.<spent|resumed>
 //
 // A circuit that opened or closed and a pause that began or ended are told once
 // for the whole fleet. A failed probe is no event.
 //
 // The relay lives in every worker; any number may run beside each other.
+//
+// The other way round, a Door answers requests: at tidegate.v1.<tenant>.enqueue it has
+// what a message says be enqueued, and says what came of it when that is committed.
 package publish

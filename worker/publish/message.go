@@ -30,6 +30,7 @@ type ResultBody struct {
 	BatchID      string            `json:"batch_id,omitempty"`
 	Tenant       string            `json:"tenant"`
 	Route        string            `json:"route"`
+	Endpoint     string            `json:"endpoint,omitempty"` // as "/v1/embeddings"; absent: chat completions
 	State        jobs.State        `json:"state"`
 	Metadata     map[string]string `json:"metadata,omitempty"`
 	Target       string            `json:"target,omitempty"`
@@ -44,7 +45,7 @@ type ResultBody struct {
 	BadAnswers int    `json:"bad_answers,omitempty"`
 	Escalated  bool   `json:"escalated,omitempty"`
 	Unmet      string `json:"unmet,omitempty"`
-	// Response is the OpenAI chat-completion object. It is absent when it is
+	// Response is what OpenAI's API answers at the endpoint. It is absent when it is
 	// larger than 64 KiB, or than the NATS server takes: then the header
 	// ce-dataref says where it is. A server that takes very little is sent no
 	// metadata and no message of an error either; they are in the same place.
@@ -127,6 +128,9 @@ func Body(e *jobs.ResultEvent) ResultBody {
 		RequestID: e.RequestID, CustomID: e.CustomID, BatchID: e.BatchID, Tenant: e.Tenant, Route: e.Route, State: e.State, Metadata: e.Metadata,
 		Target: e.Target, Model: e.Model, FinishReason: e.FinishReason, Usage: e.Usage, Attempts: e.Attempts,
 		BadAnswers: e.BadAnswers, Escalated: e.Escalated(), Unmet: e.Unmet(), Response: e.Body, StoredAt: e.StoredAt,
+	}
+	if e.Endpoint != jobs.EndpointChat {
+		body.Endpoint = e.Endpoint.String()
 	}
 	if !e.Unpriced {
 		body.CostMicroUSD = &e.Cost

@@ -230,7 +230,7 @@ func TestStreamSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := stream.CachedInfo().Config
-	if got.Name != "TIDEGATE" || !slices.Equal(got.Subjects, []string{"tidegate.v1.>"}) || got.MaxBytes != 1<<20 || got.MaxAge != 7*24*time.Hour ||
+	if got.Name != "TIDEGATE" || !slices.Equal(got.Subjects, publish.StreamSubjects()) || got.MaxBytes != 1<<20 || got.MaxAge != 7*24*time.Hour ||
 		got.Duplicates != 10*time.Minute || got.Discard != jetstream.DiscardOld || got.Storage != jetstream.FileStorage || got.Retention != jetstream.LimitsPolicy {
 		t.Errorf("the stream is %+v", got)
 	}

@@ -28,8 +28,8 @@ const (
 
 // A Store has webhooks, and notes how they do. It is safe for concurrent use.
 type Store interface {
-	// Webhook reads a webhook, and the bytes that sign what it is told.
-	Webhook(ctx context.Context, id string) (jobs.Webhook, []byte, error)
+	// Webhook reads a webhook, and the secrets that sign what it is told.
+	Webhook(ctx context.Context, id string) (jobs.Webhook, [][]byte, error)
 	WebhookDelivered(ctx context.Context, id string) error
 	WebhookFailed(ctx context.Context, id, fault string, last bool) error
 	WebhookGone(ctx context.Context, id, fault string) error
@@ -75,24 +75,29 @@ func (c *Courier) Close() {
 // try. A *jobs.DeliveryError says that it did not arrive, and is to be tried again.
 // jobs.ErrWebhookGone says that its receiver is no more, and that it was disabled. Without an error it arrived, or there
 // is nobody to tell any more. Any other error is none of the webhook's, and counts as no
-// try.
-func (c *Courier) Deliver(ctx context.Context, args *jobs.WebhookArgs, last bool) error {
-	hook, secret, err := c.config.Store.Webhook(ctx, args.Webhook)
+// try. The status is what was answered; zero: nothing was.
+func (c *Courier) Deliver(ctx context.Context, args *jobs.WebhookArgs, last bool) (status int, err error) {
+	hook, secrets, err := c.config.Store.Webhook(ctx, args.Webhook)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil
+		return 0, nil
 	case err != nil:
-		return err
+		return 0, err
 	case !hook.DisabledAt.IsZero() && !args.Test:
-		return nil
+		return 0, nil
 	}
-	failed := c.post(ctx, &hook, secret, args)
+	status, failed := c.post(ctx, &hook, secrets, args)
 	if ctx.Err() != nil { // we stop, and whether it arrived is not known
-		return context.Cause(ctx)
+		return 0, context.Cause(ctx)
 	}
 	if args.Test {
-		return orNil(failed)
+		return status, orNil(failed)
 	}
+	return status, c.note(ctx, &hook, failed, last)
+}
+
+// note writes down what became of a try, and returns what Deliver says of it.
+func (c *Courier) note(ctx context.Context, hook *jobs.Webhook, failed *jobs.DeliveryError, last bool) (err error) {
 	noting, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
 	defer cancel()
 	switch {
@@ -135,31 +140,32 @@ func (c *Courier) clientFor(hook *jobs.Webhook) (*http.Client, error) {
 }
 
 // post sends an event once.
-func (c *Courier) post(ctx context.Context, hook *jobs.Webhook, secret []byte, args *jobs.WebhookArgs) *jobs.DeliveryError {
+func (c *Courier) post(ctx context.Context, hook *jobs.Webhook, secrets [][]byte, args *jobs.WebhookArgs) (int, *jobs.DeliveryError) {
 	client, err := c.clientFor(hook)
 	if err != nil {
-		return &jobs.DeliveryError{Reason: "not tried: it " + err.Error()}
+		return 0, &jobs.DeliveryError{Reason: "not tried: it " + err.Error()}
 	}
 	limited, cancel := context.WithTimeout(ctx, c.config.Within)
 	defer cancel()
 	body := args.Payload()
 	request, err := http.NewRequestWithContext(limited, http.MethodPost, hook.URL.Reveal(), bytes.NewReader(body))
 	if err != nil {
-		return &jobs.DeliveryError{Reason: "not tried: its URL cannot be read"}
+		return 0, &jobs.DeliveryError{Reason: "not tried: its URL cannot be read"}
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", c.config.UserAgent)
-	sign(request.Header, secret, args.Event, c.config.Now(), body)
+	sign(request.Header, secrets, args.Event, c.config.Now(), body)
 	response, err := client.Do(request)
 	if err != nil {
-		return &jobs.DeliveryError{Reason: faultOf(err)}
+		return 0, &jobs.DeliveryError{Reason: faultOf(err)}
 	}
 	defer response.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, mostAnswer)) // the status says it all
-	if status := response.StatusCode; status < 200 || status > 299 {
-		return &jobs.DeliveryError{Status: status, Reason: reasonOf(status), After: c.after(response)}
+	status := response.StatusCode
+	if status < 200 || status > 299 {
+		return status, &jobs.DeliveryError{Status: status, Reason: reasonOf(status), After: c.after(response)}
 	}
-	return nil
+	return status, nil
 }
 
 func reasonOf(status int) string {

@@ -162,7 +162,7 @@ func TestSlowReceiver(t *testing.T) {
 		<-reached
 		cancel()
 	}()
-	if err := patient.Deliver(ctx, s.args(), true); !errors.Is(err, context.Canceled) {
+	if _, err := patient.Deliver(ctx, s.args(), true); !errors.Is(err, context.Canceled) {
 		t.Errorf("cut off, it says %v", err)
 	}
 	if after := s.state(); !after.FailedAt.Equal(before.FailedAt) {
@@ -255,12 +255,12 @@ func TestTrials(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := s.state()
-	if err := s.courier.Deliver(t.Context(), args, true); err != nil {
+	if _, err := s.courier.Deliver(t.Context(), args, true); err != nil {
 		t.Error(err)
 	}
 	r.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
 	var failed *jobs.DeliveryError
-	if err := s.courier.Deliver(t.Context(), args, true); !errors.As(err, &failed) {
+	if _, err := s.courier.Deliver(t.Context(), args, true); !errors.As(err, &failed) {
 		t.Error(err)
 	}
 	if after := s.state(); !after.FailedAt.Equal(before.FailedAt) || !after.DeliveredAt.Equal(before.DeliveredAt) {
@@ -290,4 +290,25 @@ func newCourier(t *testing.T, s *site, config webhook.Config) *webhook.Courier {
 	courier := webhook.New(config)
 	t.Cleanup(courier.Close)
 	return courier
+}
+
+// While an old secret is good, each of both has its signature.
+func TestTwoSecrets(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t, httptest.NewServer)
+	s := newSite(t, r.URL, true, webhook.Config{})
+	old := s.secret
+	var err error
+	if s.secret, err = s.RotateWebhook(t.Context(), s.hook.ID, "", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.deliver(false); err != nil {
+		t.Fatal(err)
+	}
+	e := r.all()[0]
+	want := s.signature(e)
+	s.secret = old
+	if got := e.header.Get("Webhook-Signature"); got != want+" "+s.signature(e) {
+		t.Errorf("it is signed %s", got)
+	}
 }

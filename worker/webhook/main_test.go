@@ -88,7 +88,7 @@ func newSite(t *testing.T, at string, private bool, config webhook.Config) *site
 	}
 	t.Cleanup(pool.Close)
 	s := &site{Store: store.New(pool), t: t}
-	s.hook, s.secret, err = s.CreateWebhook(t.Context(), jobs.Webhook{Tenant: "acme", URL: jobs.Secret(at), Events: jobs.WebhookEvents(), Private: private})
+	s.hook, s.secret, err = s.CreateWebhook(t.Context(), jobs.Webhook{Tenant: "acme", URL: jobs.Secret(at), Events: jobs.WebhookEvents(), Private: private}, store.Once{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,8 @@ func (s *site) args() *jobs.WebhookArgs {
 }
 
 func (s *site) deliver(last bool) error {
-	return s.courier.Deliver(context.Background(), s.args(), last)
+	_, err := s.courier.Deliver(context.Background(), s.args(), last)
+	return err
 }
 
 func (s *site) state() jobs.Webhook {

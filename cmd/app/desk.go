@@ -1,0 +1,115 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
+
+	"tidegate/jobs"
+)
+
+const (
+	// deskConns is what a desk needs of a pool, beside what files and batches do.
+	deskConns = 6
+	// deskAgain is how soon a desk begins anew that ended: its fleet had lost sight of
+	// it, or its database is away.
+	deskAgain = time.Second
+	// deskStarts is how long somebody waits for the first one.
+	deskStarts = 5 * time.Second
+)
+
+// A frontDesk answers those who wait, in a process that works no queue. One that its
+// fleet declared dead, as after a long pause of the machine, begins anew under another
+// name: files and batches do not end for that. Safe for concurrent use.
+type frontDesk struct {
+	pool *pgxpool.Pool
+	log  zerolog.Logger
+
+	started chan struct{} // closed when the first one runs
+
+	mu     sync.Mutex
+	config *Config
+	stack  *Stack // nil: none runs
+}
+
+func newFrontDesk(pool *pgxpool.Pool, config *Config, log zerolog.Logger) *frontDesk {
+	return &frontDesk{pool: pool, config: config, log: log, started: make(chan struct{})}
+}
+
+// Answer is for batchapi.
+func (d *frontDesk) Answer(ctx context.Context, request *jobs.Request) (*jobs.Result, error) {
+	select {
+	case <-d.started:
+	case <-ctx.Done():
+	case <-time.After(deskStarts):
+	}
+	d.mu.Lock()
+	stack := d.stack
+	d.mu.Unlock()
+	if stack == nil {
+		return nil, &jobs.NotNowError{Lack: jobs.LackWorker, Reason: "this process has just started, or its database is away", After: deskAgain}
+	}
+	return stack.Worker.Answer(ctx, request)
+}
+
+// Take has another configuration in effect.
+func (d *frontDesk) Take(config *Config) {
+	d.mu.Lock()
+	stack := d.stack
+	d.config = config
+	d.mu.Unlock()
+	if stack != nil {
+		stack.Take(config)
+	}
+}
+
+// Run answers until ctx ends.
+func (d *frontDesk) Run(ctx context.Context) {
+	for well := true; ctx.Err() == nil; {
+		err := d.once(ctx)
+		if err != nil && ctx.Err() == nil && well {
+			d.log.Warn().Err(err).Msg("nobody is answered at once for a moment; it begins anew")
+		}
+		well = err == nil
+		select {
+		case <-time.After(deskAgain):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (d *frontDesk) once(ctx context.Context) error {
+	d.mu.Lock()
+	config := d.config
+	d.mu.Unlock()
+	_, routes := config.Build()
+	stack, err := NewStack(ctx, StackConfig{
+		Pool: d.pool, Desk: true, Routes: routes, Choosing: config.choosing(), Weights: config.Weights(), Log: d.log,
+		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget, Name: "serve-" + workerName(),
+	})
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	d.stack = stack
+	select {
+	case <-d.started:
+	default:
+		close(d.started)
+	}
+	changed := d.config != config
+	config = d.config
+	d.mu.Unlock()
+	if changed {
+		stack.Take(config)
+	}
+	defer func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.stack = nil
+	}()
+	return stack.Run(ctx)
+}

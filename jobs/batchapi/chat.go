@@ -1,0 +1,187 @@
+package batchapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"tidegate/jobs"
+	"tidegate/store"
+)
+
+// Headers that say how a request is to be answered whose sender waits.
+const (
+	headerRoute   = "Tidegate-Route"
+	headerGoal    = "Tidegate-Goal"
+	headerMaxCost = "Tidegate-Max-Cost-Usd"
+	headerTimeout = "Tidegate-Timeout"
+)
+
+const (
+	// awaitedGoal is the goal of requests whose sender waits.
+	awaitedGoal = "speed"
+	// awaitedFor is how long the official SDKs wait for an answer.
+	awaitedFor   = 10 * time.Minute
+	leastAwaited = time.Second
+	mostAwaited  = time.Hour
+)
+
+// A Desk answers requests whose senders wait. It is safe for concurrent use.
+type Desk interface {
+	// Answer returns the result of a request, or a *jobs.NotNowError, or ctx's own
+	// cause. Where ctx asks for pieces (jobs.WithPieces), they are handed on.
+	Answer(ctx context.Context, request *jobs.Request) (*jobs.Result, error)
+}
+
+// createCompletion answers at once, through the same routing as all else.
+func (s *Server) createCompletion(w http.ResponseWriter, r *http.Request) error {
+	if s.config.Desk == nil {
+		return &apiError{
+			status: http.StatusServiceUnavailable, kind: serverError, code: "no_targets",
+			message: "this server has no targets configured, so it answers nothing at once; enqueue a batch, or give `serve` a configuration with targets and routes",
+		}
+	}
+	request, stream, err := s.readAwaited(r)
+	if err != nil {
+		return err
+	}
+	select {
+	case s.lasting <- struct{}{}:
+		defer func() { <-s.lasting }()
+	default:
+		return errBusy
+	}
+	if answer, ok := w.(*answerWriter); ok {
+		answer.release() // it has a place of its own
+	}
+	if stream.On {
+		return s.streamCompletion(w, r, request, stream)
+	}
+	result, err := s.config.Desk.Answer(r.Context(), request)
+	if err == nil {
+		err = faultOf(result)
+	}
+	if err != nil {
+		return notAnswered(w, err)
+	}
+	sayOf(w, result)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	_, err = w.Write(result.Body)
+	return err
+}
+
+// readAwaited reads a request whose sender waits.
+func (s *Server) readAwaited(r *http.Request) (*jobs.Request, jobs.Streaming, error) {
+	if err := plainBody(r); err != nil {
+		return nil, jobs.Streaming{}, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, jobs.MaxBodyBytes))
+	if err != nil {
+		return nil, jobs.Streaming{}, err
+	}
+	whole, stream, err := jobs.CheckAwaitedBody(body)
+	if err != nil {
+		return nil, stream, invalid("", "invalid_value", "%s", shown(err.Error()))
+	}
+	now := s.config.Now().Truncate(time.Microsecond)
+	request := &jobs.Request{ID: store.NewRequestID(), Tenant: caller(r).Tenant, Body: whole, CreatedAt: now, Goal: awaitedGoal}
+	if err := s.steerAwaited(r, request); err != nil {
+		return nil, stream, err
+	}
+	return request, stream, nil
+}
+
+// steerAwaited takes what the headers say, and chooses the route.
+func (s *Server) steerAwaited(r *http.Request, request *jobs.Request) error {
+	wait := awaitedFor
+	if text := r.Header.Get(headerTimeout); text != "" {
+		var err error
+		if wait, err = jobs.ParseDuration(text); err != nil || wait < leastAwaited || wait > mostAwaited {
+			return invalid(headerTimeout, "invalid_value", "%s: %s is not a time like 30s, from one second to an hour", headerTimeout, shown(text))
+		}
+	}
+	request.Deadline = request.CreatedAt.Add(wait)
+	if text := r.Header.Get(headerMaxCost); text != "" {
+		usd, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(usd >= 1e-6 && usd <= 1e6) {
+			return invalid(headerMaxCost, "invalid_value", "%s: %s is not a sum of dollars like 0.05", headerMaxCost, shown(text))
+		}
+		request.MaxCost = jobs.USD(usd)
+	}
+	routes, err := s.config.Store.Routes(r.Context())
+	if err != nil {
+		return err
+	}
+	return choose(request, routes, s.config.Goals, r.Header.Get(headerRoute), r.Header.Get(headerGoal))
+}
+
+// notAnswered is why somebody who waited got no answer, as an SDK understands it.
+func notAnswered(w http.ResponseWriter, err error) error {
+	var no *jobs.NotNowError
+	if !errors.As(err, &no) {
+		return err
+	}
+	if no.RequestID != "" {
+		w.Header().Set(headerRequest, no.RequestID)
+	}
+	told := &apiError{status: http.StatusServiceUnavailable, kind: serverError, message: no.Reason, header: http.Header{}}
+	switch no.Lack {
+	case jobs.LackTarget:
+		told.code = "no_target_available"
+	case jobs.LackPace:
+		told.status, told.kind, told.code = http.StatusTooManyRequests, rateLimited, "rate_limit_exceeded"
+	case jobs.LackMoney:
+		told.status, told.kind, told.code = http.StatusTooManyRequests, "insufficient_quota", "insufficient_quota"
+		told.header.Set("X-Should-Retry", "false") // an SDK would ask twice more, in a second
+	case jobs.LackWorker:
+		told.code = "server_busy"
+	}
+	if no.After > 0 {
+		told.header.Set("Retry-After", strconv.Itoa(int((no.After+time.Second-1)/time.Second)))
+	}
+	return told
+}
+
+// faultOf is how a request ended that was not answered; nil: it was.
+func faultOf(result *jobs.Result) error {
+	if result.State == jobs.StateAnswered {
+		return nil
+	}
+	told := &apiError{status: result.Status, kind: invalidRequest, code: result.Code, message: result.Message, header: http.Header{headerRequest: {result.RequestID}}}
+	switch {
+	case result.State == jobs.StateExpired:
+		told.kind, told.code, told.message = serverError, "timeout", "no target answered in time"
+	case told.status < http.StatusBadRequest || told.status >= http.StatusInternalServerError:
+		told.status, told.kind = http.StatusBadGateway, serverError
+	case told.status == http.StatusUnauthorized || told.status == http.StatusForbidden: // which is between us and a provider
+		told.status, told.kind = http.StatusBadGateway, serverError
+	}
+	if told.code == "" {
+		told.code = string(result.Class)
+	}
+	told.header.Set("X-Should-Retry", "false") // every target was asked that may be
+	return told
+}
+
+// Headers that say how a request was answered.
+const (
+	headerRequest = "Tidegate-Request-Id"
+	headerTarget  = "Tidegate-Target"
+	headerCost    = "Tidegate-Cost-Usd"
+	headerCalls   = "Tidegate-Attempts"
+)
+
+// sayOf says in headers who answered, and what it cost.
+func sayOf(w http.ResponseWriter, result *jobs.Result) {
+	header := w.Header()
+	header.Set(headerRequest, result.RequestID)
+	header.Set(headerTarget, result.Target)
+	header.Set(headerCalls, strconv.Itoa(result.Attempts))
+	if !result.Unpriced {
+		header.Set(headerCost, strconv.FormatFloat(result.Cost.Dollars(), 'f', -1, 64))
+	}
+}
