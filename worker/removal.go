@@ -14,10 +14,13 @@ const (
 	// A step of removal looks at so many rows: half as many after one that was slow, and
 	// twice as many after one that was quick.
 	removeLeast, removeFirst, removeMost = 20, 500, 2000
-	slowStep, quickStep                  = 50 * time.Millisecond, 25 * time.Millisecond
+	slowStep, quickStep                  = 100 * time.Millisecond, 50 * time.Millisecond
 	// removeRest is how long it rests between two steps at least: it takes no more than
 	// half of the time that one connection has.
 	removeRest = 50 * time.Millisecond
+	// firstSweep is how soon a worker sweeps that leads: one that is stopped every evening
+	// does so, too.
+	firstSweep = time.Minute
 	// tellEvery is how often it says how far it is.
 	tellEvery = 10 * time.Second
 	// mostTries is how often a step is tried that somebody is in the way of, with a rest
@@ -30,7 +33,7 @@ const (
 // the fleet: a little at a time, so that nobody waits for it.
 //
 //	sweep ── batches that ended long ago ── single requests ── days of attempts
-//	  each in steps of some 50 ms, with a rest as long between them
+//	  each in steps of 50 to 100 ms, with a rest as long between them
 type remover struct {
 	leads   func() (jobs.Lead, bool)
 	removal Removal
@@ -44,13 +47,14 @@ func newRemover(config *Config, leads func() (jobs.Lead, bool)) *remover {
 	return &remover{leads: leads, removal: config.Fleet.Removal, keep: config.Retention, timing: config.Timing, log: config.Log, now: config.Now}
 }
 
-// Run sweeps until ctx ends.
+// Run sweeps until ctx ends: for the first time soon after this worker leads.
 func (r *remover) Run(ctx context.Context) {
 	if r.removal == nil {
 		return
 	}
-	ticker := time.NewTicker(r.timing.Sweep)
+	ticker := time.NewTicker(min(r.timing.Sweep, firstSweep))
 	defer ticker.Stop()
+	var swept time.Time
 	for {
 		select {
 		case <-ticker.C:
@@ -58,10 +62,11 @@ func (r *remover) Run(ctx context.Context) {
 			return
 		}
 		held, leads := r.leads()
-		if !leads {
+		if !leads || r.now().Sub(swept) < r.timing.Sweep {
 			continue
 		}
 		err := r.sweep(ctx, held)
+		swept = r.now()
 		if err != nil && ctx.Err() == nil && !errors.Is(err, jobs.ErrDeposed) {
 			r.log.Warn().Err(err).Msg("what was kept long enough was not all removed; it is gone on with in the next sweep")
 		}

@@ -103,7 +103,7 @@ func TestRemovalFitsItsSteps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &shed{batches: 100_000, takes: func(rows int) time.Duration { return time.Duration(rows) * 100 * time.Microsecond }}
-		log := s.sweeps(t, 15*time.Minute, bothAMonth)
+		log := s.sweeps(t, 5*time.Minute, bothAMonth)
 		if s.batches != 0 {
 			t.Errorf("%d are left", s.batches)
 		}
@@ -135,7 +135,7 @@ func TestRemovalThatIsTooSlow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &shed{singles: 500, takes: func(rows int) time.Duration { return time.Duration(rows) * 10 * time.Millisecond }}
-		s.sweeps(t, 15*time.Minute, bothAMonth)
+		s.sweeps(t, 5*time.Minute, bothAMonth)
 		if s.singles != 0 || slices.Min(s.asked) < removeLeast {
 			t.Errorf("%d are left, after %v", s.singles, s.asked)
 		}
@@ -146,7 +146,7 @@ func TestNothingIsRemovedThatIsKeptForEver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &shed{batches: 10, attempts: func(jobs.RemovalStep) jobs.Removed { return jobs.Removed{Days: 1} }}
-		log := s.sweeps(t, 15*time.Minute, jobs.Retention{})
+		log := s.sweeps(t, 5*time.Minute, jobs.Retention{})
 		if s.batches != 10 || log != "" {
 			t.Errorf("%d are left: %s", s.batches, log)
 		}
@@ -191,12 +191,12 @@ func TestRemovalSaysWhatStays(t *testing.T) {
 				return jobs.Removed{Days: 1}
 			}
 		}
-		log := s.sweeps(t, 15*time.Minute, bothAMonth)
+		log := s.sweeps(t, 5*time.Minute, bothAMonth)
 		if k, whole := s.last(jobs.KeptAttempts); tries != mostTries || k.Held != "somebody reads" || whole || !strings.Contains(log, "somebody reads") {
 			t.Errorf("after %d tries: %+v, %v, %s", tries, k, whole, log)
 		}
 		read = false
-		log = s.sweeps(t, 15*time.Minute, bothAMonth)
+		log = s.sweeps(t, 5*time.Minute, bothAMonth)
 		if k, whole := s.last(jobs.KeptAttempts); k.Held != "it has not ended" || whole || k.Removed != 2 || !strings.Contains(log, `"days":2`) {
 			t.Errorf("in the next sweep: %+v, %v, %s", k, whole, log)
 		}
@@ -207,11 +207,11 @@ func TestRemovalThatFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &shed{batches: 10, fails: errors.New("no Postgres")}
-		if log := s.sweeps(t, 15*time.Minute, bothAMonth); !strings.Contains(log, "no Postgres") {
+		if log := s.sweeps(t, 5*time.Minute, bothAMonth); !strings.Contains(log, "no Postgres") {
 			t.Errorf("it says %s", log)
 		}
 		s.fails = jobs.ErrDeposed
-		if log := s.sweeps(t, 15*time.Minute, bothAMonth); log != "" {
+		if log := s.sweeps(t, 5*time.Minute, bothAMonth); log != "" {
 			t.Errorf("another one leads, and it says %s", log)
 		}
 	})
