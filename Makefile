@@ -102,6 +102,10 @@ bench-price: ## Measure what waiting for a price saves on a day of a batch; DATA
 bench-fair: build ## Measure how long a small tenant waits beside 100,000 requests of a big one, about 5 minutes
 	@$(GO) build -o bin/fair ./integration/fair && bin/fair $(ARGS)
 
+.PHONY: bench-removal
+bench-removal: build ## Measure what commits notice while 1,000,000 old requests are removed, about 6 minutes
+	@$(GO) build -o bin/removal ./integration/removal && bin/removal $(ARGS)
+
 .PHONY: bench-batch
 bench-batch: build ## Measure what a file of 50,000 lines and 200 MiB takes over HTTP, and its memory, about 2 minutes
 	@$(GO) build -o bin/batch ./integration/batch && bin/batch $(ARGS)

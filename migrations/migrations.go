@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -21,6 +23,9 @@ const Schema = "tidegate"
 
 // lockKey is the advisory lock under which migrations run: "tide" in ASCII.
 const lockKey = 0x74696465
+
+// askAgain is how often a migration asks whether another one is done.
+const askAgain = 50 * time.Millisecond
 
 //go:embed *.sql
 var files embed.FS
@@ -62,7 +67,7 @@ func Up(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 		return nil, fmt.Errorf("connecting to migrate: %w", err)
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing is left to be lost
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1)", lockKey); err != nil {
+	if err := lock(ctx, conn); err != nil {
 		return nil, fmt.Errorf("waiting for another migration: %w", err)
 	}
 	if err := checkOurs(ctx, conn); err != nil {
@@ -76,6 +81,24 @@ func Up(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 		return applied, err
 	}
 	return upOurs(ctx, conn, applied)
+}
+
+// lock waits for other migrations. It asks again and again, since a statement that waits
+// is one that CREATE INDEX CONCURRENTLY waits for in turn.
+func lock(ctx context.Context, conn *pgx.Conn) error {
+	ticker := time.NewTicker(askAgain)
+	defer ticker.Stop()
+	for {
+		var ours bool
+		if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", lockKey).Scan(&ours); err != nil || ours {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 const prepare = `
@@ -161,18 +184,59 @@ func upOurs(ctx context.Context, conn *pgx.Conn, applied []string) ([]string, er
 	return applied, nil
 }
 
+const writeDown = "INSERT INTO tidegate.migrations (number, name) VALUES ($1, $2)"
+
 func apply(ctx context.Context, conn *pgx.Conn, step Step) error {
-	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, step.sql); err != nil {
+	var err error
+	if index := step.concurrent(); index != "" {
+		err = applyBeside(ctx, conn, step, index)
+	} else {
+		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, step.sql); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, writeDown, step.Number, step.Name)
 			return err
-		}
-		_, err := tx.Exec(ctx, "INSERT INTO tidegate.migrations (number, name) VALUES ($1, $2)", step.Number, step.Name)
-		return err
-	})
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("migration %s: %w", step.Name, err)
 	}
 	return nil
+}
+
+var concurrently = regexp.MustCompile(`(?m)^CREATE INDEX CONCURRENTLY IF NOT EXISTS (\w+) `)
+
+// concurrent names the index that a step makes beside those who write, which is all
+// that it does; empty: it makes none.
+func (s *Step) concurrent() string {
+	if made := concurrently.FindStringSubmatch(s.sql); made != nil {
+		return made[1]
+	}
+	return ""
+}
+
+const isInvalid = `
+SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+	WHERE n.nspname = $1 AND c.relname = $2 AND NOT i.indisvalid)`
+
+// applyBeside makes an index outside of a transaction. One that was cut off in the making
+// is there and of no use, and is made anew.
+func applyBeside(ctx context.Context, conn *pgx.Conn, step Step, index string) error {
+	var invalid bool
+	if err := conn.QueryRow(ctx, isInvalid, Schema, index).Scan(&invalid); err != nil {
+		return err
+	}
+	if invalid {
+		if _, err := conn.Exec(ctx, "DROP INDEX CONCURRENTLY IF EXISTS "+pgx.Identifier{Schema, index}.Sanitize()); err != nil {
+			return err
+		}
+	}
+	if _, err := conn.Exec(ctx, step.sql); err != nil {
+		return err
+	}
+	_, err := conn.Exec(ctx, writeDown, step.Number, step.Name)
+	return err
 }
 
 func missing(ctx context.Context, conn *pgx.Conn) ([]Step, error) {

@@ -137,6 +137,53 @@ func TestPendingNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
+// An index that is made beside those who write is made in a step of its own, and anew
+// where it was cut off in the making.
+func TestIndexIsMadeBesideWriters(t *testing.T) {
+	t.Parallel()
+	pool := open(t, fixture.Database(t), 4)
+	const index, number = "requests_single", 31
+	exec(t, pool, "DROP INDEX tidegate."+index)
+	exec(t, pool, fmt.Sprintf("DELETE FROM tidegate.migrations WHERE number >= %d", number))
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const insert = "INSERT INTO tidegate.requests (id, tenant, route, body) VALUES (gen_random_uuid(), 'acme', 'summaries', '{}')"
+	if _, err := tx.Exec(t.Context(), insert); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	done := make(chan error, 1)
+	go func() {
+		_, err := migrations.Up(ctx, pool)
+		done <- err
+	}()
+	fixture.Await(t, time.Minute, "it waits for the one who writes", func() bool {
+		return len(list(t, pool, "SELECT 'x' FROM pg_stat_progress_create_index WHERE datname = current_database() AND current_locker_pid <> 0")) == 1
+	})
+	exec(t, pool, insert) // nobody waits for it
+	stop()
+	if err := <-done; err == nil {
+		t.Error("it was cut off, and says nothing")
+	}
+	fixture.Await(t, time.Minute, "Postgres has heard of it", func() bool {
+		return len(list(t, pool, "SELECT 'x' FROM pg_stat_progress_create_index WHERE datname = current_database()")) == 0
+	})
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const valid = "SELECT indisvalid::text FROM pg_index WHERE indexrelid = 'tidegate.requests_single'::regclass"
+	if got := list(t, pool, valid); !slices.Equal(got, []string{"false"}) {
+		t.Fatalf("cut off, it is valid: %v", got)
+	}
+	up(t, pool)
+	if got := list(t, pool, valid); !slices.Equal(got, []string{"true"}) {
+		t.Errorf("made anew, it is valid: %v", got)
+	}
+}
+
 // Many at once, some of them on one pool: one works, the others find it done.
 func TestUpAtOnce(t *testing.T) {
 	t.Parallel()

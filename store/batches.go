@@ -26,7 +26,7 @@ const (
 	batchFields = `id, state, tenant, total, completed, failed, created_at, ended_at, retry_of, input_file_id, retry, endpoint, completion_window, expires_at, metadata,
 	route, goal, output_lives, model, in_progress_at, finalizing_at, cancelling_at, output_file_id, error_file_id, faults,
 	input_tokens, cached_input_tokens, output_tokens, reasoning_tokens, cost_micro_usd`
-	batchByID = `/* tidegate: batch */ SELECT ` + batchFields + ` FROM tidegate.batches WHERE id = $1`
+	batchByID = `/* tidegate: batch */ SELECT ` + batchFields + ` FROM tidegate.batches WHERE id = $1 AND removed_at IS NULL`
 )
 
 // Batch reads one batch. It returns ErrNotFound if there is none.
@@ -43,7 +43,7 @@ func (s *Store) Batch(ctx context.Context, id string) (jobs.Batch, error) {
 }
 
 const newestBatches = `/* tidegate: newest batches */
-SELECT ` + batchFields + ` FROM tidegate.batches ORDER BY created_at DESC, id DESC LIMIT $1`
+SELECT ` + batchFields + ` FROM tidegate.batches WHERE removed_at IS NULL ORDER BY created_at DESC, id DESC LIMIT $1`
 
 // Batches lists the newest batches first, at most limit.
 func (s *Store) Batches(ctx context.Context, limit int) ([]jobs.Batch, error) {
@@ -58,7 +58,7 @@ func (s *Store) Batches(ctx context.Context, limit int) ([]jobs.Batch, error) {
 	return batches, nil
 }
 
-const tenantBatches = `/* tidegate: batches of a tenant */ SELECT ` + batchFields + ` FROM tidegate.batches WHERE tenant = $1`
+const tenantBatches = `/* tidegate: batches of a tenant */ SELECT ` + batchFields + ` FROM tidegate.batches WHERE tenant = $1 AND removed_at IS NULL`
 
 // BatchesOf lists a tenant's batches.
 func (s *Store) BatchesOf(ctx context.Context, tenant string, page Page) ([]jobs.Batch, error) {

@@ -81,21 +81,29 @@ func (s *Store) Relay(ctx context.Context, behind int64, limit int, send func([]
 type owedRow struct {
 	id    int64
 	event jobs.Event
+	gone  bool // what it is about was removed: nobody can tell it any more
 }
 
 func sendOwed(owed []owedRow, send func([]jobs.Event) ([]bool, error)) ([]int64, error) {
-	events := make([]jobs.Event, len(owed))
+	var ids, asked []int64
+	events := make([]jobs.Event, 0, len(owed))
 	for i := range owed {
-		events[i] = owed[i].event
+		if owed[i].gone {
+			ids = append(ids, owed[i].id)
+			continue
+		}
+		events, asked = append(events, owed[i].event), append(asked, owed[i].id)
+	}
+	if len(events) == 0 {
+		return ids, nil
 	}
 	sent, err := send(events)
-	if len(sent) > len(owed) {
+	if len(sent) > len(events) {
 		return nil, errors.New("more acknowledgements than events")
 	}
-	var ids []int64
 	for i, ok := range sent {
 		if ok {
-			ids = append(ids, owed[i].id)
+			ids = append(ids, asked[i])
 		}
 	}
 	return ids, err
@@ -121,9 +129,15 @@ func scanOwed(row pgx.CollectableRow) (owedRow, error) {
 		return owed, nil
 	}
 	if requestID == nil {
+		if owed.gone = batch.tenant == nil; owed.gone {
+			return owed, nil
+		}
 		b := batch.value()
 		b.Order = files.order()
 		owed.event.Batch = &b
+		return owed, nil
+	}
+	if owed.gone = result.id == nil; owed.gone {
 		return owed, nil
 	}
 	result.requestID = *requestID

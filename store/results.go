@@ -101,7 +101,8 @@ func (f Filter) query() (string, []any, error) {
 
 const oweAgain = `/* tidegate: owe again */
 INSERT INTO tidegate.outbox (request_id)
-SELECT r.request_id FROM tidegate.results r JOIN tidegate.requests q ON q.id = r.request_id WHERE `
+SELECT r.request_id FROM tidegate.results r JOIN tidegate.requests q ON q.id = r.request_id
+WHERE NOT EXISTS (SELECT FROM tidegate.batches b WHERE b.id = q.batch_id AND b.removed_at IS NOT NULL) AND `
 
 // Republish owes the events of a batch's results, or of one request's, to NATS
 // once more, under the ids that they have, and returns how many.

@@ -44,7 +44,7 @@ func (e *NothingToRetryError) Error() string {
 	}
 }
 
-const lockEnded = `/* tidegate: lock batch */ SELECT ` + batchFields + ` FROM tidegate.batches WHERE id = $1 FOR NO KEY UPDATE`
+const lockEnded = `/* tidegate: lock batch */ SELECT ` + batchFields + ` FROM tidegate.batches WHERE id = $1 AND removed_at IS NULL FOR NO KEY UPDATE`
 
 // failureOf is the class of a result that is no answer, as jobs.Failures counts them.
 const failureOf = `CASE r.state WHEN 'refused' THEN coalesce(r.class, '` + string(jobs.FailedRefused) + `') ELSE upper(r.state) END`

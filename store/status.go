@@ -53,6 +53,7 @@ type Status struct {
 	Batches  []jobs.Batch       // the newest
 	Budgets  []jobs.Budget      // but for those of batches that have ended
 	Results  map[jobs.State]int // stored in the last minute
+	Kept     []jobs.Kept        // requests, then attempts; those that a supervisor has swept
 	Outbox   int
 	Behind   time.Duration // age of the oldest row of the outbox; zero: none
 }
@@ -65,7 +66,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	var status Status
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readWaiting, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox} {
+		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readWaiting, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox, readKept} {
 			if err := read(ctx, tx, &status); err != nil {
 				return err
 			}

@@ -24,6 +24,11 @@ const (
 	// neverRescue keeps River's own rescuer away, which knows no heartbeat and
 	// burns an attempt: ours does it.
 	neverRescue = 10 * 365 * 24 * time.Hour
+	// jobsLive is how long River keeps jobs that are done, of which nothing depends, and
+	// discardedLive those that it gave up, which a person may want to look at: as it does
+	// by itself. Its leader deletes them, a thousand at a time.
+	jobsLive      = 24 * time.Hour
+	discardedLive = 7 * 24 * time.Hour
 	// overlap is how many jobs beyond those that are called a worker may have in
 	// hand, so that loads and commits of some go on beside the calls of others.
 	overlap = 200
@@ -90,17 +95,20 @@ func newRiver(config *Config, crew *crew) (*river.Client[pgx.Tx], error) {
 	}
 	completion := crew.completion
 	client, err := river.NewClient(fencedDriver{riverpgxv5.New(config.Pool), completion.claims, completion.heart, config.Fleet.Parking}, &river.Config{
-		FetchCooldown:        fetchCooldown,
-		ID:                   config.Name,
-		JobTimeout:           -1,
-		Logger:               slog.New(zerolog.NewSlogHandler(config.Log.Level(max(zerolog.WarnLevel, config.Log.GetLevel())))),
-		PeriodicJobs:         crew.canary.periodic(),
-		Queues:               crew.queues(config),
-		ReindexerIndexNames:  slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool { return slices.Contains(dropped, name) }),
-		RescueStuckJobsAfter: neverRescue,
-		Schema:               "tidegate",
-		SoftStopTimeout:      config.StopTimeout,
-		Workers:              workers,
+		CancelledJobRetentionPeriod: jobsLive,
+		CompletedJobRetentionPeriod: jobsLive,
+		DiscardedJobRetentionPeriod: discardedLive,
+		FetchCooldown:               fetchCooldown,
+		ID:                          config.Name,
+		JobTimeout:                  -1,
+		Logger:                      slog.New(zerolog.NewSlogHandler(config.Log.Level(max(zerolog.WarnLevel, config.Log.GetLevel())))),
+		PeriodicJobs:                crew.canary.periodic(),
+		Queues:                      crew.queues(config),
+		ReindexerIndexNames:         slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool { return slices.Contains(dropped, name) }),
+		RescueStuckJobsAfter:        neverRescue,
+		Schema:                      "tidegate",
+		SoftStopTimeout:             config.StopTimeout,
+		Workers:                     workers,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing River: %w", err)

@@ -41,6 +41,8 @@ type Fleet struct {
 	Admission Admission
 	// Parking is what becomes of jobs that are parked; nil: what River makes of them.
 	Parking Parking
+	// Removal is of what was kept long enough; nil: everything is kept.
+	Removal Removal
 }
 
 // Peers is how workers tell each other of themselves.
@@ -155,4 +157,18 @@ type Books interface {
 	Unpark(ctx context.Context, held jobs.Lead, target string, atMost int) (int, error)
 	// Forget drops what is known of those who died long ago.
 	Forget(ctx context.Context, held jobs.Lead) error
+}
+
+// Removal is how a supervisor removes what has ended and was kept long enough, step by
+// step.
+type Removal interface {
+	// RemoveBatches removes batches, with their requests and results.
+	RemoveBatches(ctx context.Context, held jobs.Lead, step jobs.RemovalStep) (jobs.Removed, error)
+	// RemoveSingles removes requests that are in no batch, with their results.
+	RemoveSingles(ctx context.Context, held jobs.Lead, step jobs.RemovalStep) (jobs.Removed, error)
+	// RemoveAttempts removes days of attempts.
+	RemoveAttempts(ctx context.Context, held jobs.Lead, step jobs.RemovalStep) (jobs.Removed, error)
+	// SaveKept writes down how far it is. whole is how long a sweep took that has seen
+	// to everything; nil: it has not.
+	SaveKept(ctx context.Context, held jobs.Lead, kept jobs.Kept, whole *time.Duration) error
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -43,6 +44,7 @@ type supervisor struct {
 	weight   func(tenant string) float64                           // its share beside others
 	asks     func(route string, backlog int) (bool, time.Duration) // see Config.Starts
 	held     jobs.Lead                                             // the last one
+	leading  atomic.Pointer[jobs.Lead]                             // the one that it has; nil: none. For others
 	leads    bool
 	renewed  time.Time
 	deaths   deaths
@@ -157,8 +159,10 @@ func (s *supervisor) lead(ctx context.Context) error {
 		return err
 	}
 	if s.leads = leads; !leads {
+		s.leading.Store(nil)
 		return nil
 	}
+	s.leading.Store(&held)
 	if s.renewed = asked; held != s.held {
 		s.log.Info().Str("worker", s.name).Int64("epoch", held.Epoch).Msg("this worker supervises the fleet")
 		s.held, s.kept, s.deaths, s.orphans, s.expired = held, time.Time{}, deaths{}, orphans{}, expired{}
@@ -170,7 +174,16 @@ func (s *supervisor) lead(ctx context.Context) error {
 	return nil
 }
 
+// Leads is the lead that this worker has, as far as it knows. Safe for concurrent use.
+func (s *supervisor) Leads() (jobs.Lead, bool) {
+	if held := s.leading.Load(); held != nil {
+		return *held, true
+	}
+	return jobs.Lead{}, false
+}
+
 func (s *supervisor) resign(ctx context.Context) {
+	s.leading.Store(nil)
 	if !s.leads {
 		return
 	}

@@ -90,7 +90,8 @@ type Config struct {
 	HoldBudget time.Duration
 	Timing     Timing
 	Rescue     jobs.RescueLimits
-	Name       string // of this start of this worker, unique in the fleet; empty: a random one
+	Retention  jobs.Retention // of what has ended
+	Name       string         // of this start of this worker, unique in the fleet; empty: a random one
 	Log        zerolog.Logger
 	// Stored is called after each commit, so that the relay need not wait for
 	// its next poll. It must not block. Nil: nobody is told.
@@ -120,6 +121,7 @@ type Worker struct {
 	bell       *bell // rung when a wait for a price may be over
 	prober     *prober
 	supervisor *supervisor
+	remover    *remover
 	egress     *egress
 	gathered   *gathered // since Run
 	slots      *slots
@@ -147,6 +149,7 @@ func New(config Config) (*Worker, error) {
 		return nil, err
 	}
 	w.supervisor = newSupervisor(&config, queues, w.heart.Wake)
+	w.remover = newRemover(&config, w.supervisor.Leads)
 	return w, nil
 }
 
@@ -268,7 +271,7 @@ func (w *Worker) runParts(ctx context.Context) (stop func()) {
 		w.gathered.loads.Run, w.gathered.begins.Run, w.gathered.commits.Run, w.room.Run, w.circuits.Run, w.heart.Run,
 	}
 	if !w.config.Desk {
-		running = append(running, w.claims.Run, w.supervisor.Run)
+		running = append(running, w.claims.Run, w.supervisor.Run, w.remover.Run)
 	}
 	parts := runAll(lasting, running...)
 	probes := runAll(probing, w.prober.Run)

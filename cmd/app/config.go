@@ -39,6 +39,7 @@ type Config struct {
 	Estimator  EstimatorConfig          `yaml:"estimator"`
 	Worker     WorkerConfig             `yaml:"worker"`
 	Batches    BatchesConfig            `yaml:"batches"`
+	Retention  RetentionConfig          `yaml:"retention"`
 	HTTP       HTTPConfig               `yaml:"http"`
 	Webhooks   WebhooksConfig           `yaml:"webhooks"`
 

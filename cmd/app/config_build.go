@@ -101,8 +101,9 @@ func (c Config) String() string {
 		Estimator  EstimatorConfig          `yaml:"estimator"`
 		Worker     WorkerConfig             `yaml:"worker"`
 		Batches    BatchesConfig            `yaml:"batches"`
+		Retention  RetentionConfig          `yaml:"retention"`
 		Webhooks   WebhooksConfig           `yaml:"webhooks"`
-	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.NATSDoor, c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker, c.Batches, c.Webhooks})
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.NATSDoor, c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker, c.Batches, c.Retention, c.Webhooks})
 	if err != nil {
 		return "configuration of " + c.File
 	}

@@ -28,6 +28,7 @@ func (r *configReader) check(c *Config, known Known) {
 	r.checkAddresses(c)
 	r.checkWorker(&c.Worker)
 	r.checkBatches(&c.Batches)
+	r.checkRetention(&c.Retention)
 	r.checkHTTP(&c.HTTP)
 	r.readPrices(c, known)
 	names := map[string]int{}

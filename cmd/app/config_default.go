@@ -31,6 +31,7 @@ func (c *Config) setDefaults() {
 	c.Estimator.setDefaults()
 	c.Worker.setDefaults()
 	c.Batches.setDefaults()
+	c.Retention.setDefaults()
 	c.HTTP.setDefaults()
 }
 

@@ -189,6 +189,7 @@ strategies: {careful: {success_rate: 0.6, latency: 0.1, cost: 0.2}, Fast: {laten
 estimator: {name: ema, alpha: 0, explore: 0.9}
 astrology: {}
 http: {requests: 0, uploads: 100001, waiting: -1}
+retention: {requests: 23h, attempts: 1d}
 `, vars())
 	want := []string{
 		`1:1: lisen: unknown key; did you mean "listen"?`,
@@ -234,10 +235,12 @@ http: {requests: 0, uploads: 100001, waiting: -1}
 		`26:13: estimator.name: unknown estimator "ema"; did you mean "ewma"?`,
 		`26:24: estimator.alpha: must be above 0 and at most 1, as in 0.2`,
 		`26:34: estimator.explore: must be from 0 (never) to 0.5, as in 0.01 for one request in a hundred`,
-		`27:1: astrology: unknown key; there are postgres, nats, nats_door, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, http, webhooks`,
+		`27:1: astrology: unknown key; there are postgres, nats, nats_door, listen, prices, targets, routes, canaries, tenants, strategies, estimator, worker, batches, retention, http, webhooks`,
 		`28:8: http.requests: must be from 1 to 100000`,
 		`28:21: http.uploads: must be from 1 to 100000`,
 		`28:38: http.waiting: must be from 1 to 100000`,
+		`29:13: retention.requests: must be at least 1d, as in 30d, or 0 for ever`,
+		`29:28: retention.attempts: must be at least 2d, as in 30d, or 0 for ever`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -182,7 +182,7 @@ func (d *dev) assemble(ctx context.Context) error {
 	_, routes := d.config.Build()
 	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Webhooks: d.config.Webhooks, Door: d.config.natsDoor(d.backbone.NATS != nil), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Retention: d.config.retention(), Webhooks: d.config.Webhooks, Door: d.config.natsDoor(d.backbone.NATS != nil), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
 	if err != nil {
@@ -210,7 +210,7 @@ func (d *dev) reloads() *reloader {
 		again.config = d.simulated(again.config)
 		return again
 	}
-	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "nats_door", "listen", "canaries", "worker", "batches", "http", "webhooks"}, d.stack.Take, d.log
+	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "nats_door", "listen", "canaries", "worker", "batches", "retention", "http", "webhooks"}, d.stack.Take, d.log
 	return r
 }
 

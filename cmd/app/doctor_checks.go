@@ -169,6 +169,7 @@ func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
 			e.warn(about, "start a worker whose configuration has this route", "%s: %s, and this configuration does not serve it", route.Route, waiting(route.Waiting))
 		}
 	}
+	e.checkKept(status.Kept, status.At)
 	if status.Behind > time.Minute {
 		e.warn(about, "check NATS; if others are published, the log of a worker says what is wrong with those", "not published yet: %s, the oldest for %s", counted(status.Outbox, "event"), status.Behind.Round(time.Second))
 	}

@@ -313,6 +313,14 @@ const initTail = `
 #   # How long files are kept, and what came of them, whose senders say nothing of it.
 #   keep: 720h
 
+# How long what has ended is kept: at least 1d; 0 is for ever. What has not ended is kept.
+# retention:
+#   # Requests, with their results and batches, from their end on.
+#   requests: 720h
+#
+#   # Calls, by whole days: at least 2d. The story of a request is told from them.
+#   attempts: 720h
+
 # What serve does at a time. Whoever comes beyond that gets a 503 with Retry-After.
 # http:
 #   # Requests, at most.

@@ -96,7 +96,7 @@ func (o *options) results(cmd *cobra.Command, args []string, f *resultsFlags) er
 // sayNone tells a filter that nothing matches yet from one that nothing can.
 func sayNone(ctx context.Context, pool *pgxpool.Pool, notes io.Writer, filter store.Filter) error {
 	if filter.RequestID != "" {
-		return fmt.Errorf("request %s has no result yet, or is not known", filter.RequestID)
+		return noResult(ctx, store.New(pool), filter.RequestID)
 	}
 	if filter.BatchID != "" {
 		if batch, err := store.New(pool).Batch(ctx, filter.BatchID); err == nil && batchFailed(&batch) != nil {
@@ -110,6 +110,14 @@ func sayNone(ctx context.Context, pool *pgxpool.Pool, notes io.Writer, filter st
 	}
 	fmt.Fprintln(notes, "There is no such result yet.")
 	return nil
+}
+
+// noResult says why there is no result of a request.
+func noResult(ctx context.Context, s *store.Store, request string) error {
+	if err := s.CheckRequest(ctx, request); err != nil {
+		return err
+	}
+	return fmt.Errorf("request %s has no result yet", request)
 }
 
 // checkRoute says which routes there are if the named one is not among them.
@@ -131,7 +139,7 @@ func (o *options) republish(cmd *cobra.Command, s *store.Store, filter store.Fil
 		return err
 	}
 	if n == 0 && filter.RequestID != "" {
-		return fmt.Errorf("request %s has no result yet, or is not known", filter.RequestID)
+		return noResult(cmd.Context(), s, filter.RequestID)
 	}
 	if o.json {
 		return printJSON(cmd.OutOrStdout(), map[string]int{"republished": n})

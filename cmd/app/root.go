@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
+
+	"tidegate/store"
 )
 
 // Exit codes of the program.
@@ -50,8 +52,12 @@ func Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // hint is the remedy of an error that comes from far below: of a database that
-// does not have our tables, or has those of an earlier version.
+// does not have our tables, or has those of an earlier version; and of a request or a
+// batch that may have been there.
 func hint(err error) string {
+	if errors.Is(err, store.ErrNotFound) {
+		return "; if it was there, it was removed: what has ended is kept for as long as `retention` of the configuration says"
+	}
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && slices.Contains(undefined, refused.Code) {
 		return "; the database is not prepared, or not up to date: run `tidegate migrate`"

@@ -55,6 +55,7 @@ type StackConfig struct {
 	Choosing    routing.Choosing   // how targets are chosen
 	Weights     map[string]float64 // of tenants, on routes with fair admission; those that are not named have 1
 	Batches     BatchLimits        // of batches that come as files
+	Retention   jobs.Retention     // of what has ended; zero: for ever
 	Door        bool               // requests are accepted over NATS, too
 	Webhooks    WebhooksConfig     // how webhooks are told of the ends of batches
 	Concurrency int                // of the worker; zero: its default
@@ -158,8 +159,8 @@ func (s *Stack) workerConfig() worker.Config {
 	config := &s.config
 	return worker.Config{
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Desk: config.Desk, Concurrency: config.Concurrency,
-		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store},
-		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Timing: config.Timing, Name: s.name,
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store, Removal: s.Store},
+		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Retention: config.Retention, Timing: config.Timing, Name: s.name,
 		Log: config.Log, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
 	}
 }

@@ -30,7 +30,8 @@ more. Of routes with fair admission it shows which tenants wait to be admitted, 
 and until when. Then where each target's circuit stands and why, what was answered in the
 last minute and at what cost, which drills are on and how to end them, which
 workers live and which of them supervises the fleet, budgets of which over four
-fifths are spent, the newest batches, and what is owed to NATS.`,
+fifths are spent, the newest batches, what is owed to NATS, and how long what has
+ended is kept.`,
 		Example: `  tidegate status
   tidegate status --json | jq .routes`,
 		Args: noArguments,
@@ -76,6 +77,8 @@ type statusView struct {
 	Unpriced []string `json:"targets_without_price"`
 	// Budgets are those that are spent, or nearly.
 	Budgets []budgetView `json:"budgets"`
+	// Kept is how long what has ended is kept, and how far its removal is.
+	Kept []keptView `json:"kept"`
 }
 
 type routeView struct {
@@ -118,6 +121,7 @@ type targetView struct {
 func viewStatus(s store.Status, config *Config) statusView {
 	view := statusView{
 		At: s.At, Results: s.Results, Drills: viewDrills(s.Drills, s.At), Workers: viewWorkers(s.Workers), Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds(), Budgets: viewBudgets(tight(s.Budgets)),
+		Kept:   viewKept(s.Kept, s.At),
 		Routes: []routeView{}, Targets: []targetView{}, Batches: []publish.BatchBody{}, // in JSON a list, also when it is empty
 	}
 	for i := range s.Routes {
@@ -176,6 +180,7 @@ func writeStatus(w io.Writer, s store.Status, config *Config) error {
 		fmt.Fprintf(w, "\nWarning: nobody knows what calls to %s cost; `tidegate prices` says why.\n", strings.Join(view.Unpriced, ", "))
 	}
 	fmt.Fprintf(w, "\nLast minute: %s. Owed to NATS: %s.\n", lastMinute(view.Results), owed(view, s.Behind))
+	writeKept(w, s.At, view.Kept)
 	return nil
 }
 

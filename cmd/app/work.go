@@ -91,7 +91,7 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	defer conn.Close()
 	_, routes := config.Build()
 	stack, err := NewStack(ctx, StackConfig{
-		Pool: pool, Conn: conn, Routes: routes, Batches: config.batchLimits(), Webhooks: config.Webhooks, Door: config.natsDoor(false), Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Log: log,
+		Pool: pool, Conn: conn, Routes: routes, Batches: config.batchLimits(), Retention: config.retention(), Webhooks: config.Webhooks, Door: config.natsDoor(false), Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Log: log,
 		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget,
 		Timing: timing,
 	})
@@ -104,6 +104,6 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	})
 	defer told()
 	defer log.Info().Msg("stopped")
-	reload.fixed, reload.take, reload.hangups, reload.log = []string{"postgres", "nats", "nats_door", "canaries", "worker", "batches", "webhooks"}, stack.Take, hung, log
+	reload.fixed, reload.take, reload.hangups, reload.log = []string{"postgres", "nats", "nats_door", "canaries", "worker", "batches", "retention", "webhooks"}, stack.Take, hung, log
 	return reload.beside(ctx, stack.Run)
 }

@@ -20,6 +20,9 @@ func configText(postgres, nats string, c StageConfig) string {
 	if c.MaxLines > 0 && c.MaxBytes > 0 {
 		batches = fmt.Sprintf("batches: {max_lines: %d, max_bytes: %d}\n", c.MaxLines, c.MaxBytes)
 	}
+	if c.Retention != "" {
+		batches += "retention: " + c.Retention + "\n"
+	}
 	admission := cmp.Or(c.Admission, jobs.AdmissionDirect)
 	return fmt.Sprintf(`postgres: %q
 nats: %q

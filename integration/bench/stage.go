@@ -35,6 +35,8 @@ type StageConfig struct {
 	Admission         string // of the route; empty: direct
 	MaxLines          int    // of a batch that comes as a file; zero: the usual
 	MaxBytes          int64  // of its file; zero: the usual
+	Timing            string // of the workers, as in sweep=1s; empty: the usual
+	Retention         string // as the configuration has it: {requests: 30d}; empty: the usual
 }
 
 // A Stage is one tidegate: a database, a NATS server, and workers.
@@ -89,13 +91,24 @@ func (s *Stage) prepare(ctx context.Context) (err error) {
 func (s *Stage) StartWorkers(n int) error {
 	for range n {
 		log := filepath.Join(s.ground.dir, fmt.Sprintf("%s-worker%d.log", s.config.Name, len(s.workers)))
-		worker, err := Start(log, s.ground.program, "work", "--config", s.file, "--log-level", "warn")
+		args := []string{"work", "--config", s.file, "--log-level", "warn"}
+		if s.config.Timing != "" {
+			args = append(args, "--timing", s.config.Timing)
+		}
+		worker, err := Start(log, s.ground.program, args...)
 		if err != nil {
 			return err
 		}
 		s.workers = append(s.workers, worker)
 	}
 	return nil
+}
+
+// Configure changes what workers and servers are made of that start from now on. What
+// the database and the provider are made of stays.
+func (s *Stage) Configure(change func(*StageConfig)) error {
+	change(&s.config)
+	return os.WriteFile(s.file, []byte(configText(s.Pool.Config().ConnString(), s.nats.URL(), s.config)), 0o600)
 }
 
 // Program is the built one.

@@ -29,10 +29,10 @@ func (s *Server) retryBatch(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	body, leave, err := s.readLarge(r, maxJSONBytes)
+	defer leave()
 	if err != nil {
 		return err
 	}
-	defer leave()
 	var order retryOrder
 	if len(bytes.TrimSpace(body)) > 0 {
 		if err := decode(body, &order); err != nil {

@@ -476,3 +476,32 @@ func TestFailedRequests(t *testing.T) {
 		t.Errorf("they are %+v, %v", failed, err)
 	}
 }
+
+// A request asks for the endpoint again that it asked for, and is refused on a route
+// whose targets do not serve it.
+func TestRetryKeepsTheEndpoint(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.announce(
+		jobs.Route{Name: "summaries", Goal: "ordered", Endpoints: jobs.EndpointSetOf(jobs.EndpointChat, jobs.EndpointEmbeddings)},
+		jobs.Route{Name: "labels", Goal: "ordered", Endpoints: jobs.EndpointSetOf(jobs.EndpointChat)},
+	)
+	const line = `{"custom_id":"n-%d","method":"POST","url":"/v1/embeddings","body":{"input":"a"}}` + "\n"
+	of := w.order(fmt.Sprintf(line+line, 1, 2), func(o *jobs.BatchOrder) { o.Endpoint = jobs.EndpointEmbeddings.String() }).ID
+	w.keep(of)
+	w.end(of, jobs.Context, jobs.BadRequest)
+	w.keep(of)
+	again := w.retried(of, classes(jobs.Context))
+	w.keep(again.ID)
+	if r := w.requests(again.ID)["n-1"]; r.Endpoint != jobs.EndpointEmbeddings || again.Order.Endpoint != "/v1/embeddings" {
+		t.Errorf("it asks for %s, in a batch of %s", r.Endpoint, again.Order.Endpoint)
+	}
+	elsewhere := w.retried(of, func(r *jobs.Retry) { r.Route = "labels" })
+	w.keep(elsewhere.ID)
+	if batch := w.keep(elsewhere.ID); batch.State != jobs.BatchCompleted || batch.Failed != 1 {
+		t.Fatalf("it is %+v", batch)
+	}
+	if lines := w.lines(w.batch(elsewhere.ID).Order.ErrorFile); len(lines) != 1 || !strings.Contains(lines[0], "labels") {
+		t.Errorf("it says %s", lines)
+	}
+}
