@@ -351,6 +351,39 @@ func TestWebhooksOutliveWorkers(t *testing.T) {
 	}
 }
 
+// A worker whose time is over in the middle of a try counts it for none, and another
+// one tries again.
+func TestWebhooksAreCutOff(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, buildProgram(t), staging{config: func(c *app.Config) { c.Worker.ShutdownTimeout = time.Second }})
+	r := newReceiver(t)
+	made := f.hook(r)
+	reached, lets := make(chan struct{}, 5), make(chan struct{})
+	r.answers(func(http.ResponseWriter, *http.Request) {
+		reached <- struct{}{}
+		<-lets
+	})
+	worker := f.hire()
+	f.enqueue(1, nil)
+	<-reached
+	worker.signal(syscall.SIGTERM)
+	if code := worker.end(); code != 0 {
+		t.Errorf("told to stop, it ended with %d", code)
+	}
+	if n := f.count("SELECT count(*) FROM tidegate.river_job WHERE queue = $1 AND state = 'available' AND attempt = 0 AND errors IS NULL", jobs.WebhookQueue); n != 1 {
+		t.Error("the try that was cut off counts")
+	}
+	if shown := f.hooks()[made.ID]; shown.State != jobs.WebhookGood {
+		t.Errorf("it is held against the webhook: %+v", shown)
+	}
+	close(lets)
+	f.hire()
+	r.await(2)
+	fixture.Await(t, soon, "it is delivered", func() bool {
+		return f.count("SELECT count(*) FROM tidegate.river_job WHERE queue = $1 AND state = 'completed' AND attempt = 1", jobs.WebhookQueue) == 1
+	})
+}
+
 // The official SDK makes a webhook, changes it, tries it, gives it another secret and
 // removes it.
 func TestWebhooksByTheSDK(t *testing.T) {

@@ -302,7 +302,7 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	row := func(name string, cells ...string) { fmt.Fprintf(table, "  %s\t%s\n", name, strings.Join(cells, "\t")) }
 	row("Postgres", d.postgres(), d.postgresNote())
-	row("NATS", RedactURL(jobs.Secret(l.NATS)), "nats sub 'tidegate.>'")
+	row("NATS", RedactURL(jobs.Secret(l.NATS)), d.natsNote())
 	row("HTTP", l.HTTP, "/v1/files, /v1/batches (an OpenAI base URL: …/v1), /v1/status")
 	if l.Simulator != "" {
 		row("Providers", l.Simulator, "simulated: "+strings.Join(d.simulator.Names(), ", ")+"; `tidegate init` for real ones")
@@ -316,6 +316,15 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 	row("Log", d.logPath())
 	_ = table.Flush()
 	fmt.Fprintf(w, "\nIn another shell: tidegate enqueue FILE, watch, status, results%s. Ctrl-C stops.\n\n", d.elsewhere())
+}
+
+// natsNote is what may be done there.
+func (d *dev) natsNote() string {
+	note := "nats sub 'tidegate.>'"
+	if d.config.natsDoor(d.backbone.NATS != nil) {
+		note += ", nats request tidegate.v1.TENANT.enqueue LINE"
+	}
+	return note
 }
 
 // elsewhere is what other commands are to be told, which look into the usual folder.
