@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -83,13 +84,21 @@ func (s *siege) fails(batchID string) {
 	}
 }
 
-// batchOf makes a batch of a file of which nobody knows the length.
+// batchOf makes a batch of a file of which nobody knows the length, and of which nobody
+// here has more in memory than is just sent: an SDK would have all of it.
 func (s *siege) batchOf(content io.Reader) (id string) {
 	s.Helper()
-	client := s.client()
-	made, err := client.Files.New(s.Context(), openai.FileNewParams{File: openai.File(onlyReader{content}, "in.jsonl", "application/jsonl"), Purpose: openai.FilePurposeBatch})
+	const part = "--b\r\nContent-Disposition: form-data; name="
+	form := io.MultiReader(strings.NewReader(part+"\"purpose\"\r\n\r\nbatch\r\n"+part+"\"file\"; filename=\"in.jsonl\"\r\n\r\n"), content, strings.NewReader("\r\n--b--\r\n"))
+	request, err := http.NewRequestWithContext(s.Context(), http.MethodPost, s.base+"/files", form)
 	check(s.T, err)
-	return s.order(client, made.ID).ID
+	request.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+	answer, err := http.DefaultClient.Do(request)
+	check(s.T, err)
+	defer answer.Body.Close()
+	var made openai.FileObject
+	check(s.T, json.NewDecoder(answer.Body).Decode(&made))
+	return s.order(s.client(), made.ID).ID
 }
 
 func (s *siege) gigabyteLine() {
