@@ -88,10 +88,11 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 		return reload.beside(ctx, func(ctx context.Context) error { return serveHTTP(ctx, listener, front, 0) })
 	}
 	reload.take = desk.Take
+	calls := reload.running.Worker.ShutdownTimeout // which a reload does not change
 	return reload.beside(ctx, func(ctx context.Context) error {
 		var parts sync.WaitGroup
 		defer parts.Wait()
 		parts.Go(func() { desk.Run(ctx) })
-		return serveHTTP(ctx, listener, front, reload.running.Worker.ShutdownTimeout)
+		return serveHTTP(ctx, listener, front, calls)
 	})
 }
