@@ -161,7 +161,7 @@ func hangupEndsNobody(t *testing.T, p program) {
 		r.signal(syscall.SIGHUP)
 	}
 	worker.says("there is nothing to take")
-	server.says("it is good")
+	server.says("there is nothing to take")
 	check(t, os.WriteFile(f.file, []byte("listen: 1\n"), 0o600))
 	for _, r := range []*process{worker.process, server} {
 		r.signal(syscall.SIGHUP)

@@ -31,6 +31,7 @@ has arrived since; disabled, its receiver answered 410 and is told nothing.`, we
   tidegate webhooks remove we_0199f0c2a6f57cc0a4b5d6e7f8091a2b`
 	list := newWebhooksListCommand(o, "list")
 	list.Short = "List webhooks"
+	list.Example = "  tidegate webhooks list\n  tidegate webhooks list --tenant acme --json"
 	cmd.AddCommand(newWebhooksCreateCommand(o), list, newWebhooksTestCommand(o), newWebhooksRotateCommand(o), newWebhooksEnableCommand(o), newWebhooksRemoveCommand(o))
 	return cmd
 }
