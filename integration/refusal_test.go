@@ -158,7 +158,7 @@ func TestWrongUseIsSaid(t *testing.T) {
 		"a log level":          usage("--log-level", "debug")("work", "--log-level", "loud"),
 		"a log level of dev":   usage("--log-level", "debug")("dev", "--log-level", "loud", "--listen", "127.0.0.1:0", "--nats-port", "0"),
 		"an unknown batch":     {[]string{"results", "batch_0"}, 1, []string{"batch_0", "not found"}},
-		"an unknown request":   {[]string{"results", unknown}, 1, []string{unknown, "not known"}},
+		"an unknown request":   {[]string{"results", unknown}, 1, []string{unknown, "not found", "retention"}},
 		"no id at all":         {[]string{"results", "nonsense"}, 1, []string{"nonsense"}},
 		"cancel a batch":       {[]string{"cancel", "batch_0"}, 1, []string{"batch_0", "not found"}},
 		"cancel a request":     {[]string{"cancel", unknown}, 1, []string{unknown, "not found"}},
