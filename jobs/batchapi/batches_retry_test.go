@@ -121,6 +121,10 @@ func TestRetryIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	embeddings := w.ended(jobs.DefaultTenant, jobs.Content)
+	if _, err := w.pool.Exec(t.Context(), "UPDATE tidegate.requests SET endpoint = '/v1/embeddings' WHERE batch_id = $1", embeddings); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		id, body    string
 		status      int
@@ -136,6 +140,8 @@ func TestRetryIsRefused(t *testing.T) {
 		"route":             {id, `{"route":"nowhere"}`, 400, "route", "invalid_value", "there are: summaries"},
 		"goal":              {id, `{"goal":"nothing"}`, 400, "goal", "invalid_value", "there are: ordered"},
 		"route in metadata": {id, `{"metadata":{"tidegate.route":"nowhere"}}`, 400, "metadata.tidegate.route", "invalid_value", "there are: summaries"},
+		"endpoint":          {embeddings, `{"route":"summaries"}`, 400, "route", "endpoint_not_served", "serves /v1/embeddings"},
+		"and in metadata":   {embeddings, `{"metadata":{"tidegate.route":"summaries"}}`, 400, "metadata.tidegate.route", "endpoint_not_served", "serves /v1/embeddings"},
 		"budget":            {id, `{"metadata":{"tidegate.max_cost_usd":"-1"}}`, 400, "metadata.tidegate.max_cost_usd", "invalid_value", "dollars"},
 		"window":            {id, `{"completion_window":"soon"}`, 400, "completion_window", "invalid_value", "soon"},
 		"unknown field":     {id, `{"class":["CONTENT"]}`, 400, "class", "unknown_parameter", "class"},
