@@ -67,7 +67,7 @@ an error file over HTTP, as one that came as a file.`,
 
 // check refuses what makes no sense, and returns the classes.
 func (f *retryFlags) check(args []string, changed func(string) bool) ([]jobs.Class, error) {
-	batches := len(slices.DeleteFunc(slices.Clone(args), func(id string) bool { return !isBatch(id) }))
+	batches := len(slices.DeleteFunc(slices.Clone(args), func(id string) bool { return !store.IsBatchID(id) }))
 	switch {
 	case f.batch == "" && len(args) == 0:
 		return nil, usagef("name a batch, or requests")
@@ -106,7 +106,7 @@ func (o *options) retry(cmd *cobra.Command, args []string, f *retryFlags) error 
 	if err := f.checkChoice(ctx, pool); err != nil {
 		return err
 	}
-	if f.batch == "" && isBatch(args[0]) {
+	if f.batch == "" && store.IsBatchID(args[0]) {
 		f.batch = args[0]
 	}
 	if f.batch == "" {

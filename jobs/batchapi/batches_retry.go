@@ -39,11 +39,14 @@ func (s *Server) retryBatch(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	retry, err := s.draftRetry(r, &of, &order)
+	once, err := onceOf(r, "retry", slices.Concat([]byte(of.ID+"\n"), body))
 	if err != nil {
 		return err
 	}
-	once, err := onceOf(r, "retry", slices.Concat([]byte(of.ID+"\n"), body))
+	if known, err := s.answerAgain(w, r, &once); known || err != nil {
+		return err
+	}
+	retry, err := s.draftRetry(r, &of, &order)
 	if err != nil {
 		return err
 	}

@@ -182,8 +182,22 @@ func TestRetryIsRepeated(t *testing.T) {
 	if got := w.retry(id, "{}", "Idempotency-Key", "k"); got.Status != http.StatusConflict || !strings.Contains(got.Body, "idempotency_key_reused") {
 		t.Errorf("of another batch under that key: %d %s", got.Status, got.Body)
 	}
+	// Nor need it be right any more.
+	if err := w.store.SaveRoutes(t.Context(), []jobs.Route{{Name: "large", Goal: "ordered"}}); err != nil {
+		t.Fatal(err)
+	}
+	routed := w.retry(w.ended(jobs.DefaultTenant, jobs.Content), `{"route":"large"}`, "Idempotency-Key", "l").made(t)
+	if _, err := w.store.RetireRoute(t.Context(), "large"); err != nil {
+		t.Fatal(err)
+	}
+	if again := w.retry(routed.RetryOf, `{"route":"large"}`, "Idempotency-Key", "l").made(t); again.ID != routed.ID {
+		t.Errorf("with its route gone, the same key made %s beside %s", again.ID, routed.ID)
+	}
+	if got := w.retry(routed.RetryOf, `{"route":"large"}`, "Idempotency-Key", "m"); got.Status != http.StatusBadRequest {
+		t.Errorf("anew: %d %s", got.Status, got.Body)
+	}
 	batches, err := w.store.BatchesOf(t.Context(), jobs.DefaultTenant, store.Page{Limit: 100})
-	if err != nil || len(batches) != 6 {
+	if err != nil || len(batches) != 8 {
 		t.Errorf("%d batches, %v", len(batches), err)
 	}
 }
