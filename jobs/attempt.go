@@ -23,6 +23,7 @@ type Attempt struct {
 	Probe      bool          `json:"probe,omitempty"`    // the trial call of a half-open circuit
 	Blamed     bool          `json:"blamed,omitempty"`   // the target answered others meanwhile: the request's own fault
 	Propensity float32       `json:"propensity"`         // the chance with which the target was chosen
+	WaitedFor  WaitedFor     `json:"waited_for,omitempty"`
 	Decision   *Decision     `json:"decision,omitempty"` // why it was that one; nil: it was next in its chain, or is not known
 }
 

@@ -38,3 +38,26 @@ const (
 	WaitsMark = "tidegate_waits"
 	SkipsMark = "tidegate_skips"
 )
+
+// A WaitedFor is why a worker that had a request in hand held its call back. Empty: it
+// did not, but for the calls before it.
+type WaitedFor string
+
+// What a call waits for, the weightiest last: of several, that one is kept.
+const (
+	WaitedForPace   WaitedFor = "pace"   // its turn at targets that were called as fast as they may be
+	WaitedForTarget WaitedFor = "target" // a target that fits it, while others flowed
+	WaitedForPrice  WaitedFor = "price"  // a target that costs less
+	WaitedForBudget WaitedFor = "budget" // money
+	WaitedForGate   WaitedFor = "gate"   // any target: all were shut
+)
+
+var waitedForWeights = map[WaitedFor]int{WaitedForPace: 1, WaitedForTarget: 2, WaitedForPrice: 3, WaitedForBudget: 4, WaitedForGate: 5}
+
+// Weightier is the one of two that is kept.
+func (w WaitedFor) Weightier(than WaitedFor) WaitedFor {
+	if waitedForWeights[w] > waitedForWeights[than] {
+		return w
+	}
+	return than
+}

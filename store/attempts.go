@@ -12,7 +12,7 @@ import (
 )
 
 const attemptFields = `a.at, a.target, a.class, a.status, a.code, a.message, a.latency_us, a.first_byte_us,
-	a.input_tokens, a.cached_input_tokens, a.output_tokens, a.reasoning_tokens, a.cost_micro_usd, a.unpriced, a.probe, a.blamed, a.propensity`
+	a.input_tokens, a.cached_input_tokens, a.output_tokens, a.reasoning_tokens, a.cost_micro_usd, a.unpriced, a.probe, a.blamed, a.propensity, a.waited_for`
 
 const traceOf = `/* tidegate: trace */ SELECT a.request_id, ` + attemptFields + `, a.decision FROM tidegate.attempts a WHERE a.request_id = $1 ORDER BY a.at`
 
@@ -84,12 +84,13 @@ func scanAttempt(row pgx.Row) (id uuid.UUID, a jobs.Attempt, err error) {
 // scanFields scans what is first, and attemptFields with a decision after it.
 func scanFields(row pgx.Row, first any) (a jobs.Attempt, err error) {
 	var status *int16
-	var code, message *string
+	var code, message, waitedFor *string
 	var latency, cost int64
 	var firstByte *int64
 	err = row.Scan(first, &a.At, &a.Target, &a.Class, &status, &code, &message, &latency, &firstByte, &a.Usage.Input, &a.Usage.CachedInput,
-		&a.Usage.Output, &a.Usage.Reasoning, &cost, &a.Unpriced, &a.Probe, &a.Blamed, &a.Propensity, &a.Decision)
+		&a.Usage.Output, &a.Usage.Reasoning, &cost, &a.Unpriced, &a.Probe, &a.Blamed, &a.Propensity, &waitedFor, &a.Decision)
 	a.Status, a.Code, a.Message, a.Cost = int(orZero(status)), orZero(code), orZero(message), jobs.MicroUSD(cost)
+	a.WaitedFor = jobs.WaitedFor(orZero(waitedFor))
 	a.Latency, a.FirstByte = time.Duration(latency)*time.Microsecond, time.Duration(orZero(firstByte))*time.Microsecond
 	return a, err
 }

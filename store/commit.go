@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"tidegate/jobs"
 )
@@ -33,15 +34,19 @@ const commitEntries = `given AS (
 	RETURNING request_id, state
 ), ` + countAndOwe + `, tried AS (
 	INSERT INTO tidegate.attempts AS a (request_id, at, latency_us, first_byte_us, cost_micro_usd, input_tokens, cached_input_tokens,
-		output_tokens, reasoning_tokens, propensity, status, probe, blamed, route, target, class, code, message, decision, unpriced)
+		output_tokens, reasoning_tokens, propensity, status, probe, blamed, route, target, class, code, message, decision, unpriced,
+		` + askedFields + `)
 	SELECT DISTINCT ON (1, 2) * FROM unnest($21::uuid[], $22::timestamptz[], $23::bigint[], $24::bigint[], $25::bigint[], $26::int[], $27::int[],
-		$28::int[], $29::int[], $30::real[], $31::smallint[], $32::boolean[], $33::boolean[], $34::text[], $35::text[], $36::text[], $37::text[], $38::text[], $39::jsonb[], $40::boolean[])
+		$28::int[], $29::int[], $30::real[], $31::smallint[], $32::boolean[], $33::boolean[], $34::text[], $35::text[], $36::text[], $37::text[], $38::text[], $39::jsonb[], $40::boolean[],
+		$42::timestamptz[], $43::timestamptz[], $44::bigint[], $45::int[], $46::smallint[], $47::boolean[], $48::text[], $49::text[], $50::text[], $51::text[])
 	ORDER BY 1, 2
 	ON CONFLICT (request_id, at) DO UPDATE SET latency_us = excluded.latency_us, first_byte_us = excluded.first_byte_us,
 		cost_micro_usd = excluded.cost_micro_usd, input_tokens = excluded.input_tokens, cached_input_tokens = excluded.cached_input_tokens,
 		output_tokens = excluded.output_tokens, reasoning_tokens = excluded.reasoning_tokens, propensity = excluded.propensity,
 		status = excluded.status, probe = excluded.probe, blamed = excluded.blamed, class = excluded.class, code = excluded.code,
-		message = excluded.message, decision = excluded.decision, unpriced = excluded.unpriced
+		message = excluded.message, decision = excluded.decision, unpriced = excluded.unpriced, arrived_at = excluded.arrived_at,
+		deadline = excluded.deadline, max_cost_micro_usd = excluded.max_cost_micro_usd, body_bytes = excluded.body_bytes, priority = excluded.priority,
+		awaited = excluded.awaited, tenant = excluded.tenant, goal = excluded.goal, endpoint = excluded.endpoint, waited_for = excluded.waited_for
 	WHERE a.class = 'LOST'`
 
 // countAndOwe follows the rows of stored, which must name request_id and state,
@@ -107,7 +112,7 @@ func (s *Store) commitWhole(ctx context.Context, entries []jobs.Entry) ([]string
 			return nil, fmt.Errorf("%w: %w", errUnfit, err)
 		}
 	}
-	statement, args := commitGroup, append(append(results.args(), attempts.args()...), results.badAnswers)
+	statement, args := commitGroup, slices.Concat(results.args(), attempts.args(), []any{results.badAnswers}, attempts.asked.args())
 	if owners := ownersOf(entries); owners != nil {
 		statement, args = commitUnderBudgets, append(args, owners.args()...)
 	}

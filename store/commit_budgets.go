@@ -11,7 +11,7 @@ const commitUnderBudgets = `/* tidegate: commit group under budgets */
 WITH ` + commitEntries + `
 	RETURNING a.request_id, a.route, a.cost_micro_usd
 ), owner AS (
-	SELECT * FROM unnest($42::uuid[], $43::text[], $44::text[], $45::text[]) AS o (request_id, tenant, route, batch_id)
+	SELECT * FROM unnest($52::uuid[], $53::text[], $54::text[], $55::text[]) AS o (request_id, tenant, route, batch_id)
 ), due AS (
 	SELECT b.id, sum(t.cost_micro_usd)::bigint AS cost FROM tried t JOIN owner o USING (request_id, route)
 	CROSS JOIN LATERAL (VALUES ('tenant', o.tenant), ('route', o.route), ('batch', o.batch_id)) k (scope, name)

@@ -75,6 +75,7 @@ type attemptColumns struct {
 	route, target, class             []string
 	code, message                    texts
 	decision                         blobs
+	asked                            askedColumns
 }
 
 func (c *attemptColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
@@ -95,6 +96,7 @@ func (c *attemptColumns) add(requestID uuid.UUID, e *jobs.Entry) error {
 		}
 		skips, waits = nil, nil
 		c.addOne(requestID, e.Request.Route, step.Attempt, decision)
+		c.asked.add(e.Request, step.Attempt)
 	}
 	return nil
 }

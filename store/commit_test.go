@@ -47,7 +47,7 @@ func TestCommitKeepsEverything(t *testing.T) {
 	entry.Trace[0].Attempt.At = at
 	failed := jobs.Attempt{
 		At: at.Add(-time.Second), Target: "dear", Class: jobs.Overload, Code: "overloaded", Message: "come back later", Latency: time.Millisecond,
-		Probe: true, Blamed: true, Propensity: 0.25,
+		Probe: true, Blamed: true, Propensity: 0.25, WaitedFor: jobs.WaitedForGate,
 		Decision: &jobs.Decision{
 			Goal: "cost", Estimator: "decayed", Explored: true, ExtraCost: 7, Worth: 9, Waited: time.Second, Reason: "it was \"cheap\" \x00",
 			Candidates: []jobs.Considered{{Target: "dear", Success: 0.5, Latency: time.Second, Cost: 3, Score: jobs.Score{Total: 0.25}}},

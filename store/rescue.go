@@ -116,9 +116,11 @@ const condemn = `/* tidegate: condemn */ WITH ` + mine + `, ` + lost + `, given 
 	ON CONFLICT (request_id) DO NOTHING
 	RETURNING request_id, state
 ), ` + countAndOwe + `, tried AS (
-	INSERT INTO tidegate.attempts (request_id, at, latency_us, route, target, class, message)
-	SELECT DISTINCT ON (request_id, at) request_id, at, greatest(0, extract(epoch FROM now() - began_at) * 1000000)::bigint, route, target, 'LOST', 'its worker died'
-	FROM lost ORDER BY request_id, at
+	INSERT INTO tidegate.attempts (request_id, at, latency_us, route, target, class, message,
+		arrived_at, deadline, max_cost_micro_usd, body_bytes, priority, tenant, goal, endpoint)
+	SELECT DISTINCT ON (l.request_id, l.at) l.request_id, l.at, greatest(0, extract(epoch FROM now() - l.began_at) * 1000000)::bigint, l.route, l.target, 'LOST', 'its worker died',
+		q.created_at, q.deadline, q.max_cost_micro_usd, octet_length(q.body), q.priority, nullif(q.tenant, '` + jobs.DefaultTenant + `'), q.goal, q.endpoint
+	FROM lost l LEFT JOIN tidegate.requests q ON q.id = l.request_id ORDER BY l.request_id, l.at
 	ON CONFLICT (request_id, at) DO NOTHING
 	RETURNING at
 )

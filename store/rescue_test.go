@@ -89,6 +89,9 @@ func TestRescueGivesJobsBack(t *testing.T) {
 	if a.Class != jobs.Lost || a.Target != "cheap" || a.Message != "its worker died" || !a.At.Equal(at.Truncate(time.Microsecond)) || a.Latency < 0 || a.Latency > soon {
 		t.Errorf("the lost call is %+v", a)
 	}
+	if want := fmt.Sprintf("%d - - %d - - acme - - -", requests[0].CreatedAt.Round(time.Second).Unix(), len(body)); w.asked(requests[0].ID) != want {
+		t.Errorf("of its request it is known: %s, not %s", w.asked(requests[0].ID), want)
+	}
 	expect(t, "suspects", w.number("SELECT count(*) FROM tidegate.suspects WHERE crashes = 1 AND alone = 0 AND last_worker = 'gone' AND request_id = $1", requests[0].ID), 1)
 	expect(t, "all suspects", w.number("SELECT count(*) FROM tidegate.suspects"), 1)
 	expect(t, "calls of the neighbour", w.number("SELECT count(*) FROM tidegate.calls WHERE worker = 'neighbour'"), 1)

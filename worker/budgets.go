@@ -224,6 +224,7 @@ func (c *completion) unaffordable(r *run, no shortage) error {
 	if no.Kind == jobs.ShortAll {
 		c.budgets.Note(no.Budget)
 	}
+	r.waitsFor(jobs.WaitedForBudget)
 	switch {
 	case no.Kind == jobs.ShortNow:
 		r.rest, r.short = c.now().Add(shortRest), no.Reason

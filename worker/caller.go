@@ -85,12 +85,15 @@ func (c *caller) turn(ctx context.Context) (leave, error) {
 		brief, cancel := context.WithTimeout(ctx, soon) // its gate may begin to hold
 		left, err := c.at.room.Wait(brief, r.guest())
 		cancel()
+		r.waitsFor(left.waited)
 		switch {
 		case err == nil:
 			return left, nil
 		case ctx.Err() != nil:
 			return leave{}, context.Cause(ctx)
-		case c.at.now().Sub(r.began) > pacedAtMost:
+		}
+		r.waitsFor(jobs.WaitedForPace)
+		if c.at.now().Sub(r.began) > pacedAtMost {
 			return leave{}, &jobs.NotNowError{Lack: jobs.LackPace, Reason: "the targets that may be called are called as fast as they may be", After: soon}
 		}
 	}

@@ -89,6 +89,7 @@ type run struct {
 	marked   bool            // parked before, for a budget
 	skips    []jobs.Skip     // the targets that the last try passed over, behind its last call
 	skipped  bool            // parked before, with skips
+	why      jobs.WaitedFor  // what its next call was held back for
 	patient  bool            // it waits for a price
 	bell     <-chan struct{} // rung since the router was last asked: the price may be another
 	slots    []int           // of the calls of this try
@@ -130,6 +131,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 	r := &run{job: job.ID, request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow)}
 	r.parked, r.marked = len(r.waits) > 0, bytes.Contains(job.Metadata, []byte(jobs.BudgetMark))
 	r.skipped = bytes.Contains(job.Metadata, []byte(jobs.SkipsMark))
+	r.why = r.wasParkedFor()
 	if !r.deadline.IsZero() {
 		r.deadline = r.deadline.Add(-c.heart.Ahead())
 	}
@@ -156,6 +158,7 @@ func (c *completion) await(ctx context.Context, r *run) (left leave, err error) 
 		left, err = c.room.Wait(ctx, r.guest())
 		return err
 	})
+	r.waitsFor(left.waited)
 	return left, err
 }
 
@@ -225,7 +228,7 @@ func (c *completion) keep(r *run, trace jobs.Trace) error {
 	if _, err := c.commit(jobs.Entry{Request: &r.request, Trace: r.trace(trace)}); err != nil {
 		return err
 	}
-	r.waits = nil
+	r.waits, r.why = nil, ""
 	for i := range attempts {
 		r.history = append(r.history, jobs.Step{Attempt: &attempts[i]})
 		if attempts[i].Probe { // it had its turn: the next probe is another's
@@ -340,6 +343,7 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	r.waitsFor(r.restsFor(outcome))
 	if outcome.Held || r.patient && r.rung() {
 		return nil
 	}

@@ -175,9 +175,9 @@ func TestBlockedTriesAreKept(t *testing.T) {
 	}
 	var classes []string
 	for _, a := range s.attempts(r.ID) {
-		classes = append(classes, string(a.Class))
+		classes = append(classes, string(a.Class)+":"+string(a.WaitedFor))
 	}
-	if got := strings.Join(classes, " "); got != "OVERLOAD TRANSIENT OK" {
+	if got := strings.Join(classes, " "); got != "OVERLOAD: TRANSIENT:target OK:gate" {
 		t.Errorf("calls that are kept: %s", got)
 	}
 }

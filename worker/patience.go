@@ -53,8 +53,15 @@ func waitsOf(job *rivertype.JobRow) []jobs.Wait {
 	return kept.Waits
 }
 
-// trace is what a try added, behind the waits that came before it.
+// trace is what a try added, behind the waits that came before it. Its first call is
+// the one that was held back.
 func (r *run) trace(added jobs.Trace) jobs.Trace {
+	for _, step := range added {
+		if step.Attempt != nil {
+			step.Attempt.WaitedFor = r.why
+			break
+		}
+	}
 	if len(r.waits) == 0 {
 		return added
 	}

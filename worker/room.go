@@ -41,16 +41,17 @@ type room struct {
 	firsts   uint64            // tickets of those who go before all others
 	inHand   map[string]int    // by route: who is here, or was let go and is not done
 	waiting  map[string]*queue // by route; those of the quarantine have one of their own
-	calls    map[string]int    // by route: who was let go and is not done
-	out      int               // all of them, until what came of each is written down
-	alone    bool              // one of them runs alone
-	draining bool              // the next one is to run alone: nobody is let go until all are done
+	held     map[*queue]holds
+	calls    map[string]int // by route: who was let go and is not done
+	out      int            // all of them, until what came of each is written down
+	alone    bool           // one of them runs alone
+	draining bool           // the next one is to run alone: nobody is let go until all are done
 }
 
 func newRoom(router Router, most int, lives func() error, now func() time.Time) *room {
 	return &room{
 		router: router, most: most, lives: lives, now: now, wake: make(chan struct{}, 1), tickets: firstTicket,
-		inHand: map[string]int{}, waiting: map[string]*queue{}, calls: map[string]int{},
+		inHand: map[string]int{}, waiting: map[string]*queue{}, held: map[*queue]holds{}, calls: map[string]int{},
 	}
 }
 
@@ -66,6 +67,7 @@ type guest struct {
 type leave struct {
 	pass    jobs.Pass
 	outcome jobs.Outcome
+	waited  jobs.WaitedFor
 	panics  any // the router's panic over this guest, which ends its job and no other's; nil: none
 }
 
@@ -117,7 +119,7 @@ func (r *room) InHand() map[string]int {
 // goes with a pass must be Done. If the router panics over the guest, so does
 // Wait.
 func (r *room) Wait(ctx context.Context, g guest) (leave, error) {
-	w := &waiter{guest: g, let: make(chan struct{})}
+	w := &waiter{guest: g, since: r.now(), let: make(chan struct{})}
 	if waits := r.enter(w); waits {
 		r.Changed() // so that somebody looks again in time
 	}
@@ -266,6 +268,7 @@ func (r *room) letGo() time.Duration {
 // letGoOf lets the guests of one route go. It requires mu.
 func (r *room) letGoOf(route string, q *queue) time.Duration {
 	if r.spent != nil && r.spent(route) {
+		r.hold(q, jobs.WaitedForBudget)
 		return recheck
 	}
 	for until := r.now().Add(spell); q.Len() > 0 && r.calls[route] < r.most; {
@@ -302,9 +305,11 @@ func (r *room) let(q *queue) (again time.Duration, ok bool) {
 	w := (*q)[0]
 	left := r.admit(w.guest)
 	if left.pass == nil && left.outcome.Verdict == jobs.Blocked && left.outcome.Held {
+		r.hold(q, holdOf(left.outcome))
 		return r.until(left.outcome.Until), false
 	}
 	heap.Pop(q)
+	left.waited = r.waitedFor(q, w)
 	w.leave = left
 	if left.pass != nil {
 		r.calls[w.request.Route]++
@@ -336,6 +341,7 @@ func (r *room) until(t time.Time) time.Duration {
 
 type waiter struct {
 	guest
+	since time.Time
 	at    int // in the queue; -1: no longer there
 	let   chan struct{}
 	leave leave // set before let is closed

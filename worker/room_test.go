@@ -58,6 +58,13 @@ func (g *gate) set(n int, again time.Time) {
 	g.n, g.again = n, again
 }
 
+// blocked sets what becomes of whoever asks, instead of a pass; zero: nothing else does.
+func (g *gate) blocked(outcome jobs.Outcome) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.outcome = outcome
+}
+
 // A ticket is a pass that is only ever given back.
 type ticket struct{ gate *gate }
 

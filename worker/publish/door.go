@@ -109,9 +109,24 @@ func (d *Door) Run(ctx context.Context) {
 		return
 	}
 	sub.SetClosedHandler(func(string) { close(closed) })
+	d.awaitServer(ctx)
 	d.config.Log.Info().Str("subject", DoorSubject).Msg("requests over NATS are answered")
 	<-ctx.Done()
 	d.shut(sub, closed)
+}
+
+// awaitServer waits until NATS knows of the subscription, which it is told without an
+// answer: until then a sender hears that nobody is there.
+func (d *Door) awaitServer(ctx context.Context) {
+	for ctx.Err() == nil {
+		try, cancel := context.WithTimeout(ctx, ackWait)
+		err := d.config.Conn.FlushWithContext(try)
+		cancel()
+		if err == nil {
+			return
+		}
+		pause(ctx, doorRetry)
+	}
 }
 
 // shut takes nothing more, and waits until all that has come is answered.
@@ -237,15 +252,22 @@ func (d *Door) check(msg *nats.Msg) (tenant string, fault *jobs.IntakeError) {
 func (d *Door) take(msg *nats.Msg, tenant string) {
 	ctx, cancel := context.WithTimeout(context.Background(), d.config.Within*9/10)
 	defer cancel()
+	late := time.NewTimer(d.config.Within)
+	defer late.Stop()
+	select { // the worker's other connections to Postgres have their own work
+	case d.conns <- struct{}{}:
+		defer func() { <-d.conns }()
+	case <-ctx.Done():
+		d.refuse(msg, errDoorBusy)
+		return
+	}
 	var accepted jobs.Accepted
 	var err error
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		accepted, err = d.accept(ctx, msg, tenant)
+		accepted, err = d.config.Intake.Take(ctx, tenant, msg.Header.Get(nats.MsgIdHdr), msg.Data)
 	}()
-	late := time.NewTimer(d.config.Within)
-	defer late.Stop()
 	select {
 	case <-over:
 	case <-late.C:
@@ -262,17 +284,6 @@ func (d *Door) take(msg *nats.Msg, tenant string) {
 	default:
 		d.refuse(msg, &jobs.IntakeError{Status: http.StatusInternalServerError, Type: "server_error", Message: "the server could not do this; it is in its log", Err: err})
 	}
-}
-
-// accept waits for a connection to Postgres: the worker's others have their own work.
-func (d *Door) accept(ctx context.Context, msg *nats.Msg, tenant string) (jobs.Accepted, error) {
-	select {
-	case d.conns <- struct{}{}:
-		defer func() { <-d.conns }()
-	case <-ctx.Done():
-		return jobs.Accepted{}, errDoorBusy
-	}
-	return d.config.Intake.Take(ctx, tenant, msg.Header.Get(nats.MsgIdHdr), msg.Data)
 }
 
 func (d *Door) refuse(msg *nats.Msg, fault *jobs.IntakeError) {

@@ -1,0 +1,148 @@
+package replay
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tidegate/jobs"
+)
+
+// ErrEmpty says that a log has no requests.
+var ErrEmpty = errors.New("the log holds no request: there is nothing to replay; ask for a longer time, or for another route")
+
+// Log returns what was added, in order. The Builder is used up.
+func (b *Builder) Log() (*Log, error) {
+	l := b.log
+	if len(l.requests.at) == 0 {
+		return nil, ErrEmpty
+	}
+	if b.mixed > 0 {
+		b.orderRequests()
+		l.warn("%d of %d requests stood out of order: they were sorted by time", b.mixed, len(l.requests.at))
+	}
+	if b.called {
+		b.orderAttempts()
+	}
+	b.shift(-time.Duration(l.requests.first(l.attempts.at)) * time.Millisecond)
+	b.orderTargets()
+	l.index()
+	if b.early > 0 {
+		l.warn("%d of %d calls began more than %s before their requests came: the clocks of the database and of the workers differ", b.early, len(l.attempts.at), earlyCall)
+	}
+	if b.capped > 0 {
+		l.warn("%d numbers were larger than a log holds, and count as the largest that it does", b.capped)
+	}
+	if len(l.attempts.at) == 0 {
+		l.warn("no request has a call: the log tells when requests came, and nothing of how targets do")
+	}
+	return l, nil
+}
+
+func (l *Log) warn(format string, args ...any) {
+	l.warnings = append(l.warnings, fmt.Sprintf(format, args...))
+}
+
+// first is the time of the first record.
+func (r *requests) first(calls []uint32) uint32 {
+	if len(calls) > 0 {
+		return min(r.at[0], calls[0])
+	}
+	return r.at[0]
+}
+
+// places lists 0 to n-1 by a key; of equals, the first that came.
+func places(by []uint32) []uint32 {
+	order := make([]uint32, len(by))
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int { return cmp.Or(cmp.Compare(by[a], by[b]), cmp.Compare(a, b)) })
+	return order
+}
+
+func (b *Builder) orderRequests() {
+	r := &b.log.requests
+	order := places(r.at)
+	r.at, r.kind = reordered(r.at, order), reordered(r.kind, order)
+	for _, c := range []*column[uint32]{&r.deadline, &r.most, &r.body, &r.input, &r.output, &r.cached, &r.reasoning} {
+		c.reorder(order)
+	}
+	to := make([]uint32, len(order))
+	for place, was := range order {
+		to[was] = uint32(place)
+	}
+	for i, was := range b.log.attempts.request {
+		if was != noRequest {
+			b.log.attempts.request[i] = to[was]
+		}
+	}
+}
+
+func (b *Builder) orderAttempts() {
+	a := &b.log.attempts
+	order := places(a.at)
+	a.at, a.request, a.latency, a.cost = reordered(a.at, order), reordered(a.request, order), reordered(a.latency, order), reordered(a.cost, order)
+	a.target, a.propensity = reordered(a.target, order), reordered(a.propensity, order)
+	a.class, a.flags = reordered(a.class, order), reordered(a.flags, order)
+	a.first.reorder(order)
+	usages := make(map[uint32]jobs.Usage, len(a.usages))
+	for place, was := range order {
+		if usage, own := a.usages[was]; own {
+			usages[uint32(place)] = usage
+		}
+	}
+	a.usages = usages
+}
+
+func reordered[T any](of []T, order []uint32) []T {
+	made := make([]T, len(of))
+	for place, was := range order {
+		made[place] = of[was]
+	}
+	return made
+}
+
+func (c *column[T]) reorder(order []uint32) {
+	if c.of == nil {
+		return
+	}
+	made := make([]T, len(order))
+	for place, was := range order {
+		made[place] = c.get(int(was))
+	}
+	c.of = made
+}
+
+// orderTargets numbers the targets by their names, so that a log does not depend on
+// which of them was met first.
+func (b *Builder) orderTargets() {
+	l := b.log
+	sorted := slices.Sorted(slices.Values(l.targets))
+	to := make([]uint16, len(sorted))
+	for number, name := range l.targets {
+		at, _ := slices.BinarySearch(sorted, name)
+		to[number] = uint16(at)
+	}
+	for i, was := range l.attempts.target {
+		l.attempts.target[i] = to[was]
+	}
+	l.targets = sorted
+}
+
+// index lists the attempts of each target.
+func (l *Log) index() {
+	count := make([]int, len(l.targets))
+	for _, t := range l.attempts.target {
+		count[t]++
+	}
+	l.of = make([][]uint32, len(l.targets))
+	for t, n := range count {
+		l.of[t] = make([]uint32, 0, n)
+	}
+	for i, t := range l.attempts.target {
+		l.of[t] = append(l.of[t], uint32(i))
+	}
+}
