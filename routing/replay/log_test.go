@@ -232,3 +232,39 @@ func BenchmarkBuilder(b *testing.B) {
 		}
 	}
 }
+
+// A call that is added by itself is the same as one that came with its request.
+func TestLogTakesCallsOneByOne(t *testing.T) {
+	t.Parallel()
+	usage := jobs.Usage{Input: 40, Output: 300}
+	r := record{Request{At: day, Route: "r", Body: 9}, []Attempt{
+		{At: day, Target: "a", Class: jobs.Overload}, {At: day.Add(time.Second), Target: "b", Class: jobs.OK, Usage: usage},
+	}}
+	other := record{Request: Request{At: day.Add(time.Minute), Route: "r"}}
+	wantRequests, wantAttempts, wantOf := read(built(t, r, other))
+	b := NewBuilder(0)
+	for _, request := range []Request{r.Request, other.Request} {
+		if err := b.Add(request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, call := range []int{1, 0} {
+		if err := b.AddCall(0, r.Attempts[call]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.AddCall(2, r.Attempts[0]); err == nil {
+		t.Error("there is no third request, and nobody complains")
+	}
+	if err := b.AddCall(0, Attempt{At: day, Target: "a"}); err == nil {
+		t.Error("it has no class, and nobody complains")
+	}
+	log, err := b.Log()
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests, attempts, of := read(log)
+	if diff := cmp.Diff(wantRequests, requests) + cmp.Diff(wantAttempts, attempts) + cmp.Diff(wantOf, of); diff != "" {
+		t.Errorf("(-together +one by one):\n%s", diff)
+	}
+}
