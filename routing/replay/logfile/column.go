@@ -313,7 +313,7 @@ func wordless[T any](of []T, mute func(*T)) []T {
 func setDecision(l *jobs.Logged, text string) error {
 	var d jobs.Decision
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
-		return fmt.Errorf("it is not the JSON of a decision: %v; leave it empty", err)
+		return fmt.Errorf("it is not the JSON of a decision: %w; leave it empty", err)
 	}
 	d.Explored = d.Explored || l.Decision != nil && l.Decision.Explored
 	l.Decision = &d

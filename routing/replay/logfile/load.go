@@ -85,7 +85,6 @@ type Gatherer struct {
 	n            int
 	since, until time.Time
 	outside      int // requests that came at other times
-	unknown      int // requests of which nobody knows when they came
 }
 
 // NewGatherer returns an empty one, for about so many records; zero: nobody knows.

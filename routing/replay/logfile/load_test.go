@@ -67,11 +67,13 @@ func TestTraces(t *testing.T) {
 		},
 		"mooncake": {
 			"timestamp_ms,input_length,output_length,n_blocks\n0,6758,500,14\n27482,7322,490,15\n",
-			[]replay.Request{request(start, 6758, 500), request(start.Add(27482*time.Millisecond), 7322, 490)}, map[int][]replay.Attempt{},
+			[]replay.Request{request(start, 6758, 500), request(start.Add(27482*time.Millisecond), 7322, 490)},
+			map[int][]replay.Attempt{},
 		},
 		"mooncake's own": {
 			"{\"timestamp\": 0, \"input_length\": 6758, \"output_length\": 500, \"hash_ids\": [0, 1, 2]}\n{\"timestamp\": 27482, \"input_length\": 7322, \"output_length\": 490, \"hash_ids\": []}\n",
-			[]replay.Request{request(start, 6758, 500), request(start.Add(27482*time.Millisecond), 7322, 490)}, map[int][]replay.Attempt{},
+			[]replay.Request{request(start, 6758, 500), request(start.Add(27482*time.Millisecond), 7322, 490)},
+			map[int][]replay.Attempt{},
 		},
 		"synthetic": {
 			"t_s,target,propensity,in_tokens,out_tokens,latency_s,ok\n0.38,0,1.0000,2197,1002,93.633,1\n2.47,1,1.0000,6545,948,57.380,0\n",

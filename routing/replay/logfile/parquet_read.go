@@ -88,7 +88,7 @@ func openParquet(from io.ReaderAt, size int64) (rows *parquetRows, err error) {
 	defer recovered(&err)
 	file, err := parquet.OpenFile(from, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
-		return nil, fmt.Errorf("it is no whole file of Parquet (%v): it was cut off, or not copied to its end; do that again", err)
+		return nil, fmt.Errorf("it is no whole file of Parquet (%w): it was cut off, or not copied to its end; do that again", err)
 	}
 	rows = &parquetRows{groups: file.RowGroups(), buffer: make([]parquet.Row, rowsAtOnce/8)}
 	var names []string

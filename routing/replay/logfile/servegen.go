@@ -148,8 +148,8 @@ func readLengths(arrivals string) (map[string]*lengths, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer file.Close()
 		of, err := lengthsOf(file)
+		_ = file.Close() // it was only read
 		if err != nil {
 			return nil, fmt.Errorf("%s beside it: %w", name, err)
 		}
