@@ -58,8 +58,8 @@ func TestRoutes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	labels := jobs.Route{Name: "labels", Goal: "speed", Deadline: 36 * time.Hour, Models: []string{"gpt-5-mini"}}
-	summaries := jobs.Route{Name: "summaries", Goal: "ordered", Models: []string{}}
+	labels := jobs.Route{Name: "labels", Goal: "speed", Deadline: 36 * time.Hour, Models: []string{"gpt-5-mini"}, ExpectsNothing: true}
+	summaries := jobs.Route{Name: "summaries", Goal: "ordered", Models: []string{}, ExpectsNothing: true}
 	save(summaries, jobs.Route{Name: "labels", Goal: "cost"})
 	save(labels)
 	got, err := store.Routes(t.Context(), w.pool)
