@@ -3,6 +3,7 @@ package integration
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -157,6 +158,29 @@ func TestCreateIsRepeated(t *testing.T) {
 	_, err := client.Batches.New(f.Context(), openai.BatchNewParams{InputFileID: file.ID, Endpoint: openai.BatchNewParamsEndpointV1ChatCompletions, CompletionWindow: "1h"}, key)
 	if told := apiError(t, err, http.StatusConflict); told.Code != "idempotency_key_reused" {
 		t.Errorf("it says %s", told.RawJSON())
+	}
+}
+
+// So do they with single requests, and with many in one call.
+func TestJobIsRepeated(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, staging{})
+	const said = `"body":{"messages":[{"role":"user","content":"hi"}]}`
+	const submissions = "SELECT count(DISTINCT coalesce(batch_id, id::text)) FROM tidegate.requests"
+	for path, body := range map[string]string{"jobs": `{` + said + `}`, "jobs:batch": `{"jobs":[{` + said + `},{"custom_id":"b",` + said + `}]}`} {
+		client := f.client(option.WithBaseURL(newResetter(t, f.base, http.MethodPost, "/v1/"+path) + "/"))
+		var once, twice struct {
+			ID string `json:"id"`
+		}
+		before := f.count(submissions)
+		check(t, client.Post(f.Context(), "./"+path, json.RawMessage(body), &once))
+		if n := f.count(submissions) - before; n != 1 || once.ID == "" {
+			t.Errorf("%s: %d were made of one, which is %q", path, n, once.ID)
+		}
+		check(t, client.Post(f.Context(), "./"+path, json.RawMessage(body), &twice))
+		if twice.ID == once.ID {
+			t.Errorf("%s: who asks for another one does not get it", path)
+		}
 	}
 }
 

@@ -176,6 +176,21 @@ func TestRetryOfRequests(t *testing.T) {
 			return s.count("SELECT count(*) FROM tidegate.results WHERE request_id = $1 AND state = 'answered'", m.RequestID) == 1
 		})
 		s.says(s.must("why", m.RequestID).out, "a retry of "+m.RetryOf, refused[2*i].CustomID)
+		refusalCase{[]string{"retry", refused[1].RequestID, m.RetryOf}, 1, []string{"tried again already, by request " + m.RequestID, "nothing was made"}}.check(t, s.tidegate)
+	}
+	outs := make(chan said, 2)
+	for range cap(outs) { // one command given twice
+		go func() { outs <- s.tidegate("retry", refused[1].RequestID, refused[3].RequestID) }()
+	}
+	one, other := <-outs, <-outs
+	if one.code != 0 {
+		one, other = other, one
+	}
+	if first, _, _ := strings.Cut(one.out, " "); one.code != 0 || other.code != 1 || first == "" || !strings.Contains(other.errors, first) {
+		t.Errorf("of two at once one said %+v, and the other %+v", one, other)
+	}
+	if n := s.count("SELECT count(*) FROM tidegate.requests WHERE retry_of IS NOT NULL"); n != len(refused) {
+		t.Errorf("%d requests try %d again", n, len(refused))
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 type talker struct {
 	clock  *clock
 	random *rand.Rand
-	how    map[string]string // by target: well, small, refuses, salad, garbled, or what follows "says "
+	how    map[string]string // by target: well, small, refuses, salad, garbled, slow, fails, or what follows "says "
 	asked  map[string]int
 }
 
@@ -34,6 +34,10 @@ func (p *talker) Complete(_ context.Context, target *jobs.Target, _ jobs.Endpoin
 	from := p.random.IntN(len(words) - n + 1)
 	text, model := strings.Join(words[from:from+n], " "), "large-2026-01-01"
 	switch how := cmp.Or(p.how[target.Name], howAsked(body)); {
+	case how == "fails":
+		return nil, &jobs.Error{Class: jobs.Overload, Status: 503, Said: true}
+	case how == "slow":
+		p.clock.pass(7 * time.Second)
 	case how == "small":
 		n = max(n/2, 3)
 		text, model = strings.Join(words[from:from+n], " "), "small"
@@ -280,6 +284,33 @@ func TestStationaryProviderIsNeverDegraded(t *testing.T) {
 	w := newSalon(t, "a", "b")
 	if got := w.asks(6000, nil); got["a"] != 6000 || len(w.marks) > 0 {
 		t.Errorf("answered by %v, marked %q", got, w.marks)
+	}
+}
+
+// A target that was slow for long, and is as quick as it was before, is marked for its
+// speed. When its circuit opens for failures in that time, it is taken back as any other:
+// nobody waits for it to be slow again.
+func TestChangeOfSpeedOpensNothing(t *testing.T) {
+	t.Parallel()
+	w := newSalon(t, "a", "b")
+	w.asks(200, nil)
+	w.talker.how["a"] = "slow"
+	w.asks(800, nil)
+	w.talker.how["a"] = ""
+	w.asks(40, nil)
+	if c := w.circuit("a"); !strings.Contains(c.Degraded, "tokens a second") || c.State != jobs.CircuitClosed {
+		t.Fatalf("its speed does not mark it: %+v", c)
+	}
+	w.talker.how["a"] = "fails"
+	w.asks(10, nil)
+	if c := w.circuit("a"); c.State != jobs.CircuitOpen || c.Degraded == "" {
+		t.Fatalf("as it fails: %+v", c)
+	}
+	w.talker.how["a"] = ""
+	w.talker.clock.pass(time.Minute)
+	got := w.asks(500, nil)
+	if c := w.circuit("a"); got["a"] != 500 || c.State != jobs.CircuitClosed || c.Degraded != "" {
+		t.Errorf("as it is back: answered by %v, %+v", got, c)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -169,8 +170,13 @@ func NewFileID() string {
 // NewBatchID makes the id of a batch: "batch_" and a UUID version 7 without hyphens.
 func NewBatchID() string {
 	id := uuid.Must(uuid.NewV7()) // fails only if the system has no randomness
-	return fmt.Sprintf("batch_%x", id[:])
+	return fmt.Sprintf("%s%x", batchPrefix, id[:])
 }
+
+const batchPrefix = "batch_"
+
+// IsBatchID tells the id of a batch from that of a request.
+func IsBatchID(id string) bool { return strings.HasPrefix(id, batchPrefix) }
 
 const endOrder = `/* tidegate: end order */
 WITH ended AS (

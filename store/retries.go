@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -44,6 +45,13 @@ func (e *NothingToRetryError) Error() string {
 	}
 }
 
+// A NotServedError says that the route that a retry names does not serve what its
+// requests ask for.
+type NotServedError struct{ err error }
+
+// Error names the route, what is asked for, and what it serves.
+func (e *NotServedError) Error() string { return e.err.Error() + "; nothing was made" }
+
 const lockEnded = `/* tidegate: lock batch */ SELECT ` + batchFields + ` FROM tidegate.batches WHERE id = $1 AND removed_at IS NULL FOR NO KEY UPDATE`
 
 // failureOf is the class of a result that is no answer, as jobs.Failures counts them.
@@ -54,6 +62,11 @@ const failedOfBatch = `/* tidegate: failures */
 SELECT r.failure, count(*) FROM tidegate.requests q
 CROSS JOIN LATERAL (SELECT ` + failureOf + ` AS failure FROM tidegate.results r WHERE r.request_id = q.id AND r.state <> 'answered' OFFSET 0) r
 WHERE q.batch_id = $1 GROUP BY 1`
+
+const endpointsOfFailed = `/* tidegate: endpoints of failed */
+SELECT DISTINCT q.endpoint FROM tidegate.requests q
+CROSS JOIN LATERAL (SELECT ` + failureOf + ` AS failure FROM tidegate.results r WHERE r.request_id = q.id AND r.state <> 'answered' OFFSET 0) r
+WHERE q.batch_id = $1 AND r.failure = ANY ($2)`
 
 const retriesOf = `/* tidegate: retries of */ SELECT id, retry FROM tidegate.batches WHERE retry_of = $1 AND retry IS NOT NULL ORDER BY id`
 
@@ -92,6 +105,36 @@ func (p *retryPlan) make(ctx context.Context, tx pgx.Tx, retry *jobs.Retry) erro
 	}
 	if len(p.took) == 0 {
 		return &NothingToRetryError{Batch: p.of.ID, Failed: failed, By: p.again}
+	}
+	return p.checkRoute(ctx, tx, retry.Route)
+}
+
+// checkRoute looks whether another route serves what the requests ask for: else a worker
+// would refuse them one by one. An empty one is each request's own.
+func (p *retryPlan) checkRoute(ctx context.Context, tx pgx.Tx, name string) error {
+	if name == "" {
+		return nil
+	}
+	routes, err := Routes(ctx, tx)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(routes, func(r jobs.Route) bool { return r.Name == name })
+	if at < 0 { // it was there a moment ago: the worker says what is wrong now
+		return nil
+	}
+	rows, err := tx.Query(ctx, endpointsOfFailed, p.of.ID, p.took.Classes())
+	if err != nil {
+		return err
+	}
+	asked, err := pgx.CollectRows(rows, pgx.RowTo[*string])
+	if err != nil {
+		return err
+	}
+	for _, endpoint := range asked {
+		if err := routes[at].Serves().Refuses(name, endpointOf(endpoint)); err != nil {
+			return &NotServedError{err}
+		}
 	}
 	return nil
 }
@@ -163,7 +206,7 @@ SELECT scope, $2, per_day, total, 'producer' FROM tidegate.budgets WHERE scope =
 // CreateRetry makes a batch of the requests of another one that failed, of some classes:
 // it is in progress, and a worker enqueues them. What another retry has taken is left to
 // that one. A repeated call gets the batch that the first one made. ErrNotFound says that
-// the tenant has no such batch; other errors are *NotEndedError and *NothingToRetryError.
+// the tenant has no such batch; other errors are *NotEndedError, *NothingToRetryError and *NotServedError.
 func (s *Store) CreateRetry(ctx context.Context, retry jobs.Retry, once Once) (jobs.Batch, error) {
 	made := retry.ID
 	err := Transact(ctx, s.pool, func(tx pgx.Tx) error {
@@ -267,53 +310,4 @@ func (s *Store) FailedBehind(ctx context.Context, batch string, behind uuid.UUID
 			yield(jobs.Request{}, fmt.Errorf("reading what failed of batch %s: %w", batch, err))
 		}
 	}
-}
-
-const (
-	statesOf = `/* tidegate: states of */
-SELECT q.id, coalesce(r.state, '') FROM tidegate.requests q LEFT JOIN tidegate.results r ON r.request_id = q.id WHERE q.id = ANY ($1)`
-	wholeRequests = `/* tidegate: whole requests */
-SELECT ` + requestFields + `, q.body, true, NULL::integer, NULL::bigint, NULL::bigint FROM tidegate.requests q WHERE q.id = ANY ($1) ORDER BY q.id`
-)
-
-// Failed reads requests whole that ended without an answer, in the order in which they
-// were accepted. The error names one that is not there (ErrNotFound), has not ended, or
-// was answered.
-func (s *Store) Failed(ctx context.Context, ids []string) ([]jobs.Request, error) {
-	wanted, err := parseIDs(ids)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := s.pool.Query(ctx, statesOf, wanted)
-	if err != nil {
-		return nil, fmt.Errorf("reading %d requests: %w", len(ids), err)
-	}
-	states := map[uuid.UUID]string{}
-	var known uuid.UUID
-	var state string
-	if _, err = pgx.ForEachRow(rows, []any{&known, &state}, func() error { states[known] = state; return nil }); err != nil {
-		return nil, fmt.Errorf("reading %d requests: %w", len(ids), err)
-	}
-	for _, id := range wanted {
-		switch state, there := states[id]; {
-		case !there:
-			return nil, fmt.Errorf("request %s: %w", uuid.UUID(id), ErrNotFound)
-		case state == "":
-			return nil, fmt.Errorf("request %s has not ended: `tidegate why %s` says what it waits for", uuid.UUID(id), uuid.UUID(id))
-		case state == string(jobs.StateAnswered):
-			return nil, fmt.Errorf("request %s has its answer: `tidegate results %s`", uuid.UUID(id), uuid.UUID(id))
-		}
-	}
-	if rows, err = s.pool.Query(ctx, wholeRequests, wanted); err != nil {
-		return nil, fmt.Errorf("reading %d requests: %w", len(ids), err)
-	}
-	loaded, err := pgx.CollectRows(rows, scanLoaded)
-	if err != nil {
-		return nil, fmt.Errorf("reading %d requests: %w", len(ids), err)
-	}
-	failed := make([]jobs.Request, len(loaded))
-	for i := range loaded {
-		failed[i] = loaded[i].Request
-	}
-	return failed, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -62,7 +61,7 @@ func once(ids []string) []string {
 func checkIDs(ctx context.Context, s *store.Store, ids []string) error {
 	for _, id := range ids {
 		var err error
-		if isBatch(id) {
+		if store.IsBatchID(id) {
 			_, err = s.Batch(ctx, id)
 		} else {
 			err = s.CheckRequest(ctx, id)
@@ -74,8 +73,6 @@ func checkIDs(ctx context.Context, s *store.Store, ids []string) error {
 	return nil
 }
 
-func isBatch(id string) bool { return strings.HasPrefix(id, "batch_") }
-
 // cancelAll returns how many requests were cancelled of each id, as far as it
 // came.
 func cancelAll(ctx context.Context, s *store.Store, ids []string) (map[string]int, error) {
@@ -83,7 +80,7 @@ func cancelAll(ctx context.Context, s *store.Store, ids []string) (map[string]in
 	for _, id := range ids {
 		n, cancelled := 0, false
 		var err error
-		if isBatch(id) {
+		if store.IsBatchID(id) {
 			n, err = s.CancelBatch(ctx, id)
 		} else if cancelled, err = s.CancelRequest(ctx, id); cancelled {
 			n = 1
@@ -100,7 +97,7 @@ func cancelAll(ctx context.Context, s *store.Store, ids []string) (map[string]in
 
 // untouched says why nothing of an id was cancelled.
 func untouched(ctx context.Context, s *store.Store, id string) string {
-	if isBatch(id) {
+	if store.IsBatchID(id) {
 		switch batch, err := s.Batch(ctx, id); {
 		case err != nil:
 		case batchFailed(&batch) != nil:

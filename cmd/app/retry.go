@@ -43,8 +43,8 @@ flag says another. Without --deadline each has as long again as it had.
 Of a batch, all that were refused are taken, or those of the classes that --class
 names: as CONTENT, CONTEXT, BAD_REQUEST or INVALID; REFUSED for all of these; and
 EXPIRED, CANCELLED or POISON, which are taken only when named. The batch must
-have ended. What another retry of it has taken already is left to that one: retry
-that if it fails again. Workers enqueue the new batch, and it has an output and
+have ended. What another retry has taken already, of it or of a request, is left to
+that one: retry that if it fails again. Workers enqueue the new batch, and it has an output and
 an error file over HTTP, as one that came as a file.`,
 		Example: `  tidegate retry batch_01a20aa4c8c97515ab796077d867f88c
   tidegate retry --batch batch_01a20aa4c8c97515ab796077d867f88c --class CONTENT,CONTEXT --route large
@@ -67,7 +67,7 @@ an error file over HTTP, as one that came as a file.`,
 
 // check refuses what makes no sense, and returns the classes.
 func (f *retryFlags) check(args []string, changed func(string) bool) ([]jobs.Class, error) {
-	batches := len(slices.DeleteFunc(slices.Clone(args), func(id string) bool { return !isBatch(id) }))
+	batches := len(slices.DeleteFunc(slices.Clone(args), func(id string) bool { return !store.IsBatchID(id) }))
 	switch {
 	case f.batch == "" && len(args) == 0:
 		return nil, usagef("name a batch, or requests")
@@ -106,7 +106,7 @@ func (o *options) retry(cmd *cobra.Command, args []string, f *retryFlags) error 
 	if err := f.checkChoice(ctx, pool); err != nil {
 		return err
 	}
-	if f.batch == "" && isBatch(args[0]) {
+	if f.batch == "" && store.IsBatchID(args[0]) {
 		f.batch = args[0]
 	}
 	if f.batch == "" {
@@ -190,16 +190,16 @@ func (v *retriedView) write(out io.Writer) error {
 
 // retryRequests makes new requests of some that failed, all or none.
 func (o *options) retryRequests(ctx context.Context, out io.Writer, pool *pgxpool.Pool, ids []string, f *retryFlags) error {
-	failed, err := store.New(pool).Failed(ctx, ids)
-	if err != nil {
-		return fmt.Errorf("%w; nothing was made", err)
-	}
 	q, err := queue.New(pool)
 	if err != nil {
 		return err
 	}
-	now, made := time.Now(), make([]retriedRequest, 0, len(failed))
+	now, made := time.Now(), make([]retriedRequest, 0, len(ids))
 	err = store.Transact(ctx, pool, func(tx pgx.Tx) error {
+		failed, err := store.Failed(ctx, tx, ids)
+		if err != nil {
+			return fmt.Errorf("%w; nothing was made", err)
+		}
 		for i := range failed {
 			r := &failed[i]
 			r.Again("", &jobs.BatchRetry{Route: f.route, Goal: f.goal, MaxCost: jobs.USD(f.maxCost), NewWindow: f.deadline > 0}, now)

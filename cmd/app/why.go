@@ -34,7 +34,7 @@ A request is named by its id, or by its custom_id with --batch.`,
 }
 
 func (o *options) why(cmd *cobra.Command, request, batch string) error {
-	if batch == "" && isBatch(request) {
+	if batch == "" && store.IsBatchID(request) {
 		return usagef("%s is a batch: name one of its requests, as in `tidegate why CUSTOM_ID --batch %s`", request, request)
 	}
 	pool, err := o.connect(cmd.Context(), 2)

@@ -61,11 +61,14 @@ func (s *Server) createBatch(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(body, &order); err != nil {
 		return err
 	}
-	batch, limits, err := s.draft(r, &order)
+	once, err := onceOf(r, "batch", body)
 	if err != nil {
 		return err
 	}
-	once, err := onceOf(r, "batch", body)
+	if known, err := s.answerAgain(w, r, &once); known || err != nil {
+		return err
+	}
+	batch, limits, err := s.draft(r, &order)
 	if err != nil {
 		return err
 	}
@@ -78,6 +81,21 @@ func (s *Server) createBatch(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeJSON(w, http.StatusOK, viewBatch(&made))
 	return nil
+}
+
+// answerAgain answers a repetition with the batch that the first one made, before it is
+// looked at: what it names, as a route, may be there no more.
+func (s *Server) answerAgain(w http.ResponseWriter, r *http.Request, once *store.Once) (known bool, err error) {
+	made, err := s.config.Store.Seen(r.Context(), once, caller(r).Tenant)
+	if err != nil || made == "" {
+		return false, err
+	}
+	batch, err := s.config.Store.Batch(r.Context(), made)
+	if err != nil {
+		return false, found(err, "Batch", made)
+	}
+	writeJSON(w, http.StatusOK, viewBatch(&batch))
+	return true, nil
 }
 
 // decode reads a JSON object whose fields are all known.

@@ -39,17 +39,20 @@ func (s *Server) retryBatch(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	retry, err := s.draftRetry(r, &of, &order)
+	once, err := onceOf(r, "retry", slices.Concat([]byte(of.ID+"\n"), body))
 	if err != nil {
 		return err
 	}
-	once, err := onceOf(r, "retry", slices.Concat([]byte(of.ID+"\n"), body))
+	if known, err := s.answerAgain(w, r, &once); known || err != nil {
+		return err
+	}
+	retry, err := s.draftRetry(r, &of, &order)
 	if err != nil {
 		return err
 	}
 	made, err := s.config.Store.CreateRetry(r.Context(), retry, once)
 	if err != nil {
-		return refusedRetry(err, of.ID)
+		return refusedRetry(err, of.ID, &order)
 	}
 	writeJSON(w, http.StatusOK, viewBatch(&made))
 	return nil
@@ -91,9 +94,10 @@ func (s *Server) draftRetry(r *http.Request, of *jobs.Batch, order *retryOrder) 
 }
 
 // refusedRetry tells why there is no such retry.
-func refusedRetry(err error, id string) error {
+func refusedRetry(err error, id string, order *retryOrder) error {
 	var open *store.NotEndedError
 	var nothing *store.NothingToRetryError
+	var unserved *store.NotServedError
 	switch {
 	case errors.As(err, &open):
 		return &apiError{
@@ -104,6 +108,12 @@ func refusedRetry(err error, id string) error {
 		return &apiError{status: http.StatusConflict, kind: invalidRequest, code: "already_retried", param: "id", message: nothing.Error()}
 	case errors.As(err, &nothing):
 		return invalid("classes", "nothing_to_retry", "%s", nothing.Error())
+	case errors.As(err, &unserved):
+		named := "route"
+		if order.Route == "" {
+			named = metaRoute
+		}
+		return invalid(paramOf(named), jobs.CodeNotServed, "%s: %s", named, shownLong(unserved.Error()))
 	default:
 		return found(err, "Batch", id)
 	}

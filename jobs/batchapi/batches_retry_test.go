@@ -121,6 +121,10 @@ func TestRetryIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	embeddings := w.ended(jobs.DefaultTenant, jobs.Content)
+	if _, err := w.pool.Exec(t.Context(), "UPDATE tidegate.requests SET endpoint = '/v1/embeddings' WHERE batch_id = $1", embeddings); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		id, body    string
 		status      int
@@ -136,6 +140,8 @@ func TestRetryIsRefused(t *testing.T) {
 		"route":             {id, `{"route":"nowhere"}`, 400, "route", "invalid_value", "there are: summaries"},
 		"goal":              {id, `{"goal":"nothing"}`, 400, "goal", "invalid_value", "there are: ordered"},
 		"route in metadata": {id, `{"metadata":{"tidegate.route":"nowhere"}}`, 400, "metadata.tidegate.route", "invalid_value", "there are: summaries"},
+		"endpoint":          {embeddings, `{"route":"summaries"}`, 400, "route", "endpoint_not_served", "serves /v1/embeddings"},
+		"and in metadata":   {embeddings, `{"metadata":{"tidegate.route":"summaries"}}`, 400, "metadata.tidegate.route", "endpoint_not_served", "serves /v1/embeddings"},
 		"budget":            {id, `{"metadata":{"tidegate.max_cost_usd":"-1"}}`, 400, "metadata.tidegate.max_cost_usd", "invalid_value", "dollars"},
 		"window":            {id, `{"completion_window":"soon"}`, 400, "completion_window", "invalid_value", "soon"},
 		"unknown field":     {id, `{"class":["CONTENT"]}`, 400, "class", "unknown_parameter", "class"},
@@ -176,8 +182,22 @@ func TestRetryIsRepeated(t *testing.T) {
 	if got := w.retry(id, "{}", "Idempotency-Key", "k"); got.Status != http.StatusConflict || !strings.Contains(got.Body, "idempotency_key_reused") {
 		t.Errorf("of another batch under that key: %d %s", got.Status, got.Body)
 	}
+	// Nor need it be right any more.
+	if err := w.store.SaveRoutes(t.Context(), []jobs.Route{{Name: "large", Goal: "ordered"}}); err != nil {
+		t.Fatal(err)
+	}
+	routed := w.retry(w.ended(jobs.DefaultTenant, jobs.Content), `{"route":"large"}`, "Idempotency-Key", "l").made(t)
+	if _, err := w.store.RetireRoute(t.Context(), "large"); err != nil {
+		t.Fatal(err)
+	}
+	if again := w.retry(routed.RetryOf, `{"route":"large"}`, "Idempotency-Key", "l").made(t); again.ID != routed.ID {
+		t.Errorf("with its route gone, the same key made %s beside %s", again.ID, routed.ID)
+	}
+	if got := w.retry(routed.RetryOf, `{"route":"large"}`, "Idempotency-Key", "m"); got.Status != http.StatusBadRequest {
+		t.Errorf("anew: %d %s", got.Status, got.Body)
+	}
 	batches, err := w.store.BatchesOf(t.Context(), jobs.DefaultTenant, store.Page{Limit: 100})
-	if err != nil || len(batches) != 6 {
+	if err != nil || len(batches) != 8 {
 		t.Errorf("%d batches, %v", len(batches), err)
 	}
 }

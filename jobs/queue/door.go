@@ -60,6 +60,13 @@ func (d *Door) take(ctx context.Context, tenant, key string, lines []byte) (jobs
 	if len(key) > doorKey || !utf8.ValidString(key) || strings.ContainsRune(key, 0) {
 		return jobs.Accepted{}, refuse("invalid_value", "Nats-Msg-Id", "must be text of at most 256 bytes")
 	}
+	once := store.Once{Hash: sha256.Sum256(lines), Within: doorWithin, Repeated: true}
+	if key != "" {
+		once.Key = "nats " + key
+	}
+	if made, err := store.New(d.queue.pool).Seen(ctx, &once, tenant); err != nil || made != "" { // it need not be right any more
+		return d.again(ctx, made, err)
+	}
 	requests, err := d.read(ctx, tenant, lines, false)
 	var fault *jobs.LineError
 	if errors.As(err, &fault) && (choosing(fault.Field) || fault.Field == "url") { // it may be new
@@ -71,14 +78,20 @@ func (d *Door) take(ctx context.Context, tenant, key string, lines []byte) (jobs
 	if err != nil {
 		return jobs.Accepted{}, err
 	}
-	once := store.Once{Hash: sha256.Sum256(lines), Within: doorWithin, Repeated: true}
-	if key != "" {
-		once.Key = "nats " + key
-	}
 	if len(requests) == 1 {
 		return d.one(ctx, requests[0], once)
 	}
 	return d.many(ctx, tenant, requests, once)
+}
+
+// again is what the same message was answered the first time.
+func (d *Door) again(ctx context.Context, made string, err error) (jobs.Accepted, error) {
+	accepted := jobs.Accepted{ID: made, IDs: []string{made}, Duplicate: true}
+	if err == nil && store.IsBatchID(made) {
+		accepted.BatchID = made
+		accepted.IDs, err = store.New(d.queue.pool).RequestsOf(ctx, made)
+	}
+	return accepted, err
 }
 
 // read reads all lines. fresh: what is remembered of the routes may not be used.
@@ -213,9 +226,9 @@ func (d *Door) many(ctx context.Context, tenant string, requests []jobs.Request,
 		return batch.ID, store.InsertBatch(ctx, tx, batch)
 	})
 	if err == nil && id != batch.ID {
-		ids, err = store.New(d.queue.pool).RequestsOf(ctx, id)
+		return d.again(ctx, id, nil)
 	}
-	return jobs.Accepted{ID: id, IDs: ids, BatchID: id, Duplicate: id != batch.ID}, err
+	return jobs.Accepted{ID: id, IDs: ids, BatchID: id}, err
 }
 
 // once makes what is not there yet, in a transaction of its own.

@@ -94,6 +94,44 @@ func TestDoorTakesOnce(t *testing.T) {
 	w.stands("after all", 2*4, 2)
 }
 
+// What comes again is known before it is looked at: a deadline, a route or a goal that
+// was right the first time may not be right any more.
+func TestDoorKnowsWhatIsWrongByNow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	door := queue.NewDoor(w.Queue, []string{"ordered"})
+	for _, n := range []int{1, 3} {
+		lines := []byte(strings.ReplaceAll(doorLines(n), "summaries", "labels"))
+		key := fmt.Sprint("k", n)
+		w.announce(jobs.Route{Name: "summaries", Goal: "ordered"}, jobs.Route{Name: "labels", Goal: "ordered"})
+		first, err := door.Take(t.Context(), "acme", key, lines)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.store.RetireRoute(t.Context(), "labels"); err != nil {
+			t.Fatal(err)
+		}
+		later := queue.NewDoor(newQueue(t, w), []string{"ordered"})
+		again, err := later.Take(t.Context(), "acme", key, lines)
+		if err != nil || again.ID != first.ID || again.BatchID != first.BatchID || !slices.Equal(again.IDs, first.IDs) || !again.Duplicate {
+			t.Errorf("%+v came again as %+v, %v", first, again, err)
+		}
+		_ = expectCode(t, second(later.Take(t.Context(), "acme", "new "+key, lines)), 400, jobs.CodeBadLine, "route")
+		_ = expectCode(t, second(later.Take(t.Context(), "acme", key, []byte("no JSON"))), 409, "idempotency_key_reused", "Nats-Msg-Id")
+	}
+	w.stands("after all", 4, 1)
+}
+
+// newQueue is one that remembers nothing.
+func newQueue(t *testing.T, w *world) *queue.Queue {
+	t.Helper()
+	q, err := queue.New(w.pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
 func second[T any](_ T, err error) error { return err }
 
 func expectCode(t *testing.T, err error, status int, code, param string) *jobs.IntakeError {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"tidegate/jobs"
 	"tidegate/store"
@@ -461,19 +462,39 @@ func TestFailedRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := w.unended(of.ID)
-	if _, err := w.store.Failed(t.Context(), open[:1]); err == nil || !strings.Contains(err.Error(), "has not ended") {
+	read := func(ids ...string) (failed []jobs.Request, err error) {
+		err = store.Transact(t.Context(), w.pool, func(tx pgx.Tx) error {
+			failed, err = store.Failed(t.Context(), tx, ids)
+			return err
+		})
+		return failed, err
+	}
+	if _, err := read(open[0]); err == nil || !strings.Contains(err.Error(), "has not ended") {
 		t.Errorf("one that goes on: %v", err)
 	}
 	w.end(of.ID, jobs.Content, jobs.FailedExpired, "")
-	if _, err := w.store.Failed(t.Context(), open); err == nil || !strings.Contains(err.Error(), "has its answer") {
+	if _, err := read(open...); err == nil || !strings.Contains(err.Error(), "has its answer") {
 		t.Errorf("one with an answer: %v", err)
 	}
-	if _, err := w.store.Failed(t.Context(), []string{uuid.NewString()}); !errors.Is(err, store.ErrNotFound) {
+	if _, err := read(uuid.NewString()); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("one that is not there: %v", err)
 	}
-	failed, err := w.store.Failed(t.Context(), open[:2])
+	failed, err := read(open[:2]...)
 	if err != nil || len(failed) != 2 || failed[0].ID != open[0] || !json.Valid(failed[1].Body) {
 		t.Errorf("they are %+v, %v", failed, err)
+	}
+	var again *store.RetriedError
+	made := w.retried(of.ID) // of class CONTENT, and nothing is enqueued yet
+	if _, err := read(open[0]); !errors.As(err, &again) || *again != (store.RetriedError{Request: open[0], Batch: made.ID}) {
+		t.Errorf("one that a batch is to try again: %v", err)
+	}
+	w.keep(made.ID)
+	by := w.unended(made.ID)[0]
+	if _, err := read(open[1], open[0]); !errors.As(err, &again) || *again != (store.RetriedError{Request: open[0], By: by, Batch: made.ID}) {
+		t.Errorf("one that a request of a batch tries again: %v", err)
+	}
+	if failed, err := read(open[1]); err != nil || len(failed) != 1 {
+		t.Errorf("one of another class: %+v, %v", failed, err)
 	}
 }
 
@@ -496,9 +517,35 @@ func TestRetryKeepsTheEndpoint(t *testing.T) {
 	if r := w.requests(again.ID)["n-1"]; r.Endpoint != jobs.EndpointEmbeddings || again.Order.Endpoint != "/v1/embeddings" {
 		t.Errorf("it asks for %s, in a batch of %s", r.Endpoint, again.Order.Endpoint)
 	}
+	_, err := w.store.CreateRetry(t.Context(), jobs.Retry{ID: store.NewBatchID(), Of: of, CreatedAt: time.Now(), Route: "labels"}, store.Once{})
+	var unserved *store.NotServedError
+	if !errors.As(err, &unserved) || !strings.Contains(err.Error(), "/v1/embeddings") || !strings.Contains(err.Error(), "labels") {
+		t.Errorf("on a route that serves chats alone: %v", err)
+	}
+	if _, _, err := w.store.PlanRetry(t.Context(), jobs.Retry{Of: of, Route: "labels"}); !errors.As(err, &unserved) {
+		t.Errorf("a plan of that: %v", err)
+	}
+	left := w.retried(of) // and nothing was made of what was refused
+	if left.Total != 1 || left.Order.Retry.Took[jobs.BadRequest] != 1 {
+		t.Errorf("then it takes %+v", left.Order.Retry)
+	}
+}
+
+// What a route serves may change once its requests are accepted: then they are refused
+// one by one, and their batch ends.
+func TestRetryOnARouteThatServesLess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	all := jobs.EndpointSetOf(jobs.EndpointChat, jobs.EndpointEmbeddings)
+	w.announce(jobs.Route{Name: "summaries", Goal: "ordered", Endpoints: all}, jobs.Route{Name: "labels", Goal: "ordered", Endpoints: all})
+	of := w.order(`{"custom_id":"n-1","method":"POST","url":"/v1/embeddings","body":{"input":"a"}}`+"\n", func(o *jobs.BatchOrder) { o.Endpoint = jobs.EndpointEmbeddings.String() }).ID
+	w.keep(of)
+	w.end(of, jobs.BadRequest)
+	w.keep(of)
 	elsewhere := w.retried(of, func(r *jobs.Retry) { r.Route = "labels" })
-	w.keep(elsewhere.ID)
-	if batch := w.keep(elsewhere.ID); batch.State != jobs.BatchCompleted || batch.Failed != 1 {
+	fresh := newWorldAt(t, w.pool.Config().ConnString()) // which announces both as serving chats alone
+	fresh.keep(elsewhere.ID)
+	if batch := fresh.keep(elsewhere.ID); batch.State != jobs.BatchCompleted || batch.Failed != 1 {
 		t.Fatalf("it is %+v", batch)
 	}
 	if lines := w.lines(w.batch(elsewhere.ID).Order.ErrorFile); len(lines) != 1 || !strings.Contains(lines[0], "labels") {

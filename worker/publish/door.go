@@ -179,7 +179,7 @@ func (d *Door) arrived(msg *nats.Msg) {
 		d.warn("reply", "a request over NATS was dropped: it names no subject for the answer, or one that is not for answers; send it as `nats request` does")
 		return
 	}
-	tenant, fault := d.check(msg)
+	tenant, until, fault := d.check(msg)
 	if fault != nil {
 		d.refuse(msg, fault)
 		return
@@ -202,7 +202,7 @@ func (d *Door) arrived(msg *nats.Msg) {
 			d.bytes.Add(-size)
 			<-d.busy
 		}()
-		d.take(msg, tenant)
+		d.take(msg, tenant, until)
 	})
 }
 
@@ -213,10 +213,14 @@ func answerable(reply string) bool {
 	return reply != "" && !strings.HasPrefix(reply, "$") && !strings.HasPrefix(reply, "tidegate.")
 }
 
+// codeUnknown is what an error has after which nobody knows whether it was accepted.
+const codeUnknown = "outcome_unknown"
+
 var (
 	errDoorBusy = intakeError(http.StatusServiceUnavailable, "server_error", "server_busy", "", "too many requests are being accepted, and nothing was of this one; send it again in a second", time.Second)
-	errDoorLate = intakeError(http.StatusServiceUnavailable, "server_error", "outcome_unknown", "",
+	errDoorLate = intakeError(http.StatusServiceUnavailable, "server_error", codeUnknown, "",
 		"the database takes too long, so nobody knows yet whether this was accepted: send it again under the same Nats-Msg-Id", doorRetry)
+	errDoorExpired = intakeError(http.StatusRequestTimeout, "invalid_request_error", "request_expired", ExpiresHeader, ExpiresHeader+": has passed; nothing was accepted", 0)
 )
 
 func intakeError(status int, kind, code, param, message string, after time.Duration) *jobs.IntakeError {
@@ -227,30 +231,46 @@ func intakeError(status int, kind, code, param, message string, after time.Durat
 	return e
 }
 
-// check says whose request it is, and whether there is still somebody who waits.
-func (d *Door) check(msg *nats.Msg) (tenant string, fault *jobs.IntakeError) {
+// check says whose request it is, and until when somebody waits for the answer, which
+// must not have passed; zero: nobody says.
+func (d *Door) check(msg *nats.Msg) (tenant string, until time.Time, fault *jobs.IntakeError) {
 	tenant = strings.Split(msg.Subject, ".")[2]
 	if err := jobs.CheckName(tenant); err != nil {
-		return "", intakeError(http.StatusBadRequest, "invalid_request_error", "invalid_value", "tenant", "tenant: the subject must be tidegate.v1.TENANT.enqueue: "+err.Error(), 0)
+		return "", until, intakeError(http.StatusBadRequest, "invalid_request_error", "invalid_value", "tenant", "tenant: the subject must be tidegate.v1.TENANT.enqueue: "+err.Error(), 0)
 	}
 	said := msg.Header.Get(ExpiresHeader)
 	if said == "" {
-		return tenant, nil
+		return tenant, until, nil
 	}
 	until, err := time.Parse(time.RFC3339, said)
 	if err != nil {
-		return "", intakeError(http.StatusBadRequest, "invalid_request_error", "invalid_value", ExpiresHeader, ExpiresHeader+": must be a time like 2031-01-31T18:00:00Z", 0)
+		return "", until, intakeError(http.StatusBadRequest, "invalid_request_error", "invalid_value", ExpiresHeader, ExpiresHeader+": must be a time like 2031-01-31T18:00:00Z", 0)
 	}
-	if !d.config.Now().Before(until) {
-		return "", intakeError(http.StatusRequestTimeout, "invalid_request_error", "request_expired", ExpiresHeader, ExpiresHeader+": has passed; nothing was accepted", 0)
+	if d.expired(until) {
+		return "", until, errDoorExpired
 	}
-	return tenant, nil
+	return tenant, until, nil
+}
+
+// expired tells whether nobody waits any more.
+func (d *Door) expired(until time.Time) bool {
+	return !until.IsZero() && !d.config.Now().Before(until)
+}
+
+// within is a context that ends when nothing more may be accepted: so that there is time
+// to say so, and with the sender's patience.
+func (d *Door) within(until time.Time) (context.Context, context.CancelFunc) {
+	limit := d.config.Within * 9 / 10
+	if !until.IsZero() {
+		limit = min(limit, until.Sub(d.config.Now()))
+	}
+	return context.WithTimeout(context.Background(), limit)
 }
 
 // take has a message accepted, and answers within its time. A commit that takes longer
 // goes on, and keeps its place until it is over.
-func (d *Door) take(msg *nats.Msg, tenant string) {
-	ctx, cancel := context.WithTimeout(context.Background(), d.config.Within*9/10)
+func (d *Door) take(msg *nats.Msg, tenant string, until time.Time) {
+	ctx, cancel := d.within(until)
 	defer cancel()
 	late := time.NewTimer(d.config.Within)
 	defer late.Stop()
@@ -258,7 +278,11 @@ func (d *Door) take(msg *nats.Msg, tenant string) {
 	case d.conns <- struct{}{}:
 		defer func() { <-d.conns }()
 	case <-ctx.Done():
-		d.refuse(msg, errDoorBusy)
+		d.refuse(msg, d.orExpired(until, errDoorBusy))
+		return
+	}
+	if d.expired(until) {
+		d.refuse(msg, errDoorExpired)
 		return
 	}
 	var accepted jobs.Accepted
@@ -280,10 +304,18 @@ func (d *Door) take(msg *nats.Msg, tenant string) {
 	case err == nil:
 		d.answer(msg, accepted, nil)
 	case errors.As(err, &fault):
-		d.refuse(msg, fault)
+		d.refuse(msg, d.orExpired(until, fault))
 	default:
 		d.refuse(msg, &jobs.IntakeError{Status: http.StatusInternalServerError, Type: "server_error", Message: "the server could not do this; it is in its log", Err: err})
 	}
+}
+
+// orExpired is a fault, or that its time is over where this is why it was not accepted.
+func (d *Door) orExpired(until time.Time, fault *jobs.IntakeError) *jobs.IntakeError {
+	if d.expired(until) && fault.Status == http.StatusServiceUnavailable && *fault.Code != codeUnknown {
+		return errDoorExpired
+	}
+	return fault
 }
 
 func (d *Door) refuse(msg *nats.Msg, fault *jobs.IntakeError) {

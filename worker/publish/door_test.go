@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,8 +170,67 @@ func TestDoorRefuses(t *testing.T) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
-	if r := s.ask(acmeDoor, "{}", publish.ExpiresHeader, now.Add(time.Second).Format(time.RFC3339)); r.ID == "" || len(in.all()) != 1 {
+	if r := s.ask(acmeDoor, "{}", publish.ExpiresHeader, now.Add(time.Hour).Format(time.RFC3339)); r.ID == "" || len(in.all()) != 1 {
 		t.Errorf("in time: %+v, %q", r, in.all())
+	}
+}
+
+// Until when a sender waits is looked at again when a message has waited itself, and
+// nothing is begun for nobody.
+func TestDoorAcceptsNothingForNobody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	lets := make(chan struct{})
+	in := &intake{takes: func(context.Context, string, string, []byte) (jobs.Accepted, error) {
+		<-lets
+		return jobs.Accepted{ID: "in time"}, nil
+	}}
+	began := time.Now()
+	var looked, passed atomic.Int64
+	s.opened(in, func(c *publish.DoorConfig) {
+		c.Within = soon
+		c.Now = func() time.Time {
+			looked.Add(1)
+			return began.Add(time.Duration(passed.Load()))
+		}
+	})
+	var busy sync.WaitGroup
+	for range publish.DoorConns {
+		busy.Go(func() {
+			if r := s.ask(acmeDoor, "{}"); r.ID != "in time" {
+				t.Errorf("one that waits for as long as it takes: %+v", r)
+			}
+		})
+	}
+	await(t, "no connection is left", func() bool { return len(in.all()) == publish.DoorConns })
+	late := make(chan reply, 1)
+	go func() {
+		late <- s.ask(acmeDoor, "{}", publish.ExpiresHeader, began.Add(time.Hour).Format(time.RFC3339))
+	}()
+	await(t, "it has come in time", func() bool { return looked.Load() > 0 })
+	passed.Store(int64(2 * time.Hour))
+	close(lets)
+	if r := <-late; r.code() != "request_expired" {
+		t.Errorf("it says %+v", r)
+	}
+	busy.Wait()
+	if got := in.all(); len(got) != publish.DoorConns {
+		t.Errorf("%d were taken", len(got))
+	}
+}
+
+// Who accepts is told until when: what is not committed by then is not accepted.
+func TestDoorEndsWithPatience(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	code := "unavailable"
+	fault := &jobs.IntakeError{Status: 503, Type: "server_error", Code: &code, Message: "the queue cannot be reached now", After: time.Second}
+	s.opened(&intake{takes: func(ctx context.Context, _, _ string, _ []byte) (jobs.Accepted, error) {
+		<-ctx.Done()
+		return jobs.Accepted{}, fault
+	}}, func(c *publish.DoorConfig) { c.Within = 10 * soon })
+	if r := s.ask(acmeDoor, "{}", publish.ExpiresHeader, time.Now().Add(time.Second).Format(time.RFC3339Nano)); r.code() != "request_expired" {
+		t.Errorf("it says %+v", r)
 	}
 }
 
