@@ -13,9 +13,11 @@ import (
 // floors is the drawing of the house: a package imports packages of lower
 // floors only, never its neighbours. A room may be drawn before it is built.
 var floors = map[string]int{
-	"cmd/tidegate": 5,
+	"cmd/tidegate": 6,
 
-	"cmd/app": 4,
+	"cmd/app": 5,
+
+	"routing/replay/logfile": 4,
 
 	"routing/replay": 3,
 
@@ -48,6 +50,7 @@ var homes = map[string][]string{
 	"github.com/google/uuid":                {"cmd/app", "jobs/queue", "store", "worker"},
 	"github.com/jackc/pgx":                  {"cmd/app", "deploy/embedded", "jobs/queue", "migrations", "store", "worker"},
 	"github.com/nats-io":                    {"cmd/app", "deploy/embedded", "worker/publish"},
+	"github.com/parquet-go/parquet-go":      {"routing/replay/logfile"},
 	"github.com/riverqueue/river":           {"jobs/queue", "migrations", "worker"},
 	"github.com/rs/zerolog":                 {"cmd/app", "jobs/batchapi", "worker", "worker/publish"},
 	"github.com/santhosh-tekuri/jsonschema": {"jobs/expect"},

@@ -3,7 +3,7 @@ package jobs
 import "time"
 
 // NoRequest stands for the request of an attempt that was made for none: a
-// minimal call that probes a target.
+// minimal call that probes a target, or a canary prompt.
 const NoRequest = "00000000-0000-0000-0000-000000000000"
 
 // An Attempt is one call to a target, with its outcome, latency, tokens and

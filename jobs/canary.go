@@ -18,6 +18,7 @@ const DefaultCanaryFailures = 2
 type Canary struct {
 	Name     string
 	Targets  []string // by name
+	Route    string   // whose budget pays; empty: nobody's
 	Every    time.Duration
 	Body     json.RawMessage // an OpenAI chat-completions body
 	Expect   *Expect         // its Tries and Otherwise do not matter

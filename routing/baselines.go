@@ -90,6 +90,8 @@ func (t *try) hear(p *place, answer *jobs.Answer, latency time.Duration, unmet b
 		}
 		then = t.notice(p.target, b, &s)
 	case !at.current: // it began before the circuit changed
+	case b.change != nil && b.change.marksOnly(): // whatever opened the circuit, it was not that
+		then = t.notice(p.target, b, &s)
 	case p.permit.Probe(), at.watched || !at.closed:
 		why, then = t.watch(p, b, &s, at)
 	default:

@@ -11,18 +11,18 @@ import (
 
 // Canary asks a target a canary prompt, until an answer is as expected, or so many
 // were not that the target is degraded. It returns the calls as attempts of no
-// request. A target that may not be called now, because its circuit is not closed or
-// it is called as fast as it may be, is not asked. A call that is not answered tells
-// nothing here.
-func (r *Router) Canary(ctx context.Context, canary *jobs.Canary, name string) (made []*jobs.Attempt) {
+// request. A target that may not be called now, because its circuit is not closed, it
+// is called as fast as it may be, or begin refuses, is not asked. begin is told of each
+// call just before, as in Pass.Route. A call that is not answered tells nothing here.
+func (r *Router) Canary(ctx context.Context, canary *jobs.Canary, name string, begin func(context.Context, jobs.Begun) error) (made []*jobs.Attempt) {
 	t := r.plan.Load().byName[name]
 	rules, err := r.rules.Compile(canary.Expect, canary.Body)
 	if t == nil || err != nil || !t.Endpoints.Has(jobs.EndpointChat) {
 		return nil
 	}
-	request := &jobs.Request{Body: canary.Body}
+	request := &jobs.Request{ID: jobs.NoRequest, Route: canary.Route, Body: canary.Body}
 	for range cmp.Or(canary.Failures, jobs.DefaultCanaryFailures) {
-		attempt, good := r.askCanary(ctx, t, request, rules)
+		attempt, good := r.askCanary(ctx, t, request, rules, begin)
 		if attempt == nil {
 			return made
 		}
@@ -46,7 +46,9 @@ func (r *Router) Canary(ctx context.Context, canary *jobs.Canary, name string) (
 }
 
 // askCanary makes one call, if the target may be called.
-func (r *Router) askCanary(ctx context.Context, t *target, request *jobs.Request, rules *expect.Rules) (attempt *jobs.Attempt, good bool) {
+func (r *Router) askCanary(
+	ctx context.Context, t *target, request *jobs.Request, rules *expect.Rules, begin func(context.Context, jobs.Begun) error,
+) (attempt *jobs.Attempt, good bool) {
 	if ready, _ := t.circuit.readiness(); ready != Flowing || ctx.Err() != nil {
 		return nil, false
 	}
@@ -63,7 +65,10 @@ func (r *Router) askCanary(ctx context.Context, t *target, request *jobs.Request
 	p.target = &lone
 	try := newTry(r, []*target{&lone}, request, nil)
 	try.expectation.rules[0] = rules
-	walk := &Walk{try: try, place: p, began: r.now()}
+	walk := &Walk{try: try, place: p}
+	if ready, _ := walk.prepare(ctx, begin); !ready {
+		return nil, false
+	}
 	answer := walk.note(walk.complete(ctx))
 	return try.trace[0].Attempt, answer != nil
 }

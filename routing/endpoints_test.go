@@ -277,7 +277,7 @@ func TestProbesAndCanariesOfEndpoints(t *testing.T) {
 			t.Errorf("the least of %s: %v", of, err)
 		}
 		canary := &jobs.Canary{Name: "c", Body: []byte(bodiesOf[jobs.EndpointChat]), Expect: &jobs.Expect{MaxCharacters: 100}}
-		if made := chainOf(t, serving("a", of)).router.Canary(context.Background(), canary, "a"); (len(made) > 0) != (of == jobs.EndpointChat) {
+		if made := chainOf(t, serving("a", of)).router.Canary(context.Background(), canary, "a", func(context.Context, jobs.Begun) error { return nil }); (len(made) > 0) != (of == jobs.EndpointChat) {
 			t.Errorf("a canary of %s: %+v", of, made)
 		}
 	}

@@ -200,7 +200,7 @@ func (p *prompts) known(r *jobs.Request) *counted {
 
 // keep remembers a prompt. Where there are too many, one is forgotten, whichever.
 func (p *prompts) keep(r *jobs.Request, c *counted) {
-	if r.ID == "" {
+	if r.ID == "" || r.ID == jobs.NoRequest {
 		return
 	}
 	p.mu.Lock()

@@ -9,11 +9,11 @@ import "tidegate/jobs"
 // locked after the attempts, as by a rescue, which writes their LOST ones before.
 const commitUnderBudgets = `/* tidegate: commit group under budgets */
 WITH ` + commitEntries + `
-	RETURNING a.request_id, a.cost_micro_usd
+	RETURNING a.request_id, a.route, a.cost_micro_usd
 ), owner AS (
 	SELECT * FROM unnest($52::uuid[], $53::text[], $54::text[], $55::text[]) AS o (request_id, tenant, route, batch_id)
 ), due AS (
-	SELECT b.id, sum(t.cost_micro_usd)::bigint AS cost FROM tried t JOIN owner o USING (request_id)
+	SELECT b.id, sum(t.cost_micro_usd)::bigint AS cost FROM tried t JOIN owner o USING (request_id, route)
 	CROSS JOIN LATERAL (VALUES ('tenant', o.tenant), ('route', o.route), ('batch', o.batch_id)) k (scope, name)
 	JOIN tidegate.budgets b ON b.scope = k.scope AND b.name = k.name
 	GROUP BY b.id
@@ -42,16 +42,16 @@ type owners struct {
 // ownersOf are those of a group's requests that may be under budgets; nil: none is.
 func ownersOf(entries []jobs.Entry) *owners {
 	var all *owners
-	seen := map[string]bool{}
+	seen := map[[2]string]bool{} // canaries are of no request, and of routes
 	for i := range entries {
 		r := entries[i].Request
-		if !entries[i].Budgeted || seen[r.ID] {
+		if !entries[i].Budgeted || seen[[2]string{r.ID, r.Route}] {
 			continue
 		}
 		if all == nil {
 			all = &owners{}
 		}
-		seen[r.ID] = true // or else an attempt would count twice
+		seen[[2]string{r.ID, r.Route}] = true // or else an attempt would count twice
 		all.requestID = append(all.requestID, r.ID)
 		all.tenant, all.route, all.batchID = append(all.tenant, text(r.Tenant)), append(all.route, text(r.Route)), append(all.batchID, text(r.BatchID))
 	}

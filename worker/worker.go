@@ -142,7 +142,7 @@ func New(config Config) (*Worker, error) {
 	w.heart = newHeart(&config, func() jobs.Beat { return config.Router.Beat(w.room.InHand()) }, w.heard)
 	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
 	w.room.spent = w.budgets.Holds
-	w.prober = newProber(&config, w.heart.Lives, w.room.Changed, w.keep)
+	w.prober = newProber(&config, w.heart.Lives, w.room.Changed, w.keepProbe)
 	w.egress = newEgress(&config)
 	queues, err := newRiverQueues(config.Pool)
 	if err != nil {
@@ -316,18 +316,25 @@ func (w *Worker) newGathered(stopping context.Context) *gathered {
 	}
 }
 
-// keep writes down a probe that was made for no request.
-func (w *Worker) keep(attempt *jobs.Attempt) {
-	entry := jobs.Entry{Request: &jobs.Request{ID: jobs.NoRequest}, Trace: jobs.Trace{{Attempt: attempt}}}
+// keepProbe writes down a probe that was made for no request.
+func (w *Worker) keepProbe(attempt *jobs.Attempt) {
+	w.keep(jobs.Entry{Request: &jobs.Request{ID: jobs.NoRequest}, Trace: jobs.Trace{{Attempt: attempt}}})
+}
+
+// keep writes down a call that was made for no request.
+func (w *Worker) keep(entry jobs.Entry) {
 	ctx, cancel := context.WithTimeout(context.Background(), w.config.Timing.Lease)
 	defer cancel()
 	if done, err := w.gathered.commits.Do(ctx, entry); cmp.Or(err, done.err) != nil {
-		w.config.Log.Warn().Err(cmp.Or(err, done.err)).Str("target", attempt.Target).Msg("a probe was not written down")
+		w.config.Log.Warn().Err(cmp.Or(err, done.err)).Str("target", entry.Trace[0].Attempt.Target).Msg("a probe or a canary was not written down")
 	}
 }
 
 func (w *Worker) newCanaryWorker() *canaryWorker {
-	return &canaryWorker{canaries: w.config.Canaries, asks: w.config.Canary, claims: w.claims, lives: w.heart.Lives, keep: w.keep}
+	return &canaryWorker{
+		canaries: w.config.Canaries, asks: w.config.Canary, claims: w.claims, slots: w.slots, budgets: w.budgets, begins: w.gathered.begins,
+		lives: w.heart.Lives, keep: w.keep, log: w.config.Log,
+	}
 }
 
 func (w *Worker) newCompletion(stopping context.Context) *completion {

@@ -20,7 +20,8 @@ func newBudgetsCommand(o *options) *cobra.Command {
 		Short:   "List budgets, or set and unset one",
 		Long: `budgets shows what tenants, routes and batches may spend, a day (of UTC) and in
 all, what they have spent since the budget was set, what is reserved for calls
-that are under way, and how many jobs wait for money.
+that are under way, and how many jobs wait for money. Below stands what canaries and
+probes cost, a day: they are of no request.
 
 Before each call its expected cost is reserved of every budget that its request is
 under; what it did cost is settled with its attempt. Where there is not enough,
@@ -34,7 +35,7 @@ A command goes before the configuration until that says something else.`,
   tidegate budgets unset --route summaries`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return o.onBudgets(cmd, ended, func(jobs.BudgetKey) bool { return true }, nil)
+			return o.showBudgets(cmd, ended)
 		},
 	}
 	cmd.Flags().BoolVar(&ended, "ended", false, "those of batches that have ended, too")
@@ -140,22 +141,30 @@ forgotten with what was spent: set again, it begins with nothing.`,
 	return cmd
 }
 
-// changeBudget changes a budget and shows how it stands then.
-func (o *options) changeBudget(cmd *cobra.Command, key jobs.BudgetKey, do func(context.Context, *store.Store) error) error {
-	return o.onBudgets(cmd, true, func(k jobs.BudgetKey) bool { return k == key }, func(ctx context.Context, s *store.Store) error {
-		err := do(ctx, s)
-		if !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		if cmd.Name() == "unset" {
-			return fmt.Errorf("there is no budget of %s; `tidegate budgets` lists those that there are", key)
-		}
-		return fmt.Errorf("there is no %s; `tidegate status` lists routes and batches", key)
-	})
+// showBudgets shows all budgets, and what is spent for no request.
+func (o *options) showBudgets(cmd *cobra.Command, ended bool) error {
+	pool, err := o.connect(cmd.Context(), 2)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	s, out := store.New(pool), cmd.OutOrStdout()
+	budgets, err := s.Budgets(cmd.Context(), ended)
+	if err != nil {
+		return err
+	}
+	days, err := s.NoRequestDays(cmd.Context(), canaryDays)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return printJSON(out, map[string]any{"budgets": viewBudgets(budgets), "canaries_and_probes": viewNoRequests(days)})
+	}
+	return firstError(writeBudgets(out, budgets), writeNoRequests(out, days))
 }
 
-// onBudgets does something to budgets, or nothing, and shows some.
-func (o *options) onBudgets(cmd *cobra.Command, ended bool, shown func(jobs.BudgetKey) bool, do func(context.Context, *store.Store) error) error {
+// changeBudget changes a budget and shows how it stands then.
+func (o *options) changeBudget(cmd *cobra.Command, key jobs.BudgetKey, do func(context.Context, *store.Store) error) error {
 	ctx := cmd.Context()
 	pool, err := o.connect(ctx, 2)
 	if err != nil {
@@ -163,16 +172,19 @@ func (o *options) onBudgets(cmd *cobra.Command, ended bool, shown func(jobs.Budg
 	}
 	defer pool.Close()
 	s := store.New(pool)
-	if do != nil {
-		if err := do(ctx, s); err != nil {
-			return err
-		}
+	switch err := do(ctx, s); {
+	case errors.Is(err, store.ErrNotFound) && cmd.Name() == "unset":
+		return fmt.Errorf("there is no budget of %s; `tidegate budgets` lists those that there are", key)
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("there is no %s; `tidegate status` lists routes and batches", key)
+	case err != nil:
+		return err
 	}
-	budgets, err := s.Budgets(ctx, ended)
+	budgets, err := s.Budgets(ctx, true)
 	if err != nil {
 		return err
 	}
-	budgets = slices.DeleteFunc(budgets, func(b jobs.Budget) bool { return !shown(b.BudgetKey) })
+	budgets = slices.DeleteFunc(budgets, func(b jobs.Budget) bool { return b.BudgetKey != key })
 	if o.json {
 		return printJSON(cmd.OutOrStdout(), map[string]any{"budgets": viewBudgets(budgets)})
 	}

@@ -36,7 +36,7 @@ func (c *Config) BuildCanaries() []jobs.Canary {
 	for i := range c.Canaries {
 		given := &c.Canaries[i]
 		made[i] = jobs.Canary{
-			Name: given.Name, Targets: given.Targets, Every: given.Every, Body: given.body(), Expect: given.Expect.build(), Failures: given.FailuresInRow,
+			Name: given.Name, Targets: given.Targets, Route: given.Route, Every: given.Every, Body: given.body(), Expect: given.Expect.build(), Failures: given.FailuresInRow,
 		}
 		for _, route := range c.Routes {
 			if route.Name == given.Route {

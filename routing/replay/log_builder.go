@@ -89,6 +89,31 @@ func (b *Builder) Add(r Request, calls ...Attempt) error {
 	return nil
 }
 
+// AddCall adds a call that was made for a request that is there: the one that was added
+// so many before. It serves records that name their request and stand in no order.
+func (b *Builder) AddCall(request int, call Attempt) error {
+	if request < 0 || request >= len(b.log.requests.at) {
+		return fmt.Errorf("request %d of %d is not there", request, len(b.log.requests.at))
+	}
+	if err := call.check(); err != nil {
+		return err
+	}
+	if err := b.reach(call.At, call.At); err != nil {
+		return err
+	}
+	if _, err := b.target(call.Target); err != nil {
+		return err
+	}
+	of := &b.log.requests
+	r := Request{At: b.log.time(of.at[request]), Usage: of.usage(request)}
+	if r.Usage == (jobs.Usage{}) && call.Class == jobs.OK {
+		r.Usage = call.Usage
+		of.setUsage(request, r.Usage, b)
+	}
+	b.call(&call, uint32(request), &r)
+	return nil
+}
+
 // AddProbe adds a call that was made for no request, to find out whether its target
 // is well.
 func (b *Builder) AddProbe(call Attempt) error {
@@ -266,10 +291,7 @@ func (b *Builder) request(r *Request, kind uint16) uint32 {
 	}
 	to.most.set(i, b.most(int64(r.MaxCost)), b.room)
 	to.body.set(i, b.most(int64(r.Body)), b.room)
-	to.input.set(i, b.most(int64(r.Usage.Input)), b.room)
-	to.output.set(i, b.most(int64(r.Usage.Output)), b.room)
-	to.cached.set(i, b.most(int64(r.Usage.CachedInput)), b.room)
-	to.reasoning.set(i, b.most(int64(r.Usage.Reasoning)), b.room)
+	to.setUsage(i, r.Usage, b)
 	return uint32(i)
 }
 

@@ -22,6 +22,13 @@ func (r *requests) usage(i int) jobs.Usage {
 	return jobs.Usage{Input: int(r.input.get(i)), Output: int(r.output.get(i)), CachedInput: int(r.cached.get(i)), Reasoning: int(r.reasoning.get(i))}
 }
 
+func (r *requests) setUsage(i int, u jobs.Usage, b *Builder) {
+	r.input.set(i, b.most(int64(u.Input)), b.room)
+	r.output.set(i, b.most(int64(u.Output)), b.room)
+	r.cached.set(i, b.most(int64(u.CachedInput)), b.room)
+	r.reasoning.set(i, b.most(int64(u.Reasoning)), b.room)
+}
+
 // attempts likewise.
 type attempts struct {
 	at         []uint32

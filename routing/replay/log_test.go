@@ -52,8 +52,10 @@ func TestLogKeepsWhatItIsTold(t *testing.T) {
 	t.Parallel()
 	usage := jobs.Usage{Input: 900, CachedInput: 300, Output: 150, Reasoning: 20}
 	first := record{
-		Request: Request{At: day.Add(time.Second), Route: "summaries", Tenant: "acme", Goal: "cost", Endpoint: jobs.EndpointResponses,
-			Deadline: day.Add(time.Hour), MaxCost: 1200, Body: 4000, Usage: usage},
+		Request: Request{
+			At: day.Add(time.Second), Route: "summaries", Tenant: "acme", Goal: "cost", Endpoint: jobs.EndpointResponses,
+			Deadline: day.Add(time.Hour), MaxCost: 1200, Body: 4000, Usage: usage,
+		},
 		Attempts: []Attempt{
 			{At: day.Add(2 * time.Second), Target: "b", Class: jobs.Invalid, Latency: 1500 * time.Microsecond, Cost: 7, Usage: jobs.Usage{Input: 901, Output: 3}, Propensity: 0.25, Explored: true, Blamed: true},
 			{At: day.Add(3 * time.Second), Target: "a", Class: jobs.OK, Latency: 2 * time.Second, FirstByte: time.Second, Cost: 300, Usage: usage, Propensity: 1},
@@ -230,5 +232,41 @@ func BenchmarkBuilder(b *testing.B) {
 		if err := builder.Add(Request{At: at, Route: "r", Body: 3600}, Attempt{At: at, Target: "a", Class: jobs.OK, Latency: time.Second, Cost: 200, Usage: usage, Propensity: 1}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// A call that is added by itself is the same as one that came with its request.
+func TestLogTakesCallsOneByOne(t *testing.T) {
+	t.Parallel()
+	usage := jobs.Usage{Input: 40, Output: 300}
+	r := record{Request{At: day, Route: "r", Body: 9}, []Attempt{
+		{At: day, Target: "a", Class: jobs.Overload}, {At: day.Add(time.Second), Target: "b", Class: jobs.OK, Usage: usage},
+	}}
+	other := record{Request: Request{At: day.Add(time.Minute), Route: "r"}}
+	wantRequests, wantAttempts, wantOf := read(built(t, r, other))
+	b := NewBuilder(0)
+	for _, request := range []Request{r.Request, other.Request} {
+		if err := b.Add(request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, call := range []int{1, 0} {
+		if err := b.AddCall(0, r.Attempts[call]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.AddCall(2, r.Attempts[0]); err == nil {
+		t.Error("there is no third request, and nobody complains")
+	}
+	if err := b.AddCall(0, Attempt{At: day, Target: "a"}); err == nil {
+		t.Error("it has no class, and nobody complains")
+	}
+	log, err := b.Log()
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests, attempts, of := read(log)
+	if diff := cmp.Diff(wantRequests, requests) + cmp.Diff(wantAttempts, attempts) + cmp.Diff(wantOf, of); diff != "" {
+		t.Errorf("(-together +one by one):\n%s", diff)
 	}
 }
