@@ -133,7 +133,7 @@ func TestCanariesInConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []jobs.Canary{
-		{Name: "one", Targets: []string{"a"}, Every: 10 * time.Minute, Body: []byte(`{"messages":[{"role":"user","content":"Say \"yes\"."}]}`), Expect: &jobs.Expect{JSONSchema: []byte{}, Regex: "yes"}, Failures: 2},
+		{Name: "one", Targets: []string{"a"}, Route: "r", Every: 10 * time.Minute, Body: []byte(`{"messages":[{"role":"user","content":"Say \"yes\"."}]}`), Expect: &jobs.Expect{JSONSchema: []byte{}, Regex: "yes"}, Failures: 2},
 		{Name: "two", Targets: []string{"a"}, Every: time.Hour, Body: []byte(`{"messages": [{"role": "user", "content": "2+2?"}], "max_tokens": 5}`), Expect: &jobs.Expect{JSONSchema: []byte{}, Regex: "4"}, Failures: 3},
 	}
 	if diff := cmp.Diff(want, config.BuildCanaries()); diff != "" {
