@@ -130,7 +130,10 @@ func TestWhyTellsOfAWaitForAPrice(t *testing.T) {
 	why := func(more ...string) string {
 		return s.must(append([]string{"why", "n-000", "--batch", batch.ID}, more...)...).out
 	}
-	fixture.Await(t, soon, "it is parked", func() bool { return strings.Contains(why(), "waits for sim-cheap") })
+	fixture.Await(t, soon, "it is parked", func() bool {
+		text := why()
+		return strings.Contains(text, ", waiting") && strings.Contains(text, "waits for sim-cheap")
+	})
 	s.says(why(), ", waiting", "It waits for sim-cheap: sim-fast would cost $", " more, and there is no deadline.", "  waits for sim-cheap: ", "passed over sim-cheap: ")
 	view := lastLine[whyView](t, strings.ReplaceAll(why("--json"), "\n", " "))
 	if n := len(view.Steps); n != 2 || view.Steps[n-1].Waited == nil || view.Steps[n-1].Waited.Next != "sim-fast" || view.Steps[n-1].Waited.ExtraCost <= 0 {
@@ -157,7 +160,10 @@ func TestWhyTellsWhoWasPassedOver(t *testing.T) {
 				r.Body = []byte(`{"model":"auto","messages":[{"role":"user","content":"Summarise:` + strings.Repeat(" the tide rose.", 1000) + `"}]}`)
 			})
 			why := func() string { return s.must("why", "n-000", "--batch", batch.ID).out }
-			fixture.Await(t, soon, "it is parked", func() bool { return strings.Contains(why(), "passed over sim-cheap") })
+			fixture.Await(t, soon, "it is parked", func() bool {
+				text := why()
+				return strings.Contains(text, ", waiting") && strings.Contains(text, "passed over sim-cheap")
+			})
 			s.says(why(), ", waiting", "sim-cheap, the first of the chain, was passed over: ", "  passed over sim-fast: ", "  passed over sim-dear: ")
 			s.must("circuits", "close", "sim-dear")
 			s.settle(batch)
