@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -75,6 +77,19 @@ func answered(err error) bool {
 		return refused.SeverityUnlocalized == "ERROR"
 	}
 	return errors.Is(err, pgx.ErrTxCommitRollback)
+}
+
+// Away tells an error that says that the database was not there to answer, or did not in
+// time. Of a transaction nothing was written then, unless the error is an
+// *UnknownOutcomeError; of a single statement nobody knows.
+func Away(err error) bool {
+	var said *pgconn.PgError
+	if errors.As(err, &said) {
+		return strings.HasPrefix(said.Code, "57P") || said.Code == "53300" // it starts or stops, or has no connection left
+	}
+	var dial *pgconn.ConnectError
+	var wire net.Error
+	return errors.As(err, &dial) || errors.As(err, &wire) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 const claimBatch = `/* tidegate: claim batch */

@@ -32,8 +32,9 @@ type caller struct {
 	spoken func() bool     // a part of an answer was handed on
 }
 
-func newCaller(c *completion, request *jobs.Request, calls context.Context, spoken func() bool) *caller {
-	r := &run{request: *request, began: c.now(), deadline: request.Deadline, unsaved: true}
+// newCaller returns one who gives up, for a reason, where Postgres is not there.
+func newCaller(c *completion, request *jobs.Request, calls context.Context, spoken func() bool, giveUp context.CancelCauseFunc) *caller {
+	r := &run{request: *request, began: c.now(), deadline: request.Deadline, unsaved: true, slow: func() { giveUp(errUnreached) }}
 	r.request.Awaited = true
 	if ahead := c.heart.Ahead(); !r.deadline.IsZero() { // times that are stored are the database's
 		r.request.Deadline = r.deadline.Add(ahead)
@@ -55,7 +56,7 @@ func (c *caller) answer(ctx context.Context) (*jobs.Result, error) {
 	}
 	c.at.answering.Add(1)
 	defer c.at.answering.Add(-1)
-	r.ticket = c.at.room.ArriveFirst(r.request.Route)
+	r.ticket = c.at.room.ArriveFirst(r.request.Route, r.request.Tenant)
 	defer c.at.room.Depart(r.request.Route)
 	for {
 		left, err := c.turn(ctx)
@@ -193,7 +194,7 @@ func (c *caller) end(ctx context.Context, err error) (*jobs.Result, error) {
 	switch {
 	case errors.Is(err, errDeadline):
 		outcome = jobs.Outcome{Verdict: jobs.Blocked}
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), errUnreached):
 		outcome.Err.Class, outcome.Err.Status, outcome.Err.Code = jobs.Lost, statusGone, "cancelled"
 	}
 	result, failed := c.at.conclude(c.run, outcome)
@@ -224,6 +225,8 @@ func (c *caller) explain(err error) error {
 			no.After = spentAgain
 		}
 		return no
+	case errors.Is(err, errUnreached):
+		return databaseAway()
 	case errors.Is(err, errStopping):
 		return &jobs.NotNowError{Lack: jobs.LackWorker, Reason: "this process stops", After: soon}
 	case errors.Is(err, jobs.ErrDead), errors.Is(err, errStale):

@@ -43,6 +43,7 @@ type completion struct {
 	answering atomic.Int64    // those who went to call and have not committed what came of it
 	stuck     func(jobs.Begun)
 	slack     time.Duration // beyond its own timeout, after which a call is stuck
+	patience  time.Duration // of somebody who waits, with a call that does not begin
 	log       zerolog.Logger
 	now       func() time.Time
 }
@@ -96,6 +97,7 @@ type run struct {
 	calls    []jobs.Begun    // of this try
 	unsaved  bool            // the request is written with its result
 	over     func() error    // why no other call may begin; nil: nothing is ever against it
+	slow     func()          // called when it takes long to begin a call; nil: it may
 }
 
 func (r *run) guest() guest {
@@ -267,10 +269,11 @@ func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) (err er
 		_, err := c.begins.Do(ctx, call)
 		return err
 	}
-	if r.over != nil {
-		if err := r.over(); err != nil {
-			return err
-		}
+	if err := r.isOver(); err != nil {
+		return err
+	}
+	if r.slow != nil {
+		defer time.AfterFunc(c.patience, r.slow).Stop()
 	}
 	if err := c.price(r, &call); err != nil {
 		return err
@@ -307,10 +310,22 @@ func (c *completion) begin(ctx context.Context, r *run, call jobs.Begun) (err er
 			return shortage{got.short}
 		}
 		placed = call.Cost > 0
+		if err := r.isOver(); err != nil { // who waited has gone meanwhile: nothing is bought for nobody
+			placed = true
+			return err
+		}
 		if err := c.heart.Lives(); !errors.Is(err, errStale) { // it was well before, and may have waited long
 			return err
 		}
 	}
+}
+
+// isOver is why no other call may begin; nil: nothing is against it.
+func (r *run) isOver() error {
+	if r.over == nil {
+		return nil
+	}
+	return r.over()
 }
 
 func (c *completion) expired(r *run) bool {

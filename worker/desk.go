@@ -80,8 +80,8 @@ func (d *desk) enter(ctx context.Context) (c *completion, calls context.Context,
 // have its ID, Tenant, Route, Body and CreatedAt; it is kept with its result, once a
 // call was made for it.
 //
-// The error is a *jobs.NotNowError, or ctx's own cause. It returns when ctx ends, or at
-// the request's deadline; a call that is under way then goes on to its end, since what it
+// The error is a *jobs.NotNowError, or ctx's own cause. It returns when ctx ends, at the
+// request's deadline, and when Postgres does not let a call begin; a call that is under way then goes on to its end, since what it
 // costs is not known before, and is kept. Where ctx asks for pieces (jobs.WithPieces), no
 // other target is called once there was one; they may come until the call has ended.
 func (w *Worker) Answer(ctx context.Context, request *jobs.Request) (*jobs.Result, error) {
@@ -91,6 +91,7 @@ func (w *Worker) Answer(ctx context.Context, request *jobs.Request) (*jobs.Resul
 		return nil, &jobs.NotNowError{Lack: jobs.LackWorker, Reason: "this process starts or stops just now", After: time.Second}
 	}
 	ctx, release := untilDeadline(ctx, request, c.now())
+	ctx, giveUp := context.WithCancelCause(ctx)
 	calls, spoken := watchPieces(calls)
 	type answered struct {
 		result *jobs.Result
@@ -101,12 +102,13 @@ func (w *Worker) Answer(ctx context.Context, request *jobs.Request) (*jobs.Resul
 	go func() {
 		defer leave()
 		defer release()
+		defer giveUp(nil)
 		var a answered
 		defer func() {
 			a.panics = recover()
 			out <- a
 		}()
-		a.result, a.err = newCaller(c, request, calls, spoken).answer(ctx)
+		a.result, a.err = newCaller(c, request, calls, spoken, giveUp).answer(ctx)
 	}()
 	select {
 	case a := <-out:
@@ -121,11 +123,26 @@ func (w *Worker) Answer(ctx context.Context, request *jobs.Request) (*jobs.Resul
 		return a.result, a.err
 	case <-time.After(answersLate):
 	}
-	if err := context.Cause(ctx); !errors.Is(err, errDeadline) {
+	switch err := context.Cause(ctx); {
+	case errors.Is(err, errUnreached):
+		return nil, databaseAway()
+	case errors.Is(err, errDeadline):
+		return nil, &jobs.NotNowError{Lack: jobs.LackTime, Reason: "its time was over before it was answered", RequestID: request.ID}
+	default:
 		return nil, err
 	}
-	return nil, &jobs.NotNowError{Lack: jobs.LackTime, Reason: "its time was over before it was answered", RequestID: request.ID}
 }
+
+// errUnreached says that Postgres does not take down that a call begins, so that nobody is
+// called. What somebody had handed in for that is undone when Postgres has done it.
+var errUnreached = errors.New("the database does not answer")
+
+func databaseAway() error {
+	return &jobs.NotNowError{Lack: jobs.LackWorker, Reason: "this process does not reach its database just now", After: awayAgain}
+}
+
+// awayAgain is when it is worth asking again after that.
+const awayAgain = 2 * time.Second
 
 // answersLate is how long an answer is waited for whose sender's time is over.
 const answersLate = 50 * time.Millisecond

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/url"
 	"sync"
 	"testing"
@@ -100,7 +101,7 @@ func (s *script) Admits(string) (int, time.Time) {
 	if s.holds {
 		return 0, time.Time{}
 	}
-	return 1 << 20, time.Time{}
+	return math.MaxInt, time.Time{}
 }
 
 func (s *script) Beat(map[string]int) jobs.Beat { return jobs.Beat{} }

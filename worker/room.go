@@ -23,7 +23,7 @@ const spell = 20 * time.Millisecond
 
 // firstTicket is that of the first who comes from a queue: behind all who ever go before
 // these.
-const firstTicket = 1 << 40
+const firstTicket = 1 << 62
 
 // A room is where jobs wait for the gate of their route, in the order of their
 // tickets, without a row being written. Who is let go has a pass in hand, and one
@@ -38,7 +38,7 @@ type room struct {
 
 	mu       sync.Mutex
 	tickets  uint64
-	firsts   uint64            // tickets of those who go before all others
+	firsts   map[string]*turns // by route: of those who go before all others
 	inHand   map[string]int    // by route: who is here, or was let go and is not done
 	waiting  map[string]*queue // by route; those of the quarantine have one of their own
 	held     map[*queue]holds
@@ -51,7 +51,7 @@ type room struct {
 func newRoom(router Router, most int, lives func() error, now func() time.Time) *room {
 	return &room{
 		router: router, most: most, lives: lives, now: now, wake: make(chan struct{}, 1), tickets: firstTicket,
-		inHand: map[string]int{}, waiting: map[string]*queue{}, held: map[*queue]holds{}, calls: map[string]int{},
+		inHand: map[string]int{}, firsts: map[string]*turns{}, waiting: map[string]*queue{}, held: map[*queue]holds{}, calls: map[string]int{},
 	}
 }
 
@@ -80,13 +80,16 @@ func (r *room) Arrive(route string) (ticket uint64) {
 	return r.tickets
 }
 
-// ArriveFirst is Arrive for somebody who goes before all who come from queues.
-func (r *room) ArriveFirst(route string) (ticket uint64) {
+// ArriveFirst is Arrive for somebody who goes before all who come from queues. Tenants
+// take turns: one that sends many does not keep another one waiting.
+func (r *room) ArriveFirst(route, tenant string) (ticket uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inHand[route]++
-	r.firsts++
-	return r.firsts
+	if r.firsts[route] == nil {
+		r.firsts[route] = &turns{}
+	}
+	return r.firsts[route].ticket(tenant)
 }
 
 // Ticket gives a place at the end of the order.
@@ -309,6 +312,9 @@ func (r *room) let(q *queue) (again time.Duration, ok bool) {
 		return r.until(left.outcome.Until), false
 	}
 	heap.Pop(q)
+	if turns := r.firsts[w.request.Route]; turns != nil && w.ticket < firstTicket {
+		turns.went(w.ticket)
+	}
 	left.waited = r.waitedFor(q, w)
 	w.leave = left
 	if left.pass != nil {

@@ -157,6 +157,66 @@ func (l *lobby) expect(t *testing.T, when string, want ...uint64) {
 	}
 }
 
+// Of those who wait for their answers, tenants take turns, and one that comes late does
+// not wait for all who came before. Each route has an order of its own.
+func TestTenantsTakeTurns(t *testing.T) {
+	inRoom(t, func(t *testing.T, l *lobby) {
+		whose := map[uint64]string{}
+		come := func(tenant string, n int) {
+			for range n {
+				ticket := l.ArriveFirst("r", tenant)
+				if whose[ticket] != "" {
+					t.Fatalf("two have the ticket %d", ticket)
+				}
+				whose[ticket] = tenant
+				l.enter(t.Context(), ticket)
+			}
+		}
+		order := func(n int) (order string) {
+			for range n {
+				before := len(l.went())
+				l.gate.set(1, time.Time{})
+				l.Changed()
+				gone := l.went()
+				if len(gone) != before+1 {
+					t.Fatalf("%d went at once", len(gone)-before)
+				}
+				order += whose[gone[before]][:1]
+				l.done()
+			}
+			return order
+		}
+		for range 100 {
+			l.ArriveFirst("another", "big")
+		}
+		come("big", 9)
+		if got := order(2); got != "bb" {
+			t.Errorf("alone: %s", got)
+		}
+		come("small", 3)
+		come("third", 1)
+		if got := order(7); got != "stbsbsb" {
+			t.Errorf("three together: %s", got)
+		}
+		if got := order(4); got != "bbbb" {
+			t.Errorf("who is left: %s", got)
+		}
+		l.enter(t.Context(), l.Arrive("r"))
+		come("big", 1)
+		if first := l.ArriveFirst("r", "small"); first >= firstTicket {
+			t.Errorf("who waits goes by %d", first)
+		}
+		if got := order(1); got != "b" {
+			t.Errorf("before a queue: %s", got)
+		}
+		if n := len(l.firsts["r"].next); n > 2 {
+			t.Errorf("%d tenants are remembered", n)
+		}
+		l.gate.set(1, time.Time{})
+		l.Changed()
+	})
+}
+
 func TestRoomLetsGoInOrder(t *testing.T) {
 	inRoom(t, func(t *testing.T, l *lobby) {
 		for _, ticket := range []uint64{3, 1, 4, 2} {

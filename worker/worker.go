@@ -350,6 +350,7 @@ func (w *Worker) newCompletion(stopping context.Context) *completion {
 		stopping:   stopping,
 		stuck:      w.callStuck,
 		slack:      w.config.Timing.Stuck,
+		patience:   w.config.Timing.Begin,
 		log:        w.config.Log,
 		now:        w.config.Now,
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"tidegate/jobs"
@@ -45,6 +46,7 @@ func (s *Server) createCompletion(w http.ResponseWriter, r *http.Request) error 
 		}
 	}
 	body, leave, err := s.readLarge(r, jobs.MaxBodyBytes)
+	leave = sync.OnceFunc(leave)
 	defer leave()
 	if err != nil {
 		return err
@@ -53,14 +55,14 @@ func (s *Server) createCompletion(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	select {
-	case s.lasting <- struct{}{}:
-		defer func() { <-s.lasting }()
-	default:
-		return errBusy
+	quit, err := s.hall.enter(caller(r), len(body))
+	if err != nil {
+		return err
 	}
+	defer quit()
+	leave() // it has a place of its own
 	if answer, ok := w.(*answerWriter); ok {
-		answer.release() // it has a place of its own
+		answer.release()
 	}
 	if stream.On {
 		return s.streamCompletion(w, r, request, stream)
@@ -110,7 +112,9 @@ func (s *Server) steerAwaited(r *http.Request, request *jobs.Request) error {
 		}
 		request.MaxCost = jobs.USD(usd)
 	}
-	routes, err := s.config.Store.Routes(r.Context())
+	ctx, cancel := context.WithTimeout(r.Context(), looksWithin)
+	defer cancel()
+	routes, err := s.config.Store.Routes(ctx)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"reflect"
 	"strings"
@@ -39,7 +38,16 @@ func (e *apiError) Error() string { return e.message }
 var (
 	errInternal = &apiError{status: http.StatusInternalServerError, kind: serverError, message: "the server could not do this; it is in its log under the request's id"}
 	errGone     = invalid("", "incomplete_body", "the connection was closed before the request was answered")
-	errBusy     = &apiError{
+	errAway     = &apiError{
+		status: http.StatusServiceUnavailable, kind: serverError, code: "unavailable", message: "the database cannot be reached now; try again in some seconds",
+		header: http.Header{"Retry-After": {"2"}},
+	}
+	errUnknown = &apiError{
+		status: http.StatusServiceUnavailable, kind: serverError, code: "outcome_unknown",
+		message: "the database was lost in the moment of the commit, so nobody knows whether this was accepted: send it again with the same Idempotency-Key, or look for it first if it had none",
+		header:  http.Header{"Retry-After": {"2"}},
+	}
+	errBusy = &apiError{
 		status: http.StatusServiceUnavailable, kind: serverError, code: "server_busy", message: "too many requests are being served; try again in a second",
 		header: http.Header{"Retry-After": {"1"}},
 	}
@@ -75,6 +83,7 @@ func asAPIError(err error) *apiError {
 	var told *apiError
 	var tooLarge *http.MaxBytesError
 	var stranger *store.StrangerError
+	var unknown *store.UnknownOutcomeError
 	switch {
 	case errors.As(err, &told):
 		return told
@@ -82,8 +91,8 @@ func asAPIError(err error) *apiError {
 		return &apiError{status: http.StatusRequestEntityTooLarge, kind: invalidRequest, code: "request_too_large", message: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
 	case errors.Is(err, errTooSlow):
 		return &apiError{status: http.StatusRequestTimeout, kind: invalidRequest, code: "request_timeout", message: "the body came too slowly"}
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return invalid("", "incomplete_body", "the body ended before its end")
+	case errors.Is(err, errCut):
+		return invalid("", "incomplete_body", "%s", errCut.Error())
 	case errors.Is(err, jobs.ErrFileInUse):
 		return &apiError{status: http.StatusConflict, kind: invalidRequest, code: "file_in_use", param: "id", message: "the file is being read by a batch; cancel that, or wait until it is in progress"}
 	case errors.Is(err, store.ErrKeyReused):
@@ -93,6 +102,10 @@ func asAPIError(err error) *apiError {
 			status: http.StatusServiceUnavailable, kind: serverError, code: "workers_too_old", param: "endpoint", message: stranger.Error(),
 			header: http.Header{"Retry-After": {"30"}},
 		}
+	case errors.As(err, &unknown):
+		return errUnknown
+	case store.Away(err):
+		return errAway
 	default:
 		return errInternal
 	}

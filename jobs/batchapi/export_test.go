@@ -10,8 +10,8 @@ func (s *Server) Hasten(silence, grace time.Duration) {
 	s.patience = patience{silence, grace, 2 * silence}
 }
 
-// Shrink has a Server hold fewer bytes of bodies.
-func (s *Server) Shrink(bytes int64) { s.room = newRoom(bytes) }
+// Shrink has a Server hold fewer bytes of bodies, and as many of those who wait.
+func (s *Server) Shrink(bytes int64) { s.room, s.hall.bytes = newRoom(bytes), newStock(bytes) }
 
 // Beat has streams of events say sooner that they live.
 func (s *Server) Beat(every time.Duration) { s.beat = every }

@@ -123,6 +123,9 @@ func (u *upload) readParts(ctx context.Context, form *multipart.Reader) error {
 
 // badForm tells a form that is not one from a body that stopped coming.
 func badForm(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) { // within its length, too
+		return errCut
+	}
 	if told := asAPIError(err); told != errInternal {
 		return err
 	}

@@ -61,7 +61,7 @@ func (s *Server) enqueueOne(r *http.Request, body []byte, once store.Once) (id s
 	}
 	request.CreatedAt = s.config.Now().Truncate(time.Microsecond)
 	id, err = s.config.Queue.EnqueueOnce(r.Context(), request, once)
-	return id, request, unsure(err)
+	return id, request, err
 }
 
 // onceIfTold is onceOf for what costs a row more: only who may repeat a request, by
@@ -71,18 +71,6 @@ func (s *Server) onceIfTold(r *http.Request, what string, body []byte) (store.On
 		return store.Once{}, nil
 	}
 	return onceOf(r, what, append(body, r.URL.RawQuery...))
-}
-
-// unsure says of a commit whose answer was lost how to find out.
-func unsure(err error) error {
-	var lost *store.UnknownOutcomeError
-	if !errors.As(err, &lost) {
-		return err
-	}
-	return &apiError{
-		status: http.StatusServiceUnavailable, kind: serverError, code: "outcome_unknown",
-		message: "the database was lost in the moment of the commit, so nobody knows whether this was accepted: send it again with the same Idempotency-Key, or look for it first if it had none",
-	}
 }
 
 // takeMany accepts requests as one batch, all or none.
@@ -127,7 +115,7 @@ func (s *Server) enqueueMany(r *http.Request, body []byte, once store.Once) (id 
 		return "", 0, err
 	}
 	id, err = s.config.Queue.EnqueueManyOnce(r.Context(), caller(r).Tenant, many.requests, jobs.BudgetLimits{Total: many.defaults.Budget}, once)
-	return id, len(many.requests), unsure(err)
+	return id, len(many.requests), err
 }
 
 // many are requests that come in one body.

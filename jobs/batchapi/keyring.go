@@ -18,6 +18,9 @@ const (
 	// keyLasts is how long a key that was good is taken for good: a key that is
 	// revoked lets nobody in after that.
 	keyLasts = 3 * time.Second
+	// looksWithin is how long Postgres may take to say who may come in, and what there is
+	// to choose from.
+	looksWithin = 5 * time.Second
 	// mostKeys bounds how many are remembered.
 	mostKeys = 10_000
 )
@@ -48,7 +51,9 @@ var everything = jobs.Key{Tenant: jobs.DefaultTenant, Scopes: jobs.KeyScopes()}
 
 // admit finds the key of a request, if it is good for a scope.
 func (k *keyring) admit(r *http.Request, scope jobs.KeyScope) (jobs.Key, error) {
-	open, err := k.isOpen(r.Context())
+	ctx, cancel := context.WithTimeout(r.Context(), looksWithin)
+	defer cancel()
+	open, err := k.isOpen(ctx)
 	switch {
 	case err != nil:
 		return jobs.Key{}, err
@@ -62,7 +67,7 @@ func (k *keyring) admit(r *http.Request, scope jobs.KeyScope) (jobs.Key, error) 
 	if !found {
 		return jobs.Key{}, unauthorized("missing_api_key", "no API key: send it as Authorization: Bearer tg_…; `tidegate keys create` makes one")
 	}
-	key, err := k.unlock(r.Context(), strings.TrimSpace(given))
+	key, err := k.unlock(ctx, strings.TrimSpace(given))
 	if errors.Is(err, store.ErrNotFound) {
 		return jobs.Key{}, unauthorized("invalid_api_key", "the API key is not known, or no longer good")
 	}

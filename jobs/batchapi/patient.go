@@ -23,6 +23,10 @@ var usualPatience = patience{silence: 30 * time.Second, grace: time.Minute, taki
 // errTooSlow says that the body of a request comes too slowly.
 var errTooSlow = errors.New("the body comes too slowly")
 
+// errCut says that the body of a request ended before its end. What goes wrong in the
+// database may end so, too, and is no fault of a sender.
+var errCut = errors.New("the body ended before its end")
+
 // A patient body is read as long as it comes at all.
 type patient struct {
 	io.ReadCloser
@@ -44,6 +48,8 @@ func (p *patient) Read(b []byte) (int, error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return n, errTooSlow
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return n, errCut
 	case err != nil: // who is waited for now are we: net/http goes on reading, to see whether the sender has gone
 		_ = p.control.SetReadDeadline(time.Time{})
 	}

@@ -62,7 +62,7 @@ type Server struct {
 	keys     *keyring
 	busy     chan struct{}
 	uploads  chan struct{}
-	lasting  chan struct{}
+	hall     *hall
 	always   map[string]bool // by pattern: what is answered also when all are busy
 	room     *room           // of bodies with requests
 	answers  *room           // of answers on their way
@@ -86,7 +86,7 @@ func New(config Config) *Server {
 	s := &Server{
 		config: config, patience: usualPatience, keys: newKeyring(config.Store, config.Now), mux: http.NewServeMux(),
 		busy: make(chan struct{}, config.Requests), uploads: make(chan struct{}, config.Uploads), always: map[string]bool{}, room: newRoom(roomBytes), answers: newRoom(answersBytes),
-		lasting: make(chan struct{}, cmp.Or(config.Waiting, DefaultWaiting)), beat: usualBeat, scopes: map[string]jobs.KeyScope{},
+		hall: newHall(cmp.Or(config.Waiting, DefaultWaiting)), beat: usualBeat, scopes: map[string]jobs.KeyScope{},
 	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	for _, route := range s.routes() {
@@ -253,7 +253,7 @@ func (s *Server) guard(scope jobs.KeyScope, handle handler) http.Handler {
 // alone.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	told := asAPIError(err)
-	if told == errInternal && r.Context().Err() != nil { // it is who asked that has gone, and may hear it still
+	if (told == errInternal || told == errAway) && r.Context().Err() != nil { // it is who asked that has gone, and may hear it still
 		told = errGone
 	}
 	if told.status >= http.StatusInternalServerError && told != errBusy && !told.quiet { // of which there may be thousands
