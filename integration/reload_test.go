@@ -31,6 +31,8 @@ func TestReload(t *testing.T) {
 		"SIGHUP ends nobody":                      hangupEndsNobody,
 		"with nohup nobody is told":               hangupIsIgnored,
 		"dev has no other than its own":           devReadsAgain,
+		"the leader was killed just before":       leaderIsKilledBeforeAReload(jobs.AdmissionDirect),
+		"it was, on a fair route":                 leaderIsKilledBeforeAReload(jobs.AdmissionFair),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -96,6 +98,74 @@ func keyIsMended(t *testing.T, p program) {
 	if n := f.count(rows); n != 0 {
 		t.Errorf("%d rows show a key", n)
 	}
+}
+
+// leaderIsKilledBeforeAReload: of two workers the one that supervises is killed, and
+// the other one is told of a configuration under which nobody waits any more for the
+// target that is down. Each request that waits is given back once, whoever leads by then
+// and whoever is hired with the new configuration afterwards; all are answered.
+func leaderIsKilledBeforeAReload(admission string) func(*testing.T, program) {
+	return func(t *testing.T, p program) {
+		f := newFleet(t, p, staging{config: func(c *app.Config) {
+			*c = *app.DefaultSimulated(strings.TrimSuffix(c.Targets[0].BaseURL, "/cheap/v1"))
+			twoTargets(c)
+			c.Worker.Concurrency, c.Routes[0].Admission = atOnce, admission
+			c.Routes[0].WhenOpen, c.Routes[0].Goal, c.Routes[0].Deadline = string(jobs.WhenOpenWait), "ordered", 0
+		}})
+		f.log = "info"
+		f.countGivenBack()
+		f.down("cheap", simulator.Fault{Mode: simulator.Unavailable})
+		hands := []*hand{f.hire(), f.hire()}
+		const n = 12
+		batch := f.enqueue(n, nil)
+		fixture.Await(t, soon, "all of them wait", func() bool { return f.parkedLong() == n })
+		leads := f.awaitSupervisor()
+		leads.kill()
+		stays := hands[0]
+		if stays == leads {
+			stays = hands[1]
+		}
+		good, err := os.ReadFile(f.file)
+		check(t, err)
+		text := strings.Replace(string(good), "when_open: wait", "when_open: reroute", 1)
+		if text == string(good) {
+			t.Fatalf("the configuration does not wait:\n%s", good)
+		}
+		check(t, os.WriteFile(f.file, []byte(text), 0o600))
+		stays.signal(syscall.SIGHUP)
+		stays.says("configuration taken: routes.summaries.when_open")
+		f.awaitDead(leads)
+		f.hire()
+		if batch = f.settle(batch); batch.Completed != n {
+			t.Errorf("%d of %d were answered", batch.Completed, n)
+		}
+		f.onceEach(batch) // a minimal call of the one that was killed is perhaps not written down
+		const times = "SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM public.given_back GROUP BY job) g"
+		if most, given := f.count(times), f.count("SELECT count(DISTINCT job) FROM public.given_back"); most != 1 || given != n {
+			t.Errorf("%d of %d were given back, at most %d times", given, n, most)
+		}
+		f.nothingWaits()
+	}
+}
+
+// parkedLong counts requests that wait for a time that is far.
+func (s *stage) parkedLong() int {
+	s.Helper()
+	return s.count(`SELECT (SELECT count(*) FROM tidegate.waiting WHERE not_before > now() + interval '10 minutes')
+		+ (SELECT count(*) FROM tidegate.river_job WHERE state = 'scheduled' AND scheduled_at > now() + interval '10 minutes')`)
+}
+
+// countGivenBack has the database write down whose wait for a time is cut short.
+func (s *stage) countGivenBack() {
+	s.Helper()
+	_, err := s.Pool.Exec(s.Context(), `CREATE TABLE public.given_back (job bigint);
+		CREATE FUNCTION public.note_job() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.given_back VALUES (NEW.id); RETURN NULL; END $$;
+		CREATE FUNCTION public.note_waiting() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.given_back VALUES (NEW.job_id); RETURN NULL; END $$;
+		CREATE TRIGGER note_job AFTER UPDATE ON tidegate.river_job FOR EACH ROW
+			WHEN (OLD.state = 'scheduled' AND NEW.state IN ('scheduled', 'available') AND NEW.scheduled_at < OLD.scheduled_at) EXECUTE FUNCTION public.note_job();
+		CREATE TRIGGER note_waiting AFTER UPDATE ON tidegate.waiting FOR EACH ROW
+			WHEN (OLD.not_before > now() AND NEW.not_before IS NULL) EXECUTE FUNCTION public.note_waiting()`)
+	check(s.T, err)
 }
 
 // answeredBy asserts that n requests more were answered, all by one target.
