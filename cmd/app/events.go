@@ -82,7 +82,7 @@ func (e *events) dialled() (*nats.Conn, error) {
 		return e.conn, nil
 	}
 	if e.servers == "" {
-		return nil, &batchapi.AwayError{Why: "this server is told of no NATS, which has the events: name one with --nats-url, $NATS_URL or `nats:` in the configuration"}
+		return nil, &batchapi.AwayError{Why: "this server is told of no NATS, which has the events: name one with --nats-url, $NATS_URL or `nats:` in the configuration", Lasts: true}
 	}
 	conn, err := dialNATS(e.servers, "tidegate serve", false)
 	if err != nil {

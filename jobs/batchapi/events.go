@@ -70,7 +70,10 @@ type EventStream interface {
 }
 
 // An AwayError says that events cannot be had now, and what would help.
-type AwayError struct{ Why string }
+type AwayError struct {
+	Why   string
+	Lasts bool // until somebody does that: to come again by itself is of no use
+}
 
 // Error says it.
 func (e *AwayError) Error() string { return e.Why }
@@ -129,7 +132,7 @@ func (s *Server) followEvents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if s.config.Events == nil {
-		return away(&AwayError{"this server follows no events"})
+		return away(&AwayError{Why: "this server follows no events", Lasts: true})
 	}
 	leave, err := s.gallery.enter(filter.Tenant)
 	if err != nil {
@@ -191,6 +194,9 @@ func away(err error) error {
 	var known *AwayError
 	if errors.As(err, &known) {
 		told.message = known.Why
+		if known.Lasts {
+			told.header = nil
+		}
 	}
 	return told
 }

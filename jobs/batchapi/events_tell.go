@@ -3,7 +3,10 @@ package batchapi
 import (
 	"bytes"
 	"fmt"
+	"mime"
 	"net/http"
+	"strconv"
+	"strings"
 )
 
 // A teller writes events as server-sent events:
@@ -22,6 +25,39 @@ type teller struct {
 	line    bytes.Buffer
 }
 
+// eventsPath is where streams of events are followed.
+const eventsPath = "/v1/events"
+
+// giveUp answers with an error. A browser's EventSource comes again when a stream ends,
+// and never again after a status that is none of a stream: where it is worth coming
+// again it gets a stream, which says when and why, and ends.
+func giveUp(w http.ResponseWriter, r *http.Request, e *apiError) {
+	after, err := strconv.Atoi(e.header.Get("Retry-After"))
+	if err != nil || r.Method != http.MethodGet || r.URL.Path != eventsPath || !acceptsStream(r) {
+		writeError(w, e)
+		return
+	}
+	beginStream(w)
+	_, _ = fmt.Fprintf(w, "retry: %d\n: %s\n\n", after*1000, shownLong(e.message)) // the reader may be gone
+}
+
+func acceptsStream(r *http.Request) bool {
+	for _, accepted := range strings.Split(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		if kind, _, err := mime.ParseMediaType(accepted); err == nil && kind == "text/event-stream" {
+			return true
+		}
+	}
+	return false
+}
+
+func beginStream(w http.ResponseWriter) {
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Accel-Buffering", "no") // proxies are to pass it on as it comes
+	w.WriteHeader(http.StatusOK)
+}
+
 func newTeller(w http.ResponseWriter) *teller {
 	return &teller{w: w, control: http.NewResponseController(w)}
 }
@@ -29,11 +65,7 @@ func newTeller(w http.ResponseWriter) *teller {
 // begin writes what comes first. A reader that is cut off before the first event knows
 // by it where to go on. Where something is lost, an event says so.
 func (t *teller) begin(place uint64, lost bool) error {
-	header := t.w.Header()
-	header.Set("Content-Type", "text/event-stream")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Accel-Buffering", "no") // proxies are to pass it on as it comes
-	t.w.WriteHeader(http.StatusOK)
+	beginStream(t.w)
 	t.line.Reset()
 	fmt.Fprintf(&t.line, "retry: %d\nid: %d\n\n", resumeAfter, place)
 	if lost {

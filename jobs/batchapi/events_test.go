@@ -286,6 +286,11 @@ func TestManyStreams(t *testing.T) {
 	if got := w.get("/v1/jobs", "Authorization", keys["a"]); got.Status != http.StatusOK {
 		t.Errorf("another call: %+v", got)
 	}
+	for _, tenant := range []string{"a", "e"} { // a browser's EventSource would never come again after a status
+		if got := w.get("/v1/events", "Authorization", keys[tenant], "Accept", "text/event-stream"); got.Status != http.StatusOK || !strings.HasPrefix(got.Body, "retry: ") {
+			t.Errorf("one more, in a browser: %+v", got)
+		}
+	}
 	first.close()
 	fixture.Await(t, soon, "a place is free", func() bool { return s.open.Load() < batchapi.StreamsAtOnce })
 	fixture.Await(t, soon, "it is taken", func() bool {
@@ -359,6 +364,28 @@ func TestEventFilters(t *testing.T) {
 	got := w.get("/v1/events", "Authorization", reads)
 	if message, _, _, code := got.fault(t); got.Status != http.StatusServiceUnavailable || code != "events_unavailable" || message != "start it" || got.Header.Get("Retry-After") == "" {
 		t.Errorf("away: %+v", got)
+	}
+	for _, c := range []struct {
+		accept string
+		lasts  bool
+		status int
+		want   string
+	}{
+		{"text/event-stream", false, 200, "retry: 5000\n: start it\n\n"},
+		{"application/json, text/event-stream;q=0.9", false, 200, "retry: 5000\n: start it\n\n"},
+		{"text/event-stream", true, 503, "start it"}, // of no use to come again
+		{"*/*", false, 503, "start it"},
+		{"application/json", false, 503, "start it"},
+	} {
+		s.err = &batchapi.AwayError{Why: "start it", Lasts: c.lasts}
+		got := w.get("/v1/events", "Authorization", reads, "Accept", c.accept, "Last-Event-ID", "7")
+		stream := got.Header.Get("Content-Type") == "text/event-stream"
+		if got.Status != c.status || stream != (c.status == 200) || !strings.Contains(got.Body, c.want) || stream && got.Body != c.want || (got.Header.Get("Retry-After") != "") != (!stream && !c.lasts) {
+			t.Errorf("away, for one that accepts %s: %+v", c.accept, got)
+		}
+	}
+	if got := w.get("/v1/events?type=x", "Authorization", reads, "Accept", "text/event-stream"); got.Status != http.StatusBadRequest {
+		t.Errorf("what is wrong is wrong in a browser, too: %+v", got)
 	}
 	s.err = io.ErrUnexpectedEOF
 	got = w.get("/v1/events", "Authorization", reads)

@@ -120,7 +120,7 @@ func (s *Server) routes() []route {
 		{"GET /v1/jobs", jobs.ScopeRead, s.listJobs},
 		{"GET /v1/jobs/{id}", jobs.ScopeRead, s.getJob},
 		{"DELETE /v1/jobs/{id}", jobs.ScopeSubmit, s.cancelJob},
-		{"GET /v1/events", jobs.ScopeRead, s.followEvents},
+		{"GET " + eventsPath, jobs.ScopeRead, s.followEvents},
 		{"GET /v1/openapi.json", "", s.getDocument},
 		{"GET /v1/models", jobs.ScopeRead, s.listModels},
 		{"GET /v1/models/{model...}", jobs.ScopeRead, s.getModel},
@@ -176,7 +176,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			answer.release = sync.OnceFunc(func() { <-s.busy })
 			defer answer.release()
 		default:
-			writeError(answer, errBusy)
+			giveUp(answer, r, errBusy)
 			return
 		}
 	}
@@ -262,7 +262,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if answer, ok := w.(*answerWriter); ok && answer.begun {
 		panic(http.ErrAbortHandler) // a cut answer must not look like a whole one
 	}
-	writeError(w, told)
+	giveUp(w, r, told)
 }
 
 type keyOf struct{}
