@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -242,6 +243,18 @@ func (s *Store) SaveKept(ctx context.Context, held jobs.Lead, kept jobs.Kept, wh
 }
 
 const listKept = `/* tidegate: kept */ SELECT what, keep, reached, at, swept_at, removed, coalesce(held, '') FROM tidegate.retention ORDER BY what DESC`
+
+const keepAttempts = `/* tidegate: keep attempts */ SELECT keep FROM tidegate.retention WHERE what = '` + jobs.KeptAttempts + `'`
+
+// KeepAttempts is how long attempts are kept, as far as a supervisor has said so; zero: for
+// ever, or nobody has.
+func (s *Store) KeepAttempts(ctx context.Context) (keep time.Duration, err error) {
+	err = s.pool.QueryRow(ctx, keepAttempts).Scan(&keep)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("reading how long attempts are kept: %w", err)
+	}
+	return keep, nil
+}
 
 func readKept(ctx context.Context, tx pgx.Tx, status *Status) error {
 	rows, err := tx.Query(ctx, listKept)

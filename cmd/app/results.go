@@ -264,13 +264,13 @@ func createOutput(given string) (*output, error) {
 	path := given
 	resolved, err := filepath.EvalSymlinks(path)
 	if info, linked := os.Lstat(path); err != nil && linked == nil && info.Mode()&os.ModeSymlink != 0 {
-		return nil, fmt.Errorf("writing results to %s: it is a symbolic link that leads nowhere; remove it, or make what it leads to", path)
+		return nil, fmt.Errorf("writing %s: it is a symbolic link that leads nowhere; remove it, or make what it leads to", path)
 	}
 	path = cmp.Or(resolved, path)
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		file, err := os.OpenFile(path, os.O_WRONLY, 0)
 		if err != nil {
-			return nil, fmt.Errorf("writing results: %w", err)
+			return nil, fmt.Errorf("writing: %w", err)
 		}
 		return &output{file: file}, nil
 	}
@@ -293,9 +293,9 @@ func cannotWrite(path string, err error) error {
 		err = renamed.Err
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("writing results to %s: %w; make its folder first, or name another file", path, err)
+		return fmt.Errorf("writing %s: %w; make its folder first, or name another file", path, err)
 	}
-	return fmt.Errorf("writing results to %s: %w", path, err)
+	return fmt.Errorf("writing %s: %w", path, err)
 }
 
 // finish closes the file and gives it its name, or takes it away if err says

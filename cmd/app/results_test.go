@@ -76,12 +76,12 @@ func TestOutputThatCannotBeWrittenIsNamed(t *testing.T) {
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			t.Fatalf("it says %v", err)
 		}
-		if want := "writing results to " + nowhere + ": no such file or directory; make its folder first, or name another file"; err.Error() != want {
+		if want := "writing " + nowhere + ": no such file or directory; make its folder first, or name another file"; err.Error() != want {
 			t.Errorf("it says %q; want %q", err, want)
 		}
 	}
 	renamed := &os.LinkError{Op: "rename", Old: "/d/.out.1", New: "/d/out", Err: syscall.EISDIR}
-	if got := cannotWrite("out", renamed).Error(); got != "writing results to out: is a directory" {
+	if got := cannotWrite("out", renamed).Error(); got != "writing out: is a directory" {
 		t.Errorf("it says %q", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/parquet-go/parquet-go"
 	"pgregory.net/rapid"
 
 	"tidegate/jobs"
@@ -222,4 +223,30 @@ func file(t *testing.T, name, content string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// Parquet has the columns of the other formats, and OPERATING.md tells of each.
+func TestColumnsAreTheSameEverywhere(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/OPERATING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := parquet.OpenFile(bytes.NewReader(written(t, logfile.Parquet, false)), int64(len(written(t, logfile.Parquet, false))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names, inParquet []string
+	for _, c := range logfile.Columns() {
+		names = append(names, c.Name)
+		if row := "| `" + c.Name + "` | " + c.Says + " |\n"; !bytes.Contains(text, []byte(row)) {
+			t.Errorf("docs/OPERATING.md has no line %q", row)
+		}
+	}
+	for _, field := range rows.Schema().Fields() {
+		inParquet = append(inParquet, field.Name())
+	}
+	if diff := cmp.Diff(names, inParquet); diff != "" {
+		t.Errorf("columns (-of all +of Parquet):\n%s", diff)
+	}
 }

@@ -110,28 +110,36 @@ func appendCSV(to, field []byte) []byte {
 }
 
 func (w *Writer) jsonLine(l *jobs.Logged) error {
-	w.text = append(w.text[:0], '{')
-	for i := range columns {
-		c := &columns[i]
-		if w.value = c.put(w.value[:0], l); len(w.value) == 0 {
-			continue
-		}
-		if len(w.text) > 1 {
-			w.text = append(w.text, ',')
-		}
-		w.text = append(append(append(w.text, '"'), c.Name...), '"', ':')
-		if c.kind == quoted {
-			w.text = appendJSON(w.text, w.value)
-		} else {
-			w.text = append(w.text, w.value...)
-		}
-	}
-	_, err := w.to.Write(append(w.text, '}', '\n'))
+	w.text = AppendJSON(w.text[:0], l)
+	_, err := w.to.Write(append(w.text, '\n'))
 	return err
 }
 
-// appendJSON appends a string of JSON.
-func appendJSON(to, text []byte) []byte {
+// AppendJSON appends an attempt as an object with the columns of a file.
+func AppendJSON(to []byte, l *jobs.Logged) []byte {
+	to = append(to, '{')
+	begin := len(to)
+	var value []byte
+	for i := range columns {
+		c := &columns[i]
+		if value = c.put(value[:0], l); len(value) == 0 {
+			continue
+		}
+		if len(to) > begin {
+			to = append(to, ',')
+		}
+		to = append(append(append(to, '"'), c.Name...), '"', ':')
+		if c.kind == quoted {
+			to = appendText(to, value)
+		} else {
+			to = append(to, value...)
+		}
+	}
+	return append(to, '}')
+}
+
+// appendText appends a string of JSON.
+func appendText(to, text []byte) []byte {
 	for _, c := range text {
 		if c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
 			made, _ := json.Marshal(string(text)) // a string has no error
