@@ -77,19 +77,18 @@ func (s *Store) eachAttempt(ctx context.Context, query string, arg any, take fun
 }
 
 func scanAttempt(row pgx.Row) (id uuid.UUID, a jobs.Attempt, err error) {
-	a, err = scanFields(row, []any{&id})
+	a, err = scanFields(row, &id)
 	return id, a, err
 }
 
-// scanFields scans what is first, attemptFields with a decision after it, and the rest.
-func scanFields(row pgx.Row, first []any, rest ...any) (a jobs.Attempt, err error) {
+// scanFields scans what is first, and attemptFields with a decision after it.
+func scanFields(row pgx.Row, first any) (a jobs.Attempt, err error) {
 	var status *int16
 	var code, message, waitedFor *string
 	var latency, cost int64
 	var firstByte *int64
-	fields := append(first, &a.At, &a.Target, &a.Class, &status, &code, &message, &latency, &firstByte, &a.Usage.Input, &a.Usage.CachedInput,
+	err = row.Scan(first, &a.At, &a.Target, &a.Class, &status, &code, &message, &latency, &firstByte, &a.Usage.Input, &a.Usage.CachedInput,
 		&a.Usage.Output, &a.Usage.Reasoning, &cost, &a.Unpriced, &a.Probe, &a.Blamed, &a.Propensity, &waitedFor, &a.Decision)
-	err = row.Scan(append(fields, rest...)...)
 	a.Status, a.Code, a.Message, a.Cost = int(orZero(status)), orZero(code), orZero(message), jobs.MicroUSD(cost)
 	a.WaitedFor = jobs.WaitedFor(orZero(waitedFor))
 	a.Latency, a.FirstByte = time.Duration(latency)*time.Microsecond, time.Duration(orZero(firstByte))*time.Microsecond

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"tidegate/jobs"
@@ -20,17 +19,14 @@ type LoggedFilter struct {
 	Class         jobs.Class
 }
 
-const loggedFields = `a.request_id, a.route, ` + attemptFields + `, a.decision,
-	a.arrived_at, a.deadline, a.max_cost_micro_usd, a.body_bytes, a.priority, a.awaited, a.tenant, a.goal, a.endpoint`
-
 const loggedWhere = ` WHERE a.at >= $1 AND a.at < $2
 	AND ($3::text IS NULL OR a.route = $3) AND ($4::text IS NULL OR a.target = $4) AND ($5::text IS NULL OR a.class = $5)`
 
 const (
 	// loggedDay sorts one day by itself: all of them at once would be a sort of the whole
 	// ledger.
-	loggedDay    = `/* tidegate: logged */ SELECT ` + loggedFields + ` FROM tidegate.attempts a` + loggedWhere + ` ORDER BY a.at, a.request_id`
-	loggedLatest = `/* tidegate: logged latest */ SELECT ` + loggedFields + ` FROM tidegate.attempts a` + loggedWhere + ` ORDER BY a.at DESC, a.request_id DESC LIMIT $6`
+	loggedDay    = `/* tidegate: logged */ SELECT ` + loggedFields + wholeDecision + ` FROM tidegate.attempts a` + loggedWhere + ` ORDER BY a.at, a.request_id`
+	loggedLatest = `/* tidegate: logged latest */ SELECT ` + loggedFields + wholeDecision + ` FROM tidegate.attempts a` + loggedWhere + ` ORDER BY a.at DESC, a.request_id DESC LIMIT $6`
 	// loggedDays are the days of which there are attempts, as far as that is known without
 	// reading them. Those that no day was made for are few.
 	loggedDays = `/* tidegate: logged days */
@@ -48,7 +44,7 @@ func (s *Store) Logged(ctx context.Context, filter LoggedFilter) iter.Seq2[jobs.
 		days, err := s.loggedDays(ctx, filter)
 		for _, day := range days {
 			more := true
-			err = s.loggedDay(ctx, day, func(l jobs.Logged) bool { more = yield(l, nil); return more })
+			err = s.loggedDay(ctx, day, func(l *jobs.Logged) bool { more = yield(*l, nil); return more })
 			if err != nil || !more {
 				break
 			}
@@ -86,49 +82,13 @@ func (f *LoggedFilter) args() []any {
 	return []any{f.Since, f.Until, orNull(f.Route), orNull(f.Target), orNull(string(f.Class))}
 }
 
-func (s *Store) loggedDay(ctx context.Context, day LoggedFilter, take func(jobs.Logged) bool) error {
+func (s *Store) loggedDay(ctx context.Context, day LoggedFilter, take func(*jobs.Logged) bool) error {
 	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL work_mem = '"+sortMemory+"'"); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, loggedDay, day.args()...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
-			l, err := scanLogged(rows)
-			if err != nil {
-				return err
-			}
-			if !take(l) {
-				return nil
-			}
-		}
-		return rows.Err()
+		return readRaw(ctx, tx, loggedDay, day.args(), take)
 	})
-}
-
-func scanLogged(row pgx.Row) (l jobs.Logged, err error) {
-	var (
-		id                     uuid.UUID
-		arrived, deadline      *time.Time
-		maxCost                *int64
-		bodyBytes              *int32
-		priority               *int16
-		awaited                *bool
-		tenant, goal, endpoint *string
-	)
-	l.Attempt, err = scanFields(row, []any{&id, &l.Route}, &arrived, &deadline, &maxCost, &bodyBytes, &priority, &awaited, &tenant, &goal, &endpoint)
-	l.RequestID, l.At = id.String(), l.At.UTC()
-	l.Asked = jobs.Asked{
-		Arrived: orZero(arrived).UTC(), Deadline: orZero(deadline).UTC(), MaxCost: jobs.MicroUSD(orZero(maxCost)), BodyBytes: int(orZero(bodyBytes)),
-		Priority: int(orZero(priority)), Awaited: orZero(awaited), Tenant: orZero(tenant), Goal: orZero(goal), Endpoint: endpointOf(endpoint),
-	}
-	if arrived != nil && tenant == nil {
-		l.Tenant = jobs.DefaultTenant
-	}
-	return l, err
 }
 
 // Latest reads the attempts that began last, the last one first. It reads whole days, from
@@ -143,15 +103,13 @@ func (s *Store) Latest(ctx context.Context, filter LoggedFilter, most int) ([]jo
 		if len(found) >= most {
 			break
 		}
-		rows, err := s.pool.Query(ctx, loggedLatest, append(day.args(), most-len(found))...)
+		err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+			args := append(day.args(), most-len(found))
+			return readRaw(ctx, tx, loggedLatest, args, func(l *jobs.Logged) bool { found = append(found, *l); return true })
+		})
 		if err != nil {
 			return nil, fmt.Errorf("reading the latest attempts: %w", err)
 		}
-		some, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (jobs.Logged, error) { return scanLogged(row) })
-		if err != nil {
-			return nil, fmt.Errorf("reading the latest attempts: %w", err)
-		}
-		found = append(found, some...)
 	}
 	return found, nil
 }

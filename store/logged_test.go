@@ -76,7 +76,9 @@ func TestImportIsRead(t *testing.T) {
 				t.Fatalf("time %d: %d were added, %v", i, added, err)
 			}
 		}
-		slices.SortFunc(all, func(a, b jobs.Logged) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.RequestID, b.RequestID)) })
+		slices.SortFunc(all, func(a, b jobs.Logged) int {
+			return cmp.Or(a.At.Compare(b.At), strings.Compare(a.RequestID, b.RequestID))
+		})
 		if diff := gocmp.Diff(all, w.logged(store.LoggedFilter{})); diff != "" {
 			t.Fatalf("(-imported +read):\n%s", diff)
 		}

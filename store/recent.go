@@ -96,7 +96,7 @@ func recentOf(ctx context.Context, tx pgx.Tx, query string) ([]jobs.PastAttempt,
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r jobs.PastAttempt, err error) {
-		r.Attempt, err = scanFields(row, []any{&r.Route})
+		r.Attempt, err = scanFields(row, &r.Route)
 		return r, err
 	})
 }

@@ -152,7 +152,7 @@ func (in *importing) file(ctx context.Context, file string, stdin io.Reader, f *
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read
 	if in.view.Format = r.Format(); in.view.Format == logfile.Azure || in.view.Format == logfile.Mooncake || in.view.Format == logfile.ServeGen {
 		return fmt.Errorf("%s: it is a trace of requests alone (%s), and a ledger is of calls; `tidegate replay --log %s` replays it", file, in.view.Format, file)
 	}
