@@ -250,12 +250,12 @@ func TestSlowReader(t *testing.T) {
 	if _, err := fmt.Fprintf(conn, "GET /v1/files/%s/content HTTP/1.1\r\nHost: localhost\r\n\r\n", id); err != nil {
 		t.Fatal(err)
 	}
-	<-time.After(time.Second)
 	_ = conn.SetDeadline(time.Now().Add(soon))
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	response, err := http.ReadResponse(bufio.NewReaderSize(conn, 16), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	<-time.After(5 * time.Second) // from the first bytes on, and more than what is patient with it
 	if n, err := io.Copy(io.Discard, response.Body); err == nil {
 		t.Errorf("it was sent all %d bytes", n)
 	}
