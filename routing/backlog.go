@@ -61,7 +61,7 @@ func (r *Router) Starts(route string, waiting int) (all bool, lead time.Duration
 	next, rate := -1, 0.0
 	for i, target := range ranked {
 		if ready, _ := target.circuit.readiness(); ready == Flowing { // one that is probed takes a single call
-			if rate += target.pace.capacity(startsUsage.Input + startsUsage.Output); next < 0 {
+			if rate += r.answers(target, startsUsage.Input+startsUsage.Output); next < 0 {
 				next = i
 			}
 		}
@@ -132,6 +132,16 @@ func (r *route) usual() jobs.Endpoint {
 		}
 	}
 	return jobs.EndpointChat
+}
+
+// answers is how many calls a second of the fleet a target is thought to answer: of those
+// that it takes, not all are. +Inf: no bound is known.
+func (r *Router) answers(target *target, tokens int) float64 {
+	rate := target.pace.capacity(tokens)
+	if g := target.statistics.guess(r.choosing.Load(), r.now()); g.tried && !math.IsInf(rate, 1) {
+		rate *= 1 - g.failure
+	}
+	return rate
 }
 
 // capacity is how many calls a second a target is thought to take from the whole

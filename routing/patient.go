@@ -69,14 +69,14 @@ func (t *try) completion(target *target, window time.Duration) time.Duration {
 	return min(unknownCompletion, max(0, window/unknownShare))
 }
 
-// rate is what the first n targets take together, as they are ranked, in calls a
+// rate is what the first n targets answer together, as they are ranked, in calls a
 // second of the fleet, of those that fit the request and may be called; +Inf: no bound
 // of one of them is known.
 func (t *try) rate(n int) float64 {
 	sum := 0.0
 	for _, target := range t.ranked[:n] {
 		if ready, _ := target.circuit.readiness(); ready == Flowing && t.unfit(target) == "" {
-			sum += target.pace.capacity(t.tokens(target))
+			sum += t.router.answers(target, t.tokens(target))
 		}
 	}
 	return sum

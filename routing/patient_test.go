@@ -214,6 +214,34 @@ func TestHurryKeepsMaxCost(t *testing.T) {
 	s.passes(59*time.Second).stays("cheap").tries().skips("dear", "max_cost").calls("dear", 0)
 }
 
+// A backlog drains by what is answered, not by what the limits let through: where every
+// other call fails, whoever is last needs twice as long, and the first of them goes on to
+// the dear target that much sooner.
+func TestBacklogDrainsByWhatIsAnswered(t *testing.T) {
+	t.Parallel()
+	const n, within = 600, 24 * time.Hour // 600 at 60 a minute: ten minutes, or twenty
+	needs := func(failing bool) time.Duration {
+		s := waiting(t, jobs.WhenOpenWait, cheapAndDear, "cheap", "dear").trips("cheap").cooling("cheap", 4*within)
+		s.targets["dear"].pace.relimitTo(jobs.Limits{RequestsPerMinute: 60})
+		choosing := s.router.choosing.Load()
+		for i := range 2000 {
+			s.targets["dear"].statistics.hear(choosing, s.clock.now(), sample{failed: failing && i%2 == 0, seconds: 1, output: 100})
+		}
+		s.router.Backlog(theRoute, n, s.clock.now().Add(within))
+		s.within(within)
+		try := newTry(s.router, s.router.plan.Load().routes[theRoute].chain, s.request, nil)
+		try.route, try.whenOpen = s.router.plan.Load().routes[theRoute], jobs.WhenOpenWait
+		dear := s.targets["dear"]
+		return within - try.spare(dear, try.rate(2)) - need(try.completion(dear, within), 0, 0, within)
+	}
+	if got := needs(false); got < 9*time.Minute || got > 11*time.Minute {
+		t.Errorf("where all is answered they need %s", got)
+	}
+	if got := needs(true); got < 19*time.Minute || got > 21*time.Minute {
+		t.Errorf("where every other call fails they need %s", got)
+	}
+}
+
 func TestStarts(t *testing.T) {
 	t.Parallel()
 	s := waiting(t, jobs.WhenOpenPrice, cheapAndDear, "cheap", "dear")
