@@ -100,7 +100,7 @@ const unknownSeconds = 10
 
 // expected is what the request is expected to use, in tokens, whoever answers.
 func (t *try) expected() (input, output float64) {
-	input, output = t.route.lengthsOf(t.request.Endpoint).expected(len(t.request.Body))
+	input, output = t.route.lengthsOf(t.request.Endpoint).expected(t.request.BodyBytes())
 	if !t.request.Endpoint.Speaks() {
 		return input, 0
 	}
