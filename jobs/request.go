@@ -81,7 +81,10 @@ type Request struct {
 // whose prompt how many tokens it had.
 type Recorded struct {
 	Body  int // bytes
-	Input int // tokens, without what stands around them; zero: not known
+	Input int // tokens of the prompt; zero: not known
+	// Output is how many tokens the answer will have, where the router is to know that
+	// beforehand, as no router can; zero: it is not.
+	Output int
 }
 
 // BodyBytes is how long the body is, or was.

@@ -41,6 +41,9 @@ func (r *run) arrive() {
 	if j.recorded.Body == 0 {
 		j.recorded.Body = usualBytes * j.usage.Input
 	}
+	if r.policy.Foresees {
+		j.recorded.Output = j.usage.Output
+	}
 	j.request = jobs.Request{
 		Tenant: k.tenant, Route: k.route, Goal: k.goal, Endpoint: k.endpoint, CreatedAt: r.is,
 		MaxCost: jobs.MicroUSD(q.most.get(j.place)), Recorded: &j.recorded,
@@ -172,7 +175,7 @@ func (r *run) step(j *job) {
 func (r *run) call(j *job) {
 	s := r.sites[j.walk.Target().Name]
 	if j.counted {
-		r.tally.call(r, s, j.calls > 0 && j.site != s)
+		r.tally.call(r, s, j)
 	}
 	r.tally.load(r, s)
 	j.site = s
@@ -223,7 +226,7 @@ func (r *run) ended(j *job) {
 	j.room.out--
 	j.on += f.takes
 	if j.counted {
-		r.tally.cost(r, j, s.target.Price.Cost(f.usage))
+		r.tally.cost(j, s.target.Price.Cost(f.usage))
 	}
 	answer, err := j.end()
 	no := j.walk.End(answer, err)

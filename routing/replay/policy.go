@@ -13,10 +13,9 @@ type Policy struct {
 	Name     string
 	Routes   []jobs.Route
 	Choosing routing.Choosing
-	// Seeing makes Choosing anew for each run, if it is not nil: of strategies that know
-	// the request at hand better than any router can, as where the truth of a data set
-	// was made by such. request returns the one that is being routed.
-	Seeing func(request func() Request) routing.Choosing
+	// Foresees tells that the router knows beforehand how long each answer will be, as no
+	// router can, but the policies do by which the truth of a made-up log is known.
+	Foresees bool
 	// Once tells that a request ends with its first call, whatever comes of it, as where
 	// callers do not try again.
 	Once bool
@@ -54,11 +53,4 @@ func (p *Policy) targets() []*jobs.Target {
 		}
 	}
 	return all
-}
-
-func (p *Policy) choosing(request func() Request) routing.Choosing {
-	if p.Seeing != nil {
-		return p.Seeing(request)
-	}
-	return p.Choosing
 }

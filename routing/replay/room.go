@@ -60,7 +60,6 @@ func (r *run) let(j *job) (gone bool) {
 	if r.expire(j) {
 		return true
 	}
-	r.routed = j.place
 	walk, outcome := r.router.Walk(&j.request, j.history)
 	switch {
 	case walk != nil:

@@ -24,8 +24,8 @@ type world struct {
 type stretch struct {
 	from, counted, to int
 	number            uint64
-	block             int     // where its sums belong
-	weight            float64 // how many stretches it stands for
+	stratum           int
+	weight            float64 // how many stretches of its stratum it stands for
 }
 
 // A run is one stretch of the log under one policy, with its luck: the router itself,
@@ -42,7 +42,6 @@ type run struct {
 	rooms   map[string]*room
 	future  future
 	idle    []*job // to be used again
-	routed  int    // the place of the request at hand
 	arrived int    // the place of the next one
 	counts  int    // counted requests in hand
 	turned  bool   // a circuit has changed
@@ -81,7 +80,7 @@ func newRun(w *world, policy *Policy, side side, of stretch, into *tally) *run {
 	}
 	r.luck = newLuck(w.pools, side, w.seed, first)
 	r.router = routing.New(routing.Config{
-		Routes: policy.Routes, Provider: nobody{}, Choosing: policy.choosing(func() Request { return w.log.Request(r.routed) }),
+		Routes: policy.Routes, Provider: nobody{}, Choosing: policy.Choosing,
 		Now: func() time.Time { return r.is }, Seed: mix(w.seed, of.number, 1), OnChange: r.changed,
 	})
 	for i, t := range policy.targets() {

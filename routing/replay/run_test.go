@@ -53,9 +53,9 @@ func BenchmarkRun(b *testing.B) {
 				b.ReportAllocs()
 				b.ResetTimer()
 				for n := 0; n < b.N; n += log.Requests() {
-					into := newTally(1, targets, 0)
-					to := min(log.Requests(), b.N)
-					r := newRun(w, policyOf(goal, targets), sides[0], stretch{to: to, weight: 1}, into)
+					of := stretch{to: min(log.Requests(), b.N), weight: 1}
+					into := tallyOf(log, &of, targets, 24*time.Hour)
+					r := newRun(w, policyOf(goal, targets), sides[0], of, into)
 					r.all()
 					if n == 0 && b.N >= log.Requests() {
 						b.Logf("%+v %v", into.blocks[0].sums, into.calls)

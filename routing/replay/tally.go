@@ -50,7 +50,8 @@ type block struct {
 // A tally is what is counted of a run, or of several that belong together.
 type tally struct {
 	blocks  []block
-	length  int64 // of a block, in nanoseconds; zero: all of a run is one
+	start   int64 // of the first block, in nanoseconds of the log
+	length  int64 // of a block
 	calls   []float64
 	peaks   []float64 // calls a second of the busiest minute, by site
 	tripped []float64
@@ -60,30 +61,35 @@ type tally struct {
 	drains  []drain
 }
 
-func newTally(blocks, sites int, length time.Duration) *tally {
-	t := &tally{blocks: make([]block, blocks), length: int64(length)}
-	for i := range t.blocks {
-		t.blocks[i].weight = 1
-	}
+func newTally(sites int) *tally {
+	t := &tally{}
 	t.calls, t.peaks, t.tripped, t.missing = make([]float64, sites), make([]float64, sites), make([]float64, sites), make([]float64, sites)
 	return t
 }
 
-// of is the block of something that came at a time.
-func (t *tally) of(r *run, came int64) *block {
-	at := r.block
-	if t.length > 0 {
-		at += int(came / t.length)
+// tallyOf is one for the blocks of a stretch.
+func tallyOf(l *Log, s *stretch, sites int, length time.Duration) *tally {
+	t := newTally(sites)
+	last := int64(l.requests.at[s.to-1]) * int64(time.Millisecond)
+	t.start, t.length = int64(l.requests.at[s.counted])*int64(time.Millisecond), int64(length)
+	t.blocks = make([]block, (last-t.start)/t.length+1)
+	for i := range t.blocks {
+		t.blocks[i].weight, t.blocks[i].stratum = s.weight, s.stratum
 	}
-	return &t.blocks[min(at, len(t.blocks)-1)]
+	return t
+}
+
+// at is the block of a time.
+func (t *tally) at(ns int64) *block {
+	return &t.blocks[min(max((ns-t.start)/t.length, 0), int64(len(t.blocks)-1))]
 }
 
 // call counts one that begins.
-func (t *tally) call(r *run, s *site, rerouted bool) {
+func (t *tally) call(r *run, s *site, j *job) {
 	t.calls[s.place] += r.weight
-	b := t.of(r, r.at)
+	b := t.at(j.came)
 	b.sums.calls++
-	if rerouted {
+	if j.calls > 0 && j.site != s {
 		b.reroutes++
 	}
 }
@@ -98,12 +104,12 @@ func (t *tally) load(r *run, s *site) {
 	}
 }
 
-func (t *tally) cost(r *run, j *job, cost jobs.MicroUSD) { t.of(r, j.came).sums.cost += float64(cost) }
+func (t *tally) cost(j *job, cost jobs.MicroUSD) { t.at(j.came).sums.cost += float64(cost) }
 
 func (t *tally) trip(r *run, s *site) {
 	if r.counting() {
 		t.tripped[s.place] += r.weight
-		t.of(r, r.at).sums.tripped++
+		t.at(r.at).sums.tripped++
 	}
 }
 
@@ -121,7 +127,7 @@ func (t *tally) drew(s *site, m *met, tick uint32, weight float64) {
 
 // end counts a request that is over.
 func (t *tally) end(r *run, j *job, as ending) {
-	b := t.of(r, j.came)
+	b := t.at(j.came)
 	b.requests++
 	if !j.request.Deadline.IsZero() {
 		b.deadlines++
@@ -151,7 +157,7 @@ func (t *tally) end(r *run, j *job, as ending) {
 
 // left counts those that were not over when the run was.
 func (t *tally) left(r *run) {
-	b := t.of(r, r.at)
+	b := t.at(r.at)
 	b.requests += float64(r.counts)
 	b.unfinished += float64(r.counts)
 }
