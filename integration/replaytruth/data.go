@@ -50,10 +50,12 @@ func load(dir string) (*set, error) {
 	if err := json.Unmarshal(text, &is); err != nil {
 		return nil, err
 	}
-	s := &set{truth: is.Truth, explore: 0.02}
-	for _, p := range is.Targets {
-		p.Name = strings.ToLower(p.Name)
-		s.providers = append(s.providers, p)
+	s := &set{truth: map[string]truth{}, providers: is.Targets, explore: 0.02}
+	for name, of := range is.Truth {
+		s.truth[strings.ToLower(name)] = of
+	}
+	for i := range s.providers { // as names of targets are
+		s.providers[i].Name = strings.ToLower(s.providers[i].Name)
 	}
 	if s.explored, err = read(filepath.Join(dir, "llama70b_week_eps02.csv.gz"), s.providers); err != nil {
 		return nil, err
@@ -79,9 +81,9 @@ func read(path string, of []provider) (*replay.Log, error) {
 		if n == 1 {
 			continue
 		}
-		row, err := rowOf(lines.Text())
+		c, err := callOf(lines.Text())
 		if err == nil {
-			err = row.add(b, of)
+			err = c.add(b, of)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
@@ -93,45 +95,47 @@ func read(path string, of []provider) (*replay.Log, error) {
 	return b.Log()
 }
 
-// A row is one call.
-type row struct {
-	at, latency   float64 // seconds
-	target        int
-	propensity    float64
-	input, output int
-	ok            bool
+// A call is one row of a log.
+type call struct {
+	At, Latency   float64 // seconds
+	Target        int
+	Propensity    float64
+	Input, Output int
+	OK            bool
 }
 
-func rowOf(line string) (r row, err error) {
+func callOf(line string) (c call, err error) {
 	cells := strings.Split(line, ",")
 	if len(cells) != 7 {
-		return row{}, fmt.Errorf("%d columns, want 7", len(cells))
+		return call{}, fmt.Errorf("%d columns, want 7", len(cells))
 	}
 	var numbers [7]float64
 	for i, cell := range cells {
 		if numbers[i], err = strconv.ParseFloat(cell, 64); err != nil {
-			return row{}, err
+			return call{}, err
 		}
 	}
-	return row{numbers[0], numbers[5], int(numbers[1]), numbers[2], int(numbers[3]), int(numbers[4]), numbers[6] == 1}, nil
+	return call{
+		At: numbers[0], Target: int(numbers[1]), Propensity: numbers[2], Input: int(numbers[3]), Output: int(numbers[4]), Latency: numbers[5], OK: numbers[6] == 1,
+	}, nil
 }
 
-func (r *row) add(b *replay.Builder, of []provider) error {
-	if r.target < 0 || r.target >= len(of) {
-		return fmt.Errorf("target %d is not one of %d", r.target, len(of))
+func (c *call) add(b *replay.Builder, of []provider) error {
+	if c.Target < 0 || c.Target >= len(of) {
+		return fmt.Errorf("target %d is not one of %d", c.Target, len(of))
 	}
-	use := jobs.Usage{Input: r.input, Output: r.output}
-	p := of[r.target]
+	use := jobs.Usage{Input: c.Input, Output: c.Output}
+	p := of[c.Target]
 	a := replay.Attempt{
-		At: began.Add(seconds(r.at)), Target: p.Name, Class: jobs.OK, Latency: seconds(r.latency), Usage: use, Propensity: r.propensity,
+		At: began.Add(seconds(c.At)), Target: p.Name, Class: jobs.OK, Latency: seconds(c.Latency), Usage: use, Propensity: c.Propensity,
 		Cost: jobs.USD(float64(use.Input)*p.Input + float64(use.Output)*p.Output),
 	}
-	if !r.ok { // of what kind, it does not say; how long it took tells
+	if !c.OK { // of what kind, it does not say; how long it took tells
 		a.Class, a.Usage, a.Cost = jobs.Overload, jobs.Usage{}, 0
 		switch {
-		case r.latency >= 30:
+		case c.Latency >= 30:
 			a.Class = jobs.Timeout
-		case r.latency > 1:
+		case c.Latency > 1:
 			a.Class = jobs.Transient
 		}
 	}

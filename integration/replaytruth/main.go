@@ -2,47 +2,80 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
+	"strings"
 
+	"tidegate/integration/bench"
 	"tidegate/routing/replay"
 )
 
-func main() {
-	s, err := load(os.Getenv("DATA"))
-	if err != nil {
-		panic(err)
-	}
-	all, logging := policies(s.providers, s.explore)
-	for _, l := range []*replay.Log{s.explored, s.plain} {
-		rep, err := replay.Replay(context.Background(), l, all, replay.Options{Against: &logging, Seed: 1})
-		if err != nil {
-			panic(err)
-		}
-		fmt.Printf("logged %+v\nself %+v explored %.3f\n", rep.Logged, *rep.Self, rep.Explored)
-		for _, r := range rep.Results {
-			t := s.truth[r.Policy]
-			for k, v := range s.truth {
-				if k == r.Policy || len(k) > 7 && "always "+lower(k[7:]) == r.Policy {
-					t = v
-				}
-			}
-			m := r.Metrics
-			fmt.Printf("%-40s lat %.3f [%.3f %.3f] %v fail %.3f [%.3f %.3f] %v cost %.4f [%.4f %.4f] %v far %.2f moved %.2f %s %q\n", r.Policy,
-				m[replay.Mean].At/t.Latency, m[replay.Mean].Low/t.Latency, m[replay.Mean].High/t.Latency, m[replay.Mean].Holds(t.Latency),
-				m[replay.Failure].At/(1-t.Success), m[replay.Failure].Low/(1-t.Success), m[replay.Failure].High/(1-t.Success), m[replay.Success].Holds(t.Success),
-				m[replay.Cost].At/t.Cost, m[replay.Cost].Low/t.Cost, m[replay.Cost].High/t.Cost, m[replay.Cost].Holds(t.Cost),
-				r.Coverage.Far, r.Coverage.Moved, r.Confidence, r.Reasons)
-		}
-	}
+// An order is what is measured.
+type order struct {
+	bench.Options
+	data string // its folder; empty: there is none
+	seed uint64
 }
 
-func lower(s string) string {
-	b := []byte(s)
-	for i := range b {
-		if b[i] >= 'A' && b[i] <= 'Z' {
-			b[i] += 32
+func main() { bench.Main("replaytruth", measure) }
+
+func measure(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	s, err := o.set()
+	if err != nil {
+		return err
+	}
+	all, logging := s.policies()
+	var rows [2][]row
+	var reports [2]*replay.Report
+	for i, log := range []*replay.Log{s.explored, s.plain} {
+		bench.Say("replaying %d policies against a log of %d requests", len(all), log.Requests())
+		if reports[i], err = replay.Replay(ctx, log, all, replay.Options{Against: &logging, Seed: o.seed, Whole: i == 0}); err != nil {
+			return err
+		}
+		for _, result := range reports[i].Results[1:] {
+			rows[i] = append(rows[i], row{result, s.truth[result.Policy]})
 		}
 	}
-	return string(b)
+	f := summarise(rows[0], rows[1])
+	return o.Finish(os.Stdout, o.text(reports, rows), f, f.bars())
+}
+
+func parse(args []string) (order, error) {
+	o := order{data: os.Getenv("DATA")}
+	flags := flag.NewFlagSet("replaytruth", flag.ContinueOnError)
+	o.Register(flags)
+	flags.Uint64Var(&o.seed, "seed", 1, "of the luck of calls, and of a made-up set")
+	return o, flags.Parse(args)
+}
+
+func (o *order) set() (*set, error) {
+	if o.data == "" {
+		return synthetic(o.seed)
+	}
+	return load(o.data)
+}
+
+// text is what people read.
+func (o *order) text(reports [2]*replay.Report, rows [2][]row) string {
+	var text strings.Builder
+	data := "the week of " + o.data + "/synthetic"
+	if o.data == "" {
+		data = "a synthetic set, since DATA names no folder"
+	}
+	fmt.Fprintf(&text, "%s; estimates as a part of the truth, from between what they may well be\n", data)
+	for i, name := range []string{"the log with exploration", "the log without exploration"} {
+		self := reports[i].Self
+		fmt.Fprintf(&text, "\n%s: %d requests, replayed against itself %.3f of the latency, %.2f of the failures, %.3f of the cost\n\n",
+			name, reports[i].Requests, self.Latency, self.Failures, self.Cost)
+		fmt.Fprintf(&text, "%-34s %-24s %-24s %-24s %s\n", "policy", "latency", "failures", "cost", "verdict")
+		for _, r := range rows[i] {
+			text.WriteString(r.text())
+		}
+	}
+	return text.String()
 }

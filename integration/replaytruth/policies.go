@@ -19,6 +19,8 @@ const (
 	longestCall = 120 * time.Second
 	theRoute    = "llama70b"
 	never       = 1 << 20
+
+	loggingPolicy = " (logging policy, eps=0)"
 )
 
 // unbroken are thresholds that open no circuit.
@@ -107,11 +109,12 @@ func least(of func(*routing.Candidate) float64, strict bool) routing.Strategy {
 const scale = 1e6
 
 // policies are all that the truth is of, and by whom the log was made.
-func policies(of []provider, explore float64) (all []replay.Policy, logging replay.Policy) {
+func (s *set) policies() (all []replay.Policy, logging replay.Policy) {
+	of := s.providers
 	for _, cost := range []float64{0, 1, 3} {
 		name := fmt.Sprintf("seed wc=%g", cost)
 		if cost == 1 {
-			name += " (logging policy, eps=0)"
+			name += loggingPolicy
 		}
 		all = append(all, seed(name, of, cost, 0))
 	}
@@ -121,5 +124,5 @@ func policies(of []provider, explore float64) (all []replay.Policy, logging repl
 	for _, p := range of {
 		all = append(all, always(p))
 	}
-	return all, seed("seed wc=1", of, 1, explore)
+	return all, seed("seed wc=1, exploring", of, 1, s.explore)
 }

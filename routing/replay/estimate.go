@@ -3,6 +3,7 @@ package replay
 import (
 	"math"
 	"math/rand/v2"
+	"sort"
 	"time"
 )
 
@@ -46,30 +47,29 @@ func (s *sums) reading(of *spread, span time.Duration) reading {
 }
 
 // drawnAnew is how often blocks are drawn anew.
-const drawnAnew = 100
+const drawnAnew = 200
 
-// deviations are how far the metrics of a tally are apart when its blocks are drawn
-// anew, those of each stratum among themselves: the standard error of chance, and of
-// having run only some of them.
+// deviations are how far the metrics of a tally are apart by chance: when as many blocks
+// as the log has are drawn anew, and, where only some were run, when those of each
+// stratum are drawn anew among themselves.
 func (t *tally) deviations(span time.Duration, seed uint64) reading {
-	var strata [][]int
-	for i := range t.blocks {
-		s := t.blocks[i].stratum
-		for len(strata) <= s {
-			strata = append(strata, nil)
-		}
-		strata[s] = append(strata[s], i)
-	}
 	random := rand.New(rand.NewPCG(seed, 0x626c6f636b73))
+	d := t.apart(span, t.week(random))
+	if again := t.sample(random); again != nil {
+		for metric, x := range t.apart(span, again) {
+			d[metric] = math.Hypot(d[metric], x)
+		}
+	}
+	return d
+}
+
+// apart is the deviation of the metrics over many times that blocks are drawn anew.
+func (t *tally) apart(span time.Duration, draw func(times []float64)) reading {
 	times := make([]float64, len(t.blocks))
 	sum, squares := reading{}, reading{}
 	for range drawnAnew {
 		clear(times)
-		for _, of := range strata {
-			for range of {
-				times[of[random.IntN(len(of))]]++
-			}
-		}
+		draw(times)
 		for metric, x := range t.read(times, span) {
 			sum[metric] += x
 			squares[metric] += x * x
@@ -81,6 +81,47 @@ func (t *tally) deviations(span time.Duration, seed uint64) reading {
 		d[metric] = math.Sqrt(max(0, squares[metric]/drawnAnew-mean*mean))
 	}
 	return d
+}
+
+// week draws as many blocks as the log has, each as likely as what it stands for.
+func (t *tally) week(random *rand.Rand) func(times []float64) {
+	until := make([]float64, len(t.blocks))
+	all := 0.0
+	for i := range t.blocks {
+		all += t.blocks[i].weight
+		until[i] = all
+	}
+	return func(times []float64) {
+		for range int(math.Round(all)) {
+			at := min(sort.SearchFloat64s(until, random.Float64()*all), len(until)-1)
+			times[at] += 1 / t.blocks[at].weight
+		}
+	}
+}
+
+// sample draws the blocks of each stratum anew; nil: all of the log was run.
+func (t *tally) sample(random *rand.Rand) func(times []float64) {
+	var of [strata][]int
+	sampled := false
+	for i := range t.blocks {
+		b := &t.blocks[i]
+		of[b.stratum] = append(of[b.stratum], i)
+		sampled = sampled || b.weight > 1
+	}
+	if !sampled {
+		return nil
+	}
+	return func(times []float64) {
+		for stratum, blocks := range of {
+			for _, i := range blocks {
+				if stratum == always {
+					times[i] = 1
+					continue
+				}
+				times[blocks[random.IntN(len(blocks))]]++
+			}
+		}
+	}
 }
 
 // sharesOf are those of the calls.
@@ -99,8 +140,8 @@ func sharesOf(calls []float64) []float64 {
 // ranges are the estimates of a policy: by the first side, between the least and the
 // most of all, two deviations further, and as much further as a replay of what there was
 // is off.
-func ranges(sides []*tally, self *SelfReplay, span time.Duration, seed uint64) map[Metric]Range {
-	at := sides[0].read(nil, span)
+func ranges(sides []*tally, beside *tally, self *SelfReplay, span time.Duration, seed uint64) map[Metric]Range {
+	at, same := sides[0].read(nil, span), beside.read(nil, span)
 	deviations := sides[0].deviations(span, seed)
 	made := map[Metric]Range{}
 	for metric, x := range at {
@@ -109,6 +150,7 @@ func ranges(sides []*tally, self *SelfReplay, span time.Duration, seed uint64) m
 	for _, side := range sides[1:] {
 		for metric, x := range side.read(nil, span) {
 			r := made[metric]
+			x = r.At + (x - same[metric]) // of the stretches that both have
 			made[metric] = Range{r.At, min(r.Low, x), max(r.High, x)}
 		}
 	}
@@ -152,14 +194,16 @@ func (s *SelfReplay) widen(made map[Metric]Range) {
 }
 
 // shareRanges are those of the calls of each target.
-func shareRanges(names []string, sides []*tally) map[string]Range {
+func shareRanges(names []string, sides []*tally, beside *tally) map[string]Range {
 	made := map[string]Range{}
-	for i, side := range sides {
+	at, same := sharesOf(sides[0].calls), sharesOf(beside.calls)
+	for t, name := range names {
+		made[name] = Range{at[t], at[t], at[t]}
+	}
+	for _, side := range sides[1:] {
 		for t, share := range sharesOf(side.calls) {
 			r := made[names[t]]
-			if i == 0 {
-				r = Range{share, share, share}
-			}
+			share = min(max(r.At+share-same[t], 0), 1)
 			made[names[t]] = Range{r.At, min(r.Low, share), max(r.High, share)}
 		}
 	}

@@ -52,8 +52,10 @@ func TestLogKeepsWhatItIsTold(t *testing.T) {
 	t.Parallel()
 	usage := jobs.Usage{Input: 900, CachedInput: 300, Output: 150, Reasoning: 20}
 	first := record{
-		Request: Request{At: day.Add(time.Second), Route: "summaries", Tenant: "acme", Goal: "cost", Endpoint: jobs.EndpointResponses,
-			Deadline: day.Add(time.Hour), MaxCost: 1200, Body: 4000, Usage: usage},
+		Request: Request{
+			At: day.Add(time.Second), Route: "summaries", Tenant: "acme", Goal: "cost", Endpoint: jobs.EndpointResponses,
+			Deadline: day.Add(time.Hour), MaxCost: 1200, Body: 4000, Usage: usage,
+		},
 		Attempts: []Attempt{
 			{At: day.Add(2 * time.Second), Target: "b", Class: jobs.Invalid, Latency: 1500 * time.Microsecond, Cost: 7, Usage: jobs.Usage{Input: 901, Output: 3}, Propensity: 0.25, Explored: true, Blamed: true},
 			{At: day.Add(3 * time.Second), Target: "a", Class: jobs.OK, Latency: 2 * time.Second, FirstByte: time.Second, Cost: 300, Usage: usage, Propensity: 1},

@@ -69,9 +69,9 @@ func (l *Log) past() *pastOf {
 // count adds a request to a block.
 func (of *pastOf) count(l *Log, i int, b *block) {
 	b.requests++
-	b.sums.calls += float64(of.calls[i])
+	b.calls += float64(of.calls[i])
 	b.reroutes += float64(of.moves[i])
-	b.sums.cost += float64(of.cost[i])
+	b.cost += float64(of.cost[i])
 	took := time.Duration(of.done[i]) * tenth
 	if after := l.requests.deadline.get(i); after > 0 {
 		b.deadlines++

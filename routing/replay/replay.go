@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-	"time"
 )
 
 // Options say how to replay.
@@ -18,6 +17,10 @@ type Options struct {
 	// Seed is of the luck of calls, and of what routers pick at random. The same log,
 	// policies and options give the same report.
 	Seed uint64
+	// Whole runs the whole log, however long. Else a long one is sampled, so that about
+	// Budget requests are run altogether; zero: DefaultBudget.
+	Whole  bool
+	Budget int
 	// Slots is how many calls the fleet makes at once on each route; zero: any number.
 	Slots int
 	// Workers is how many runs go on at a time; zero: one for each processor.
@@ -43,12 +46,12 @@ func Replay(ctx context.Context, log *Log, policies []Policy, o Options) (*Repor
 			return nil, err
 		}
 	}
-	p := w.plan()
+	p := w.plan(len(all), o)
 	tasks := p.tasks(w, all, o)
 	if err := p.work(ctx, tasks, o); err != nil {
 		return nil, err
 	}
-	return w.report(p, all, gather(all, tasks), o), nil
+	return w.report(p, all, p.gather(all, tasks, o), o), nil
 }
 
 // A task is one run.
@@ -58,6 +61,7 @@ type task struct {
 	of     *Policy
 	side   int
 	self   bool
+	place  int // of its stretch in the plan
 	stretch
 	tally *tally
 }
@@ -66,9 +70,13 @@ type task struct {
 // once more without what did not happen.
 func (p *plan) tasks(w *world, all []Policy, o Options) []*task {
 	var tasks []*task
+	sided := p.sided()
 	add := func(w *world, policy, side int, self bool) {
 		for i := range p.stretches {
-			tasks = append(tasks, &task{world: w, policy: policy, of: &all[policy], side: side, self: self, stretch: p.stretches[i]})
+			if side > 0 && !sided[i] {
+				continue
+			}
+			tasks = append(tasks, &task{world: w, policy: policy, of: &all[policy], side: side, self: self, place: i, stretch: p.stretches[i]})
 		}
 	}
 	for policy := range all {
@@ -76,7 +84,7 @@ func (p *plan) tasks(w *world, all []Policy, o Options) []*task {
 			add(w, policy, side, false)
 		}
 	}
-	if o.Against != nil {
+	if o.Against != nil && len(o.Outages) > 0 {
 		asItWas := *w
 		asItWas.outages = nil
 		add(&asItWas, 0, 0, true)
@@ -123,15 +131,17 @@ func (p *plan) work(ctx context.Context, tasks []*task, o Options) error {
 	return ctx.Err()
 }
 
-// A gathered tally is that of one policy with one side.
+// What is gathered of all runs.
 type gathered struct {
 	bySide [][]*tally // by policy and side
-	self   *tally
+	beside []*tally   // by policy: of the first side, the stretches that the others have, too
+	self   *tally     // the policy that made the log, without what did not happen
 }
 
 // gather puts together what stretches counted.
-func gather(all []Policy, tasks []*task) gathered {
-	g := gathered{bySide: make([][]*tally, len(all))}
+func (p *plan) gather(all []Policy, tasks []*task, o Options) gathered {
+	g := gathered{bySide: make([][]*tally, len(all)), beside: make([]*tally, len(all))}
+	sided := p.sided()
 	for i := range all {
 		g.bySide[i] = make([]*tally, len(sides))
 	}
@@ -144,7 +154,17 @@ func gather(all []Policy, tasks []*task) gathered {
 			*into = newTally(len(t.tally.calls))
 		}
 		(*into).join(t.tally)
+		if t.side == 0 && !t.self && sided[t.place] {
+			beside := &g.beside[t.policy]
+			if *beside == nil {
+				*beside = newTally(len(t.tally.calls))
+			}
+			(*beside).join(t.tally)
+		}
 		t.tally = nil
+	}
+	if o.Against != nil && g.self == nil {
+		g.self = g.bySide[0][0]
 	}
 	return g
 }
@@ -162,25 +182,4 @@ func (t *tally) join(o *tally) {
 	}
 	t.draws, t.far = t.draws+o.draws, t.far+o.far
 	t.drains = append(t.drains, o.drains...)
-}
-
-// A plan is which stretches of the log are run.
-type plan struct {
-	stretches []stretch
-	length    time.Duration // of the blocks that are drawn anew to see how much hangs on chance
-	sampled   float64       // share of the requests
-}
-
-// Blocks are at least so long, and there are no more than so many.
-const (
-	blockLength = 10 * time.Minute
-	mostBlocks  = 1000
-)
-
-// plan is the whole log, in one stretch.
-func (w *world) plan() *plan {
-	return &plan{
-		sampled: 1, length: max(blockLength, w.log.End().Sub(w.log.Start())/mostBlocks),
-		stretches: []stretch{{to: w.log.Requests(), weight: 1}},
-	}
 }

@@ -33,7 +33,7 @@ type resting struct {
 	mark uint32
 }
 
-func (r resting) still() bool { return r.job.rests && r.job.mark == r.mark }
+func (r resting) still() bool { return r.rests && r.job.mark == r.mark }
 
 // waitingRooms are those in which somebody waits.
 func (r *run) waitingRooms() (some []*room) {

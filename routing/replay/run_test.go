@@ -19,9 +19,11 @@ func logOf(t testing.TB, n int, every time.Duration, targets int, seed uint64) *
 		at = at.Add(time.Duration(luck.ExpFloat64() * float64(every)))
 		target := luck.IntN(targets)
 		output := 20 + luck.IntN(400)
-		call := Attempt{At: at, Target: string(rune('a' + target)), Class: jobs.OK, Propensity: 1 / float64(targets), Explored: true,
+		call := Attempt{
+			At: at, Target: string(rune('a' + target)), Class: jobs.OK, Propensity: 1 / float64(targets), Explored: true,
 			Latency: time.Duration(float64(target+1) * (60 + float64(output)) * 0.005 * (0.5 + luck.Float64()) * float64(time.Second)),
-			Usage:   jobs.Usage{Input: 500, Output: output}}
+			Usage:   jobs.Usage{Input: 500, Output: output},
+		}
 		if luck.Float64() < 0.01 {
 			call.Class, call.Latency, call.Usage = jobs.Overload, 300*time.Millisecond, jobs.Usage{}
 		}

@@ -88,7 +88,7 @@ func (t *tally) at(ns int64) *block {
 func (t *tally) call(r *run, s *site, j *job) {
 	t.calls[s.place] += r.weight
 	b := t.at(j.came)
-	b.sums.calls++
+	b.calls++
 	if j.calls > 0 && j.site != s {
 		b.reroutes++
 	}
@@ -104,12 +104,12 @@ func (t *tally) load(r *run, s *site) {
 	}
 }
 
-func (t *tally) cost(j *job, cost jobs.MicroUSD) { t.at(j.came).sums.cost += float64(cost) }
+func (t *tally) cost(j *job, cost jobs.MicroUSD) { t.at(j.came).cost += float64(cost) }
 
 func (t *tally) trip(r *run, s *site) {
 	if r.counting() {
 		t.tripped[s.place] += r.weight
-		t.at(r.at).sums.tripped++
+		t.at(r.at).tripped++
 	}
 }
 

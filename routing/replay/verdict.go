@@ -43,7 +43,7 @@ func (w *world) report(p *plan, all []Policy, g gathered, o Options) *Report {
 		r.Self = selfReplay(all[0].Name, logged, g.self, span)
 	}
 	for i := range all {
-		r.Results = append(r.Results, w.result(r, &all[i], g.bySide[i], explored, span))
+		r.Results = append(r.Results, w.result(r, &all[i], g.bySide[i], g.beside[i], explored, span))
 	}
 	return r
 }
@@ -85,7 +85,7 @@ func (l *Log) explored() []float64 {
 }
 
 // result says what is to be said of one policy, and how far it can be relied upon.
-func (w *world) result(r *Report, policy *Policy, sides []*tally, explored []float64, span time.Duration) Result {
+func (w *world) result(r *Report, policy *Policy, sides []*tally, beside *tally, explored []float64, span time.Duration) Result {
 	targets := policy.targets()
 	names := make([]string, len(targets))
 	for i, t := range targets {
@@ -93,7 +93,7 @@ func (w *world) result(r *Report, policy *Policy, sides []*tally, explored []flo
 	}
 	at := sides[0]
 	made := Result{
-		Policy: policy.Name, Metrics: ranges(sides, r.Self, span, w.seed), Shares: shareRanges(names, sides), Tripped: map[string]float64{},
+		Policy: policy.Name, Metrics: ranges(sides, beside, r.Self, span, w.seed), Shares: shareRanges(names, sides, beside), Tripped: map[string]float64{},
 	}
 	for i, n := range at.tripped {
 		if n > 0 {
