@@ -69,9 +69,30 @@ type Request struct {
 	// CallLimit is the least of the limits of these budgets: what one call costs more
 	// can never begin. Zero: there is none. It is a worker's word, and not stored.
 	CallLimit MicroUSD
+	// Recorded is what is known of a request that is replayed, and whose body nobody
+	// has; nil: the body says. It is a replay's word, and not stored.
+	Recorded *Recorded
 	// Awaited tells that its sender waits for the answer, so that it waits for no price.
 	// It is a worker's word, and not stored.
 	Awaited bool
+}
+
+// A Recorded request is one of the past, of whose body its length is known, and of
+// whose prompt how many tokens it had.
+type Recorded struct {
+	Body  int // bytes
+	Input int // tokens of the prompt; zero: not known
+	// Output is how many tokens the answer will have, where the router is to know that
+	// beforehand, as no router can; zero: it is not.
+	Output int
+}
+
+// BodyBytes is how long the body is, or was.
+func (r *Request) BodyBytes() int {
+	if r.Recorded != nil {
+		return r.Recorded.Body
+	}
+	return len(r.Body)
 }
 
 // Names as River, NATS and Postgres all take them: River queue names know no

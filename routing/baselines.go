@@ -74,7 +74,7 @@ func (t *try) inspect(p *place, answer *jobs.Answer, latency time.Duration) *job
 // hear tells the baseline of an answer, and says why it is not taken; empty: it is.
 func (t *try) hear(p *place, answer *jobs.Answer, latency time.Duration, unmet bool) (why string) {
 	at := p.permit.standing()
-	if t.route == nil || !t.request.Endpoint.Speaks() {
+	if t.route == nil || !t.request.Endpoint.Speaks() || t.request.Recorded != nil {
 		return t.hearMinimal(p, answer, at)
 	}
 	s := replyOf(t.request.Body, answer, latency)
@@ -115,8 +115,8 @@ func (t *try) habit() string {
 	return t.route.Name
 }
 
-// hearMinimal looks at the answer to a minimal call, or at vectors: of what it says,
-// nothing but the model's name tells anything.
+// hearMinimal looks at the answer to a minimal call, at vectors, or at one of the past:
+// of what it says, nothing but the model's name tells anything.
 func (t *try) hearMinimal(p *place, answer *jobs.Answer, at standing) (why string) {
 	if at.mark == "" {
 		return ""

@@ -21,18 +21,16 @@ type choice struct {
 	order      []int // of candidates: the best first
 	scores     []jobs.Score
 	candidates []Candidate
-	chosen     int     // of candidates: whom the request is to go to; -1: to whoever comes first
-	propensity float64 // the chance with which it was
+	ranked     []*target // the chain, in that order
+	chosen     int       // of candidates: whom the request is to go to; -1: to whoever comes first
+	propensity float64   // the chance with which it was
 	explored   bool
 }
 
 // choose ranks the chain for the request by a strategy.
 func (t *try) choose(goal string, strategy Strategy, by *choosing) {
-	n := len(t.ranked)
-	c := &choice{
-		goal: goal, strategy: strategy, estimator: by.estimator, chosen: -1, propensity: 1,
-		order: make([]int, n), scores: make([]jobs.Score, n), candidates: make([]Candidate, n),
-	}
+	c := newChoice(len(t.ranked))
+	c.goal, c.strategy, c.estimator, c.chosen, c.propensity = goal, strategy, by.estimator, -1, 1
 	for i := range c.order {
 		c.order[i] = i
 	}
@@ -40,11 +38,27 @@ func (t *try) choose(goal string, strategy Strategy, by *choosing) {
 	strategy(c.order, c.scores, c.candidates)
 	t.choice = c
 	t.pick(by)
-	chain := t.ranked
-	t.ranked = make([]*target, n)
 	for i, index := range c.order {
-		t.ranked[i] = chain[index]
+		c.ranked[i] = t.ranked[index]
 	}
+	t.ranked = c.ranked
+}
+
+// newChoice has room for a chain of n.
+func newChoice(n int) *choice {
+	if n > usualChain {
+		return &choice{order: make([]int, n), scores: make([]jobs.Score, n), candidates: make([]Candidate, n), ranked: make([]*target, n)}
+	}
+	var whole struct { // what is allocated at once
+		choice
+		order      [usualChain]int
+		scores     [usualChain]jobs.Score
+		candidates [usualChain]Candidate
+		ranked     [usualChain]*target
+	}
+	made := &whole
+	made.choice = choice{order: made.order[:n:n], scores: made.scores[:n:n], candidates: made.candidates[:n:n], ranked: made.ranked[:n:n]}
+	return &made.choice
 }
 
 // consider fills in what a strategy is to know of each target of the chain.
@@ -52,10 +66,11 @@ func (t *try) consider(c *choice, by *choosing) {
 	now := t.router.now()
 	input, output := t.expected()
 	use := jobs.Usage{Input: int(input), Output: int(output)}
+	var last fading
 	guesses := make([]guess, 0, usualChain)
 	best, surest := math.Inf(1), math.Inf(1) // of those that are known
 	for _, target := range t.ranked {
-		g := target.statistics.guess(by, now)
+		g := target.statistics.guess(by, now, &last)
 		if guesses = append(guesses, g); g.known {
 			best, surest = min(best, g.fixed+g.each*output), min(surest, g.failure)
 		}
@@ -100,9 +115,15 @@ const unknownSeconds = 10
 
 // expected is what the request is expected to use, in tokens, whoever answers.
 func (t *try) expected() (input, output float64) {
-	input, output = t.route.lengthsOf(t.request.Endpoint).expected(len(t.request.Body))
+	if r := t.request.Recorded; r != nil && r.Output > 0 {
+		return float64(r.Input), float64(r.Output)
+	}
+	input, output = t.route.lengthsOf(t.request.Endpoint).expected(t.request.BodyBytes())
 	if !t.request.Endpoint.Speaks() {
 		return input, 0
+	}
+	if t.request.Recorded != nil { // what its answer was limited to, nobody knows
+		return input, output
 	}
 	if c := t.counted(); c.output > 0 {
 		output = min(output, float64(c.output))

@@ -12,7 +12,7 @@ import (
 const Decayed = "decayed"
 
 var _ = enlist(Decayed, func(Choosing) estimator {
-	return estimator{hear: hearDecayed, age: ageDecayed, guess: guessDecayed}
+	return estimator{hear: hearDecayed, fade: fadeDecayed, age: ageDecayed, guess: guessDecayed}
 })
 
 const (
@@ -76,18 +76,20 @@ func hearDecayed(own *sums, all sums, s sample, ago time.Duration) {
 // halved is what is left of 1 after some time.
 func halved(after, half time.Duration) float64 { return math.Exp2(-float64(after) / float64(half)) }
 
-func ageDecayed(s *sums, by time.Duration) {
-	fast, fail := halved(by, fastHalf), halved(by, failHalf)
-	s[fastSeconds] *= fast
-	s[fastCalls] *= fast
+func fadeDecayed(by time.Duration) fading {
+	return fading{by: by, fast: halved(by, fastHalf), fail: halved(by, failHalf), slow: halved(by, slowHalf)}
+}
+
+func ageDecayed(s *sums, by fading) {
+	s[fastSeconds] *= by.fast
+	s[fastCalls] *= by.fast
 	if s[fastCalls] < forgotten { // so small, they would not be told apart any more
 		s[fastSeconds], s[fastCalls] = 0, 0
 	}
-	s[fastFailed] *= fail
-	s[fastTried] *= fail
-	slow := halved(by, slowHalf)
-	ageGeneral(&s[slowSeconds], &s[slowCalls], slow)
-	ageGeneral(&s[slowFailed], &s[slowTried], slow)
+	s[fastFailed] *= by.fail
+	s[fastTried] *= by.fail
+	ageGeneral(&s[slowSeconds], &s[slowCalls], by.slow)
+	ageGeneral(&s[slowFailed], &s[slowTried], by.slow)
 }
 
 // ageGeneral never forgets the last samples.

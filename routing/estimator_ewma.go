@@ -17,7 +17,8 @@ var _ = enlist(EWMA, func(config Choosing) estimator {
 	alpha := cmp.Or(config.Alpha, DefaultAlpha)
 	return estimator{
 		hear:  func(own *sums, _ sums, s sample, _ time.Duration) { hearEWMA(own, s, alpha) },
-		age:   func(*sums, time.Duration) {},
+		fade:  func(by time.Duration) fading { return fading{by: by} },
+		age:   func(*sums, fading) {},
 		guess: guessEWMA,
 	}
 })

@@ -18,7 +18,7 @@ func guessOf(by *choosing, c *clock, samples ...sample) guess {
 		s.hear(by, c.now(), one)
 		c.pass(time.Second)
 	}
-	return s.guess(by, c.now())
+	return s.guess(by, c.now(), nil)
 }
 
 func times(n int, s sample) []sample {
@@ -64,17 +64,17 @@ func TestDecayedForgetsATroubleByItself(t *testing.T) {
 			t.Errorf("%s: %.4f, want %.4f", what, got, want)
 		}
 	}
-	near("as it is", 0.01, 1e-6, s.guess(by, c.now()).each)
+	near("as it is", 0.01, 1e-6, s.guess(by, c.now(), nil).each)
 	for range 20 {
 		s.hear(by, c.now(), sample{seconds: 3.3, output: 50})
 		s.hear(by, c.now(), sample{failed: true})
 		c.pass(time.Second)
 	}
-	slow := s.guess(by, c.now())
+	slow := s.guess(by, c.now(), nil)
 	near("slow", 0.018, 0.003, slow.each)
 	near("failing", 0.32, 0.02, slow.failure)
 	c.pass(3 * time.Minute)
-	after := s.guess(by, c.now())
+	after := s.guess(by, c.now(), nil)
 	near("three minutes later", 0.0115, 0.001, after.each)
 	near("three minutes later, failing", 0.06, 0.03, after.failure)
 }
@@ -137,7 +137,7 @@ func TestEstimatesStayFinite(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				by, c, s := newChoosing(Choosing{Estimator: name}), newClock(), &statistics{}
 				anySamples(t, s, by, c)
-				g := s.guess(by, c.now())
+				g := s.guess(by, c.now(), nil)
 				seconds := g.completion(g.fixed+250*g.each, load{out: rapid.IntRange(0, 1000).Draw(t, "out"), places: 4, rate: math.Inf(1)})
 				if !(seconds >= 0) || math.IsInf(seconds, 0) || !(g.failure >= 0 && g.failure <= 1) {
 					t.Fatalf("%v seconds by %+v", seconds, g)
@@ -169,7 +169,7 @@ func TestDecayedAddsUp(t *testing.T) {
 			c.pass(time.Duration(rapid.IntRange(0, 20).Draw(t, "passed")) * time.Second)
 		}
 		one.follow(by, c.now(), sumsOf(two.share(by, c.now())))
-		got, want := one.guess(by, c.now()), both.guess(by, c.now())
+		got, want := one.guess(by, c.now(), nil), both.guess(by, c.now(), nil)
 		if math.Abs(got.failure-want.failure) > 0.01 || math.Abs(got.each-want.each) > 1e-6 {
 			t.Fatalf("together %+v, at once %+v", got, want)
 		}
@@ -185,7 +185,7 @@ func TestDecayedHearsOfThePast(t *testing.T) {
 	inTime.hear(by, c.now(), sample{seconds: 1})
 	inTime.hear(by, c.now().Add(time.Minute), sample{seconds: 3})
 	late.hear(by, c.now(), sample{seconds: 1})
-	got, want := late.guess(by, c.now().Add(time.Minute)), inTime.guess(by, c.now().Add(time.Minute))
+	got, want := late.guess(by, c.now().Add(time.Minute), nil), inTime.guess(by, c.now().Add(time.Minute), nil)
 	if math.Abs(got.each/want.each-1) > 0.005 { // in time, what is usual does not fade so soon
 		t.Errorf("late %v, in time %v", got.each, want.each)
 	}
@@ -226,7 +226,7 @@ func TestLongIdleTargetIsNotSlow(t *testing.T) {
 	by, of := s.router.choosing.Load(), s.targets["a"].statistics
 	for range 20 * 3600 {
 		s.clock.pass(time.Second)
-		if g := of.guess(by, s.clock.now()); g.slower > 1 {
+		if g := of.guess(by, s.clock.now(), nil); g.slower > 1 {
 			t.Fatalf("it is thought to be %v times slower", g.slower)
 		}
 	}
@@ -242,13 +242,13 @@ func TestFailuresAreForgottenWithoutCalls(t *testing.T) {
 		of.hear(by, s.clock.now(), sample{failed: true})
 		s.clock.pass(time.Minute)
 	}
-	last := of.guess(by, s.clock.now()).failure
+	last := of.guess(by, s.clock.now(), nil).failure
 	if last < 0.3 {
 		t.Fatalf("it is thought to fail with the chance %.3f", last)
 	}
 	for range 24 * 60 {
 		s.clock.pass(time.Minute)
-		now := of.guess(by, s.clock.now()).failure
+		now := of.guess(by, s.clock.now(), nil).failure
 		if now > last {
 			t.Fatalf("from %v to %v by time alone", last, now)
 		}

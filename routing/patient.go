@@ -63,7 +63,7 @@ func (t *try) spare(next *target, rate float64) time.Duration {
 // has so much time.
 func (t *try) completion(target *target, window time.Duration) time.Duration {
 	_, output := t.expected()
-	if g := target.statistics.guess(t.router.choosing.Load(), t.router.now()); g.known {
+	if g := target.statistics.guess(t.router.choosing.Load(), t.router.now(), nil); g.known {
 		return inSeconds(g.completion(g.fixed+g.each*output, load{}))
 	}
 	return min(unknownCompletion, max(0, window/unknownShare))
@@ -169,7 +169,7 @@ func (c *choice) well(t *try) []*target {
 // whenWell is how long an answer of a target takes that does not fail; otherwise where
 // nothing is known.
 func (t *try) whenWell(target *target, otherwise time.Duration) time.Duration {
-	g := target.statistics.guess(t.router.choosing.Load(), t.router.now())
+	g := target.statistics.guess(t.router.choosing.Load(), t.router.now(), nil)
 	if !g.known {
 		return otherwise
 	}

@@ -21,6 +21,16 @@ const (
 // waits that could be it, and returns it as an attempt of no request. It does
 // nothing, and returns nil, unless a probe is due and nobody has it.
 func (r *Router) Probe(ctx context.Context, name string) *jobs.Attempt {
+	walk := r.WalkProbe(name)
+	if walk == nil {
+		return nil
+	}
+	return walk.EndProbe(walk.complete(ctx))
+}
+
+// WalkProbe is Probe for whoever makes the call himself: nil, or a walk with its place
+// at the target, whose only call is to be told to EndProbe.
+func (r *Router) WalkProbe(name string) *Walk {
 	t := r.plan.Load().byName[name]
 	if t == nil || t.Endpoints.Empty() {
 		return nil
@@ -38,7 +48,12 @@ func (r *Router) Probe(ctx context.Context, name string) *jobs.Attempt {
 	p.target = &target{Target: &copied, circuit: t.circuit, pace: t.pace, tokens: &calibration{}, statistics: &statistics{}, baselines: t.baselines, absences: t.absences} // so short a call teaches nothing
 	of := t.Endpoints.List()[0]
 	request := &jobs.Request{Endpoint: of, Body: of.Least(fmt.Sprintf(probeText, name, t.circuit.Snapshot().Generation))}
-	walk := &Walk{try: newTry(r, []*target{p.target}, request, nil), place: p, began: r.now()}
-	walk.note(walk.complete(ctx))
-	return walk.try.trace[0].Attempt
+	return &Walk{try: newTry(r, []*target{p.target}, request, nil), place: p, began: r.now()}
+}
+
+// EndProbe hears how the call of a WalkProbe ended, and returns it as an attempt of no
+// request.
+func (w *Walk) EndProbe(answer *jobs.Answer, err *jobs.Error) *jobs.Attempt {
+	w.note(answer, err)
+	return w.try.trace[0].Attempt
 }

@@ -48,10 +48,18 @@ type estimator struct {
 	// hear adds a sample that is so old to what this worker knows; all is what the
 	// fleet knows.
 	hear func(own *sums, all sums, s sample, ago time.Duration)
-	// age lets time pass.
-	age func(s *sums, by time.Duration)
+	// fade says what some time does to sums, and age does it to those of a target: what
+	// is the same for all of them is found out once.
+	fade func(by time.Duration) fading
+	age  func(s *sums, by fading)
 	// guess says what follows from what the fleet knows.
 	guess func(all sums) guess
+}
+
+// A fading is by what sums are multiplied that so much time passes for.
+type fading struct {
+	by               time.Duration
+	fast, fail, slow float64
 }
 
 // estimators is the registry, by name. It is filled while the package is
@@ -97,17 +105,18 @@ func (s *statistics) note(by *choosing, ended time.Time, a *jobs.Attempt) {
 func (s *statistics) hear(by *choosing, at time.Time, of sample) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.advance(by, at)
+	s.advance(by, at, nil)
 	all := s.own
 	all.add(&s.others)
 	by.law.hear(&s.own, all, of, max(s.at.Sub(at), 0))
 }
 
-// guess says how the target does.
-func (s *statistics) guess(by *choosing, at time.Time) guess {
+// guess says how the target does. What fades by the same time as of another target of
+// late is not found out again; last may be nil.
+func (s *statistics) guess(by *choosing, at time.Time, last *fading) guess {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.advance(by, at)
+	s.advance(by, at, last)
 	if at.Before(s.at) { // the clock was set back
 		s.at = at
 	}
@@ -118,13 +127,23 @@ func (s *statistics) guess(by *choosing, at time.Time) guess {
 
 // advance brings the sums up to a time, if that is not past. What another estimator
 // kept is nothing to this one. It requires mu.
-func (s *statistics) advance(by *choosing, to time.Time) {
+func (s *statistics) advance(by *choosing, to time.Time, last *fading) {
 	if s.law != by.estimator {
 		s.law, s.own, s.others, s.at = by.estimator, sums{}, sums{}, to
 	}
-	if passed := to.Sub(s.at); passed > 0 {
-		by.law.age(&s.own, passed)
-		by.law.age(&s.others, passed)
-		s.at = to
+	passed := to.Sub(s.at)
+	if passed <= 0 {
+		return
 	}
+	if last == nil {
+		last = &fading{}
+	}
+	if last.by != passed {
+		*last = by.law.fade(passed)
+	}
+	by.law.age(&s.own, *last)
+	if s.others != (sums{}) {
+		by.law.age(&s.others, *last)
+	}
+	s.at = to
 }

@@ -11,7 +11,7 @@ import (
 func (s *statistics) share(by *choosing, at time.Time) []float32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.advance(by, at)
+	s.advance(by, at, nil)
 	if s.own == (sums{}) {
 		return nil
 	}
@@ -26,7 +26,7 @@ func (s *statistics) share(by *choosing, at time.Time) []float32 {
 func (s *statistics) follow(by *choosing, at time.Time, others sums) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.advance(by, at)
+	s.advance(by, at, nil)
 	s.others = others
 }
 
@@ -34,7 +34,7 @@ func (s *statistics) follow(by *choosing, at time.Time, others sums) {
 func (s *statistics) knows(by *choosing, at time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.advance(by, at)
+	s.advance(by, at, nil)
 	return s.own != sums{} || s.others != sums{}
 }
 
@@ -48,7 +48,7 @@ func (r *Router) Learn(fleet *jobs.Fleet, worker string) {
 		for i := range fleet.Peers {
 			if peer := &fleet.Peers[i]; peer.Worker != worker && peer.Statistics.Estimator == by.estimator {
 				told := sumsOf(peer.Statistics.Of[t.Name])
-				by.law.age(&told, max(now.Sub(peer.At), 0))
+				by.law.age(&told, by.law.fade(max(now.Sub(peer.At), 0)))
 				others.add(&told)
 			}
 		}

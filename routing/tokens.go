@@ -49,7 +49,24 @@ func (c *counted) once(target *jobs.Target, ask func() string) string {
 }
 
 func newCounted(r *jobs.Request) *counted {
+	if r.Recorded != nil {
+		return countedOf(r.Endpoint, r.Recorded)
+	}
 	return &counted{prompt: readPrompt(r.Endpoint, r.Body, nil), size: len(r.Body)}
+}
+
+// countedOf is the prompt of a request of which only the record is there. Where that
+// says no tokens, it has as many as prose of its length.
+func countedOf(of jobs.Endpoint, r *jobs.Recorded) *counted {
+	tokens := r.Input
+	if tokens == 0 {
+		tokens = r.Body / bytesPerToken
+	}
+	c := &counted{prompt: prompt{of: of, text: max(r.Body, tokens)}, size: r.Body}
+	for by := range c.tokens {
+		c.tokens[by].Store(int64(max(tokens-c.frame(), 0)) + 1)
+	}
+	return c
 }
 
 // input is what the encoding says of the prompt of r, without its media.
@@ -159,7 +176,7 @@ func (t *try) learn(target *target, used jobs.Usage) {
 		target.tokens.learnAnswer(used.Output)
 	}
 	if t.route != nil {
-		t.route.lengthsOf(t.request.Endpoint).learn(len(t.request.Body), used)
+		t.route.lengthsOf(t.request.Endpoint).learn(t.request.BodyBytes(), used)
 	}
 	t.router.prompts.forget(t.request)
 }

@@ -190,7 +190,9 @@ func (t *try) explain(attempt *jobs.Attempt) {
 		return
 	}
 	t.explained = true
-	attempt.Decision = t.choice.decision()
+	if t.request.Recorded == nil { // else nobody writes it down
+		attempt.Decision = t.choice.decision()
+	}
 	if c := t.choice; c.chosen >= 0 && c.candidates[c.chosen].Target.Name == attempt.Target {
 		attempt.Propensity = float32(c.propensity)
 	}

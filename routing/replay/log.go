@@ -53,7 +53,6 @@ type Log struct {
 	requests requests
 	attempts attempts
 	targets  []string
-	of       [][]uint32 // by target: its attempts, in the order of time
 	warnings []string
 }
 

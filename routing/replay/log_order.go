@@ -28,7 +28,6 @@ func (b *Builder) Log() (*Log, error) {
 	}
 	b.shift(-time.Duration(l.requests.first(l.attempts.at)) * time.Millisecond)
 	b.orderTargets()
-	l.index()
 	if b.early > 0 {
 		l.warn("%d of %d calls began more than %s before their requests came: the clocks of the database and of the workers differ", b.early, len(l.attempts.at), earlyCall)
 	}
@@ -130,19 +129,4 @@ func (b *Builder) orderTargets() {
 		l.attempts.target[i] = to[was]
 	}
 	l.targets = sorted
-}
-
-// index lists the attempts of each target.
-func (l *Log) index() {
-	count := make([]int, len(l.targets))
-	for _, t := range l.attempts.target {
-		count[t]++
-	}
-	l.of = make([][]uint32, len(l.targets))
-	for t, n := range count {
-		l.of[t] = make([]uint32, 0, n)
-	}
-	for i, t := range l.attempts.target {
-		l.of[t] = append(l.of[t], uint32(i))
-	}
 }
