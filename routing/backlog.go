@@ -138,7 +138,7 @@ func (r *route) usual() jobs.Endpoint {
 // that it takes, not all are. +Inf: no bound is known.
 func (r *Router) answers(target *target, tokens int) float64 {
 	rate := target.pace.capacity(tokens)
-	if g := target.statistics.guess(r.choosing.Load(), r.now()); g.tried && !math.IsInf(rate, 1) {
+	if g := target.statistics.guess(r.choosing.Load(), r.now(), nil); g.tried && !math.IsInf(rate, 1) {
 		rate *= 1 - g.failure
 	}
 	return rate
