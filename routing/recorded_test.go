@@ -27,10 +27,12 @@ func TestRecordedRequest(t *testing.T) {
 		t.Errorf("%v and %v tokens are expected", input, output)
 	}
 	w.Release()
+	s.passes(time.Second)
 	s.request.Recorded = &jobs.Recorded{Body: 12_000, Input: 3000, Output: 77}
 	if input, output := s.walks().try.expected(); input != 3000 || output != 77 {
 		t.Errorf("of what is foreseen %v and %v tokens are expected", input, output)
 	}
+	s.passes(time.Second)
 	s.request.Recorded = &jobs.Recorded{Body: 12_000}
 	if got := s.walks().try.usage(s.targets["a"]).Input; got != 3000 {
 		t.Errorf("where only its length is known, it is thought to have %d tokens", got)
@@ -60,6 +62,7 @@ func TestRecordedAnswersAreNotJudged(t *testing.T) {
 	if known := s.targets["a"].baselines.of; len(known) > 0 {
 		t.Errorf("what its answers are like was learned: %v", known)
 	}
+	s.passes(time.Second)
 	s.request.Recorded = nil
 	w := s.walks()
 	w.Begin()
