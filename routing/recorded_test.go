@@ -27,10 +27,12 @@ func TestRecordedRequest(t *testing.T) {
 		t.Errorf("%v and %v tokens are expected", input, output)
 	}
 	w.Release()
+	s.passes(time.Minute)
 	s.request.Recorded = &jobs.Recorded{Body: 12_000, Input: 3000, Output: 77}
 	if input, output := s.walks().try.expected(); input != 3000 || output != 77 {
 		t.Errorf("of what is foreseen %v and %v tokens are expected", input, output)
 	}
+	s.passes(time.Minute)
 	s.request.Recorded = &jobs.Recorded{Body: 12_000}
 	if got := s.walks().try.usage(s.targets["a"]).Input; got != 3000 {
 		t.Errorf("where only its length is known, it is thought to have %d tokens", got)

@@ -27,6 +27,7 @@ type row struct {
 
 // parts are the estimates as parts of the truth.
 func (r *row) latency() replay.Range { return over(r.Metrics[replay.Mean], r.truth.Latency) }
+
 func (r *row) failures() replay.Range {
 	return over(r.Metrics[replay.Failure], 1-r.truth.Success)
 }
