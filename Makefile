@@ -94,6 +94,10 @@ bench-hold: build ## Measure what it costs to hold 1,000,000 jobs for two minute
 bench-route: ## Measure how well targets are chosen, on DATA=DIR or a made-up set, about 3 minutes
 	@$(GO) build -o bin/route ./integration/route && DATA=$(DATA) bin/route $(ARGS)
 
+.PHONY: bench-replay-truth
+bench-replay-truth: ## Measure how near replays come to a known truth, on DATA=DIR or a made-up set, about 8 minutes
+	@$(GO) build -o bin/replaytruth ./integration/replaytruth && DATA=$(DATA) bin/replaytruth $(ARGS)
+
 .PHONY: bench-price
 bench-price: ## Measure what waiting for a price saves on a day of a batch; DATA=DIR: on real uptimes, about 2 minutes
 	@$(GO) build -o bin/price ./integration/price && bin/price $(if $(DATA),--data '$(DATA)') $(ARGS)
