@@ -104,7 +104,7 @@ func TestDegradedTarget(t *testing.T) {
 
 			s.back()
 			from := 2000
-			fixture.Await(t, 3*soon, "it is taken back", func() bool {
+			fixture.Await(t, soon, "it is taken back", func() bool {
 				s.answered(s.harbours(from, 20, story.expect))
 				from += 20
 				return wellAgain(s.shared(cheap))

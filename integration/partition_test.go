@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"tidegate/cmd/app"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -228,19 +227,14 @@ func workerIsCutOff(story cutting) func(*testing.T, program) {
 // workerIsFrozenForAMoment, longer than its calls may take and not so long that it
 // is missed: the answers that came meanwhile are read, and none is bought twice.
 func workerIsFrozenForAMoment(t *testing.T, p program) {
-	f := newFleet(t, p, staging{latency: 500 * time.Millisecond, config: func(c *app.Config) {
-		const short = 4 * time.Second // a busy machine answers within it
-		for i := range c.Targets {
-			c.Targets[i].Timeouts = app.TimeoutsConfig{Connect: short, FirstByte: short, Idle: short, Total: 2 * short}
-		}
-	}})
+	f := newFleet(t, p, staging{latency: 500 * time.Millisecond, config: shortTimeouts})
 	f.timing = ""
 	worker := f.hire()
 	batch := f.enqueue(10*atOnce, nil)
 	f.awaitResults(atOnce)
 	for range 2 {
 		fixture.Await(t, soon, "it calls", func() bool { return f.door.Inside() == atOnce })
-		thaws := time.After(9 * time.Second)
+		thaws := time.After(5 * time.Second)
 		worker.signal(syscall.SIGSTOP)
 		<-thaws
 		worker.signal(syscall.SIGCONT)

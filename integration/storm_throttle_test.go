@@ -73,10 +73,10 @@ func TestHardLimitOfAProvider(t *testing.T) {
 			if most := perSecond + int(findsOut.Seconds()*perSecond); finding > most {
 				t.Errorf("%d 429s until they know, at most %d", finding, most)
 			}
-			if known > answers/5+2 {
+			if share := float64(known) / float64(answers); finding > 0 && (answers < requests/4 || share > 0.2) {
 				t.Errorf("then there are %d 429s for %d answers", known, answers)
 			}
-			if best := requests / perSecond * time.Second; took > 5*best {
+			if best := requests / perSecond * time.Second; took > 3*best {
 				t.Errorf("it took %s, where %s would do", took, best)
 			}
 			t.Logf("%d 429s, then %d for %d answers, %s", finding, known, answers, took)
@@ -126,7 +126,7 @@ func TestConfiguredLimitIsTheFleets(t *testing.T) {
 			}
 		}
 	}
-	if took, best := calls[len(calls)-1].began.Sub(began), 150/perSecond*time.Second; took > 5*best {
+	if took, best := calls[len(calls)-1].began.Sub(began), 150/perSecond*time.Second; took > 2*best {
 		t.Errorf("it took %s, where %s would do", took, best)
 	}
 }

@@ -333,16 +333,13 @@ func TestMarkedTargetIsAskedAgain(t *testing.T) {
 		if c := w.circuit("a"); c.Degraded == "" {
 			t.Fatalf("%s: it is not marked: %+v", goal, c)
 		}
-		if got := w.asks(3600, nil); got["a"] > 15 {
+		if got := w.asks(4*3600, nil); got["a"] > 60 {
 			t.Errorf("%s: in its bad time it answered %v", goal, got)
 		}
 		w.talker.how["a"] = ""
 		for range 12 * 12 {
 			w.asks(300, nil)
 			_ = w.router.Probe(t.Context(), "a")
-			if w.circuit("a").Degraded == "" {
-				break
-			}
 		}
 		if c := w.circuit("a"); c.Degraded != "" || c.State != jobs.CircuitClosed {
 			t.Errorf("%s: half a day later: %+v", goal, c)

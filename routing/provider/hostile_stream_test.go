@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"tidegate/jobs"
 )
@@ -41,9 +42,10 @@ func TestHostileEvents(t *testing.T) {
 			url, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 				_, _ = fmt.Fprintf(w, "data: %s\n\n%s%s", event, stopChunk, doneChunk)
 			})
-			// Where each part costs as much as all before it, the time of a call is over first.
-			if failed := refused(t, newClient(t, Config{MaxAnswerBytes: 2 * size}), streamed(url)); failed.Class != jobs.Garbled {
-				t.Errorf("got %v", failed)
+			began := time.Now()
+			failed := refused(t, newClient(t, Config{MaxAnswerBytes: 2 * size}), streamed(url))
+			if took := time.Since(began); failed.Class != jobs.Garbled || took > patience/2 {
+				t.Errorf("got %v after %s", failed, took)
 			}
 		})
 	}
