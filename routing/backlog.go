@@ -58,10 +58,10 @@ func (r *Router) Starts(route string, waiting int) (all bool, lead time.Duration
 		return true, 0
 	}
 	ranked := r.ranked(known)
-	next, rate := -1, 0.0
+	next, rate := -1, drain{}
 	for i, target := range ranked {
 		if ready, _ := target.circuit.readiness(); ready == Flowing { // one that is probed takes a single call
-			if rate += r.answers(target, startsUsage.Input+startsUsage.Output); next < 0 {
+			if rate.add(r.drains(target, startsUsage.Input+startsUsage.Output)); next < 0 {
 				next = i
 			}
 		}
@@ -134,14 +134,45 @@ func (r *route) usual() jobs.Endpoint {
 	return jobs.EndpointChat
 }
 
-// answers is how many calls a second of the fleet a target is thought to answer: of those
-// that it takes, not all are. +Inf: no bound is known.
-func (r *Router) answers(target *target, tokens int) float64 {
-	rate := target.pace.capacity(tokens)
-	if g := target.statistics.guess(r.choosing.Load(), r.now(), nil); g.tried && !math.IsInf(rate, 1) {
-		rate *= 1 - g.failure
+// drains is how fast a target is thought to work off a backlog of calls of so many tokens.
+func (r *Router) drains(target *target, tokens int) drain {
+	takes := target.pace.capacity(tokens)
+	d := drain{takes: takes, answers: takes}
+	if g := target.statistics.guess(r.choosing.Load(), r.now(), nil); g.tried && !math.IsInf(takes, 1) {
+		d.answers *= 1 - g.failure
 	}
-	return rate
+	return d
+}
+
+// A drain is how fast targets work off a backlog, in calls a second of the fleet.
+type drain struct {
+	takes   float64 // that they let through; +Inf: no bound is known
+	answers float64 // of these, that are answered as things stand
+}
+
+// troubled is for how long a target is thought to go on to fail as it does. A trouble that
+// opens no circuit passes, too: held against all of a day's backlog it would have those
+// in front pay for the dear target from the first hour on.
+const troubled = time.Hour
+
+// longestDrain bounds what a backlog needs at a rate that is next to nothing.
+const longestDrain = 365 * 24 * time.Hour
+
+func (d *drain) add(more drain) {
+	d.takes += more.takes
+	d.answers += more.answers
+}
+
+// lasts is how long a backlog of n needs; zero: no bound is known.
+func (d drain) lasts(n int) time.Duration {
+	if n <= 0 || d.takes <= 0 || math.IsInf(d.takes, 1) {
+		return 0
+	}
+	seconds := troubled.Seconds() + (float64(n)-d.answers*troubled.Seconds())/d.takes
+	if float64(n) <= d.answers*troubled.Seconds() {
+		seconds = float64(n) / d.answers
+	}
+	return time.Duration(min(seconds, longestDrain.Seconds()) * float64(time.Second))
 }
 
 // capacity is how many calls a second a target is thought to take from the whole

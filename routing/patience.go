@@ -166,15 +166,9 @@ func (o *outages) longer(than time.Duration) float64 {
 }
 
 // need is what it takes to meet a deadline: an answer that comes late for its kind,
-// the backlog in front of the deadline at the rate in calls a second of all that may
-// answer it (+Inf: no bound is known), and a margin.
-func need(completion time.Duration, backlog int, rate float64, window time.Duration) time.Duration {
-	n := lateFor*completion + min(time.Duration(marginShare*float64(max(0, window))), marginMost)
-	if backlog > 0 && rate > 0 && !math.IsInf(rate, 1) {
-		n += time.Duration(min(float64(backlog)/rate, longestNeed.Seconds()) * float64(time.Second))
-	}
-	return n
+// the backlog in front of the deadline as all work it off that may answer it, and a
+// margin.
+func need(completion time.Duration, backlog int, by drain, window time.Duration) time.Duration {
+	margin := min(time.Duration(marginShare*float64(max(0, window))), marginMost)
+	return lateFor*completion + margin + by.lasts(backlog)
 }
-
-// longestNeed bounds what a backlog needs at a rate that is next to nothing.
-const longestNeed = 365 * 24 * time.Hour

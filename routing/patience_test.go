@@ -161,17 +161,21 @@ func TestNeed(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		backlog int
-		rate    float64
+		by      drain
 		window  time.Duration
 		want    time.Duration
 	}{
-		{0, 1, 0, 3 * time.Second},
-		{600, 1, 0, 10*time.Minute + 3*time.Second},
-		{600, math.Inf(1), time.Hour, 6*time.Minute + 3*time.Second},
-		{600, 0, 100 * time.Hour, 30*time.Minute + 3*time.Second},
-		{600, 1e-300, 0, longestNeed + 3*time.Second},
+		{0, drain{1, 1}, 0, 3 * time.Second},
+		{600, drain{1, 1}, 0, 10*time.Minute + 3*time.Second},
+		{600, drain{math.Inf(1), math.Inf(1)}, time.Hour, 6*time.Minute + 3*time.Second},
+		{600, drain{}, 100 * time.Hour, 30*time.Minute + 3*time.Second},
+		{600, drain{1e-300, 1e-300}, 0, longestDrain + 3*time.Second},
+		{900, drain{1, 0.5}, 0, 30*time.Minute + 3*time.Second},
+		{1800, drain{1, 0.5}, 0, time.Hour + 3*time.Second},
+		{1860, drain{1, 0.5}, 0, time.Hour + time.Minute + 3*time.Second}, // of which one minute after the trouble
+		{60, drain{1, 0}, 0, time.Hour + time.Minute + 3*time.Second},
 	} {
-		if got := need(time.Second, c.backlog, c.rate, c.window); got != c.want {
+		if got := need(time.Second, c.backlog, c.by, c.window); got != c.want {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}

@@ -42,8 +42,8 @@ func (t *try) wanted() time.Time {
 }
 
 // spare is how long it is to the latest start at a target that may be called,
-// when those at the given rate (calls a second) share the backlog; endless: there is no deadline.
-func (t *try) spare(next *target, rate float64) time.Duration {
+// when those who may be called share the backlog; endless: there is no deadline.
+func (t *try) spare(next *target, rate drain) time.Duration {
 	wanted := t.wanted()
 	if wanted.IsZero() {
 		return endless
@@ -51,7 +51,7 @@ func (t *try) spare(next *target, rate float64) time.Duration {
 	now := t.router.now()
 	window := wanted.Sub(t.request.CreatedAt)
 	completion := t.completion(next, window)
-	spare := wanted.Sub(now) - need(completion, 0, 0, window)
+	spare := wanted.Sub(now) - need(completion, 0, drain{}, window)
 	if waiting := t.router.backlogOf(t.request.Route); waiting.n > 0 && !waiting.last.IsZero() {
 		// Whoever is last in the queue has to be answered in time, too.
 		spare = min(spare, waiting.last.Sub(now)-need(completion, waiting.n, rate, window))
@@ -69,14 +69,12 @@ func (t *try) completion(target *target, window time.Duration) time.Duration {
 	return min(unknownCompletion, max(0, window/unknownShare))
 }
 
-// rate is what the first n targets answer together, as they are ranked, in calls a
-// second of the fleet, of those that fit the request and may be called; +Inf: no bound
-// of one of them is known.
-func (t *try) rate(n int) float64 {
-	sum := 0.0
+// rate is how fast the first n targets, as they are ranked, work off a backlog
+// together: those of them that fit the request and may be called.
+func (t *try) rate(n int) (sum drain) {
 	for _, target := range t.ranked[:n] {
 		if ready, _ := target.circuit.readiness(); ready == Flowing && t.unfit(target) == "" {
-			sum += t.router.answers(target, t.tokens(target))
+			sum.add(t.router.drains(target, t.tokens(target)))
 		}
 	}
 	return sum
