@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
+	"hash/fnv"
 	"io"
 	"strconv"
 	"strings"
@@ -94,8 +94,7 @@ func (l Load) gather(ctx context.Context, g *Gatherer, r *Reader, before int64) 
 type Gatherer struct {
 	Narrow
 	builder *replay.Builder
-	seed    maphash.Seed
-	places  map[uint64]int // of requests, by a hash of their ids
+	places  map[uint64]int // of requests, by the keys of their ids
 	n       int
 	outside int // records of requests that came at other times
 	others  int // … of other routes
@@ -103,7 +102,7 @@ type Gatherer struct {
 
 // NewGatherer returns an empty one, for about so many records; zero: nobody knows.
 func NewGatherer(room int) *Gatherer {
-	return &Gatherer{builder: replay.NewBuilder(room), seed: maphash.MakeSeed(), places: make(map[uint64]int, room)}
+	return &Gatherer{builder: replay.NewBuilder(room), places: make(map[uint64]int, room)}
 }
 
 // Log is what was gathered. The Gatherer is used up.
@@ -117,6 +116,10 @@ func (g *Gatherer) Log() (*replay.Log, error) {
 	}
 	return log, err
 }
+
+// Part is what was gathered, as the part of a longer log that begins at a time. The
+// Gatherer is used up.
+func (g *Gatherer) Part(begins time.Time) *replay.Part { return g.builder.Part(g.places, begins) }
 
 // Add adds one. An error says which field of it is wrong.
 func (g *Gatherer) Add(l *jobs.Logged) error {
@@ -135,7 +138,7 @@ func (g *Gatherer) Add(l *jobs.Logged) error {
 		g.others++
 		return nil
 	}
-	key, named := g.key(l)
+	key, named := keyOf(l.RequestID)
 	if place, known := g.places[key]; named && known {
 		if !l.Called() {
 			return nil // it was called all the same, late
@@ -157,8 +160,12 @@ func (g *Gatherer) Add(l *jobs.Logged) error {
 	return err
 }
 
-func (g *Gatherer) key(l *jobs.Logged) (key uint64, named bool) {
-	return maphash.String(g.seed, l.RequestID), l.RequestID != ""
+// keyOf is the key of a request's id: the same in all files, of 64 bits, for there are
+// millions.
+func keyOf(id string) (key uint64, named bool) {
+	h := fnv.New64a()
+	_, _ = io.WriteString(h, id)
+	return h.Sum64(), id != ""
 }
 
 func (g *Gatherer) within(at time.Time) bool {
