@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,8 @@ type replayFlags struct {
 	workers         int
 	seed            uint64
 	whole           bool
+	cache           string
+	telling         sync.Once
 }
 
 // usualReplay is how much of the ledger is replayed if nobody says.
@@ -41,6 +44,7 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.limits, "limit", nil, "limit of a provider that it did not have, as in target=gpt-5-mini,requests_per_minute=600 (repeatable)")
 	flags.IntVar(&f.workers, "workers", 0, "how many workers there are, each with worker.concurrency calls at once (0: as many as the log needs at its busiest)")
 	flags.Uint64Var(&f.seed, "seed", 1, "of the luck of calls; the same log, policies and seed give the same report")
+	flags.StringVar(&f.cache, "cache", "", "folder for days of the ledger that were read, so that they are read once (default: one of this database in the user's cache; none: nothing is kept)")
 	flags.BoolVar(&f.whole, "whole", false, "run every request of a long log, and not a sample of its times")
 }
 

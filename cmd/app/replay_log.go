@@ -1,12 +1,15 @@
 package app
 
 import (
-	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"tidegate/routing/replay"
@@ -27,12 +30,7 @@ func (o *options) readLog(cmd *cobra.Command, f *replayFlags, one string) (*repl
 	if len(f.files) > 0 {
 		return f.readFiles(cmd, one)
 	}
-	var read *replayedLog
-	err := o.onStore(cmd, func(ctx context.Context, s *store.Store) (err error) {
-		read, err = f.readLedger(ctx, cmd, s)
-		return err
-	})
-	return read, err
+	return o.readLedger(cmd, f)
 }
 
 func (f *replayFlags) readFiles(cmd *cobra.Command, one string) (*replayedLog, error) {
@@ -61,44 +59,57 @@ func (f *replayFlags) readFiles(cmd *cobra.Command, one string) (*replayedLog, e
 	return &replayedLog{log, from, append(warnings, log.Warnings()...)}, nil
 }
 
-// answeredAfter is for how long after the last request calls are read that were made for
-// those that came.
-const answeredAfter = time.Hour
+// daysAtOnce is how many days of the ledger are read at a time.
+const daysAtOnce = 2
 
-func (f *replayFlags) readLedger(ctx context.Context, cmd *cobra.Command, s *store.Store) (*replayedLog, error) {
+// readLedger reads days of the ledger that it has not read before, and the others from
+// where it kept them.
+func (o *options) readLedger(cmd *cobra.Command, f *replayFlags) (*replayedLog, error) {
+	pool, err := o.connect(cmd.Context(), daysAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	defer pool.Close()
 	since := f.since.Time
 	if since.IsZero() {
 		since = time.Now().Add(-usualReplay)
 	}
-	filter := store.LoggedFilter{Since: since}
-	if !f.until.IsZero() {
-		filter.Until = f.until.Add(answeredAfter)
+	var shown *progress
+	cache := logfile.Cache{Dir: f.cacheDir(pool), Workers: daysAtOnce, Told: func(read, about int64) {
+		f.telling.Do(func() { shown = newProgress(cmd.ErrOrStderr(), "attempts read", int(about)) })
+		shown.Set(int(read))
+	}}
+	log, _, err := cache.Log(cmd.Context(), store.New(pool), since, f.until.Time)
+	if shown != nil {
+		shown.Done()
 	}
-	about, err := s.LoggedAbout(ctx, filter.Since, filter.Until)
+	if err == nil && f.route != "" {
+		log, err = log.Only(f.route)
+	}
 	if err != nil {
-		return nil, err
-	}
-	g := logfile.NewGatherer(int(about))
-	g.Narrow = logfile.Narrow{Since: since, Until: f.until.Time, Only: f.route}
-	shown := newProgress(cmd.ErrOrStderr(), "attempts read", int(about))
-	defer shown.Done()
-	n := 0
-	for l, err := range s.Logged(ctx, filter) {
-		if err == nil {
-			err = g.Add(&l)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if n++; n%tellEvery == 0 {
-			shown.Set(n)
-		}
-	}
-	log, err := g.Log()
-	if err != nil {
-		return nil, nothing(err, fmt.Sprintf("the ledger since %s", instant(since)))
+		return nil, nothing(err, "the ledger since "+instant(since))
 	}
 	return &replayedLog{log, "the ledger", log.Warnings()}, nil
+}
+
+// noCache is what is said to have nothing kept.
+const noCache = "none"
+
+// cacheDir is where days of a ledger are kept that were read: a folder for each database.
+func (f *replayFlags) cacheDir(pool *pgxpool.Pool) string {
+	if f.cache == noCache {
+		return ""
+	}
+	if f.cache != "" {
+		return f.cache
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "" // there is nowhere to keep them
+	}
+	where := pool.Config().ConnConfig
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s:%d/%s", where.Host, where.Port, where.Database))
+	return filepath.Join(dir, "tidegate", "replay", hex.EncodeToString(sum[:8]))
 }
 
 // nothing says of a log that is empty which one it is.
