@@ -258,7 +258,7 @@ func TestRequestThatIsNotCountedYetLooksAgain(t *testing.T) {
 	for _, whenOpen := range []jobs.WhenOpen{jobs.WhenOpenWait, jobs.WhenOpenPrice} {
 		s := waiting(t, whenOpen, cheapAndDear, "cheap", "dear").trips("cheap")
 		s.router.Backlog(theRoute, 0, time.Time{})
-		s.passes(10*time.Second).stays("cheap").within(2 * time.Hour).tries().patient("cheap")
+		s.passes(10 * time.Second).stays("cheap").within(2 * time.Hour).tries().patient("cheap")
 		if !s.outcome.Until.After(s.clock.now().Add(countedSoon)) {
 			t.Errorf("%s: it looks again in %s, though the next one has no limit", whenOpen, s.outcome.Until.Sub(s.clock.now()))
 		}
