@@ -90,28 +90,40 @@ func TestWhySaysHowAnAnswerCameAbout(t *testing.T) {
 		not  string
 	}{
 		"of those that are nearly the best": {
-			whyTells(t, answered("cheap"), scored(0.995, false)),
-			[]string{"cheap, by cost about as good as fast, the best, answered after", "the chance was 99.5%"}, "best by cost that could be called",
+			got:  whyTells(t, answered("cheap"), scored(0.995, false)),
+			says: []string{"cheap, by cost about as good as fast, the best, answered after", "the chance was 99.5%"},
+			not:  "best by cost that could be called",
 		},
 		"the best of those that are not shut": {
-			whyTells(t, answered("cheap"), scored(1, true)), []string{"cheap, the best by cost that could be called, answered"}, "about as good",
+			got:  whyTells(t, answered("cheap"), scored(1, true)),
+			says: []string{"cheap, the best by cost that could be called, answered"},
+			not:  "about as good",
 		},
 		"after a bad answer": {
-			whyTells(t, answered("dear"), called("cheap", true), called("dear", false)),
-			[]string{
+			got: whyTells(t, answered("dear"), called("cheap", true), called("dear", false)),
+			says: []string{
 				"cheap, the first of the chain, was called, and the answer was not as expected: regex: it does not match.",
 				"dear, which is asked after an answer that is not as expected, answered after",
-			}, "did not answer",
+			},
+			not: "did not answer",
 		},
 		"for want of a better one": {
-			whyTells(t, kept, called("cheap", true), called("dear", true)), []string{"The answer of dear was kept, though it was not as expected: regex: it does not match."}, "dear was called",
+			got:  whyTells(t, kept, called("cheap", true), called("dear", true)),
+			says: []string{"The answer of dear was kept, though it was not as expected: regex: it does not match."},
+			not:  "dear was called",
 		},
 		"after a wait": {
-			whyTells(t, answered("cheap"), waited),
-			[]string{"until then it waited for a target that could be called, and fitted it.", "fast was passed over: it is dear.", "… waited 50.0 s for a target that could be called, and fitted it"}, "for its turn",
+			got: whyTells(t, answered("cheap"), waited),
+			says: []string{
+				"until then it waited for a target that could be called, and fitted it.", "fast was passed over: it is dear.",
+				"… waited 50.0 s for a target that could be called, and fitted it",
+			},
+			not: "for its turn",
 		},
 		"never": {
-			whyTells(t, nil), []string{"It waited for cheap: fast would cost $1 more.", "fast was passed over: it is dear.", "… waited 29.0 s for cheap, or for its turn", "Its deadline passed"}, "It waits",
+			got:  whyTells(t, nil),
+			says: []string{"It waited for cheap: fast would cost $1 more.", "fast was passed over: it is dear.", "… waited 29.0 s for cheap, or for its turn", "Its deadline passed"},
+			not:  "It waits",
 		},
 	} {
 		for _, part := range c.says {
