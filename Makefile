@@ -114,6 +114,10 @@ bench-removal: build ## Measure what commits notice while 1,000,000 old requests
 bench-batch: build ## Measure what a file of 50,000 lines and 200 MiB takes over HTTP, and its memory, about 2 minutes
 	@$(GO) build -o bin/batch ./integration/batch && bin/batch $(ARGS)
 
+.PHONY: bench-doors
+bench-doors: build ## Measure how fast requests are accepted, by every door, beside a plain INSERT, about 2 minutes
+	@$(GO) build -o bin/doors ./integration/doors && bin/doors $(ARGS)
+
 .PHONY: check-independent
 check-independent: build ## Check the whole path against a mock from npm that we did not write, about 2 minutes
 	@$(GO) build -o bin/independent ./integration/independent && bin/independent $(ARGS)

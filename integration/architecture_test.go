@@ -57,7 +57,7 @@ var homes = map[string][]string{
 	"github.com/spf13":                      {"cmd/app"},
 	"github.com/tiktoken-go/tokenizer":      {"routing"},
 	"github.com/vbauerster/mpb":             {"cmd/app"},
-	"golang.org/x/sync":                     {"cmd/app", "routing", "worker"},
+	"golang.org/x/sync":                     {"cmd/app", "routing", "routing/replay/logfile", "worker"},
 	"golang.org/x/sys":                      {"cmd/app", "deploy/embedded"},
 	"golang.org/x/term":                     {"cmd/app"},
 	"golang.org/x/time":                     {"routing"},

@@ -114,6 +114,7 @@ func leaderIsKilledBeforeAReload(admission string) func(*testing.T, program) {
 		}})
 		f.log = "info"
 		f.countGivenBack()
+		f.closedLongAgo()
 		f.down("cheap", simulator.Fault{Mode: simulator.Unavailable})
 		hands := []*hand{f.hire(), f.hire()}
 		const n = 12
@@ -145,6 +146,15 @@ func leaderIsKilledBeforeAReload(admission string) func(*testing.T, program) {
 			t.Errorf("%d of %d were given back, at most %d times", given, n, most)
 		}
 		f.nothingWaits()
+	}
+}
+
+// closedLongAgo has the fleet know all circuits as closed for long. Of one that closed
+// just now all that waits is looked at again, at once and 10 s later.
+func (f *fleet) closedLongAgo() {
+	f.Helper()
+	for _, target := range f.config.Targets {
+		f.share(jobs.Circuit{Target: target.Name, State: jobs.CircuitClosed, Generation: 1, Since: time.Now().Add(-time.Hour)})
 	}
 }
 

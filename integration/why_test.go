@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tidegate/cmd/app"
 	"tidegate/integration/fixture"
@@ -21,6 +22,7 @@ type whyView struct {
 	Calls     int
 	InShort   []string `json:"in_short"`
 	Steps     []struct {
+		At      time.Time
 		Skipped *jobs.Skip
 		Waited  *jobs.Wait
 		Choice  *struct {
@@ -118,7 +120,8 @@ func (s *stage) shut(of *crew, targets ...string) {
 }
 
 // TestWhyTellsOfAWaitForAPrice: for whom a parked request waits, and what it would have
-// cost elsewhere, before it was ever called; and no more once it was.
+// cost elsewhere, before it was ever called, also when it was looked at again; and no more
+// once it was called.
 func TestWhyTellsOfAWaitForAPrice(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, staging{config: func(c *app.Config) {
@@ -130,21 +133,56 @@ func TestWhyTellsOfAWaitForAPrice(t *testing.T) {
 	why := func(more ...string) string {
 		return s.must(append([]string{"why", "n-000", "--batch", batch.ID}, more...)...).out
 	}
-	var text string
-	fixture.Await(t, soon, "it is parked", func() bool {
-		text = why()
-		return strings.Contains(text, ", waiting") && strings.Contains(text, "waits for sim-cheap")
-	})
-	s.says(text, ", waiting", "It waits for sim-cheap: sim-fast would cost $", " more, and there is no deadline.", "  waits for sim-cheap: ", "passed over sim-cheap: ")
-	view := lastLine[whyView](t, strings.ReplaceAll(why("--json"), "\n", " "))
-	if n := len(view.Steps); n != 2 || view.Steps[n-1].Waited == nil || view.Steps[n-1].Waited.Next != "sim-fast" || view.Steps[n-1].Waited.ExtraCost <= 0 {
-		t.Errorf("%+v", view.Steps)
+	// A circuit that a person changed has all who wait looked at again, at once and 10 s
+	// later: then a worker has the request in hand, and remembers when its wait began.
+	var passed time.Time
+	for look := range 2 {
+		var text string
+		var now time.Time
+		fixture.Await(t, soon, "it is parked", func() bool {
+			text = why()
+			now = s.waitsForCheap(lastLine[whyView](t, strings.ReplaceAll(why("--json"), "\n", " ")))
+			return strings.Contains(text, ", waiting") && strings.Contains(text, "waits for sim-cheap") && now.After(passed)
+		})
+		s.says(text, "It waits for sim-cheap: sim-fast would cost $", " more, and there is no deadline.", "  waits for sim-cheap: ", "passed over sim-cheap: ")
+		if strings.Count(text, "waits for sim-cheap") != 2 { // in short, and in its place
+			t.Errorf("after %d looks it says\n%s", look+1, text)
+		}
+		passed = now
+		if look == 0 {
+			_, err := s.store.UnparkRoutes(t.Context(), []string{summaries})
+			check(t, err)
+		}
 	}
 	s.must("circuits", "close", "sim-cheap")
 	s.settle(batch)
-	if text = why(); strings.Count(text, "waits for sim-cheap") != 1 || !strings.Contains(text, "It waited for sim-cheap") {
+	if text := why(); strings.Count(text, "waits for sim-cheap") != 1 || !strings.Contains(text, "It waited for sim-cheap") {
 		t.Errorf("in the end it says\n%s", text)
 	}
+}
+
+// waitsForCheap checks that all that became of a request is one wait for a target and
+// that this was passed over, and returns when that was, of late. Zero: nothing is told yet.
+func (s *stage) waitsForCheap(view whyView) (passed time.Time) {
+	s.Helper()
+	if len(view.Steps) == 0 {
+		return passed
+	}
+	waits := 0
+	for _, step := range view.Steps {
+		switch {
+		case step.Waited != nil && step.Waited.Target == "sim-cheap" && step.Waited.Next == "sim-fast" && step.Waited.ExtraCost > 0:
+			waits++
+		case step.Skipped != nil && step.Skipped.Target == "sim-cheap":
+			passed = step.At
+		default:
+			s.Errorf("it tells of something else: %+v", step)
+		}
+	}
+	if len(view.Steps) != 2 || waits != 1 {
+		s.Errorf("%d waits in %+v", waits, view.Steps)
+	}
+	return passed
 }
 
 // TestWhyTellsWhoWasPassedOver: also where no call was made. The prompt is too long for

@@ -34,3 +34,14 @@ func (l *Logged) Called() bool { return l.Target != "" }
 
 // Asker tells whether it was for a request, and not a probe of its own.
 func (l *Logged) Asker() bool { return l.RequestID != NoRequest }
+
+// A LoggedDay is a day of the ledger, in UTC.
+type LoggedDay struct {
+	From  time.Time
+	About int64 // so many attempts, as far as that is known without counting; zero: it is not
+	// Mark is another one whenever anything was added or removed since.
+	Mark string
+}
+
+// Until is where it ends, which is no part of it.
+func (d LoggedDay) Until() time.Time { return d.From.AddDate(0, 0, 1) }

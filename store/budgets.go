@@ -43,8 +43,9 @@ const listBudgets = `/* tidegate: budgets */ SELECT ` + budgetFields + ` FROM ti
 
 func scanFleetBudget(row pgx.CollectableRow) (jobs.Budget, error) { return scanBudget(row) }
 
-// A route's own budget pauses its queue, so all that is available there waits for it;
-// a tenant's admits nothing of it. Others have their jobs marked.
+// A route's own budget pauses its queue, so all that is available there waits for it, and
+// all that is in hand but what is being called; a tenant's admits nothing of it. Others
+// have their jobs marked.
 const showBudgets = `/* tidegate: show budgets */
 WITH held AS (
 	SELECT k.id, sum(c.reserved)::bigint AS reserved FROM tidegate.calls c
@@ -54,7 +55,8 @@ WITH held AS (
 	SELECT ` + waitsFor + ` AS budget, count(*) AS jobs FROM tidegate.river_job WHERE state = 'scheduled' AND metadata ? '` + jobs.BudgetMark + `' GROUP BY 1
 )
 SELECT ` + budgetFields + `, coalesce(h.reserved, 0), coalesce(m.jobs, 0) + CASE WHEN b.scope = 'route' AND b.out_since IS NOT NULL THEN
-	(SELECT count(*) FROM tidegate.river_job WHERE queue = b.name AND state IN ('available', 'running', 'pending')) ELSE 0 END
+	(SELECT count(*) FROM tidegate.river_job j WHERE queue = b.name AND state IN ('available', 'running', 'pending')
+		AND NOT (state = 'running' AND EXISTS (SELECT FROM tidegate.calls c WHERE c.reserved > 0 AND c.request_id::text = j.args->>'r'))) ELSE 0 END
 	+ CASE WHEN b.scope = 'tenant' AND b.out_since IS NOT NULL THEN (SELECT count(*) FROM tidegate.waiting WHERE tenant = b.name AND not_before IS NULL) ELSE 0 END
 	+ (SELECT count(*) FROM tidegate.waiting WHERE not_before IS NOT NULL AND starts_with(reason, '` + budgetReason + `' || b.scope || ' ' || b.name || ':'))
 FROM tidegate.budgets b LEFT JOIN held h USING (id) LEFT JOIN marked m ON m.budget = b.scope || ' ' || b.name

@@ -483,6 +483,33 @@ func TestFileAndCommand(t *testing.T) {
 	holds(0, jobs.SetByFile)
 }
 
+// What is being called while the budget of its route is found to be spent waits for
+// nothing.
+func TestWhatIsCalledDoesNotWait(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.beat("one")
+	requests := w.accept("batch_1", 3)
+	if err := w.SaveRoutes(t.Context(), routesOf("summaries", "a")); err != nil {
+		t.Fatal(err)
+	}
+	w.limit(ofRoute, 0, 1000)
+	for i := range requests {
+		w.job(&requests[i], "summaries", 0, "one")
+	}
+	under := w.under(ofRoute)
+	first := buy(&requests[0], 0, under, 960)
+	w.reserve("one", first)
+	w.commit(paid(&requests[0], first, 950))
+	w.exec("UPDATE tidegate.river_job SET state = 'completed', finalized_at = now() WHERE args->>'r' = $1", requests[0].ID)
+	w.reserve("one", buy(&requests[1], 1, under, 40))
+	w.reserve("one", buy(&requests[2], 2, under, 60))
+	b, err := w.Budgets(t.Context(), false)
+	if err != nil || len(b) != 1 || !b[0].Out() || b[0].Reserved != 40 || b[0].Parked != 1 {
+		t.Errorf("budgets: %+v, %v", b, err)
+	}
+}
+
 // What is parked goes back to its place, and a budget that is no more is forgotten
 // when that is done.
 func TestGiveBack(t *testing.T) {

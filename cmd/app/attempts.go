@@ -36,7 +36,7 @@ long it took and what it cost. The ledger has every one of them, with why it wen
 for as long as retention: of the configuration keeps attempts.
 
 ` + "`tidegate why REQUEST`" + ` tells the story of one request. What is exported is read by
-` + "`tidegate replay --log`" + `, and by whatever reads CSV, JSON lines or Parquet.`,
+` + "`tidegate replay --from-file`" + `, and by whatever reads CSV, JSON lines or Parquet.`,
 		Example: `  tidegate attempts
   tidegate attempts --target gpt-5-mini --class TIMEOUT --since 24h
   tidegate attempts export --since 7d -o week.parquet

@@ -34,6 +34,12 @@ func (t *TargetConfig) usualEndpoints() []string {
 	}
 }
 
+// embedsOnly tells whether a checked target serves embeddings and nothing else: there is
+// no output then that could have a price.
+func (t *TargetConfig) embedsOnly() bool {
+	return len(t.Endpoints) == 1 && t.Endpoints[0] == jobs.EndpointEmbeddings.Name()
+}
+
 // checkEndpoints notes what is wrong with what a target says that it serves, and fills
 // it in where it says nothing.
 func (r *configReader) checkEndpoints(t *TargetConfig, at string) {

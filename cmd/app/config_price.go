@@ -107,7 +107,7 @@ func (r *configReader) checkPricing(c *Config, t *TargetConfig, at string) {
 		return
 	}
 	if t.Price != nil {
-		r.checkPrice(t.Price, at+".price")
+		r.checkPrice(t, at+".price")
 		if t.Billing == billingBatch {
 			r.warn(at+".billing", "changes nothing: the target has a price of its own, and that holds")
 		}
@@ -125,8 +125,12 @@ func (r *configReader) checkPricing(c *Config, t *TargetConfig, at string) {
 	}
 }
 
-func (r *configReader) checkPrice(p *PriceConfig, at string) {
-	r.checkRates(at, OverConfig{0, p.Input, p.CachedInput, p.Output, p.Reasoning})
+func (r *configReader) checkPrice(t *TargetConfig, at string) {
+	p, parts := t.Price, []string{"input", "output"}
+	if t.embedsOnly() {
+		parts = parts[:1]
+	}
+	r.checkRates(at, OverConfig{0, p.Input, p.CachedInput, p.Output, p.Reasoning}, parts)
 	if len(p.Over) > jobs.MaxTiers {
 		r.problem(at+".over", "has %d sizes; there may be %d at most", len(p.Over), jobs.MaxTiers)
 	}
@@ -140,13 +144,13 @@ func (r *configReader) checkPrice(p *PriceConfig, at string) {
 			r.problem(field+".tokens", "%d is not above the size before it: write them by rising size", over.Tokens)
 		}
 		last = max(last, over.Tokens)
-		r.checkRates(field, over)
+		r.checkRates(field, over, parts)
 	}
 }
 
-// checkRates checks the amounts of a price. Both input and output must be there: a
-// price of nothing is one that somebody wrote.
-func (r *configReader) checkRates(at string, rates OverConfig) {
+// checkRates checks the amounts of a price. Parts of it must be there, input and output
+// but for embeddings: a price of nothing is one that somebody wrote.
+func (r *configReader) checkRates(at string, rates OverConfig, parts []string) {
 	faulty := func() bool {
 		for field := range r.broken {
 			if strings.HasPrefix(field, at+".") {
@@ -155,7 +159,7 @@ func (r *configReader) checkRates(at string, rates OverConfig) {
 		}
 		return false
 	}
-	for _, name := range []string{"input", "output"} {
+	for _, name := range parts {
 		if field := at + "." + name; !r.given(field) && !faulty() {
 			r.problem(field, "is missing: a price has input and output, in USD per million tokens; both are 0 for what is free")
 		}

@@ -16,6 +16,7 @@ const ours = `{"version": 1, "source": "a test of 2026-01-01", "prices": [
 	{"vendor": "openai", "model": "m", "from": "2020-01-01", "context_tokens": 1000, "usd_per_mtok": {"input": 1, "cached_input": 0.5, "output": 2}, "batch_usd_per_mtok": {"input": 0.5, "output": 1}},
 	{"vendor": "openai", "model": "m", "from": "2099-01-01", "usd_per_mtok": {"input": 3, "output": 4}},
 	{"vendor": "openai", "model": "later", "from": "2099-01-01", "usd_per_mtok": {"input": 3, "output": 4}},
+	{"vendor": "openai", "model": "embed", "from": "2020-01-01", "context_tokens": 2000, "endpoint": "embeddings", "usd_per_mtok": {"input": 0.02}, "batch_usd_per_mtok": {"input": 0.01}},
 	{"vendor": "groq", "model": "g", "from": "2020-01-01", "usd_per_mtok": {"free": true}}
 ]}
 `
@@ -61,6 +62,10 @@ func TestPriceOfATarget(t *testing.T) {
 		"as another":               {home + "    model: x\n    priced_as: openai/m\n", "$1.00 in, $0.50 cached, $2.00 out", 1000, ""},
 		"a server of one's own":    {home + m, "unknown", 0, "price: is not known, so nobody can say what this target costs: its base_url belongs to no vendor of the table; add price:"},
 		"no such model":            {openai + "    model: latter\n", "unknown", 0, "the table has no price of openai/latter; add price: {input: …, output: …} in USD per million tokens, or priced_as: openai/later if it costs the same"},
+		"of embeddings":            {openai + "    model: embed\n", "$0.02 in", 2000, ""},
+		"of embeddings of a batch": {openai + "    model: embed\n    billing: batch\n", "$0.01 in", 2000, ""},
+		"of embeddings, its own":   {home + "    model: embed\n    price: {input: 0.03}\n", "$0.03 in", 0, ""},
+		"of embeddings for chats":  {openai + "    model: m\n    priced_as: openai/embed\n    endpoints: [chat, embeddings]\n", "unknown", 2000, "the table's price of openai/embed is of embeddings, and the target serves chat, embeddings; write endpoints: [embeddings], or add price:"},
 		"no such vendor":           {home + m + "    priced_as: corner/m\n", "unknown", 0, "the table has no prices of corner;"},
 		"later only":               {openai + "    model: later\n", "unknown", 0, "the table has a price of openai/later from 2099-01-01 only;"},
 		"no batch price":           {"    base_url: https://api.groq.com/openai/v1\n    model: g\n    billing: batch\n", "unknown", 0, "the table has no batch price of groq/g;"},

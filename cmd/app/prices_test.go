@@ -48,7 +48,7 @@ func TestPricesOfTargets(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, errors)
 	}
 	contains(t, out, "a       $1.00 in, $0.50 cached, $2.00 out  1000    2020-01-01  2099-01-01  openai/m", "own     free", "dark    unknown",
-		"ours.json, 4 prices. a test of 2026-01-01", "Warning: the price of dark is not known: its base_url belongs to no vendor", "priced_as: VENDOR/MODEL")
+		"ours.json, 5 prices. a test of 2026-01-01", "Warning: the price of dark is not known: its base_url belongs to no vendor", "priced_as: VENDOR/MODEL")
 	_, out, _ = runs(t, config, "prices", "--json")
 	var view pricesView
 	if err := json.Unmarshal([]byte(out), &view); err != nil || len(view.Targets) != 3 {
@@ -96,7 +96,7 @@ func TestPricesCheck(t *testing.T) {
 	if code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
-	contains(t, out, "It can be used: ", "4 prices")
+	contains(t, out, "It can be used: ", "5 prices")
 	broken := filepath.Join(filepath.Dir(config), "broken.json")
 	code, _, errors := runs(t, config, "prices", "check", broken)
 	if code != exitFailure {
@@ -125,7 +125,7 @@ func TestPricesImport(t *testing.T) {
 	if code != exitOK || errors != "" {
 		t.Fatalf("exit code %d: %s", code, errors)
 	}
-	contains(t, out, "Took 1 price, as litellm.", "Left out 1 model:", "    1  it does not write text", "a: unknown → $2.00 in, $4.00 out", "Wrote "+table+".\n")
+	contains(t, out, "Took 1 price, as litellm.", "Left out 1 model:", "    1  it neither writes text", "a: unknown → $2.00 in, $4.00 out", "Wrote "+table+".\n")
 	if strings.Contains(out, "does not name it") || strings.Contains(out, "dark") {
 		t.Errorf("it says too much:\n%s", out)
 	}

@@ -34,6 +34,9 @@ func (c *Config) pricing(t *TargetConfig, now time.Time) pricing {
 		p.price, p.own = t.Price.price(), true
 	case !ok:
 		p.unknown, p.remedy = c.noPrice(&p)
+	case found.Embeddings && !t.embedsOnly():
+		p.unknown = fmt.Sprintf("the table's price of %s is of embeddings, and the target serves %s", found.Name(), strings.Join(t.Endpoints, ", "))
+		p.remedy = "write endpoints: [embeddings], or add price: {input: …, output: …} in USD per million tokens"
 	case t.Billing == billingBatch && !found.Batch.Known():
 		p.unknown = fmt.Sprintf("the table has no batch price of %s", found.Name())
 		p.remedy = "add price: {input: …, output: …} in USD per million tokens, or leave billing out"
@@ -100,7 +103,9 @@ func sayRates(t jobs.Tier) string {
 	if t.CachedInput != t.Input {
 		said += fmt.Sprintf(", %s cached", t.CachedInput)
 	}
-	said += fmt.Sprintf(", %s out", t.Output)
+	if t.Output != 0 || t.Input == 0 { // or else it is of embeddings
+		said += fmt.Sprintf(", %s out", t.Output)
+	}
 	if t.Reasoning != 0 && t.Reasoning != t.Output {
 		said += fmt.Sprintf(", %s reasoning", t.Reasoning)
 	}

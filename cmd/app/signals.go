@@ -13,24 +13,24 @@ import (
 // name: by Ctrl-C or SIGTERM, of which a second one ends the program at once. A
 // command in the foreground is stopped by the end of its terminal (SIGHUP), too,
 // unless it was started to outlive it, as with nohup; one that runs in the
-// background takes it for another word, see hangups. Call stop in the end.
-func Until(parent context.Context, args []string) (ctx context.Context, stop func()) {
+// background takes it for another word, see hangups. It is for a program as a
+// whole, and holds until that is no more: a terminal that closes may say it twice,
+// and the second word must not end what has come to its end in order.
+func Until(parent context.Context, args []string) context.Context {
 	ctx, release := signal.NotifyContext(parent, os.Interrupt, syscall.SIGTERM)
 	name := commandOf(args)
 	if name == "drill" { // what it says to a pipe that nobody reads must not end it with the drill still on
 		signal.Ignore(syscall.SIGPIPE)
 	}
-	forget := func() {}
 	switch {
 	case signal.Ignored(syscall.SIGHUP):
 	case endsWithTerminal(name):
-		ctx, forget = signal.NotifyContext(ctx, syscall.SIGHUP) // caught until stop: a terminal that closes may say it twice
+		ctx, _ = signal.NotifyContext(ctx, syscall.SIGHUP)
 	default:
-		_, forget = hangups() // one that comes before the command hears it must not end it
+		hangups() // one that comes before the command hears it must not end it
 	}
-	stop = func() { forget(); release() }
 	context.AfterFunc(ctx, release)
-	return ctx, stop
+	return ctx
 }
 
 // hangups is told of SIGHUP, until stop. It is never told where SIGHUP is ignored,

@@ -8,8 +8,6 @@ import (
 )
 
 func main() {
-	ctx, stop := app.Until(context.Background(), os.Args[1:])
-	code := app.Execute(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	ctx := app.Until(context.Background(), os.Args[1:])
+	os.Exit(app.Execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }

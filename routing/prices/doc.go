@@ -31,7 +31,10 @@
 // place of amounts; zeros for both input and output are refused, since tables that
 // broke are full of them. batch_usd_per_mtok is what the vendor takes for work that it
 // may do later; left out, nobody knows. context_tokens is the size of the context
-// window; left out, nobody knows.
+// window; left out, nobody knows. A model that makes embeddings says "endpoint":
+// "embeddings", and its prices are of the input alone:
+//
+//	{"vendor": "openai", "model": "text-embedding-3-small", "from": "2024-01-25", "endpoint": "embeddings", "usd_per_mtok": {"input": 0.02}}
 //
 // A model may stand in it several times, with different dates: the latest that is
 // not after today (in UTC) holds. Which entries a model's name means:

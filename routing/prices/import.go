@@ -30,7 +30,7 @@ type Imported struct {
 
 // Reasons for which a model is left out.
 const (
-	skipMode     = "it does not write text (images, speech, embeddings, …)"
+	skipMode     = "it neither writes text nor makes embeddings (images, speech, …)"
 	skipVendor   = "no base_url is known of its vendor"
 	skipUnpriced = "it has no price of input and output"
 	skipZero     = "it costs nothing there, which mostly means that nobody knew"
@@ -174,12 +174,16 @@ func dearer(a, b jobs.Price) bool {
 	return cmp.Or(cmp.Compare(a.Input, b.Input), cmp.Compare(a.Output, b.Output), cmp.Compare(a.CachedInput, b.CachedInput)) > 0
 }
 
-// usable refuses prices that a table would refuse, and says why; empty: it is one.
-func usable(p *jobs.Price) string {
+// usable refuses prices that a table would refuse, and says why; empty: it is one. Of
+// embeddings it keeps the input's alone: some files repeat that as the output's.
+func usable(p *jobs.Price, embeddings bool) string {
+	if embeddings {
+		*p = jobs.Price{Input: p.Input, CachedInput: p.Input}
+	}
 	switch {
 	case p.Input == 0 && p.Output == 0:
 		return skipZero
-	case p.Output == 0:
+	case p.Output == 0 && !embeddings:
 		return skipUnpriced
 	}
 	p.CachedInput = atMost(p.CachedInput, p.Input)

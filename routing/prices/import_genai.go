@@ -3,6 +3,7 @@ package prices
 import (
 	"math/big"
 	"slices"
+	"strings"
 	"time"
 
 	"tidegate/jobs"
@@ -57,7 +58,7 @@ func (in *importer) genAIModel(vendor string, model *node) string {
 	if at := slices.Index(names, id.said); at > 0 {
 		names[0], names[at] = names[at], names[0]
 	}
-	e := Entry{Vendor: vendor, Model: names[0], Aliases: names[1:]}
+	e := Entry{Vendor: vendor, Model: names[0], Aliases: names[1:], Embeddings: genAIEmbeds(id.said)}
 	if window := model.get("context_window"); window != nil {
 		r := reader{}
 		if tokens := r.count(window, ""); len(r.faults) == 0 {
@@ -71,6 +72,10 @@ func (in *importer) genAIModel(vendor string, model *node) string {
 	}
 	return why
 }
+
+// genAIEmbeds tells whether a model makes embeddings, which the file says by its name
+// alone.
+func genAIEmbeds(id string) bool { return strings.Contains(strings.ToLower(id), "embed") }
 
 // matched collects the names that a rule means, as far as it says names. Rules on
 // parts of names, and patterns, are left out: other models may fit them.
@@ -149,7 +154,8 @@ func (in *importer) genAIPrice(model string, terms *node) (jobs.Price, string) {
 	if terms.get("requests_kcount") != nil {
 		return jobs.Price{}, skipRequest
 	}
-	if terms.get("input_mtok") == nil || terms.get("output_mtok") == nil {
+	embeddings := genAIEmbeds(model)
+	if terms.get("input_mtok") == nil || terms.get("output_mtok") == nil && !embeddings {
 		return jobs.Price{}, skipUnpriced
 	}
 	read := rateReader{in: in, model: model, terms: terms, steps: map[string]map[int]jobs.MicroUSD{}}
@@ -168,7 +174,7 @@ func (in *importer) genAIPrice(model string, terms *node) (jobs.Price, string) {
 	if read.why != "" {
 		return p, read.why
 	}
-	return p, usable(&p)
+	return p, usable(&p, embeddings)
 }
 
 // A rateReader reads the parts of a price, each with steps of its own.

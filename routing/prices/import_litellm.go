@@ -35,8 +35,12 @@ func (in *importer) liteLLM(root *node) {
 	}
 }
 
+// liteLLMEmbedding is the mode of a model that makes embeddings.
+const liteLLMEmbedding = "embedding"
+
 func (in *importer) liteLLMModel(m member) {
-	if mode := m.value.get("mode"); mode == nil || mode.said != "chat" && mode.said != "responses" {
+	mode := m.value.get("mode")
+	if mode == nil || !slices.Contains([]string{"chat", "responses", liteLLMEmbedding}, mode.said) {
 		in.skip(skipMode)
 		return
 	}
@@ -45,7 +49,7 @@ func (in *importer) liteLLMModel(m member) {
 		in.skip(skipVendor)
 		return
 	}
-	e := Entry{Vendor: vendor, Model: name, From: in.today, ContextTokens: liteLLMWindow(m.value)}
+	e := Entry{Vendor: vendor, Model: name, From: in.today, ContextTokens: liteLLMWindow(m.value), Embeddings: mode.said == liteLLMEmbedding}
 	if strings.HasPrefix(name, "ft:") {
 		e.Prefixes = []string{name + ":"} // what was made of it
 	}
@@ -124,7 +128,8 @@ func (in *importer) liteLLMPrice(m member, behind string) (jobs.Price, string) {
 	if has("tiered_pricing") && !has("input_cost_per_token") {
 		return jobs.Price{}, skipTiers
 	}
-	if !has("input_cost_per_token"+behind) || !has("output_cost_per_token"+behind) {
+	embeddings := m.value.get("mode").said == liteLLMEmbedding
+	if !has("input_cost_per_token"+behind) || !has("output_cost_per_token"+behind) && !embeddings {
 		return jobs.Price{}, skipUnpriced
 	}
 	p := jobs.Price{Input: amount("input_cost_per_token" + behind), CachedInput: amount("cache_read_input_token_cost" + behind), Output: amount("output_cost_per_token" + behind)}
@@ -153,7 +158,7 @@ func (in *importer) liteLLMPrice(m member, behind string) (jobs.Price, string) {
 		p.Over[i] = tier
 	}
 	if why == "" {
-		why = usable(&p)
+		why = usable(&p, embeddings)
 	}
 	return p, why
 }

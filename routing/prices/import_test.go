@@ -44,11 +44,16 @@ func TestImportLiteLLM(t *testing.T) {
 			// Of work for later above a size it says nothing: that costs the full price.
 			Batch: jobs.Price{Input: 625_000, CachedInput: 625_000, Output: 5_000_000, Over: [jobs.MaxTiers]jobs.Tier{{Tokens: 200_000, Input: 2_500_000, CachedInput: 250_000, Output: 15_000_000}}},
 		},
+		{Vendor: "mistral", Model: "vectors", From: thisDay, Embeddings: true, Price: jobs.Price{Input: 100_000, CachedInput: 100_000}},
 		{Vendor: "openai", Model: "ft:small-one", Prefixes: []string{"ft:small-one:"}, From: thisDay, Price: jobs.Price{Input: 300_000, CachedInput: 300_000, Output: 1_200_000}},
 		{
 			Vendor: "openai", Model: "small-one", From: thisDay, ContextTokens: 400_000,
 			Price: jobs.Price{Input: 250_000, CachedInput: 25_000, Output: 2_000_000},
 			Batch: jobs.Price{Input: 125_000, CachedInput: 12_500, Output: 1_000_000},
+		},
+		{
+			Vendor: "openai", Model: "vectors", From: thisDay, ContextTokens: 8191, Embeddings: true,
+			Price: jobs.Price{Input: 20_000, CachedInput: 20_000}, Batch: jobs.Price{Input: 10_000, CachedInput: 10_000},
 		},
 		{Vendor: "perplexity", Model: "thinker", From: thisDay, ContextTokens: 128_000, Price: jobs.Price{Input: 2_000_000, CachedInput: 2_000_000, Output: 8_000_000, Reasoning: 3_000_000}},
 		{Vendor: "vertex", Model: "other", From: thisDay, Price: jobs.Price{Input: 1_000_000, CachedInput: 1_000_000, Output: 2_000_000}},
@@ -57,14 +62,14 @@ func TestImportLiteLLM(t *testing.T) {
 		t.Errorf("entries (-want +got):\n%s", diff)
 	}
 	skipped := map[string]int{
-		"it does not write text (images, speech, embeddings, …)":      2,
-		"no base_url is known of its vendor":                          1,
-		"it costs nothing there, which mostly means that nobody knew": 1,
-		"it has no price of input and output":                         1,
-		"its price cannot be right, or is given by another unit":      1,
-		"its price changes at too many sizes, or is a list of ranges": 1,
-		"it is billed by the request, too":                            1,
-		"another entry has the same name":                             1,
+		"it neither writes text nor makes embeddings (images, speech, …)": 2,
+		"no base_url is known of its vendor":                              1,
+		"it costs nothing there, which mostly means that nobody knew":     2,
+		"it has no price of input and output":                             1,
+		"its price cannot be right, or is given by another unit":          1,
+		"its price changes at too many sizes, or is a list of ranges":     1,
+		"it is billed by the request, too":                                1,
+		"another entry has the same name":                                 1,
 	}
 	if diff := cmp.Diff(skipped, in.Skipped); diff != "" {
 		t.Errorf("skipped (-want +got):\n%s", diff)
@@ -87,6 +92,8 @@ func TestImportGenAIPrices(t *testing.T) {
 	want := []prices.Entry{
 		{Vendor: "xai", Model: "dated", From: onDay("2025-06-10"), Price: price(2_000_000, 2_000_000, 8_000_000)},
 		{Vendor: "xai", Model: "dated", From: onDay("2027-01-01"), Price: price(3_000_000, 3_000_000, 12_000_000)},
+		{Vendor: "xai", Model: "embed", From: thisDay, Embeddings: true, Price: price(100_000, 100_000, 0)},
+		{Vendor: "xai", Model: "more-embeddings", From: thisDay, Embeddings: true, Price: price(150_000, 150_000, 0)},
 		{Vendor: "xai", Model: "named", Aliases: []string{"named-1"}, Prefixes: []string{"named-preview"}, From: thisDay, Price: price(1_000_000, 1_000_000, 2_000_000)},
 		{Vendor: "xai", Model: "second", From: thisDay, Price: price(5_000_000, 5_000_000, 6_000_000)},
 		{Vendor: "xai", Model: "simple", From: thisDay, ContextTokens: 131072, Price: price(300_000, 75_000, 500_000)},

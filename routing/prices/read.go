@@ -73,9 +73,11 @@ func Parse(data []byte) (*Table, error) {
 
 // A reader turns nodes into entries, and notes all that is wrong.
 type reader struct {
-	faults  []Fault
-	entry   string         // that is being read
-	claimed map[string]int // line of the entry that claims a name and a day
+	faults []Fault
+	entry  string // that is being read
+	// embeddings tells that the entry's model makes them, and so has prices of input alone.
+	embeddings bool
+	claimed    map[string]int // line of the entry that claims a name and a day
 }
 
 func (r *reader) fault(line int, field, format string, args ...any) {

@@ -16,7 +16,7 @@ func (r *reader) readEntry(n *node) (Entry, bool) {
 	if n.kind == object && n.get("vendor") != nil && n.get("model") != nil {
 		r.entry = clipName(n.get("vendor").said + "/" + n.get("model").said)
 	}
-	if !r.want(n, "", object, "vendor", "model", "aliases", "prefixes", "from", "context_tokens", "usd_per_mtok", "batch_usd_per_mtok") {
+	if !r.want(n, "", object, "vendor", "model", "aliases", "prefixes", "from", "context_tokens", "endpoint", "usd_per_mtok", "batch_usd_per_mtok") {
 		return Entry{}, false
 	}
 	var e Entry
@@ -35,6 +35,11 @@ func (r *reader) readEntry(n *node) (Entry, bool) {
 	if c := n.get("context_tokens"); c != nil {
 		e.ContextTokens = r.count(c, "context_tokens")
 	}
+	r.embeddings = false
+	if made := n.get("endpoint"); made != nil {
+		e.Embeddings = r.makesEmbeddings(made)
+	}
+	r.embeddings = e.Embeddings
 	if p := r.need(n, "usd_per_mtok", `write what it costs, as in {"input": 0.25, "output": 2}`); p != nil {
 		e.Price = r.price(p, "usd_per_mtok")
 	}
@@ -46,6 +51,15 @@ func (r *reader) readEntry(n *node) (Entry, bool) {
 		r.claim(n, &e)
 	}
 	return e, len(r.faults) == before
+}
+
+// makesEmbeddings reads what an entry says that its model is for.
+func (r *reader) makesEmbeddings(n *node) bool {
+	name := jobs.EndpointEmbeddings.Name()
+	if said := r.text(n, "endpoint"); said != "" && said != name {
+		r.fault(n.line, "endpoint", "%s is not %q; leave it out of a model that writes text", clip(said), name)
+	}
+	return n.said == name
 }
 
 func clipName(name string) string { return strings.Trim(clip(name), `"`) }
@@ -110,7 +124,11 @@ func (r *reader) count(n *node, field string) int {
 }
 
 func (r *reader) price(n *node, field string) jobs.Price {
-	if !r.want(n, field, object, "input", "cached_input", "output", "reasoning", "over", "free") {
+	known := []string{"input", "cached_input", "output", "reasoning", "over", "free"}
+	if r.embeddings {
+		known = []string{"input", "free"}
+	}
+	if !r.want(n, field, object, known...) {
 		return jobs.Price{}
 	}
 	if free := n.get("free"); free != nil {
@@ -183,6 +201,9 @@ func (r *reader) rates(n *node, field string) jobs.Tier {
 		*part.into, has[part.name] = amount(part.name)
 	}
 	for _, name := range []string{"input", "output"} {
+		if r.embeddings && name == "output" {
+			continue
+		}
 		if !has[name] && !slices.ContainsFunc(n.members, func(m member) bool { return m.key == name }) {
 			r.fault(n.line, field+"."+name, `is missing: write USD per million tokens; {"free": true} is what costs nothing`)
 		}
@@ -201,6 +222,7 @@ func (r *reader) sane(n *node, field string, t jobs.Tier, reasons bool) {
 	switch {
 	case t.Input == 0 && t.Output == 0:
 		r.fault(n.line, field, `costs nothing, which mostly means that nobody knows: leave the entry out, or write {"free": true}`)
+	case r.embeddings:
 	case t.Output == 0:
 		r.fault(n.get("output").line, field+".output", "is 0, and input is not: there is no such model that writes text")
 	case t.CachedInput > t.Input:

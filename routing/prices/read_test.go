@@ -71,6 +71,10 @@ func TestParseRefuses(t *testing.T) {
 		"an alias of itself":      {change(`"from"`, `"aliases": ["n"], "from"`), `"n" has a price from 2026-01-01 already`},
 		"an alias that is none":   {change(`"from"`, `"aliases": [7], "from"`), "aliases[0]: must be a text, not a number"},
 		"aliases that are a text": {change(`"from"`, `"aliases": "x", "from"`), "aliases: must be a list, not a text"},
+		"an unknown endpoint":     {change(`"from"`, `"endpoint": "chat", "from"`), `acme/n: endpoint: "chat" is not "embeddings"; leave it out of a model that writes text`},
+		"output of embeddings":    {change(`"from"`, `"endpoint": "embeddings", "from"`), "usd_per_mtok.output: is not a member that is known"},
+		"embeddings for nothing":  {change(`"from": "2026-01-01", "usd_per_mtok": {"input": 1, "output": 2}`, `"from": "2026-01-01", "endpoint": "embeddings", "usd_per_mtok": {"input": 0}`), "acme/n: usd_per_mtok: costs nothing"},
+		"embeddings of no price":  {change(`"from": "2026-01-01", "usd_per_mtok": {"input": 1, "output": 2}`, `"from": "2026-01-01", "endpoint": "embeddings", "usd_per_mtok": {}`), "usd_per_mtok.input: is missing"},
 		"many":                    {tableOf(strings.Split(strings.Repeat("{},", 30)+"{}", ",")...), "124 things are wrong:"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,6 +34,7 @@ type Entry struct {
 	Prefixes      []string
 	From          time.Time // a day, in UTC
 	ContextTokens int       // zero: not known
+	Embeddings    bool      // the model makes embeddings and writes no text: its prices are of the input alone
 	Price         jobs.Price
 	Batch         jobs.Price // for work that the vendor may do later; the zero price: nobody knows
 }

@@ -142,6 +142,9 @@ func TestShipped(t *testing.T) {
 		if e.Price.Free || e.ContextTokens == 0 && e.Vendor != "together" {
 			t.Errorf("%s: free, or without a context window: %+v", e.Name(), e)
 		}
+		if e.Embeddings != strings.Contains(e.Model, "embed") || e.Embeddings == (e.Price.Output > 0) {
+			t.Errorf("%s: its name and its price do not agree whether it writes text: %+v", e.Name(), e)
+		}
 		if e.Batch.Known() {
 			batch++
 		}
@@ -159,6 +162,13 @@ func TestShipped(t *testing.T) {
 		{"google", "gemini-2.5-pro", jobs.Usage{Input: 400_000, Output: 1000}, 1_015_000},
 		{"anthropic", "claude-haiku-4-5-20251001", jobs.Usage{Input: 1000, Output: 1000}, 6000},
 		{"openai", "ft:gpt-4o-mini-2024-07-18:acme::abc", jobs.Usage{Input: 1000, Output: 1000}, 1500},
+		{"openai", "text-embedding-3-small", jobs.Usage{Input: 1_000_000}, 20_000},
+		{"openai", "text-embedding-3-large", jobs.Usage{Input: 1_000_000}, 130_000},
+		{"openai", "text-embedding-ada-002", jobs.Usage{Input: 1_000_000}, 100_000},
+		{"google", "models/gemini-embedding-001", jobs.Usage{Input: 1_000_000}, 150_000},
+		{"google", "gemini-embedding-2", jobs.Usage{Input: 1_000_000}, 200_000},
+		{"mistral", "mistral-embed", jobs.Usage{Input: 1_000_000}, 100_000},
+		{"cohere", "embed-v4.0", jobs.Usage{Input: 1_000_000}, 120_000},
 		{"mistral", "mistral-small-latest", jobs.Usage{Input: 1000, Output: 1000}, 750},
 	} {
 		if found, ok := table.Find(c.vendor, c.model, today); !ok || found.Price.Cost(c.usage) != c.want {
@@ -187,6 +197,11 @@ func TestBytes(t *testing.T) {
 			}
 			if over != "" {
 				over = `, "over": [` + over[1:] + "]"
+			}
+			if rapid.Bool().Draw(t, "embeddings") {
+				entries = append(entries, fmt.Sprintf(`{"vendor": "v%d", "model": "m%d", "from": "2026-01-0%d", "endpoint": "embeddings", "usd_per_mtok": {"input": %s}, "batch_usd_per_mtok": {"free": true}}`,
+					i%2, i, i+1, amount.Draw(t, "in")))
+				continue
 			}
 			entries = append(entries, fmt.Sprintf(`{"vendor": "v%d", "model": "m<&>%d", "from": "2026-01-0%d", "usd_per_mtok": {"input": %s, "output": %s%s}}`,
 				i%2, i, i+1, amount.Draw(t, "in"), amount.Draw(t, "out"), over))

@@ -21,6 +21,7 @@ type (
 		Prefixes []string      `json:"prefixes,omitempty"`
 		From     string        `json:"from"`
 		Context  int           `json:"context_tokens,omitempty"`
+		Endpoint string        `json:"endpoint,omitempty"`
 		Price    *writtenPrice `json:"usd_per_mtok"`
 		Batch    *writtenPrice `json:"batch_usd_per_mtok,omitempty"`
 	}
@@ -68,6 +69,12 @@ func written(e *Entry) writtenEntry {
 	w := writtenEntry{Vendor: e.Vendor, Model: e.Model, Aliases: e.Aliases, Prefixes: e.Prefixes, From: e.From.Format(day), Context: e.ContextTokens, Price: writtenOf(e.Price)}
 	if e.Batch.Known() {
 		w.Batch = writtenOf(e.Batch)
+	}
+	if e.Embeddings {
+		w.Endpoint, w.Price.Output = jobs.EndpointEmbeddings.Name(), ""
+		if w.Batch != nil {
+			w.Batch.Output = ""
+		}
 	}
 	return w
 }

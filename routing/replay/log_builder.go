@@ -24,27 +24,38 @@ type Builder struct {
 	numbers map[string]uint16
 	classes map[jobs.Class]uint8
 
-	mixed, early, capped int // records out of order, calls from before their requests, numbers that were too large
-	begun, called        bool
-	last                 int64 // when the last request came, in milliseconds since the log's start
-	lastAttempt          int64
+	wrong
+	mixed                   int // records out of order
+	begun, unsorted, called bool
+	last                    int64 // when the last request came, in milliseconds since the log's start
+	lastAttempt             int64
+}
+
+// wrong counts what was wrong with records, and was put right.
+type wrong struct {
+	early, capped int // calls from before their requests, numbers that were too large
 }
 
 // NewBuilder returns an empty one. It takes less memory if it is told about how many
 // requests will come; zero: nobody knows.
 func NewBuilder(room int) *Builder {
-	b := &Builder{room: min(max(room, 0), mostRecords), log: &Log{}, numbers: map[string]uint16{}, classes: map[jobs.Class]uint8{}}
+	room = min(max(room, 0), mostRecords)
+	return newBuilder(room, room)
+}
+
+func newBuilder(requests, attempts int) *Builder {
+	b := &Builder{room: requests, log: &Log{}, numbers: map[string]uint16{}, classes: map[jobs.Class]uint8{}}
 	b.log.names.known = map[kind]uint16{}
 	for i, class := range classes {
 		b.classes[class] = uint8(i)
 	}
 	r, a := &b.log.requests, &b.log.attempts
-	r.at, r.kind = make([]uint32, 0, b.room), make([]uint16, 0, b.room)
+	r.at, r.kind = make([]uint32, 0, requests), make([]uint16, 0, requests)
 	for _, of := range []*[]uint32{&a.at, &a.request, &a.latency, &a.cost} {
-		*of = make([]uint32, 0, b.room)
+		*of = make([]uint32, 0, attempts)
 	}
-	a.target, a.propensity = make([]uint16, 0, b.room), make([]uint16, 0, b.room)
-	a.class, a.flags = make([]uint8, 0, b.room), make([]uint8, 0, b.room)
+	a.target, a.propensity = make([]uint16, 0, attempts), make([]uint16, 0, attempts)
+	a.class, a.flags = make([]uint8, 0, attempts), make([]uint8, 0, attempts)
 	a.usages = map[uint32]jobs.Usage{}
 	return b
 }

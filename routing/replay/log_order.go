@@ -19,8 +19,10 @@ func (b *Builder) Log() (*Log, error) {
 	if len(l.requests.at) == 0 {
 		return nil, ErrEmpty
 	}
-	if b.mixed > 0 {
+	if b.mixed > 0 || b.unsorted {
 		b.orderRequests()
+	}
+	if b.mixed > 0 {
 		l.warn("%d of %d requests stood out of order: they were sorted by time", b.mixed, len(l.requests.at))
 	}
 	if b.called {
@@ -55,21 +57,60 @@ func (r *requests) first(calls []uint32) uint32 {
 // places lists 0 to n-1 by a key; of equals, the first that came.
 func places(by []uint32) []uint32 {
 	order := make([]uint32, len(by))
+	ends := []int{} // of the runs that are in order already
 	for i := range order {
 		order[i] = uint32(i)
+		if i > 0 && by[i] < by[i-1] {
+			ends = append(ends, i)
+		}
 	}
-	slices.SortFunc(order, func(a, b uint32) int { return cmp.Or(cmp.Compare(by[a], by[b]), cmp.Compare(a, b)) })
+	if ends = append(ends, len(by)); len(ends) > manyRuns {
+		slices.SortFunc(order, func(a, b uint32) int { return cmp.Or(cmp.Compare(by[a], by[b]), cmp.Compare(a, b)) })
+		return order
+	}
+	return merged(order, by, ends)
+}
+
+// manyRuns are so many that to sort takes less than to merge them.
+const manyRuns = 256
+
+// merged merges neighbouring runs until there is one.
+func merged(order, by []uint32, ends []int) []uint32 {
+	into := make([]uint32, len(order))
+	for len(ends) > 1 {
+		var left []int
+		from := 0
+		for i := 0; i < len(ends); i += 2 {
+			middle, to := ends[i], ends[min(i+1, len(ends)-1)]
+			merge(into[from:to], order[from:middle], order[middle:to], by)
+			left = append(left, to)
+			from = to
+		}
+		order, into, ends = into, order, left
+	}
 	return order
 }
 
-func (b *Builder) orderRequests() {
+// merge merges two runs into one.
+func merge(into, a, b, by []uint32) {
+	for i := range into {
+		if len(b) == 0 || len(a) > 0 && by[a[0]] <= by[b[0]] {
+			into[i], a = a[0], a[1:]
+		} else {
+			into[i], b = b[0], b[1:]
+		}
+	}
+}
+
+// orderRequests sorts them by time, and tells where each went.
+func (b *Builder) orderRequests() (to []uint32) {
 	r := &b.log.requests
 	order := places(r.at)
 	r.at, r.kind = reordered(r.at, order), reordered(r.kind, order)
 	for _, c := range []*column[uint32]{&r.deadline, &r.most, &r.body, &r.input, &r.output, &r.cached, &r.reasoning} {
 		c.reorder(order)
 	}
-	to := make([]uint32, len(order))
+	to = make([]uint32, len(order))
 	for place, was := range order {
 		to[was] = uint32(place)
 	}
@@ -78,6 +119,7 @@ func (b *Builder) orderRequests() {
 			b.log.attempts.request[i] = to[was]
 		}
 	}
+	return to
 }
 
 func (b *Builder) orderAttempts() {
