@@ -115,8 +115,12 @@ func writeAttempts(out io.Writer, found []jobs.Logged) error {
 	for i := range found {
 		l := &found[i]
 		request := l.RequestID
-		if !l.Asker() {
+		switch {
+		case l.Asker():
+		case l.Probe:
 			request = "a probe"
+		default:
+			request = "a canary"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.At.Local().Format("2006-01-02 15:04:05"), visible(cmp.Or(l.Route, "-")), visible(l.Target), cameOfIt(l),
 			l.Latency.Round(time.Millisecond), tokensText(l.Usage), jobs.CostText(l.Cost, l.Unpriced), waitedText(l), request)
