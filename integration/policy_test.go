@@ -86,6 +86,14 @@ func TestPolicyIsChecked(t *testing.T) {
 			t.Fatalf("%v: exit code %d, want %d:\n%s%s", is.args, got.code, is.code, got.out, got.errors)
 		}
 	}
+	type sweep struct{ Frontier []string }
+	swept := []string{"replay", "--against", old, "--from-file", log, "--sweep", "weights.cost=0:1:0.5"}
+	if got := lastLine[sweep](t, tidegate(t, append(swept, "--json")...).out); !strings.Contains(strings.Join(got.Frontier, " "), "weights.cost=0 ") {
+		t.Errorf("on the frontier are %v", got.Frontier)
+	}
+	if got := tidegate(t, append(swept, "--policy", dear, "--policy", same)...); got.code != 2 || !strings.Contains(got.errors, "--sweep: is of one policy") {
+		t.Errorf("exit code %d: %s", got.code, got.errors)
+	}
 	var view struct {
 		Outcome  string
 		Findings []struct {

@@ -57,8 +57,10 @@ func TestLedgerIsReplayed(t *testing.T) {
 	s.must("attempts", "export", "-o", file)
 
 	got := s.replay("--against", old, "--policy", dear)
-	for _, want := range []string{"Replayed 120 requests with 120 calls of the ledger", "Self-replay error: old.yaml, replayed against its own log, takes ", "dear.yaml: no verdict",
-		"cost of 1,000 requests", "times the calls of its busiest minute in the log"} {
+	for _, want := range []string{
+		"Replayed 120 requests with 120 calls of the ledger", "Self-replay error: old.yaml, replayed against its own log, takes ", "dear.yaml: no verdict",
+		"cost of 1,000 requests", "times the calls of its busiest minute in the log",
+	} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("it is not said: %s\n%s", want, got.out)
 		}

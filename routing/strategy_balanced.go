@@ -4,4 +4,4 @@ package routing
 // the same.
 const Balanced = "balanced"
 
-var _ = register(Balanced, Weights{Success: 0.4, Latency: 0.3, Cost: 0.3}.Strategy())
+var _ = register(Balanced, weighted[Balanced].Strategy())

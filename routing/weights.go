@@ -13,6 +13,19 @@ type Weights struct {
 	Success, Latency, Cost float64
 }
 
+// weighted are the strategies that need no configuration and are nothing but weights.
+var weighted = map[string]Weights{
+	Balanced: {Success: 0.4, Latency: 0.3, Cost: 0.3},
+	Cost:     {Success: 0.2, Latency: 0.2, Cost: 0.6},
+	Speed:    {Success: 0.2, Latency: 0.6, Cost: 0.2},
+}
+
+// WeightsOf are those of a strategy that needs no configuration; false: it has none.
+func WeightsOf(goal string) (w Weights, is bool) {
+	w, is = weighted[goal]
+	return w, is
+}
+
 // weightSlop is how far from 1 a sum of numbers is that people write.
 const weightSlop = 1e-6
 

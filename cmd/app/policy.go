@@ -55,7 +55,7 @@ Exit codes:
 
 // checkPolicy replays a policy, and says whether it keeps the limits.
 func (o *options) checkPolicy(cmd *cobra.Command, f *checkFlags, path string) error {
-	done, err := o.replay(cmd, &f.replayFlags, []string{path})
+	done, err := o.replay(cmd, &f.replayFlags, &replayed{policies: []string{path}})
 	if err != nil {
 		return f.unable(err)
 	}

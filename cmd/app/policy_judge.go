@@ -30,7 +30,7 @@ const (
 // A checkedView is what is shown of a check.
 type checkedView struct {
 	Outcome  string         `json:"outcome"`
-	Findings []heldTo      `json:"findings"`
+	Findings []heldTo       `json:"findings"`
 	Replay   *replayedView  `json:"replay"`
 	result   *replay.Result // of the policy
 	code     int

@@ -12,7 +12,7 @@ import (
 
 func newReplayCommand(o *options) *cobra.Command {
 	f := &replayFlags{}
-	var policies []string
+	asked := &replayed{}
 	cmd := &cobra.Command{
 		Use:     "replay",
 		GroupID: groupUse,
@@ -35,9 +35,9 @@ can be trusted here, and what an --outage or a --limit would have done.`,
   tidegate replay --outage target=openai,mode=503,from=2026-11-28T12:00:00Z,for=2h
   tidegate replay --policy a.yaml --policy b.yaml --limit target=gpt-5-mini,requests_per_minute=600`,
 		Args:    noArguments,
-		PreRunE: func(*cobra.Command, []string) error { return f.check() },
+		PreRunE: func(*cobra.Command, []string) error { return firstError(f.check(), asked.check()) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			done, err := o.replay(cmd, f, policies)
+			done, err := o.replay(cmd, f, asked)
 			if err != nil {
 				return err
 			}
@@ -47,21 +47,62 @@ can be trusted here, and what an --outage or a --limit would have done.`,
 			return done.write(cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringArrayVar(&policies, "policy", nil, "configuration to replay (repeatable)")
+	cmd.Flags().StringArrayVar(&asked.policies, "policy", nil, "configuration to replay (repeatable)")
+	cmd.Flags().StringVar(&asked.sweep, "sweep", "", "setting that takes one value after the other, from:to:step, in the policy, or in the one in use: weights.cost=0:1:0.1, "+
+		"the other weights as they are to each other, or any number of the configuration, as in targets.gpt-5.circuit.failures_in_a_row=2:10:2")
 	f.register(cmd)
 	return cmd
+}
+
+// A replayed is which policies are replayed.
+type replayed struct {
+	policies []string
+	sweep    string
+}
+
+func (r *replayed) check() error {
+	if r.sweep == "" {
+		return nil
+	}
+	if len(r.policies) > 1 {
+		return usagef("--sweep: is of one policy; name one with --policy, or none for the one in use")
+	}
+	if _, err := parseSweep(r.sweep); err != nil {
+		return usagef("--sweep: %w", err)
+	}
+	return nil
+}
+
+// read reads the configuration that made the log, and those that are compared with it.
+func (r *replayed) read(o *options, against string) (old policyFile, some []policyFile, err error) {
+	old, some, err = o.readPolicies(against, r.policies)
+	if err != nil || r.sweep == "" {
+		return old, some, err
+	}
+	base := old
+	if len(some) == 1 {
+		base = some[0]
+	}
+	s, err := parseSweep(r.sweep)
+	if err != nil {
+		return old, nil, err
+	}
+	made, err := s.of(base)
+	return old, append(some, made...), err
 }
 
 // A replayedView is what is shown of a replay.
 type replayedView struct {
 	From    string `json:"log"`
 	Assumed string `json:"assumed"` // of the fleet
+	// Frontier are the policies of which no other is as cheap and as fast.
+	Frontier []string `json:"frontier,omitempty"`
 	*replay.Report
 }
 
 // replay reads the policies and the log, and replays.
-func (o *options) replay(cmd *cobra.Command, f *replayFlags, paths []string) (*replayedView, error) {
-	old, some, err := o.readPolicies(f.against, paths)
+func (o *options) replay(cmd *cobra.Command, f *replayFlags, asked *replayed) (*replayedView, error) {
+	old, some, err := asked.read(o, f.against)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +133,7 @@ func (o *options) replay(cmd *cobra.Command, f *replayFlags, paths []string) (*r
 	for _, name := range unpriced(append(policies, was)) {
 		report.Warnings = append(report.Warnings, fmt.Sprintf("the price of %s is not known: what it costs counts as nothing; add price: to it", name))
 	}
-	return &replayedView{log.from, fleet.text(old.config.Worker.Concurrency), report}, nil
+	return &replayedView{log.from, fleet.text(old.config.Worker.Concurrency), frontierOf(report.Results), report}, nil
 }
 
 func runReplay(cmd *cobra.Command, log *replay.Log, policies []replay.Policy, settings replay.Options) (*replay.Report, error) {

@@ -149,20 +149,52 @@ func (v *replayedView) writeRows(out io.Writer) {
 		columns = append(columns, replay.DeadlinesMet)
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	line := "POLICY\tVERDICT"
+	line := "\tPOLICY\tVERDICT"
 	for _, m := range columns {
 		line += "\t" + metricWords[m]
 	}
 	fmt.Fprintln(table, line+"\tMOVED CALLS\tCHANGE OF COST\tOF p95")
 	for i := range v.Results {
 		r := &v.Results[i]
-		line := oneLine(r.Policy) + "\t" + string(r.Confidence)
+		mark := ""
+		if slices.Contains(v.Frontier, r.Policy) {
+			mark = "*"
+		}
+		line := mark + "\t" + oneLine(r.Policy) + "\t" + string(r.Confidence)
 		for _, m := range columns {
 			line += "\t" + doubted(r) + metricText(m, r.Metrics[m].At)
 		}
 		fmt.Fprintln(table, line+"\t"+percentText(r.Coverage.Moved)+"\t"+changeOf(r, replay.Cost)+"\t"+changeOf(r, replay.P95))
 	}
 	_ = table.Flush() // the output remembers what could not be written
+	if len(v.Frontier) > 0 {
+		fmt.Fprintln(out, "* no other policy is both as cheap and as fast, by the estimates of cost and mean completion")
+	}
+}
+
+// frontierOf are the policies of which no other is as cheap and as fast, where there are
+// several that a log can tell of.
+func frontierOf(results []replay.Result) (names []string) {
+	if len(results) < 3 {
+		return nil
+	}
+	for i := range results {
+		beaten := results[i].Confidence == replay.NoVerdict
+		for j := range results {
+			beaten = beaten || i != j && beats(&results[j], &results[i])
+		}
+		if !beaten {
+			names = append(names, results[i].Policy)
+		}
+	}
+	return names
+}
+
+// beats tells whether a policy is as cheap and as fast as another one, and not the same.
+func beats(r, other *replay.Result) bool {
+	cost, than := r.Metrics[replay.Cost].At, other.Metrics[replay.Cost].At
+	takes, longer := r.Metrics[replay.Mean].At, other.Metrics[replay.Mean].At
+	return r.Confidence != replay.NoVerdict && cost <= than && takes <= longer && (cost < than || takes < longer)
 }
 
 // writeVerdict says how far a policy's figures can be relied upon, and what its drains

@@ -181,4 +181,5 @@ func (t *tally) join(o *tally) {
 	}
 	t.draws, t.far = t.draws+o.draws, t.far+o.far
 	t.drains = append(t.drains, o.drains...)
+	t.opened = append(t.opened, o.opened...)
 }

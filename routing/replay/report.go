@@ -69,6 +69,8 @@ type Result struct {
 	Tripped  map[string]float64 `json:"circuits_tripped,omitempty"` // times, by target
 	Drains   []Drain            `json:"drains,omitempty"`
 	Coverage Coverage           `json:"coverage"`
+	Shape    Shape              `json:"shape"`
+	Openings []Opening          `json:"openings,omitempty"` // of circuits, in the times that were run
 }
 
 // Coverage is how near the records are from which calls were drawn.
@@ -97,6 +99,7 @@ type Report struct {
 	Logged   map[Metric]float64 `json:"logged"`        // what there was
 	Shares   map[string]float64 `json:"logged_shares"` // of the calls, by target
 	Self     *SelfReplay        `json:"self_replay,omitempty"`
+	Shape    Shape              `json:"logged_shape"`
 	Results  []Result           `json:"results"`
 	Warnings []string           `json:"warnings,omitempty"`
 	Outages  []string           `json:"outages,omitempty"`

@@ -215,6 +215,9 @@ func (r *run) changed(c jobs.Circuit) {
 	if opened && !s.open {
 		r.tally.trip(r, s)
 	}
+	if s.open && !opened {
+		r.tally.close(r, s)
+	}
 	if s.open = opened; !opened {
 		r.rings = r.rings || !c.CooldownUntil.After(r.is)
 		return

@@ -42,6 +42,7 @@ func (s *sums) add(o *sums, times float64) {
 // anew to see how much hangs on chance.
 type block struct {
 	sums
+	from    int64 // nanoseconds of the log
 	stratum int
 	weight  float64 // how many blocks it stands for
 	spread  histogram
@@ -59,6 +60,7 @@ type tally struct {
 	draws   float64
 	far     float64
 	drains  []drain
+	opened  []opened
 }
 
 func newTally(sites int) *tally {
@@ -74,6 +76,7 @@ func tallyOf(l *Log, s *stretch, sites int, length time.Duration) *tally {
 	t.start, t.length = int64(l.requests.at[s.counted])*int64(time.Millisecond), int64(length)
 	t.blocks = make([]block, (last-t.start)/t.length+1)
 	for i := range t.blocks {
+		t.blocks[i].from = t.start + int64(i)*t.length
 		t.blocks[i].weight, t.blocks[i].stratum = s.weight, s.stratum
 	}
 	return t
@@ -110,6 +113,19 @@ func (t *tally) trip(r *run, s *site) {
 	if r.counting() {
 		t.tripped[s.place] += r.weight
 		t.at(r.at).tripped++
+		t.opened = append(t.opened, opened{s.place, r.at, r.at})
+	}
+}
+
+// close ends the time in which a circuit was open.
+func (t *tally) close(r *run, s *site) {
+	for i := len(t.opened) - 1; i >= 0; i-- {
+		if o := &t.opened[i]; o.site == s.place {
+			if o.to == o.from {
+				o.to = r.at
+			}
+			return
+		}
 	}
 }
 
@@ -160,6 +176,11 @@ func (t *tally) left(r *run) {
 	b := t.at(r.at)
 	b.requests += float64(r.counts)
 	b.unfinished += float64(r.counts)
+	for _, s := range r.order {
+		if s.open {
+			t.close(r, s)
+		}
+	}
 }
 
 // A histogram counts durations by their logarithm: buckets are 4% wide.

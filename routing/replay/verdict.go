@@ -31,6 +31,7 @@ func (w *world) report(p *plan, all []Policy, g gathered, o Options) *Report {
 		Logged: logged.read(nil, span), Shares: map[string]float64{}, Warnings: l.Warnings(),
 	}
 	delete(r.Logged, Tripped) // a log of calls does not tell
+	r.Shape = w.shape(logged)
 	for t, share := range sharesOf(logged.calls) {
 		r.Shares[l.targets[t]] = share
 	}
@@ -112,6 +113,8 @@ func (w *world) result(r *Report, policy *Policy, sides []*tally, beside *tally,
 			made.Tripped[names[i]] = n
 		}
 	}
+	made.Shape = w.shape(at)
+	made.Openings = w.openings(at, names)
 	for _, d := range at.drains {
 		made.Drains = append(made.Drains, Drain{d.held, d.waiting, d.took})
 	}
