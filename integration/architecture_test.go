@@ -18,6 +18,7 @@ var floors = map[string]int{
 	"cmd/app": 5,
 
 	"routing/replay/logfile": 4,
+	"routing/replay/page":    4,
 
 	"routing/replay": 3,
 
@@ -46,6 +47,7 @@ var floors = map[string]int{
 var homes = map[string][]string{
 	"github.com/failsafe-go/failsafe-go":    {"routing"},
 	"github.com/fsnotify/fsnotify":          {"cmd/app"},
+	"github.com/go-analyze/charts":          {"routing/replay/page"},
 	"github.com/goccy/go-yaml":              {"cmd/app"},
 	"github.com/google/uuid":                {"cmd/app", "jobs/queue", "store", "worker"},
 	"github.com/jackc/pgx":                  {"cmd/app", "deploy/embedded", "jobs/queue", "migrations", "store", "worker"},

@@ -3,6 +3,8 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +95,16 @@ func TestPolicyIsChecked(t *testing.T) {
 	}
 	if got := tidegate(t, append(swept, "--policy", dear, "--policy", same)...); got.code != 2 || !strings.Contains(got.errors, "--sweep: is of one policy") {
 		t.Errorf("exit code %d: %s", got.code, got.errors)
+	}
+	html := filepath.Join(t.TempDir(), "report.html")
+	if got := tidegate(t, append(swept, "--html", html)...); got.code != 0 {
+		t.Errorf("exit code %d: %s", got.code, got.errors)
+	}
+	if text, err := os.ReadFile(html); err != nil || !strings.Contains(string(text), "weights.cost=0.5") || !strings.Contains(string(text), "Cost against time") {
+		t.Errorf("the page is not what it should be: %v", err)
+	}
+	if got := tidegate(t, append(swept, "--html", filepath.Join(html, "none.html"))...); got.code == 0 {
+		t.Error("a page was written into a file that is no folder")
 	}
 	var view struct {
 		Outcome  string

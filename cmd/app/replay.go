@@ -13,6 +13,7 @@ import (
 func newReplayCommand(o *options) *cobra.Command {
 	f := &replayFlags{}
 	asked := &replayed{}
+	html := ""
 	cmd := &cobra.Command{
 		Use:     "replay",
 		GroupID: groupUse,
@@ -32,14 +33,20 @@ can be trusted here, and what an --outage or a --limit would have done.`,
 		Example: `  tidegate replay --policy new.yaml
   tidegate replay --policy new.yaml --against old.yaml --since 24h --route summaries
   tidegate replay --policy new.yaml --from-file week.parquet --json
+  tidegate replay --sweep weights.cost=0:1:0.1 --html report.html
   tidegate replay --outage target=openai,mode=503,from=2026-11-28T12:00:00Z,for=2h
   tidegate replay --policy a.yaml --policy b.yaml --limit target=gpt-5-mini,requests_per_minute=600`,
 		Args:    noArguments,
-		PreRunE: func(*cobra.Command, []string) error { return firstError(f.check(), asked.check()) },
+		PreRunE: func(*cobra.Command, []string) error { return firstError(f.check(), asked.check(), checkOutput(html)) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			done, err := o.replay(cmd, f, asked)
 			if err != nil {
 				return err
+			}
+			if html != "" {
+				if err := done.writePage(html); err != nil {
+					return err
+				}
 			}
 			if o.json {
 				return printJSON(cmd.OutOrStdout(), done)
@@ -48,6 +55,7 @@ can be trusted here, and what an --outage or a --limit would have done.`,
 		},
 	}
 	cmd.Flags().StringArrayVar(&asked.policies, "policy", nil, "configuration to replay (repeatable)")
+	cmd.Flags().StringVar(&html, "html", "", "file for a page with plots, which needs nothing else")
 	cmd.Flags().StringVar(&asked.sweep, "sweep", "", "setting that takes one value after the other, from:to:step, in the policy, or in the one in use: weights.cost=0:1:0.1, "+
 		"the other weights as they are to each other, or any number of the configuration, as in targets.gpt-5.circuit.failures_in_a_row=2:10:2")
 	f.register(cmd)

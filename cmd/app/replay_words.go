@@ -15,6 +15,8 @@ var metricWords = map[replay.Metric]string{
 	replay.WaitedLong: "waited over 1 s", replay.DeadlinesMet: "deadlines met", replay.Tripped: "circuits opened a week",
 }
 
+func labelOf(m replay.Metric) string { return metricWords[m] }
+
 // shownMetrics are those that people are shown, in order: what failed is what was not
 // answered.
 func shownMetrics() (shown []replay.Metric) {

@@ -43,7 +43,7 @@ type opened struct {
 const (
 	shortLog, longLog = 4 * time.Hour, 4 * 24 * time.Hour
 	mostOpenings      = 1000
-	doneStep          = 4 // buckets of a spread that are one point
+	doneStep          = 2 // buckets of a spread that are one point
 )
 
 // timeOf is how long the parts are that a log is shown in.
