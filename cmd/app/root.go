@@ -102,7 +102,7 @@ Start here:
 	)
 	root.AddCommand(
 		newDemoCommand(o), newDevCommand(o), newInitCommand(o),
-		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o), newRetryCommand(o), newWhyCommand(o), newAttemptsCommand(o),
+		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o), newRetryCommand(o), newWhyCommand(o), newAttemptsCommand(o), newReplayCommand(o),
 		newCircuitsCommand(o), newBudgetsCommand(o), newKeysCommand(o), newWebhooksCommand(o), newPauseCommand(o), newResumeCommand(o), newDrillCommand(o),
 		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newPricesCommand(o), newSimulateCommand(o),
 		newVersionCommand(o),

@@ -366,7 +366,7 @@ func TestVerdictNeedsRecordsThatAreNear(t *testing.T) {
 		policy := chainOf("b", "a")
 		w := &world{log: log, pools: poolsOf(log)}
 		at := tallyOf(log, &stretch{to: log.Requests(), weight: 1}, 2, time.Hour)
-		newRun(&world{log: log, pools: w.pools, faults: faultsOf(log)}, &policy, sides[0], stretch{to: log.Requests(), weight: 1}, at).all()
+		newRun(&world{log: log, pools: w.pools, faults: faultsOf(log)}, &policy, sides[0], stretch{to: log.Requests(), weight: 1}, at).all(t.Context())
 		coverage := w.coverage(&Report{}, []string{"b", "a"}, at)
 		no, but := (&Coverage{Far: coverage.Far}).says(nil, nil)
 		got := Confident
@@ -391,7 +391,7 @@ func TestVerdictNeedsExploration(t *testing.T) {
 		return jobs.OK, time.Second
 	}}.log(t)
 	r := replayed(t, plain, Options{}, chainOf("b", "a")).Results[0]
-	if r.Confidence != NoVerdict || !says(r, "set choosing.explore") {
+	if r.Confidence != NoVerdict || !says(r, "set estimator.explore") {
 		t.Errorf("%s: %q", r.Confidence, r.Reasons)
 	}
 }
