@@ -115,7 +115,7 @@ func runReplay(cmd *cobra.Command, log *replay.Log, policies []replay.Policy, se
 		return nil, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("replaying: %w", err)
+		return nil, &fileError{fmt.Errorf("replaying: %w", err)} // a policy that does not go with the log
 	}
 	return report, nil
 }
