@@ -91,7 +91,8 @@ func (t *try) waits(next *target) *jobs.Outcome {
 	if len(preferred) == 0 {
 		return nil
 	}
-	now, spare := t.router.now(), t.spare(next, t.rate(t.next))
+	now, rate := t.router.now(), t.rate(t.next)
+	spare := t.spare(next, rate)
 	if ready, _ := next.circuit.readiness(); ready == Shut {
 		return nil // the gate is where it waits
 	}
@@ -106,7 +107,7 @@ func (t *try) waits(next *target) *jobs.Outcome {
 		if waits {
 			w := &jobs.Wait{Since: now, Target: target.Name, Next: next.Name, ExtraCost: max(0, o.extra), Worth: worth}
 			if best == nil || w.ExtraCost > best.ExtraCost {
-				best, until = w, now.Add(t.lasts(&o, target))
+				best, until = w, now.Add(min(t.lasts(&o, target), t.uncounted(rate)))
 				if last := t.atMost(&o); last != endless {
 					w.Until = now.Add(last)
 				}
@@ -228,6 +229,20 @@ func (t *try) lasts(o *outlook, target *target) time.Duration {
 		most = min(most, localWait)
 	}
 	return min(most, longestWaitForPrice)
+}
+
+// uncounted is when to look again because the request came after the backlog was counted
+// last, and may be one of so many that the next target must begin much sooner to answer
+// them all in time. Endless: it is counted, or that makes no difference.
+func (t *try) uncounted(rate drain) time.Duration {
+	if t.request.Deadline.IsZero() || math.IsInf(rate.takes, 1) {
+		return endless
+	}
+	waiting := t.router.backlogOf(t.request.Route)
+	if waiting.at.IsZero() || waiting.counts(t.request.CreatedAt.Add(-time.Duration(t.router.ahead.Load()))) {
+		return endless
+	}
+	return countedSoon
 }
 
 // atMost is how long it waits however long the outage lasts; endless: there is no
