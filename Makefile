@@ -98,6 +98,10 @@ bench-route: ## Measure how well targets are chosen, on DATA=DIR or a made-up se
 bench-replay-truth: ## Measure how near replays come to a known truth, on DATA=DIR or a made-up set, about 8 minutes
 	@$(GO) build -o bin/replaytruth ./integration/replaytruth && DATA=$(DATA) bin/replaytruth $(ARGS)
 
+.PHONY: bench-replay
+bench-replay: build ## Measure the replay of a week of 6,048,000 requests, made of DATA=DIR's traces or of made-up ones, about 6 minutes
+	@$(GO) build -o bin/replay ./integration/replay && DATA=$(DATA) bin/replay $(ARGS)
+
 .PHONY: bench-price
 bench-price: ## Measure what waiting for a price saves on a day of a batch; DATA=DIR: on real uptimes, about 2 minutes
 	@$(GO) build -o bin/price ./integration/price && bin/price $(if $(DATA),--data '$(DATA)') $(ARGS)

@@ -25,6 +25,7 @@ type replayFlags struct {
 	seed            uint64
 	whole           bool
 	cache           string
+	noCache         bool
 	telling         sync.Once
 }
 
@@ -44,7 +45,8 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.limits, "limit", nil, "limit of a provider that it did not have, as in target=gpt-5-mini,requests_per_minute=600 (repeatable)")
 	flags.IntVar(&f.workers, "workers", 0, "how many workers there are, each with worker.concurrency calls at once (0: as many as the log needs at its busiest)")
 	flags.Uint64Var(&f.seed, "seed", 1, "of the luck of calls; the same log, policies and seed give the same report")
-	flags.StringVar(&f.cache, "cache", "", "folder for days of the ledger that were read, so that they are read once (default: one of this database in the user's cache; none: nothing is kept)")
+	flags.StringVar(&f.cache, "cache", "", "folder for days of the ledger that were read, so that they are read once (default: one for this database in the user's cache)")
+	flags.BoolVar(&f.noCache, "no-cache", false, "keep nothing of what is read, and read all of it")
 	flags.BoolVar(&f.whole, "whole", false, "run every request of a long log, and not a sample of its times")
 }
 
@@ -70,6 +72,9 @@ func (f *replayFlags) check() error {
 		if _, err := replay.ParseLimit(text); err != nil {
 			return usagef("--limit: %w", err)
 		}
+	}
+	if f.noCache && f.cache != "" {
+		return usagef("--cache: nothing is kept with --no-cache; leave one of them out")
 	}
 	return firstError(checkCount("--workers", f.workers, "as many as the log needs"), checkMoments(&f.since, &f.until))
 }

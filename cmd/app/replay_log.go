@@ -53,8 +53,12 @@ func (f *replayFlags) readFiles(cmd *cobra.Command, one string) (*replayedLog, e
 	log, warnings, err := load.Files(cmd.Context(), f.files...)
 	shown.Done()
 	from := strings.Join(f.files, ", ")
-	if err != nil {
+	switch {
+	case err == nil:
+	case isEmpty(err), cmd.Context().Err() != nil:
 		return nil, nothing(err, from)
+	default:
+		return nil, &fileError{err}
 	}
 	return &replayedLog{log, from, append(warnings, log.Warnings()...)}, nil
 }
@@ -79,9 +83,12 @@ func (o *options) readLedger(cmd *cobra.Command, f *replayFlags) (*replayedLog, 
 		f.telling.Do(func() { shown = newProgress(cmd.ErrOrStderr(), "attempts read", int(about)) })
 		shown.Set(int(read))
 	}}
-	log, _, err := cache.Log(cmd.Context(), store.New(pool), since, f.until.Time)
+	log, use, err := cache.Log(cmd.Context(), store.New(pool), since, f.until.Time)
 	if shown != nil {
 		shown.Done()
+	}
+	if err == nil && cache.Dir != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Read %d of %s of the ledger anew; the others are kept in %s.\n", use.Read, counted(use.Days, "day"), cache.Dir)
 	}
 	if err == nil && f.route != "" {
 		log, err = log.Only(f.route)
@@ -92,12 +99,9 @@ func (o *options) readLedger(cmd *cobra.Command, f *replayFlags) (*replayedLog, 
 	return &replayedLog{log, "the ledger", log.Warnings()}, nil
 }
 
-// noCache is what is said to have nothing kept.
-const noCache = "none"
-
 // cacheDir is where days of a ledger are kept that were read: a folder for each database.
 func (f *replayFlags) cacheDir(pool *pgxpool.Pool) string {
-	if f.cache == noCache {
+	if f.noCache {
 		return ""
 	}
 	if f.cache != "" {

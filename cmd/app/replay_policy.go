@@ -15,16 +15,22 @@ type policyFile struct {
 	config *Config
 }
 
+// A fileError is one of a file that somebody wrote: of a policy, or of a log.
+type fileError struct{ err error }
+
+func (e *fileError) Error() string { return e.err.Error() }
+func (e *fileError) Unwrap() error { return e.err }
+
 // readPolicy reads and checks a configuration, without its keys.
 func readPolicy(path string) (policyFile, error) {
 	known := allKnown()
 	known.Keyless = true
 	config, _, err := LoadConfig(path, os.LookupEnv, known)
 	if err != nil {
-		return policyFile{}, err
+		return policyFile{}, &fileError{err}
 	}
 	if len(config.Routes) == 0 {
-		return policyFile{}, fmt.Errorf("%s: routes: there is none, so that it would route nothing; add one with a chain of targets", path)
+		return policyFile{}, &fileError{fmt.Errorf("%s: routes: there is none, so that it would route nothing; add one with a chain of targets", path)}
 	}
 	return policyFile{path, config}, nil
 }
