@@ -101,6 +101,10 @@ bench-route: ## Measure how well targets are chosen, on DATA=DIR or a made-up se
 bench-replay-truth: ## Measure how near replays come to a known truth, on DATA=DIR or a made-up set, about 8 minutes
 	@$(GO) build -o bin/replaytruth ./integration/replaytruth && DATA=$(DATA) bin/replaytruth $(ARGS)
 
+.PHONY: bench-replay
+bench-replay: build ## Measure the replay of a week of 6,048,000 requests, made of DATA=DIR's traces or of made-up ones, about 6 minutes
+	@$(GO) build -o bin/replay ./integration/replay && DATA=$(DATA) bin/replay $(ARGS)
+
 .PHONY: bench-price
 bench-price: ## Measure what waiting for a price saves on a day of a batch; DATA=DIR: on real uptimes, about 2 minutes
 	@$(GO) build -o bin/price ./integration/price && bin/price $(if $(DATA),--data '$(DATA)') $(ARGS)
@@ -116,6 +120,10 @@ bench-removal: build ## Measure what commits notice while 1,000,000 old requests
 .PHONY: bench-batch
 bench-batch: build ## Measure what a file of 50,000 lines and 200 MiB takes over HTTP, and its memory, about 2 minutes
 	@$(GO) build -o bin/batch ./integration/batch && bin/batch $(ARGS)
+
+.PHONY: bench-doors
+bench-doors: build ## Measure how fast requests are accepted, by every door, beside a plain INSERT, about 2 minutes
+	@$(GO) build -o bin/doors ./integration/doors && bin/doors $(ARGS)
 
 .PHONY: check-independent
 check-independent: build ## Check the whole path against a mock from npm that we did not write, about 2 minutes

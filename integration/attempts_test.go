@@ -107,7 +107,7 @@ func TestLedgerSaysWhatIsWrong(t *testing.T) {
 		{1, "no such file: none.csv", []string{"attempts", "import", "none.csv"}},
 		{1, "broken.csv:3: class: \"GOOD\" is no class; there are", []string{"attempts", "import", broken}},
 		{1, "unclassed.csv:2: class: a call has one; there are OK", []string{"attempts", "import", unclassed}},
-		{1, "it is a trace of requests alone (azure2023), and a ledger is of calls; `tidegate replay --log", []string{"attempts", "import", azure}},
+		{1, "it is a trace of requests alone (azure2023), and a ledger is of calls; `tidegate replay --from-file", []string{"attempts", "import", azure}},
 	} {
 		if got := s.tidegate(is.args...); got.code != is.code || !strings.Contains(got.errors, is.want) {
 			t.Errorf("%v: exit code %d, and it is said: %s", is.args, got.code, got.errors)

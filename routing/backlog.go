@@ -13,6 +13,21 @@ import (
 type backlog struct {
 	n    int
 	last time.Time // the deadline of who came last, by this machine's clock; zero: it has none, or is not known
+	at   time.Time // when it was counted, by this machine's clock; zero: nobody counts it
+}
+
+const (
+	// countedSoon is by when who has just come is counted.
+	countedSoon = 15 * time.Second
+	// acceptedFor is how long it takes at most to accept many together: they are counted
+	// when all of them are there, and came when the first of them was.
+	acceptedFor = time.Minute
+)
+
+// counts tells whether a request that came then is thought to be among those that were
+// counted.
+func (b *backlog) counts(came time.Time) bool {
+	return b.at.After(came) && (b.n > 0 || b.at.After(came.Add(acceptedFor)))
 }
 
 // backlogs are those of all routes. Safe for concurrent use.
@@ -30,7 +45,7 @@ func (r *Router) Backlog(route string, waiting int, last time.Time) {
 	if r.backlogs.of == nil {
 		r.backlogs.of = map[string]backlog{}
 	}
-	r.backlogs.of[route] = backlog{waiting, last}
+	r.backlogs.of[route] = backlog{waiting, last, r.now()}
 }
 
 func (r *Router) backlogOf(route string) backlog {

@@ -340,11 +340,11 @@ func TestMarkedTargetIsAskedAgain(t *testing.T) {
 			t.Errorf("%s: in its bad time it answered %v", goal, got)
 		}
 		w.talker.how["a"] = ""
-		for left := 12 * 12; left > 0; left-- {
+		for well := 0; well < 12 && w.sent < 450+(4+12)*3600; well++ { // half a day at most, and no longer than it takes to be well for an hour
 			w.asks(300, nil)
 			_ = w.router.Probe(t.Context(), "a")
-			if c := w.circuit("a"); c.Degraded == "" && c.State == jobs.CircuitClosed {
-				left = min(left, 12) // it stays so for the last hour
+			if c := w.circuit("a"); c.Degraded != "" || c.State != jobs.CircuitClosed {
+				well = -1
 			}
 		}
 		if c := w.circuit("a"); c.Degraded != "" || c.State != jobs.CircuitClosed {

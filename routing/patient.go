@@ -91,7 +91,8 @@ func (t *try) waits(next *target) *jobs.Outcome {
 	if len(preferred) == 0 {
 		return nil
 	}
-	now, spare := t.router.now(), t.spare(next, t.rate(t.next))
+	now, rate := t.router.now(), t.rate(t.next)
+	spare := t.spare(next, rate)
 	if ready, _ := next.circuit.readiness(); ready == Shut {
 		return nil // the gate is where it waits
 	}
@@ -106,7 +107,7 @@ func (t *try) waits(next *target) *jobs.Outcome {
 		if waits {
 			w := &jobs.Wait{Since: now, Target: target.Name, Next: next.Name, ExtraCost: max(0, o.extra), Worth: worth}
 			if best == nil || w.ExtraCost > best.ExtraCost {
-				best, until = w, now.Add(t.lasts(&o, target))
+				best, until = w, now.Add(min(t.lasts(&o, target), t.uncounted(rate)))
 				if last := t.atMost(&o); last != endless {
 					w.Until = now.Add(last)
 				}
@@ -230,6 +231,20 @@ func (t *try) lasts(o *outlook, target *target) time.Duration {
 	return min(most, longestWaitForPrice)
 }
 
+// uncounted is when to look again because the request came after the backlog was counted
+// last, and may be one of so many that the next target must begin much sooner to answer
+// them all in time. Endless: it is counted, or that makes no difference.
+func (t *try) uncounted(rate drain) time.Duration {
+	if t.request.Deadline.IsZero() || math.IsInf(rate.takes, 1) {
+		return endless
+	}
+	waiting := t.router.backlogOf(t.request.Route)
+	if waiting.at.IsZero() || waiting.counts(t.request.CreatedAt.Add(-time.Duration(t.router.ahead.Load()))) {
+		return endless
+	}
+	return countedSoon
+}
+
 // atMost is how long it waits however long the outage lasts; endless: there is no
 // deadline.
 func (t *try) atMost(o *outlook) time.Duration {
@@ -257,9 +272,9 @@ func (t *try) failedAt(target *target) int {
 
 // words says why a request waits, as a person reads it.
 func (t *try) words(w *jobs.Wait) string {
-	said := fmt.Sprintf("waits for %s: %s would cost %s more, and not to wait is worth %s", w.Target, w.Next, w.ExtraCost, w.Worth)
-	if t.whenOpen == jobs.WhenOpenWait {
-		said = fmt.Sprintf("waits for %s: %s would cost %s more", w.Target, w.Next, w.ExtraCost)
+	said := fmt.Sprintf("waits for %s: %s", w.Target, dearer(w.Next, "would cost", w.ExtraCost))
+	if t.whenOpen != jobs.WhenOpenWait {
+		said += fmt.Sprintf(", and not to wait is worth %s", w.Worth)
 	}
 	if w.Until.IsZero() {
 		return said + ", and there is no deadline"
@@ -267,11 +282,19 @@ func (t *try) words(w *jobs.Wait) string {
 	return said + ", until " + w.Until.UTC().Format("2006-01-02 15:04:05Z") + " at the latest"
 }
 
+// dearer says what the next target costs more: zero where one of both has no price.
+func dearer(next, costs string, extra jobs.MicroUSD) string {
+	if extra == 0 {
+		return "nobody knows what " + next + " " + costs + " more"
+	}
+	return fmt.Sprintf("%s %s %s more", next, costs, extra)
+}
+
 // unwaited says at the skip of a target that was not waited for why it was not.
 func (t *try) unwaited(target *target, o *outlook, worth jobs.MicroUSD, next *target) {
-	why := fmt.Sprintf("; not waited for: %s costs %s more, and not to wait is worth %s", next.Name, o.extra, worth)
+	why := "; not waited for: " + dearer(next.Name, "costs", o.extra) + fmt.Sprintf(", and not to wait is worth %s", worth)
 	if worth == mostWorth {
-		why = fmt.Sprintf("; not waited for: it would not be back in time for the deadline, %s costs %s more", next.Name, o.extra)
+		why = "; not waited for: it would not be back in time for the deadline, " + dearer(next.Name, "costs", o.extra)
 	}
 	for i := len(t.trace) - 1; i >= 0; i-- {
 		if skip := t.trace[i].Skip; skip != nil && skip.Target == target.Name {

@@ -124,6 +124,8 @@ func TestNobodyWaitsForWhatIsNoCheaper(t *testing.T) {
 		waiting(t, whenOpen, prices, "good", "dear").trips("good").within(24 * time.Hour).tries().patient("good")
 	}
 	waiting(t, jobs.WhenOpenPrice, nil, "a", "b").trips("a").within(24 * time.Hour).tries().to("b") // nobody knows what is saved
+	s := waiting(t, jobs.WhenOpenWait, nil, "a", "b").trips("a").within(time.Hour).tries().because("waits for a: nobody knows what b would cost more, until")
+	s.passes(59*time.Minute).stays("a").tries().to("b").skips("a", "nobody knows what b costs more")
 }
 
 // A cooldown that the provider announced says how long there is to wait.
@@ -247,6 +249,30 @@ func TestBacklogDrainsByWhatIsAnswered(t *testing.T) {
 		if got := needs(c.n, c.failing); got < c.want-c.want/10 || got > c.want+c.want/10 || c.failing && got < c.want-2*time.Minute {
 			t.Errorf("%+v: they need %s", c, got)
 		}
+	}
+}
+
+// Whoever comes between two counts knows nothing of those that came with it, and looks
+// again when they are counted: else all would go on to the next target when it is too
+// late for most.
+func TestRequestThatIsNotCountedYetLooksAgain(t *testing.T) {
+	t.Parallel()
+	for _, whenOpen := range []jobs.WhenOpen{jobs.WhenOpenWait, jobs.WhenOpenPrice} {
+		s := waiting(t, whenOpen, cheapAndDear, "cheap", "dear").trips("cheap")
+		s.router.Backlog(theRoute, 0, time.Time{})
+		s.passes(10 * time.Second).stays("cheap").within(2 * time.Hour).tries().patient("cheap")
+		if !s.outcome.Until.After(s.clock.now().Add(countedSoon)) {
+			t.Errorf("%s: it looks again in %s, though the next one has no limit", whenOpen, s.outcome.Until.Sub(s.clock.now()))
+		}
+		s.targets["dear"].pace.relimitTo(jobs.Limits{RequestsPerMinute: 60})
+		s.tries().patient("cheap").waits(countedSoon)
+		s.passes(time.Second).router.Backlog(theRoute, 1, s.request.Deadline)
+		s.tries().patient("cheap")
+		if !s.outcome.Until.After(s.clock.now().Add(countedSoon)) {
+			t.Errorf("%s: it is counted, and looks again in %s", whenOpen, s.outcome.Until.Sub(s.clock.now()))
+		}
+		s.router.Backlog(theRoute, 7_000, s.request.Deadline)
+		s.stays("cheap").tries().to("dear")
 	}
 }
 

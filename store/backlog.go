@@ -10,13 +10,15 @@ import (
 // any case.
 const backlogAtMost = 200_000
 
-// The last in the queue is the last of those that are available; where all are
-// parked, the one that is parked for the longest. Both are the end of an index.
+// The last of each state is the end of an index: of those that are available or wait for
+// their turn, who came last; of those that are parked, who is parked for the longest. All
+// may be in the hands of workers, too, where they rest before they are parked.
 const routeBacklog = `/* tidegate: route backlog */
 WITH last AS (
-	(SELECT args FROM tidegate.river_job WHERE state = 'available' AND queue = $1 ORDER BY priority DESC, scheduled_at DESC, id DESC LIMIT 1)
-	UNION ALL
-	(SELECT args FROM tidegate.river_job WHERE state = 'scheduled' AND queue = $1 ORDER BY priority DESC, scheduled_at DESC, id DESC LIMIT 1)
+	SELECT j.args FROM unnest('{available, pending, running, scheduled}'::tidegate.river_job_state[]) AS s (state)
+	CROSS JOIN LATERAL (
+		SELECT o.args FROM tidegate.river_job o WHERE o.state = s.state AND o.queue = $1 ORDER BY o.priority DESC, o.scheduled_at DESC, o.id DESC LIMIT 1
+	) j
 ), due AS (
 	SELECT max(r.deadline) AS at FROM last JOIN tidegate.requests r ON r.id = (last.args->>'r')::uuid
 )

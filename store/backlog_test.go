@@ -29,6 +29,10 @@ func TestRouteBacklog(t *testing.T) {
 	is("summaries", 3, last-time.Minute, last)
 	w.exec("UPDATE tidegate.river_job SET state = 'scheduled', scheduled_at = now() + interval '1 day' WHERE queue = 'summaries'")
 	is("summaries", 3, last-time.Minute, last)
+	for _, state := range []string{"pending", "running"} { // for their turn on a route with fair admission, or in hand
+		w.exec("UPDATE tidegate.river_job SET state = '" + state + "' WHERE queue = 'summaries'")
+		is("summaries", 3, last-time.Minute, last)
+	}
 	w.exec("UPDATE tidegate.river_job SET state = 'completed', finalized_at = now() WHERE queue = 'summaries'")
 	is("summaries", 0, 0, 0)
 }

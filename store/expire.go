@@ -41,9 +41,10 @@ const (
 SELECT (SELECT count(*) FROM due), (SELECT count(*) FROM stored), l.deadline, l.id
 FROM (SELECT) one LEFT JOIN `
 
-	// lackedMoney is who of the given waits for a budget, and why: with its job, for its
-	// turn, or since nothing may begin under a budget that is spent, unless it is being
-	// called. Where there are no budgets, nobody is looked up.
+	// lackedMoney is who of the given waits for a budget, and why: with its job, which is
+	// available some seconds before its time, for its turn, or since nothing may begin
+	// under a budget that is spent, unless it is being called. Where there are no budgets,
+	// nobody is looked up.
 	lackedMoney = `calling AS MATERIALIZED (
 	SELECT c.request_id FROM tidegate.calls c WHERE c.request_id IS NOT NULL AND EXISTS (SELECT FROM tidegate.budgets)
 		AND NOT EXISTS (SELECT FROM tidegate.attempts a WHERE a.request_id = c.request_id AND a.at = c.at)
@@ -51,6 +52,7 @@ FROM (SELECT) one LEFT JOIN `
 	SELECT g.request_id, coalesce(
 		(SELECT w.reason FROM tidegate.waiting w WHERE w.request_id = g.request_id AND starts_with(w.reason, '` + budgetReason + `')),
 		(SELECT nullif(j.` + waitsWhy + `, '') FROM tidegate.river_job j WHERE j.args ->> 'r' = g.request_id::text AND j.state = 'scheduled' AND j.metadata ? '` + jobs.BudgetMark + `' LIMIT 1),
+		(SELECT nullif(j.` + waitsWhy + `, '') FROM tidegate.river_job j WHERE j.args ->> 'r' = g.request_id::text AND j.state = 'available' AND j.metadata ? '` + jobs.BudgetMark + `' LIMIT 1),
 		(SELECT '` + budgetReason + `' || b.scope || ' ' || b.name || ': it is spent' FROM tidegate.budgets b
 			WHERE (b.scope, b.name) IN (('tenant', g.tenant), ('route', g.route), ('batch', g.batch_id)) AND ` + spentOut + ` ORDER BY b.id LIMIT 1)
 	) AS why FROM given g WHERE EXISTS (SELECT FROM tidegate.budgets) AND g.request_id NOT IN (SELECT request_id FROM calling)

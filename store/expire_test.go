@@ -55,6 +55,31 @@ func TestExpire(t *testing.T) {
 	expect(t, "a late answer", w.commit(answered(&requests[0])), 0)
 }
 
+// River has a parked job available some seconds before its time; its request waits for
+// money no less then. Why it was never answered can be read when its job is done, too.
+func TestExpireSaysWhatWasWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.limit(ofAcme, 1000, 0)
+	requests := w.due("batch_1", time.Minute, time.Minute)
+	for i, state := range []string{"scheduled", "available"} {
+		w.job(&requests[i], "summaries", 0, "one")
+		w.exec(`UPDATE tidegate.river_job SET state = $2::tidegate.river_job_state, scheduled_at = now() + interval '3 seconds', metadata = $3::jsonb WHERE args ->> 'r' = $1`, requests[i].ID, state,
+			`{"`+jobs.BudgetMark+`": {"budget": "tenant acme", "why": "budget of tenant acme: nothing is left; it goes on at noon"}, "`+jobs.SkipsMark+`": [{"target": "a", "reason": "it is dear"}]}`)
+		story, err := w.Story(t.Context(), requests[i].ID)
+		if err != nil || story.Job == nil || story.Job.Why != "budget of tenant acme: nothing is left; it goes on at noon" {
+			t.Errorf("%s: %+v, %v", state, story.Job, err)
+		}
+	}
+	w.expires(w.lead("one"), jobs.Sweep{Ago: time.Hour, AtMost: 10}, 2, 2)
+	expect(t, "waited for money", w.number("SELECT count(*) FROM tidegate.results WHERE message = $1", jobs.ExpiredForMoney+"budget of tenant acme: nothing is left"), 2)
+	w.exec("UPDATE tidegate.river_job SET state = 'completed', finalized_at = now()")
+	story, err := w.Story(t.Context(), requests[1].ID)
+	if err != nil || story.Result == nil || story.Job == nil || len(story.Job.Skips) != 1 || story.Job.Skips[0].Reason != "it is dear" {
+		t.Errorf("%+v, %v", story.Job, err)
+	}
+}
+
 // Each sweep goes on behind the last one, among equal deadlines too, in either
 // direction, and then finds what came behind it only.
 func TestExpireInSteps(t *testing.T) {

@@ -51,8 +51,8 @@ const loggedOfDay = `/* tidegate: logged of day */ SELECT ` + loggedFields + lit
 // take says so.
 func (s *Store) LoggedDay(ctx context.Context, day jobs.LoggedDay, take func(*jobs.Logged) bool) error {
 	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		// Other days are read at the same time.
-		if _, err := tx.Exec(ctx, "SET LOCAL max_parallel_workers_per_gather = 0"); err != nil {
+		// Other days are read at the same time; and who reads a day twice finds it in the same order.
+		if _, err := tx.Exec(ctx, "SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL synchronize_seqscans = off"); err != nil {
 			return err
 		}
 		return readRaw(ctx, tx, loggedOfDay, []any{day.From, day.Until()}, take)

@@ -82,7 +82,7 @@ func (s *Store) Story(ctx context.Context, requestID string) (story Story, err e
 
 const storyRequest = `/* tidegate: story */
 SELECT now(), q.created_at, q.deadline, q.max_cost_micro_usd, q.tenant, q.route, q.endpoint, q.goal, q.batch_id, q.custom_id, octet_length(q.body), q.retry_of,
-	t.name IS NULL, coalesce(t.chain, '{}'), coalesce(s.crashes + s.alone, 0), r.request_id IS NOT NULL
+	t.name IS NULL, coalesce(t.chain, '{}'), coalesce(s.crashes + s.alone, 0), coalesce(r.state, '')
 FROM tidegate.requests q LEFT JOIN tidegate.routes t ON t.name = q.route LEFT JOIN tidegate.suspects s ON s.request_id = q.id
 	LEFT JOIN tidegate.results r ON r.request_id = q.id
 WHERE q.id = $1`
@@ -92,7 +92,7 @@ func (s *Story) read(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	var maxCost *int64
 	var endpoint, goal, batch, custom *string
 	var retryOf *uuid.UUID
-	var ended bool
+	var ended string
 	r := &s.Request
 	err := tx.QueryRow(ctx, storyRequest, id).Scan(&s.At, &r.CreatedAt, &deadline, &maxCost, &r.Tenant, &r.Route, &endpoint, &goal, &batch, &custom, &s.Bytes, &retryOf,
 		&s.Retired, &s.Chain, &s.Crashes, &ended)
@@ -104,22 +104,25 @@ func (s *Story) read(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	if retryOf != nil {
 		r.RetryOf = retryOf.String()
 	}
-	if ended {
+	if ended != "" && ended != string(jobs.StateExpired) {
 		return nil
 	}
-	if err := s.readJob(ctx, tx, id); err != nil {
+	if err := s.readJob(ctx, tx, id, ended != ""); err != nil || ended != "" {
 		return err
 	}
 	return s.readPauses(ctx, tx)
 }
 
-// River knows the request by its job's arguments alone, which have no index.
+// River knows the request by its job's arguments alone, which have no index. A job that
+// is about to be worked again is available before its time. That of a request whose
+// deadline passed may be done, or not yet: it has what was waited for in vain.
 const storyJob = `/* tidegate: story job */
 SELECT j.queue, j.state, coalesce(w.not_before, j.scheduled_at), coalesce(j.attempted_by[array_upper(j.attempted_by, 1)], ''),
-	coalesce(CASE j.state WHEN 'scheduled' THEN j.metadata #>> '{` + jobs.BudgetMark + `,why}' WHEN 'pending' THEN w.reason END, ''),
+	coalesce(CASE WHEN j.state = 'scheduled' OR j.state = 'available' AND j.scheduled_at > now() THEN j.metadata #>> '{` + jobs.BudgetMark + `,why}'
+		WHEN j.state = 'pending' THEN w.reason END, ''),
 	j.metadata -> '` + jobs.WaitsMark + `', j.metadata -> '` + jobs.SkipsMark + `'
 FROM tidegate.river_job j LEFT JOIN tidegate.waiting w ON w.request_id = $2 AND w.job_id = j.id
-WHERE j.kind = '` + jobs.CompletionKind + `' AND j.finalized_at IS NULL AND j.args ->> 'r' = $1 LIMIT 1`
+WHERE j.kind = '` + jobs.CompletionKind + `' AND (j.finalized_at IS NULL OR $3) AND j.args ->> 'r' = $1 ORDER BY j.id DESC LIMIT 1`
 
 const storyCall = `/* tidegate: story call */
 SELECT c.worker, c.target, c.began_at FROM tidegate.calls c JOIN tidegate.workers w ON w.id = c.worker
@@ -127,10 +130,10 @@ WHERE c.request_id = $1 AND w.dead_at IS NULL
 	AND NOT EXISTS (SELECT FROM tidegate.attempts a WHERE a.request_id = c.request_id AND a.at = c.at)
 ORDER BY c.began_at DESC LIMIT 1`
 
-func (s *Story) readJob(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
+func (s *Story) readJob(ctx context.Context, tx pgx.Tx, id uuid.UUID, done bool) error {
 	var job StoryJob
 	var waits, skips []byte
-	err := tx.QueryRow(ctx, storyJob, id.String(), id).Scan(&job.Queue, &job.State, &job.ScheduledAt, &job.Worker, &job.Why, &waits, &skips)
+	err := tx.QueryRow(ctx, storyJob, id.String(), id, done).Scan(&job.Queue, &job.State, &job.ScheduledAt, &job.Worker, &job.Why, &waits, &skips)
 	if err == nil {
 		// What cannot be read, of another version, is no reason to tell nothing.
 		_, _ = json.Unmarshal(waits, &job.Waits), json.Unmarshal(skips, &job.Skips)

@@ -232,9 +232,7 @@ func (c *completion) unaffordable(r *run, no shortage) error {
 	case no.Kind == jobs.ShortAll && no.Budget.Scope == jobs.BudgetRoute && !r.alone:
 		return nil // the room holds for all of them
 	default:
-		parked := parkedFor(&no.Budget, no.Reason, no.Until)
-		parked.waits, parked.known = r.waits, r.parked
-		return parked
+		return parkedFor(&no.Budget, no.Reason, no.Until)
 	}
 }
 

@@ -130,7 +130,7 @@ func (c *completion) load(ctx context.Context, job *river.Job[jobs.CompletionArg
 		return nil, c.snooze(ctx, quarantineRest)
 	}
 	c.budgets.Meet(got.Budget, c.now())
-	r := &run{job: job.ID, request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow)}
+	r := &run{job: job.ID, request: got.Request, alone: alone, began: c.now(), deadline: got.Request.Deadline, history: got.History, waits: waitsOf(job.JobRow), skips: skipsOf(job.JobRow)}
 	r.parked, r.marked = len(r.waits) > 0, bytes.Contains(job.Metadata, []byte(jobs.BudgetMark))
 	r.skipped = bytes.Contains(job.Metadata, []byte(jobs.SkipsMark))
 	r.why = r.wasParkedFor()
@@ -214,10 +214,10 @@ func (c *completion) call(ctx context.Context, r *run, left leave) (jobs.Outcome
 	if refusal == nil {
 		return outcome, nil
 	}
-	r.passed(outcome.Trace)
 	if err := c.keep(r, outcome.Trace); err != nil {
 		return jobs.Outcome{}, err
 	}
+	r.passed(outcome.Trace)
 	return jobs.Outcome{}, refusal
 }
 
@@ -230,7 +230,7 @@ func (c *completion) keep(r *run, trace jobs.Trace) error {
 	if _, err := c.commit(jobs.Entry{Request: &r.request, Trace: r.trace(trace)}); err != nil {
 		return err
 	}
-	r.waits, r.why = nil, ""
+	r.waits, r.skips, r.why = nil, nil, ""
 	for i := range attempts {
 		r.history = append(r.history, jobs.Step{Attempt: &attempts[i]})
 		if attempts[i].Probe { // it had its turn: the next probe is another's
@@ -364,7 +364,7 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 	}
 	r.rest = outcome.Until
 	if wait := outcome.Until.Sub(c.now()); wait > parkAfter {
-		return &parked{wait: wait, reason: r.parkReason(), waits: r.waits, known: r.parked, marked: r.marked}
+		return &parked{wait: wait, reason: r.parkReason(), marked: r.marked}
 	}
 	return nil
 }
@@ -375,8 +375,6 @@ func (c *completion) block(ctx context.Context, r *run, outcome jobs.Outcome) er
 type parked struct {
 	wait   time.Duration
 	reason string          // for people
-	waits  []jobs.Wait     // to be remembered
-	known  bool            // its job remembers others
 	budget jobs.BudgetWait // that it waits for; zero: none
 	marked bool            // its job waited for one before
 }

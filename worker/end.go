@@ -44,6 +44,7 @@ func (c *completion) giveBack(ctx context.Context, r *run, err error) error {
 		return c.over(nil)
 	case errors.Is(err, errDeadline):
 		r.short = c.lacks(r)
+		c.mark(ctx, r) // nothing else says why there was no call
 		return c.over(c.finish(r, jobs.Outcome{Verdict: jobs.Blocked}))
 	case errors.Is(err, errStopping):
 		return c.snooze(ctx, 0)

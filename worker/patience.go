@@ -40,36 +40,63 @@ func (b *bell) Ring() {
 const waitsAtMost = 16
 
 // waitsOf reads the waits that a job was parked with.
-func waitsOf(job *rivertype.JobRow) []jobs.Wait {
-	if !bytes.Contains(job.Metadata, []byte(jobs.WaitsMark)) {
+func waitsOf(job *rivertype.JobRow) []jobs.Wait { return marked[jobs.Wait](job, jobs.WaitsMark) }
+
+// skipsOf reads the targets that were passed over when a job was parked. What they were
+// compared with then is over.
+func skipsOf(job *rivertype.JobRow) []jobs.Skip {
+	skips := marked[jobs.Skip](job, jobs.SkipsMark)
+	for i := range skips {
+		skips[i].ExtraCost, skips[i].Worth = 0, 0
+	}
+	return skips
+}
+
+// marked reads what the metadata of a job has under a mark. What cannot be read is lost:
+// it says why a request waited, and no more.
+func marked[T any](job *rivertype.JobRow, mark string) (values []T) {
+	if !bytes.Contains(job.Metadata, []byte(mark)) {
 		return nil
 	}
-	var kept struct {
-		Waits []jobs.Wait `json:"tidegate_waits"`
+	var kept map[string]json.RawMessage
+	if json.Unmarshal(job.Metadata, &kept) != nil || json.Unmarshal(kept[mark], &values) != nil {
+		return nil
 	}
-	if json.Unmarshal(job.Metadata, &kept) != nil {
-		return nil // what is lost says why it waited, and no more
-	}
-	return kept.Waits
+	return values
 }
 
 // trace is what a try added, behind the waits that came before it. Its first call is
-// the one that was held back.
+// the one that was held back, and says who was passed over until then.
 func (r *run) trace(added jobs.Trace) jobs.Trace {
+	var skips []jobs.Skip
 	for _, step := range added {
 		if step.Attempt != nil {
-			step.Attempt.WaitedFor = r.why
+			step.Attempt.WaitedFor, skips = r.why, r.heldBack()
 			break
 		}
 	}
-	if len(r.waits) == 0 {
+	if len(r.waits)+len(skips) == 0 {
 		return added
 	}
-	whole := make(jobs.Trace, 0, len(r.waits)+len(added))
+	whole := make(jobs.Trace, 0, len(r.waits)+len(skips)+len(added))
 	for i := range r.waits {
 		whole = append(whole, jobs.Step{Wait: &r.waits[i]})
 	}
+	for i := range skips {
+		whole = append(whole, jobs.Step{Skip: &skips[i]})
+	}
 	return append(whole, added...)
+}
+
+// heldBack are the targets that the last try passed over, if the request waited on its
+// own account since then. Where all of a route wait, the reason alone is enough.
+func (r *run) heldBack() []jobs.Skip {
+	switch r.why {
+	case jobs.WaitedForTarget, jobs.WaitedForPrice, jobs.WaitedForBudget:
+		return r.skips
+	default:
+		return nil
+	}
 }
 
 // waited remembers the waits at the end of a trace, until there is an attempt that
@@ -151,16 +178,7 @@ func (r *run) parkReason() string {
 // targets were passed over, and the budget that it waits for.
 func (c *completion) park(ctx context.Context, r *run, p *parked) error {
 	c.claims.Park(r.job, p.reason)
-	if len(p.waits) > 0 || p.known {
-		if err := river.MetadataSet(ctx, jobs.WaitsMark, p.waits); err != nil {
-			c.log.Debug().Err(err).Msg("a wait will be missing in the trace")
-		}
-	}
-	if len(r.skips) > 0 || r.skipped {
-		if err := river.MetadataSet(ctx, jobs.SkipsMark, r.skips); err != nil {
-			c.log.Debug().Err(err).Msg("nobody will know which targets were passed over")
-		}
-	}
+	c.mark(ctx, r)
 	if p.budget != (jobs.BudgetWait{}) || p.marked {
 		if err := river.MetadataSet(ctx, jobs.BudgetMark, p.budget); err != nil {
 			c.log.Debug().Err(err).Msg("a job that waits for a budget goes on later")
@@ -171,6 +189,21 @@ func (c *completion) park(ctx context.Context, r *run, p *parked) error {
 		wait = min(wait, max(r.deadline.Sub(c.now())+pastDeadline, 0))
 	}
 	return c.snooze(ctx, wait)
+}
+
+// mark has the job say what its request waited for and which targets were passed over,
+// since its last call.
+func (c *completion) mark(ctx context.Context, r *run) {
+	if len(r.waits) > 0 || r.parked {
+		if err := river.MetadataSet(ctx, jobs.WaitsMark, r.waits); err != nil {
+			c.log.Debug().Err(err).Msg("a wait will be missing in the trace")
+		}
+	}
+	if len(r.skips) > 0 || r.skipped {
+		if err := river.MetadataSet(ctx, jobs.SkipsMark, r.skips); err != nil {
+			c.log.Debug().Err(err).Msg("nobody will know which targets were passed over")
+		}
+	}
 }
 
 // pastDeadline is how long after its deadline a request has surely been ended by the

@@ -1,9 +1,12 @@
 package worker
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/riverqueue/river/rivertype"
 
 	"tidegate/jobs"
 )
@@ -96,5 +99,31 @@ func TestFirstCallSaysWhatItWaitedFor(t *testing.T) {
 		if got := is.wasParkedFor(); got != want {
 			t.Errorf("%+v was parked for %q, not %q", is, got, want)
 		}
+	}
+}
+
+// Whom a request waited for on its own account stands before the call that it made in
+// the end, also when its job was parked meanwhile, and once.
+func TestCallSaysWhoWasPassedOverBefore(t *testing.T) {
+	t.Parallel()
+	skip := func(target string) jobs.Step {
+		return jobs.Step{Skip: &jobs.Skip{Target: target, Reason: "it is dear", ExtraCost: 2, Worth: 3}}
+	}
+	metadata, err := json.Marshal(map[string]any{jobs.SkipsMark: []*jobs.Skip{skip("a").Skip}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &run{skips: skipsOf(&rivertype.JobRow{Metadata: metadata})}
+	if len(r.skips) != 1 || r.skips[0].Reason != "it is dear" || r.skips[0].Worth != 0 || r.skips[0].ExtraCost != 0 {
+		t.Fatalf("it was parked with %+v", r.skips)
+	}
+	call := jobs.Trace{skip("b"), {Attempt: &jobs.Attempt{Target: "c"}}}
+	for why, want := range map[jobs.WaitedFor]int{jobs.WaitedForTarget: 3, jobs.WaitedForPrice: 3, jobs.WaitedForBudget: 3, jobs.WaitedForGate: 2, jobs.WaitedForPace: 2, "": 2} {
+		if r.why = why; len(r.trace(call)) != want {
+			t.Errorf("it waited for %q: %+v", why, r.trace(call))
+		}
+	}
+	if r.why = jobs.WaitedForTarget; len(r.trace(jobs.Trace{skip("b")})) != 1 {
+		t.Error("there was no call, and it says more than was added")
 	}
 }

@@ -36,7 +36,7 @@ long it took and what it cost. The ledger has every one of them, with why it wen
 for as long as retention: of the configuration keeps attempts.
 
 ` + "`tidegate why REQUEST`" + ` tells the story of one request. What is exported is read by
-` + "`tidegate replay --log`" + `, and by whatever reads CSV, JSON lines or Parquet.`,
+` + "`tidegate replay --from-file`" + `, and by whatever reads CSV, JSON lines or Parquet.`,
 		Example: `  tidegate attempts
   tidegate attempts --target gpt-5-mini --class TIMEOUT --since 24h
   tidegate attempts export --since 7d -o week.parquet
@@ -115,8 +115,12 @@ func writeAttempts(out io.Writer, found []jobs.Logged) error {
 	for i := range found {
 		l := &found[i]
 		request := l.RequestID
-		if !l.Asker() {
+		switch {
+		case l.Asker():
+		case l.Probe:
 			request = "a probe"
+		default:
+			request = "a canary"
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.At.Local().Format("2006-01-02 15:04:05"), visible(cmp.Or(l.Route, "-")), visible(l.Target), cameOfIt(l),
 			l.Latency.Round(time.Millisecond), tokensText(l.Usage), jobs.CostText(l.Cost, l.Unpriced), waitedText(l), request)

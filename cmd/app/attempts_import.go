@@ -34,7 +34,7 @@ for the standard input.
 What is there already stays as it is, so a file may be imported twice. A request that
 has no UUID gets one that depends on what is said of it. Attempts that are older than
 retention: keeps are removed by the next sweep; those of the last day are among what
-workers that start know of their targets. ` + "`tidegate replay --log FILE`" + ` reads a file
+workers that start know of their targets. ` + "`tidegate replay --from-file FILE`" + ` reads a file
 without importing it, also traces that tell of requests alone.`,
 		Example: `  tidegate attempts import week.parquet
   ssh prod tidegate attempts export --since 24h --format jsonl | tidegate attempts import -`,
@@ -154,7 +154,7 @@ func (in *importing) file(ctx context.Context, file string, stdin io.Reader, f *
 	}
 	defer func() { _ = r.Close() }() // it was only read
 	if in.view.Format = r.Format(); in.view.Format == logfile.Azure || in.view.Format == logfile.Mooncake || in.view.Format == logfile.ServeGen {
-		return fmt.Errorf("%s: it is a trace of requests alone (%s), and a ledger is of calls; `tidegate replay --log %s` replays it", file, in.view.Format, file)
+		return fmt.Errorf("%s: it is a trace of requests alone (%s), and a ledger is of calls; `tidegate replay --from-file %s` replays it", file, in.view.Format, file)
 	}
 	shown := newProgress(in.told, "bytes of "+oneLine(file), int(size))
 	defer shown.Done()

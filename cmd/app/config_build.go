@@ -13,8 +13,10 @@ import (
 
 // Build makes the targets and the routes of a checked configuration, in its
 // order, with the prices that hold now. Routes that share a target share the pointer.
-func (c *Config) Build() ([]*jobs.Target, []jobs.Route) {
-	now := time.Now()
+func (c *Config) Build() ([]*jobs.Target, []jobs.Route) { return c.buildAt(time.Now()) }
+
+// buildAt is Build with the prices that hold at a time.
+func (c *Config) buildAt(now time.Time) ([]*jobs.Target, []jobs.Route) {
 	targets := make([]*jobs.Target, len(c.Targets))
 	named := map[string]*jobs.Target{}
 	for i := range c.Targets {

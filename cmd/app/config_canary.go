@@ -83,6 +83,22 @@ func (r *configReader) checkCanaries(c *Config) {
 			r.problem(at+".expect", "is missing: say what a good answer is like, as in {regex: Paris}")
 		}
 		r.checkExpect(canary.Expect, at+".expect")
+		r.checkCanaryExpect(canary, at)
+	}
+}
+
+// checkCanaryExpect wants an expectation to say nothing that means nothing of a canary.
+func (r *configReader) checkCanaryExpect(canary *CanaryConfig, at string) {
+	for _, field := range []string{"tries", "otherwise"} {
+		if place := at + ".expect." + field; r.given(place) {
+			r.problem(place, "says what becomes of a request, and a canary is none: leave it out")
+		}
+	}
+	var body struct {
+		Format json.RawMessage `json:"response_format"`
+	}
+	if canary.Expect != nil && canary.Expect.ResponseFormat && json.Unmarshal(canary.body(), &body) == nil && body.Format == nil {
+		r.problem(at+".expect.response_format", "is about the response_format of the body, and there is none: give one in body, or write json_schema")
 	}
 }
 
@@ -91,7 +107,12 @@ func (r *configReader) checkCanaries(c *Config) {
 func (r *configReader) checkCanaryTargets(c *Config, canary *CanaryConfig, at string) {
 	var routes, called []string
 	for _, route := range c.Routes {
-		routes, called = append(routes, route.Name), append(append(called, route.Chain...), route.EscalateTo...)
+		routes = append(routes, route.Name)
+		for _, name := range slices.Concat(route.Chain, route.EscalateTo) {
+			if !slices.Contains(called, name) {
+				called = append(called, name)
+			}
+		}
 	}
 	switch {
 	case canary.Route == "" && len(canary.Targets) == 0:

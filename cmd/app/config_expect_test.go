@@ -155,6 +155,9 @@ func TestWrongCanariesInConfig(t *testing.T) {
 		"{name: c, route: r, prompt: x}":                                                 "canaries[0].expect: is missing",
 		"{name: c, route: r, prompt: x, expect: {}}":                                     "canaries[0].expect: expects nothing of an answer",
 		"{name: c, route: r, prompt: x, expect: {regex: '('}}":                           "canaries[0].expect.regex: error parsing",
+		"{name: c, route: r, prompt: x, expect: {regex: x, tries: 2}}":                   "f:8:55: canaries[0].expect.tries: says what becomes of a request, and a canary is none: leave it out",
+		"{name: c, route: r, prompt: x, expect: {regex: x, otherwise: keep}}":            "canaries[0].expect.otherwise: says what becomes of a request",
+		"{name: c, route: r, prompt: x, expect: {response_format: true}}":                "canaries[0].expect.response_format: is about the response_format of the body, and there is none",
 		"{name: c, route: r, prompt: x, expect: {regex: x}, every: 1s}":                  "canaries[0].every: must be 10s or more",
 		"{name: c, route: r, prompt: x, expect: {regex: x}, failures_in_a_row: 0}":       "canaries[0].failures_in_a_row: must be from 1 to 10",
 	} {

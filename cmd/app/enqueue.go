@@ -56,7 +56,9 @@ Flags are for lines that say nothing.`,
   tidegate enqueue requests.jsonl --budget 12.50
   cat requests.jsonl | tidegate enqueue - --route summaries --deadline 6h
   tidegate enqueue requests.jsonl --dry-run`,
-		Args: func(_ *cobra.Command, args []string) error { return f.check(args) },
+		Args: func(cmd *cobra.Command, args []string) error {
+			return firstError(f.check(args), checkZero(cmd.Flags(), "deadline", "the route's"), checkZero(cmd.Flags(), "max-cost-usd", "no limit"))
+		},
 		RunE: func(cmd *cobra.Command, args []string) error { return o.enqueue(cmd, args, f) },
 	}
 	flags := cmd.Flags()

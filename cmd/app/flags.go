@@ -83,6 +83,15 @@ func checkSpan(flag string, span time.Duration, zero string) error {
 	return nil
 }
 
+// checkZero refuses a zero that was given where leaving the flag out means something else
+// than nothing: a limit of 0 is not to be no limit.
+func checkZero(flags *pflag.FlagSet, name, zero string) error {
+	if flag := flags.Lookup(name); flag.Changed && flag.Value.String() == "0" {
+		return usagef("--%s: must be above zero; leave it out for %s", name, zero)
+	}
+	return nil
+}
+
 // checkTenant refuses what no request can have.
 func checkTenant(tenant string) error {
 	if tenant == "" {

@@ -94,6 +94,7 @@ func (f *retryFlags) check(args []string, changed func(string) bool) ([]jobs.Cla
 
 func (o *options) retry(cmd *cobra.Command, args []string, f *retryFlags) error {
 	classes, err := f.check(args, cmd.Flags().Changed)
+	err = firstError(err, checkZero(cmd.Flags(), "deadline", "as long again as each had"), checkZero(cmd.Flags(), "max-cost-usd", "their own limits"))
 	if err != nil {
 		return err
 	}

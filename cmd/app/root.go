@@ -18,6 +18,9 @@ const (
 	exitOK      = 0
 	exitFailure = 1 // it was asked rightly and did not succeed
 	exitUsage   = 2 // it was asked wrongly: a flag, an argument
+	// Of `policy check` alone, where 1 is that the policy is worse.
+	exitNoVerdict = 3 // the log cannot tell
+	exitUnable    = 4 // there was nothing to be checked with
 )
 
 // Execute runs the program with args and returns its exit code. It stops what
@@ -40,6 +43,11 @@ func Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "tidegate: %s\nSee '%s --help'.\n", visible(err.Error()), command.CommandPath())
 		return exitUsage
 	}
+	code := exitFailure
+	var coded *codedError
+	if errors.As(err, &coded) {
+		code = coded.code
+	}
 	var quiet *quietError
 	switch {
 	case errors.As(err, &quiet):
@@ -48,7 +56,7 @@ func Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	default:
 		fmt.Fprintf(stderr, "tidegate: %s%s\n", visible(err.Error()), hint(err))
 	}
-	return exitFailure
+	return code
 }
 
 // hint is the remedy of an error that comes from far below: of a database that
@@ -102,7 +110,7 @@ Start here:
 	)
 	root.AddCommand(
 		newDemoCommand(o), newDevCommand(o), newInitCommand(o),
-		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o), newRetryCommand(o), newWhyCommand(o), newAttemptsCommand(o),
+		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o), newRetryCommand(o), newWhyCommand(o), newAttemptsCommand(o), newReplayCommand(o), newPolicyCommand(o),
 		newCircuitsCommand(o), newBudgetsCommand(o), newKeysCommand(o), newWebhooksCommand(o), newPauseCommand(o), newResumeCommand(o), newDrillCommand(o),
 		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newPricesCommand(o), newSimulateCommand(o),
 		newVersionCommand(o),
@@ -156,6 +164,15 @@ type quietError struct{ err error }
 
 func (e *quietError) Error() string { return e.err.Error() }
 func (e *quietError) Unwrap() error { return e.err }
+
+// A codedError has the program end with a code of its own.
+type codedError struct {
+	code int
+	err  error
+}
+
+func (e *codedError) Error() string { return e.err.Error() }
+func (e *codedError) Unwrap() error { return e.err }
 
 func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {

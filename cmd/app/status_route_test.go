@@ -134,3 +134,16 @@ func TestWriteWaiting(t *testing.T) {
 		t.Errorf("where nobody waits, it says %q", out.String())
 	}
 }
+
+// A time that stands for none is no number of hours.
+func TestUntilText(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for until, want := range map[time.Time]string{
+		{}: "its turn", now.Add(90 * time.Second): "in 1m30s", now.Add(-time.Second): "in 0s", now.Add(365*24*time.Hour - time.Second): "that changes",
+	} {
+		if got := untilText(now, until); got != want {
+			t.Errorf("until %s: %q, want %q", until, got, want)
+		}
+	}
+}

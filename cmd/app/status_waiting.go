@@ -44,14 +44,25 @@ func writeWaiting(w io.Writer, now time.Time, routes []routeView) {
 				fmt.Fprintln(w, "\nWAITING ON\tTENANT\tREQUESTS\tUNTIL\tWHY")
 			}
 			shown++
-			until := "its turn"
-			if !one.Until.IsZero() {
-				until = "in " + max(one.Until.Sub(now), 0).Round(time.Second).String()
-			}
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", route.Route, one.Tenant, one.Requests, until, cmp.Or(shorten(one.Why, 120), "-"))
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", route.Route, one.Tenant, one.Requests, untilText(now, one.Until), cmp.Or(shorten(one.Why, 120), "-"))
 		}
 	}
 	if left > 0 {
 		fmt.Fprintf(w, "%d more are in --json\n", left)
+	}
+}
+
+// forGood is how far off a time is that stands for none: somebody has to act before.
+const forGood = 300 * 24 * time.Hour
+
+// untilText says until when somebody waits at the latest.
+func untilText(now, until time.Time) string {
+	switch left := max(until.Sub(now), 0).Round(time.Second); {
+	case until.IsZero():
+		return "its turn"
+	case left > forGood:
+		return "that changes"
+	default:
+		return "in " + left.String()
 	}
 }

@@ -140,7 +140,7 @@ func (v *whyView) addParked() {
 			v.waits = w
 		}
 	}
-	if v.story.Call != nil {
+	if v.story.Call != nil || v.story.Result != nil {
 		v.waits = nil
 	}
 	for i := range job.Skips {

@@ -30,7 +30,7 @@ func (v *whyView) beforeCalls() []string {
 		return nil
 	}
 	if before := made[0].At.Sub(v.Accepted); before >= longAgo {
-		return []string{fmt.Sprintf("It was first called %s after it was accepted: until then it waited in its queue, or in a worker for its turn.", lasted(before))}
+		return []string{fmt.Sprintf("It was first called %s after it was accepted: until then it waited %s.", lasted(before), heldFor(made[0].WaitedFor))}
 	}
 	return nil
 }
@@ -38,16 +38,10 @@ func (v *whyView) beforeCalls() []string {
 // otherTargets says what became of those that it was not answered by: the last word of
 // each.
 func (v *whyView) otherTargets() []string {
-	answered := -1
-	for i := range v.story.Attempts {
-		if v.story.Attempts[i].Class == jobs.OK {
-			answered = i
-		}
-	}
 	var said []string
 	told := map[string]bool{}
-	if answered >= 0 {
-		told[v.story.Attempts[answered].Target] = true
+	if r := v.story.Result; r != nil && r.State == jobs.StateAnswered {
+		told[r.Target] = true
 	}
 	for i := range v.Steps {
 		step := &v.Steps[i]
@@ -75,7 +69,7 @@ func (v *whyView) place(target string) string {
 	return target
 }
 
-// failed says how the calls of a target ended that did not answer.
+// failed says how the calls of a target ended that did not answer, or not as expected.
 func (v *whyView) failed(last *jobs.Attempt) string {
 	n := 0
 	for i := range v.story.Attempts {
@@ -83,11 +77,19 @@ func (v *whyView) failed(last *jobs.Attempt) string {
 			n++
 		}
 	}
-	did := "was called and did not answer"
+	did := "was called"
 	if n > 1 {
-		did = fmt.Sprintf("was called %d times and did not answer", n)
+		did = fmt.Sprintf("was called %d times", n)
 	}
-	return sentence(v.place(last.Target) + " " + did + ": " + refusalText(last))
+	if last.Class == jobs.Invalid {
+		return sentence(v.place(last.Target) + " " + did + ", and the answer was not as expected: " + unmetText(last))
+	}
+	return sentence(v.place(last.Target) + " " + did + " and did not answer: " + refusalText(last))
+}
+
+// unmetText is what an answer was not.
+func unmetText(a *jobs.Attempt) string {
+	return strings.TrimPrefix(jobs.CleanCode(a.Code)+": "+shorten(a.Message, 200), ": ")
 }
 
 // end says how it ended.
@@ -127,30 +129,75 @@ func (v *whyView) answered() string {
 		}
 	}
 	if call == nil {
-		return target + " answered."
+		return v.kept(target)
 	}
 	took := lasted(call.Latency)
 	d := call.Decision
 	switch {
 	case call.Probe:
 		return fmt.Sprintf("%s answered after %s: it was the trial call that found out whether it is back.", target, took)
+	case v.escalated(target):
+		return fmt.Sprintf("%s, which is asked after an answer that is not as expected, answered after %s.", target, took)
 	case (d == nil || len(d.Candidates) == 0) && goal != "":
 		return fmt.Sprintf("%s, the next by %s that could be called, answered after %s.", target, goal, took)
 	case d == nil || len(d.Candidates) == 0:
 		return fmt.Sprintf("%s, the first of the chain that could be called, answered after %s.", target, took)
 	case d.Explored:
-		return fmt.Sprintf("%s answered after %s: it was tried to learn how it does, as one of %.0f requests is.", target, took, 1/max(0.001, float64(call.Propensity)))
-	case bestOf(d) == target:
+		return fmt.Sprintf("%s answered after %s: it was tried to learn how it does, whatever its score.", target, took)
+	}
+	switch best := bestOf(d.Candidates); {
+	case best.Target == target:
 		return fmt.Sprintf("%s, the best by %s, answered after %s.", target, d.Goal, took)
-	default:
+	case best.Shut || v.passedBy(best.Target):
 		return fmt.Sprintf("%s, the best by %s that could be called, answered after %s.", target, d.Goal, took)
+	default:
+		return fmt.Sprintf("%s, by %s about as good as %s, the best, answered after %s.", target, d.Goal, best.Target, took)
 	}
 }
 
-// bestOf is the target with the best score of a decision.
-func bestOf(d *jobs.Decision) string {
-	best := slices.MaxFunc(d.Candidates, func(a, b jobs.Considered) int { return cmp.Compare(a.Score.Total, b.Score.Total) })
-	return best.Target
+// kept says whose answer it has, if it is not as expected, or its call is not known.
+func (v *whyView) kept(target string) string {
+	if unmet := v.story.Result.Unmet(); unmet != "" {
+		return sentence(fmt.Sprintf("The answer of %s was kept, though it was not as expected: %s", target, unmet))
+	}
+	return target + " answered."
+}
+
+// escalated tells whether a target was asked because an answer before was not as
+// expected.
+func (v *whyView) escalated(target string) bool {
+	bad := slices.ContainsFunc(v.story.Attempts, func(a jobs.Attempt) bool { return a.Class == jobs.Invalid && a.Target != target })
+	return bad && len(v.Chain) > 0 && !slices.Contains(v.Chain, target)
+}
+
+// passedBy tells whether a target was passed over, or failed.
+func (v *whyView) passedBy(target string) bool {
+	return slices.ContainsFunc(v.Steps, func(s whyStep) bool {
+		return s.Skipped != nil && s.Skipped.Target == target || s.Call != nil && s.Call.Target == target && s.Call.Class != jobs.OK
+	})
+}
+
+// bestOf is the candidate with the best score.
+func bestOf(candidates []jobs.Considered) jobs.Considered {
+	return slices.MaxFunc(candidates, func(a, b jobs.Considered) int { return cmp.Compare(a.Score.Total, b.Score.Total) })
+}
+
+// heldFor says what a request waited for.
+func heldFor(why jobs.WaitedFor) string {
+	switch why {
+	case jobs.WaitedForGate:
+		return "for a target of its chain that could be called"
+	case jobs.WaitedForTarget:
+		return "for a target that could be called, and fitted it"
+	case jobs.WaitedForPrice:
+		return "for a target that costs less"
+	case jobs.WaitedForBudget:
+		return "for money"
+	case jobs.WaitedForPace:
+		return "for its turn, for targets were called as fast as they may be"
+	default:
+		return "in its queue, or in a worker for its turn"
+	}
 }
 
 // now says where a request is that has not ended.
@@ -163,7 +210,7 @@ func (v *whyView) now() []string {
 	case s.Job == nil:
 		said = append(said, "It has no result, and River has no job of it: its route may be being repaired; see `tidegate doctor`.")
 	case s.Job.State == "running":
-		said = append(said, fmt.Sprintf("%s has it in hand: it waits there for a target that may be called, or for its turn.", s.Job.Worker))
+		said = append(said, fmt.Sprintf("%s has it in hand: it waits there for a target that may be called, or for its turn. What kept it from each is written down with its next call, or when it is parked.", s.Job.Worker))
 	case s.Job.Why != "":
 		said = append(said, sentence("It waits, and holds no place: "+s.Job.Why))
 	case s.Job.State == "scheduled" || s.Job.ScheduledAt.After(s.At):

@@ -25,7 +25,7 @@ func (v *whyView) write(w io.Writer) error {
 	for i := range v.Steps {
 		step := &v.Steps[i]
 		if gap := step.At.Sub(last); gap >= longAgo {
-			fmt.Fprintf(&b, "  %8s  … waited %s in its queue, or in a worker: for a target that may be called, or for its turn\n", v.clock(last), lasted(gap))
+			fmt.Fprintf(&b, "  %8s  … waited %s %s\n", v.clock(last), lasted(gap), v.held(i))
 		}
 		last = step.end()
 		if step.Call != nil {
@@ -38,6 +38,21 @@ func (v *whyView) write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// held says for what it was held back before a step.
+func (v *whyView) held(before int) string {
+	if before > 0 && v.Steps[before-1].Waited != nil {
+		return "for " + v.Steps[before-1].Waited.Target + ", or for its turn"
+	}
+	for _, step := range v.Steps[before:] {
+		if step.Call != nil && step.Call.WaitedFor != "" {
+			return heldFor(step.Call.WaitedFor)
+		} else if step.Call != nil {
+			break
+		}
+	}
+	return "in its queue, or in a worker: for a target that may be called, or for its turn"
 }
 
 // end is when a step was over, as far as it is known by itself.
@@ -134,7 +149,7 @@ func (c *whyChoice) words(a *jobs.Attempt) string {
 		said += "; it explored"
 	}
 	if a.Propensity > 0 && a.Propensity < 1 {
-		said += fmt.Sprintf("; the chance was %.2g%%", 100*a.Propensity)
+		said += fmt.Sprintf("; the chance was %.3g%%", 100*a.Propensity)
 	}
 	return said
 }

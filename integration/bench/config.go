@@ -23,6 +23,9 @@ func configText(postgres, nats string, c StageConfig) string {
 	if c.Retention != "" {
 		batches += "retention: " + c.Retention + "\n"
 	}
+	if c.Door {
+		batches += "nats_door: true\n"
+	}
 	admission := cmp.Or(c.Admission, jobs.AdmissionDirect)
 	return fmt.Sprintf(`postgres: %q
 nats: %q

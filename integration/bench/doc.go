@@ -1,5 +1,5 @@
 // Package bench is what benchmarks stand on that run the built program: bench-outage,
-// bench-drain, bench-hold, bench-fair and bench-batch, each a program of its own beside
+// bench-drain, bench-hold, bench-fair, bench-batch and bench-doors, each a program of its own beside
 // this package.
 //
 //	ground ── one temporary folder, one Postgres, one simulator ── for all rows

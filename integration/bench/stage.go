@@ -36,6 +36,7 @@ type StageConfig struct {
 	MaxLines          int    // of a batch that comes as a file; zero: the usual
 	MaxBytes          int64  // of its file; zero: the usual
 	Timing            string // of the workers, as in sweep=1s; empty: the usual
+	Door              bool   // the workers answer over NATS, too
 	Retention         string // as the configuration has it: {requests: 30d}; empty: the usual
 }
 
@@ -113,6 +114,9 @@ func (s *Stage) Configure(change func(*StageConfig)) error {
 
 // Program is the built one.
 func (s *Stage) Program() string { return s.ground.program }
+
+// NATSURL is where its NATS server listens.
+func (s *Stage) NATSURL() string { return s.nats.URL() }
 
 // File is the configuration of its processes.
 func (s *Stage) File() string { return s.file }

@@ -66,11 +66,18 @@ func (t *tally) deviations(span time.Duration, seed uint64) reading {
 // apart is the deviation of the metrics over many times that blocks are drawn anew.
 func (t *tally) apart(span time.Duration, draw func(times []float64)) reading {
 	times := make([]float64, len(t.blocks))
-	sum, squares := reading{}, reading{}
-	for range drawnAnew {
+	return spreadOf(func() reading {
 		clear(times)
 		draw(times)
-		for metric, x := range t.read(times, span) {
+		return t.read(times, span)
+	})
+}
+
+// spreadOf is the deviation of what is drawn, by metric.
+func spreadOf(draw func() reading) reading {
+	sum, squares := reading{}, reading{}
+	for range drawnAnew {
+		for metric, x := range draw() {
 			sum[metric] += x
 			squares[metric] += x * x
 		}
@@ -184,7 +191,9 @@ func (s *SelfReplay) widen(made map[Metric]Range) {
 	}
 	by(s.Latency, Mean, P50, P95, P99, Waited, WaitedLong)
 	by(s.Failures, Failure, Calls, Reroutes, Tripped)
-	by(s.Cost, Cost)
+	if s.Cost > 0 {
+		by(s.Cost, Cost)
+	}
 	if r, is := made[Success]; is {
 		made[Success] = Range{r.At, min(r.Low, 1-made[Failure].High), max(r.High, 1-made[Failure].Low)}
 	}

@@ -115,12 +115,18 @@ func (r *run) remember(j *job, trace jobs.Trace) {
 		switch {
 		case step.Attempt != nil:
 			j.patient = false
-			j.history = append(j.history, jobs.Step{Attempt: step.Attempt})
+			if len(j.history) < mostHistory || !step.Attempt.Class.Trips() {
+				j.history = append(j.history, jobs.Step{Attempt: step.Attempt})
+			}
 		case step.Wait != nil:
 			j.patient = true
 		}
 	}
 }
+
+// mostHistory is how many calls of a request are kept that say something of their target
+// alone. One that is the probe again and again, for days, has met it for good.
+const mostHistory = 8
 
 // over ends a request.
 func (r *run) over(j *job, as ending) {
@@ -196,7 +202,7 @@ func (r *run) fateOf(s *site, record uint64, n int, use jobs.Usage) fate {
 	if !s.meter.takes(r.at, use.Input+use.Output) {
 		return fate{class: jobs.Rate, takes: s.refuses}
 	}
-	f := fate{class: jobs.Transient, takes: usualFault}
+	f := strange(use)
 	if m := r.draw(s, record, n); m != nil {
 		f = m.fate(&r.pools[s.number], s.target, use)
 	}
@@ -205,6 +211,18 @@ func (r *run) fateOf(s *site, record uint64, n int, use jobs.Usage) fate {
 	}
 	f.metered = true
 	return f
+}
+
+const (
+	strangeStart = time.Second
+	strangeToken = 20 * time.Millisecond
+)
+
+// strange is what a call comes to of whose target nothing is known: an answer, so that
+// no circuit opens and all calls are seen that would go there. There is no verdict on
+// them.
+func strange(use jobs.Usage) fate {
+	return fate{class: jobs.OK, takes: strangeStart + time.Duration(use.Output)*strangeToken, usage: use}
 }
 
 func (r *run) draw(s *site, record uint64, n int) (m *met) {

@@ -102,6 +102,27 @@ func (m *meter) takes(at int64, tokens int) bool {
 
 func (m *meter) ended() { m.out-- }
 
+// tighten has it refuse what is over a limit that the log does not know.
+func (m *meter) tighten(to *jobs.Limits) {
+	tightest := func(rate, perMinute float64) float64 {
+		switch {
+		case perMinute == 0:
+			return rate
+		case rate == 0:
+			return perMinute / 60
+		}
+		return min(rate, perMinute/60)
+	}
+	m.requests.rate = tightest(m.requests.rate, float64(to.RequestsPerMinute))
+	m.tokens.rate = tightest(m.tokens.rate, float64(to.TokensPerMinute))
+	if to.Concurrency > 0 && (m.most == 0 || to.Concurrency < m.most) {
+		m.most = to.Concurrency
+	}
+	m.requests.full, m.tokens.full = false, false
+	m.requests.fill(0, meterBurst)
+	m.tokens.fill(0, meterBurst)
+}
+
 // A bucket fills at a rate. It may go into debt.
 type bucket struct {
 	rate  float64 // a second; zero: nothing is counted

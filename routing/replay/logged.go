@@ -1,13 +1,18 @@
 package replay
 
 import (
+	"sort"
 	"time"
 
 	"tidegate/jobs"
 )
 
-// A past is what became of each request of a log, as the log has it.
+// A pastOf is what became of the requests of some stretches of a log, as the log has it:
+// of those alone that are counted, for a log may have millions.
 type pastOf struct {
+	stretches []stretch // in the order of time
+	before    []int     // by stretch: how many requests those before it have
+
 	done   []uint32 // when its last call ended, in tenths of a millisecond after it came
 	on     []uint32 // for how long it was called, likewise
 	cost   []uint32 // micro-USD
@@ -23,12 +28,12 @@ const tenth = 100 * time.Microsecond
 func (w *world) logged(p *plan) *tally {
 	l := w.log
 	t := newTally(len(l.targets))
-	of := l.past()
+	of := l.past(p.stretches)
 	for i := range p.stretches {
 		s := &p.stretches[i]
 		part := tallyOf(l, s, len(l.targets), p.length)
 		for i := s.counted; i < s.to; i++ {
-			of.count(l, i, part.at(int64(l.requests.at[i])*int64(time.Millisecond)))
+			of.count(l, i, of.place(i), part.at(int64(l.requests.at[i])*int64(time.Millisecond)))
 		}
 		t.join(part)
 	}
@@ -40,18 +45,25 @@ func (w *world) logged(p *plan) *tally {
 	return t
 }
 
-func (l *Log) past() *pastOf {
-	n := l.Requests()
-	of := &pastOf{
-		done: make([]uint32, n), on: make([]uint32, n), cost: make([]uint32, n), calls: make([]uint8, n), moves: make([]uint8, n),
-		last: make([]uint16, n), answer: make([]bool, n),
+func (l *Log) past(stretches []stretch) *pastOf {
+	of := &pastOf{stretches: stretches}
+	n := 0
+	for i := range stretches {
+		of.before = append(of.before, n)
+		n += stretches[i].to - stretches[i].counted
 	}
+	of.done, of.on, of.cost, of.calls = make([]uint32, n), make([]uint32, n), make([]uint32, n), make([]uint8, n)
+	of.moves, of.last, of.answer = make([]uint8, n), make([]uint16, n), make([]bool, n)
 	a := &l.attempts
-	for i, request := range a.request {
-		if request == noRequest {
+	for i, asker := range a.request {
+		if asker == noRequest {
 			continue
 		}
-		began := max(0, int64(a.at[i])-int64(l.requests.at[request])) * int64(time.Millisecond/tenth)
+		request := of.place(int(asker))
+		if request < 0 {
+			continue
+		}
+		began := max(0, int64(a.at[i])-int64(l.requests.at[asker])) * int64(time.Millisecond/tenth)
 		takes := int64(a.latency[i]) / int64(tenth/time.Microsecond)
 		of.done[request] = max(of.done[request], uint32(began+takes))
 		of.on[request] += uint32(takes)
@@ -66,14 +78,23 @@ func (l *Log) past() *pastOf {
 	return of
 }
 
-// count adds a request to a block.
-func (of *pastOf) count(l *Log, i int, b *block) {
+// place is where a request stands here; below zero: it is not counted.
+func (of *pastOf) place(request int) int {
+	i := sort.Search(len(of.stretches), func(i int) bool { return of.stretches[i].counted > request }) - 1
+	if i < 0 || request >= of.stretches[i].to {
+		return -1
+	}
+	return of.before[i] + request - of.stretches[i].counted
+}
+
+// count adds a request of the log, that stands at a place, to a block.
+func (of *pastOf) count(l *Log, request, i int, b *block) {
 	b.requests++
 	b.calls += float64(of.calls[i])
 	b.reroutes += float64(of.moves[i])
 	b.cost += float64(of.cost[i])
 	took := time.Duration(of.done[i]) * tenth
-	if after := l.requests.deadline.get(i); after > 0 {
+	if after := l.requests.deadline.get(request); after > 0 {
 		b.deadlines++
 		if of.answer[i] && took <= time.Duration(after)*time.Millisecond {
 			b.met++

@@ -68,7 +68,7 @@ func ParseOutage(text string, start time.Time) (Outage, error) {
 	if made.Target = said["target"]; made.Target == "" {
 		return Outage{}, fmt.Errorf("outage: target is missing")
 	}
-	if made.For, err = time.ParseDuration(said["for"]); err != nil || made.For <= 0 {
+	if made.For, err = jobs.ParseDuration(said["for"]); err != nil || made.For <= 0 {
 		return Outage{}, fmt.Errorf("outage: for=%q is not a duration, as in 2h", said["for"])
 	}
 	if made.From, err = outageFrom(said["from"], start); err != nil {
@@ -98,7 +98,7 @@ func outageMode(mode string) (Outage, error) {
 }
 
 func outageFrom(text string, start time.Time) (time.Time, error) {
-	if after, err := time.ParseDuration(text); err == nil && after >= 0 {
+	if after, err := jobs.ParseDuration(text); err == nil && after >= 0 {
 		return start.Add(after), nil
 	}
 	at, err := time.Parse(time.RFC3339, text)

@@ -13,6 +13,8 @@ type Policy struct {
 	Name     string
 	Routes   []jobs.Route
 	Choosing routing.Choosing
+	// Slots is how many calls the fleet makes at once on each route; zero: any number.
+	Slots int
 	// Foresees tells that the router knows beforehand how long each answer will be, as no
 	// router can, but the policies do by which the truth of a made-up log is known.
 	Foresees bool

@@ -14,6 +14,7 @@ type Options struct {
 	// replay is from what the log has. Nil: nobody knows, and every verdict is doubtful.
 	Against *Policy
 	Outages []Outage
+	Limits  []Limit
 	// Seed is of the luck of calls, and of what routers pick at random. The same log,
 	// policies and options give the same report.
 	Seed uint64
@@ -21,8 +22,6 @@ type Options struct {
 	// Budget requests are run altogether; zero: DefaultBudget.
 	Whole  bool
 	Budget int
-	// Slots is how many calls the fleet makes at once on each route; zero: any number.
-	Slots int
 	// Workers is how many runs go on at a time; zero: one for each processor.
 	Workers int
 	// Progress, if not nil, is told how many of how many requests were run, from any
@@ -33,7 +32,7 @@ type Options struct {
 // Replay says what policies would have done with the requests of a log. It is
 // deterministic. It ends early, with an error, when ctx does.
 func Replay(ctx context.Context, log *Log, policies []Policy, o Options) (*Report, error) {
-	w := &world{log: log, pools: poolsOf(log), faults: faultsOf(log), outages: o.Outages, seed: o.Seed, slots: o.Slots}
+	w := &world{log: log, pools: poolsOf(log), faults: faultsOf(log), outages: o.Outages, limits: o.Limits, seed: o.Seed}
 	all := policies
 	if o.Against != nil {
 		all = append([]Policy{*o.Against}, policies...)
@@ -84,17 +83,17 @@ func (p *plan) tasks(w *world, all []Policy, o Options) []*task {
 			add(w, policy, side, false)
 		}
 	}
-	if o.Against != nil && len(o.Outages) > 0 {
+	if o.Against != nil && len(o.Outages)+len(o.Limits) > 0 {
 		asItWas := *w
-		asItWas.outages = nil
+		asItWas.outages, asItWas.limits = nil, nil
 		add(&asItWas, 0, 0, true)
 	}
 	return tasks
 }
 
-func (t *task) run(p *plan) {
+func (t *task) run(ctx context.Context, p *plan) {
 	t.tally = tallyOf(t.world.log, &t.stretch, len(t.of.targets()), p.length)
-	newRun(t.world, t.of, sides[t.side], t.stretch, t.tally).all()
+	newRun(t.world, t.of, sides[t.side], t.stretch, t.tally).all(ctx)
 }
 
 // work does all tasks.
@@ -117,7 +116,7 @@ func (p *plan) work(ctx context.Context, tasks []*task, o Options) error {
 	for range cmp.Or(o.Workers, runtime.GOMAXPROCS(0)) {
 		workers.Go(func() {
 			for t := take(); t != nil; t = take() {
-				t.run(p)
+				t.run(ctx, p)
 				mu.Lock()
 				done += t.to - t.from
 				if o.Progress != nil {

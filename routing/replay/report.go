@@ -63,9 +63,12 @@ type Result struct {
 	Reasons    []string         `json:"reasons,omitempty"` // why it is not confident, as a person reads it
 	Metrics    map[Metric]Range `json:"metrics"`           // DeadlinesMet only where there are deadlines
 	Shares     map[string]Range `json:"shares"`            // of the calls, by target
-	Tripped    map[string]float64
-	Drains     []Drain `json:"drains,omitempty"`
-	Coverage   Coverage
+	// Change is how far the metrics are from those of the policy that made the log, on the
+	// same luck; nil: it is not known, or this is it.
+	Change   map[Metric]Range   `json:"change,omitempty"`
+	Tripped  map[string]float64 `json:"circuits_tripped,omitempty"` // times, by target
+	Drains   []Drain            `json:"drains,omitempty"`
+	Coverage Coverage           `json:"coverage"`
 }
 
 // Coverage is how near the records are from which calls were drawn.
@@ -80,9 +83,9 @@ type Coverage struct {
 // what the log has.
 type SelfReplay struct {
 	Policy   string  `json:"policy"`
-	Latency  float64 `json:"latency_ratio"`  // replayed mean completion, as a part of what it was
-	Failures float64 `json:"failures_ratio"` // of the share that was not answered, likewise
-	Cost     float64 `json:"cost_ratio"`
+	Latency  float64 `json:"latency_ratio"`        // replayed mean completion, as a part of what it was
+	Failures float64 `json:"failures_ratio"`       // of the share that was not answered, likewise
+	Cost     float64 `json:"cost_ratio,omitempty"` // zero: the log has no costs
 }
 
 // A Report is what a replay says.
@@ -97,6 +100,7 @@ type Report struct {
 	Results  []Result           `json:"results"`
 	Warnings []string           `json:"warnings,omitempty"`
 	Outages  []string           `json:"outages,omitempty"`
+	Limits   []string           `json:"limits,omitempty"`
 	Explored float64            `json:"explored"` // share of the calls that were made to learn
 	Sampled  float64            `json:"sampled"`  // share of the requests that were run
 	Seed     uint64             `json:"seed"`

@@ -52,7 +52,7 @@ func (r *run) wait(j *job) {
 	}
 }
 
-func (r *run) full(room *room) bool { return r.slots > 0 && room.out >= r.slots }
+func (r *run) full(room *room) bool { return r.policy.Slots > 0 && room.out >= r.policy.Slots }
 
 // let has the router say what becomes of a request that is the first to be asked, and
 // tells whether it need not wait at the gate.

@@ -14,8 +14,8 @@ type world struct {
 	pools   []pool
 	faults  faults
 	outages []Outage
+	limits  []Limit
 	seed    uint64
-	slots   int // calls at once of each route; zero: no bound
 }
 
 // A stretch is a part of a log that a run lives through: its requests from one place
@@ -91,6 +91,11 @@ func newRun(w *world, policy *Policy, side side, of stretch, into *tally) *run {
 			s.refuses = time.Duration(learned.refuses) * time.Microsecond
 		}
 		s.meter = newMeter(t.Limits, learned)
+		for i := range w.limits {
+			if w.limits[i].Target == t.Name {
+				s.meter.tighten(&w.limits[i].Limits)
+			}
+		}
 		for i := range w.outages {
 			if w.outages[i].of(t) {
 				s.outages = append(s.outages, &w.outages[i])
@@ -116,9 +121,13 @@ func (nobody) Complete(context.Context, *jobs.Target, jobs.Endpoint, []byte) (*j
 }
 
 // all lives through the stretch, until what was counted is over or can wait no longer.
-func (r *run) all() {
+// It ends early when ctx does.
+func (r *run) all(ctx context.Context) {
 	last := int64(r.log.requests.at[r.to-1])*int64(time.Millisecond) + int64(longestAfter)
-	for r.arrived < r.to || r.counts > 0 {
+	for n := 1; r.arrived < r.to || r.counts > 0; n++ {
+		if n%heedEvery == 0 && ctx.Err() != nil {
+			return
+		}
 		comes, happens := int64(never), int64(never)
 		if r.arrived < r.log.Requests() {
 			comes = int64(r.log.requests.at[r.arrived]) * int64(time.Millisecond)
@@ -144,6 +153,8 @@ func (r *run) all() {
 
 const (
 	never = 1<<63 - 1
+	// heedEvery is how many events are lived through until a run looks whether it is to end.
+	heedEvery = 1 << 12
 	// longestAfter is for how long a run goes on after its last request came.
 	longestAfter = 48 * time.Hour
 	// beatEvery and backlogEvery are how often the router is told what waits, as a worker

@@ -58,7 +58,7 @@ func BenchmarkRun(b *testing.B) {
 					of := stretch{to: min(log.Requests(), b.N), weight: 1}
 					into := tallyOf(log, &of, targets, 24*time.Hour)
 					r := newRun(w, policyOf(goal, targets), sides[0], of, into)
-					r.all()
+					r.all(b.Context())
 					if n == 0 && b.N >= log.Requests() {
 						b.Logf("%+v %v", into.blocks[0].sums, into.calls)
 					}

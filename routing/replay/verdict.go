@@ -12,6 +12,8 @@ const (
 	farWarns, farRefuses      = 0.10, 0.30 // share of the draws that are far away
 	peakWarns                 = 1.5        // times the peak of the log
 	selfLatency, selfFailures = 1.05, 1.5
+	selfCost                  = 1.10
+	fewRequests               = 100
 	missingRefuses            = 0.001 // share of the calls
 	movedUnexplored           = 0.05  // share of the calls that may move by a log in which nothing was explored
 	movedToOne                = 0.10  // share of the calls that may move to one target that was hardly ever explored …
@@ -39,11 +41,18 @@ func (w *world) report(p *plan, all []Policy, g gathered, o Options) *Report {
 	for _, n := range explored {
 		r.Explored += n / float64(max(1, l.Attempts()))
 	}
-	if g.self != nil {
+	if g.self != nil && l.Attempts() > 0 {
 		r.Self = selfReplay(all[0].Name, logged, g.self, span)
 	}
+	for i := range o.Limits {
+		r.Limits = append(r.Limits, o.Limits[i].String())
+	}
 	for i := range all {
-		r.Results = append(r.Results, w.result(r, &all[i], g.bySide[i], g.beside[i], explored, span))
+		result := w.result(r, &all[i], g.bySide[i], g.beside[i], explored, span)
+		if o.Against != nil && i > 0 {
+			result.Change = w.changes(&g, i, r.Self, span)
+		}
+		r.Results = append(r.Results, result)
 	}
 	return r
 }
@@ -51,6 +60,9 @@ func (w *world) report(p *plan, all []Policy, g gathered, o Options) *Report {
 func selfReplay(name string, logged, self *tally, span time.Duration) *SelfReplay {
 	was, is := logged.read(nil, span), self.read(nil, span)
 	s := &SelfReplay{Policy: name, Latency: ratio(is[Mean], was[Mean]), Failures: ratio(is[Failure], was[Failure]), Cost: ratio(is[Cost], was[Cost])}
+	if was[Cost] == 0 {
+		s.Cost = 0
+	}
 	n := 0.0
 	for i := range self.blocks {
 		n += self.blocks[i].requests
@@ -106,8 +118,15 @@ func (w *world) result(r *Report, policy *Policy, sides []*tally, beside *tally,
 	made.Coverage = w.coverage(r, names, at)
 	var no, but []string
 	no, but = made.Coverage.says(no, but)
-	no, but = r.Self.says(no, but)
-	no, but = w.unexplored(r, &made, explored, span, no, but)
+	if n := w.log.Requests(); n < fewRequests {
+		but = append(but, fmt.Sprintf("the log has %d requests: so few say little", n))
+	}
+	if w.log.Attempts() == 0 {
+		no = append(no, "the log has no call, and tells nothing of how targets do")
+	} else {
+		no, but = r.Self.says(no, but)
+		no, but = w.unexplored(r, &made, explored, span, no, but)
+	}
 	made.Reasons = append(no, but...)
 	switch {
 	case len(no) > 0:
@@ -166,11 +185,17 @@ func (s *SelfReplay) says(no, but []string) ([]string, []string) {
 	if s == nil {
 		return no, append(but, "the policy that made the log is not known, so that nobody can say how far a replay is off: name its configuration")
 	}
+	if s.Cost == 0 {
+		but = append(but, "the log has no costs, so that nobody can say how far those of a replay are off")
+	}
 	if s.Latency > selfLatency || s.Latency < 1/selfLatency {
 		no = append(no, fmt.Sprintf("%s, replayed against its own log, takes %.3f times as long as it did: by more than 5%%", s.Policy, s.Latency))
 	}
 	if s.Failures > selfFailures || s.Failures < 1/selfFailures {
 		no = append(no, fmt.Sprintf("%s, replayed against its own log, fails %.2f times as often as it did: by more than half", s.Policy, s.Failures))
+	}
+	if s.Cost > selfCost || s.Cost > 0 && s.Cost < 1/selfCost {
+		no = append(no, fmt.Sprintf("%s, replayed against its own log, costs %.3f times as much as it did: by more than 10%%", s.Policy, s.Cost))
 	}
 	return no, but
 }
@@ -178,7 +203,7 @@ func (s *SelfReplay) says(no, but []string) ([]string, []string) {
 // unexplored looks whether the log can tell of what the policy would do otherwise.
 func (w *world) unexplored(r *Report, made *Result, explored []float64, span time.Duration, no, but []string) ([]string, []string) {
 	if r.Explored == 0 {
-		said := "no call of the log was made to learn of a target (its propensities are all 1), so that targets are known only from when they were preferred: set choosing.explore"
+		said := "no call of the log was made to learn of a target (its propensities are all 1), so that targets are known only from when they were preferred: set estimator.explore"
 		if made.Coverage.Moved > movedUnexplored {
 			return append(no, fmt.Sprintf("%s; %.0f%% of the calls would go elsewhere", said, 100*made.Coverage.Moved)), but
 		}

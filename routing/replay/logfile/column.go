@@ -35,7 +35,7 @@ const (
 func Columns() []Column { return columns }
 
 var columns = []Column{
-	texts("request_id", "id of the request; the nil UUID: a probe, made for none", func(l *jobs.Logged) *string { return &l.RequestID }),
+	texts("request_id", "id of the request; the nil UUID: a probe or a canary, made for none", func(l *jobs.Logged) *string { return &l.RequestID }),
 	times("at", "when the call began; without a target, when the request ended", func(l *jobs.Logged) *time.Time { return &l.At }),
 	texts("route", "", func(l *jobs.Logged) *string { return &l.Route }),
 	texts("target", "that was called; empty: no call was made for the request", func(l *jobs.Logged) *string { return &l.Target }),

@@ -17,21 +17,27 @@ import (
 // A Load reads files into one Log.
 type Load struct {
 	Options
-	// Since and Until bound when requests came; zero: all of them are taken.
-	Since, Until time.Time
+	Narrow
+	Stdin io.Reader // what the path - stands for; nil: there is none
 	// Told is told now and then how many bytes of the files were read. Nil: nobody is.
 	Told func(bytes int64)
+}
+
+// A Narrow says which requests are taken. The zero value is all of them.
+type Narrow struct {
+	Since, Until time.Time // when they came; zero: no bound. Until is none of it.
+	Only         string    // their route; empty: any
 }
 
 // Files makes a Log of files, whatever their formats. What is to be known of them beside
 // the log's own warnings comes with it. It ends soon after ctx.
 func (l Load) Files(ctx context.Context, paths ...string) (*replay.Log, []string, error) {
 	g := NewGatherer(0)
-	g.since, g.until = l.Since, l.Until
+	g.Narrow = l.Narrow
 	var warnings []string
 	var before int64
 	for _, path := range paths {
-		r, err := Open(path, l.Options)
+		r, err := l.open(path)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -47,6 +53,13 @@ func (l Load) Files(ctx context.Context, paths ...string) (*replay.Log, []string
 	}
 	log, err := g.Log()
 	return log, warnings, err
+}
+
+func (l Load) open(path string) (*Reader, error) {
+	if path == "-" && l.Stdin != nil {
+		return NewReader("the standard input", l.Stdin, l.Options)
+	}
+	return Open(path, l.Options)
 }
 
 // tellEvery is how many records are read until somebody is told.
@@ -79,11 +92,12 @@ func (l Load) gather(ctx context.Context, g *Gatherer, r *Reader, before int64) 
 // A Gatherer makes a Log of attempts that may come in any order: it brings those of a
 // request together. It is for one goroutine.
 type Gatherer struct {
-	builder      *replay.Builder
-	places       map[uint64]int // of requests, by the keys of their ids
-	n            int
-	since, until time.Time
-	outside      int // requests that came at other times
+	Narrow
+	builder *replay.Builder
+	places  map[uint64]int // of requests, by the keys of their ids
+	n       int
+	outside int // records of requests that came at other times
+	others  int // … of other routes
 }
 
 // NewGatherer returns an empty one, for about so many records; zero: nobody knows.
@@ -94,8 +108,11 @@ func NewGatherer(room int) *Gatherer {
 // Log is what was gathered. The Gatherer is used up.
 func (g *Gatherer) Log() (*replay.Log, error) {
 	log, err := g.builder.Log()
-	if errors.Is(err, replay.ErrEmpty) && g.outside > 0 {
+	switch empty := errors.Is(err, replay.ErrEmpty); {
+	case empty && g.outside > 0:
 		return nil, fmt.Errorf("all of the %d records are of requests that came at other times than were asked for: %w", g.outside, err)
+	case empty && g.others > 0:
+		return nil, fmt.Errorf("all of the %d records are of other routes than %s: %w", g.others, g.Only, err)
 	}
 	return log, err
 }
@@ -115,6 +132,10 @@ func (g *Gatherer) Add(l *jobs.Logged) error {
 	arrived := arrivalOf(l)
 	if !g.within(arrived) {
 		g.outside++
+		return nil
+	}
+	if g.Only != "" && l.Route != g.Only {
+		g.others++
 		return nil
 	}
 	key, named := keyOf(l.RequestID)
@@ -148,7 +169,7 @@ func keyOf(id string) (key uint64, named bool) {
 }
 
 func (g *Gatherer) within(at time.Time) bool {
-	return (g.since.IsZero() || !at.Before(g.since)) && (g.until.IsZero() || at.Before(g.until))
+	return (g.Since.IsZero() || !at.Before(g.Since)) && (g.Until.IsZero() || at.Before(g.Until))
 }
 
 // arrivalOf is when a request came. Of one that an older program wrote down its id tells,

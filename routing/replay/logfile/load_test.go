@@ -214,12 +214,12 @@ func TestSeveralFilesOfATime(t *testing.T) {
 	if n := load(t, logfile.Load{}, first, second).Requests(); n != 4 {
 		t.Errorf("of two files with two requests each come %d", n)
 	}
-	between := logfile.Load{Since: noon.Add(30 * time.Second), Until: noon.Add(150 * time.Second)}
+	between := logfile.Load{Narrow: logfile.Narrow{Since: noon.Add(30 * time.Second), Until: noon.Add(150 * time.Second)}}
 	log := load(t, between, second, first)
 	if log.Requests() != 2 || !log.Start().Equal(noon.Add(59*time.Second)) {
 		t.Errorf("between 12:00:30 and 12:02:30 came %d, the first at %s", log.Requests(), log.Start())
 	}
-	_, _, err := logfile.Load{Since: noon.Add(time.Hour)}.Files(t.Context(), first)
+	_, _, err := logfile.Load{Narrow: logfile.Narrow{Since: noon.Add(time.Hour)}}.Files(t.Context(), first)
 	if !errors.Is(err, replay.ErrEmpty) || !strings.Contains(err.Error(), "2 records are of requests that came at other times") {
 		t.Errorf("of a time with none it is said: %v", err)
 	}

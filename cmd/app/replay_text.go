@@ -1,0 +1,185 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"tidegate/routing/replay"
+)
+
+// write shows a replay to a person.
+func (v *replayedView) write(out io.Writer) error {
+	v.writeHead(out)
+	if len(v.Results) > 2 {
+		v.writeRows(out)
+	} else if err := v.writeColumns(out); err != nil {
+		return err
+	}
+	for i := range v.Results {
+		v.writeVerdict(out, &v.Results[i])
+	}
+	return nil
+}
+
+// writeHead says what was replayed, and how far it can be trusted.
+func (v *replayedView) writeHead(out io.Writer) {
+	fmt.Fprintf(out, "Replayed %s with %s of %s, from %s to %s, with the seed %d.\n", counted(v.Requests, "request"), counted(v.Attempts, "call"), oneLine(v.From),
+		instant(v.Report.From), instant(v.To), v.Seed)
+	if v.Sampled < 1 {
+		fmt.Fprintf(out, "A sample of its times was run, with %.0f%% of the requests; --whole runs all.\n", 100*v.Sampled)
+	}
+	fmt.Fprintf(out, "Assumed: %s.\n", v.Assumed)
+	if s := v.Self; s != nil {
+		fmt.Fprintf(out, "Self-replay error: %s, replayed against its own log, takes %.3f times as long, fails %.2f times as often and %s.\n", oneLine(s.Policy), s.Latency, s.Failures, costsText(s))
+	}
+	for _, added := range append(slices.Clone(v.Outages), v.Limits...) {
+		fmt.Fprintf(out, "Added: %s.\n", oneLine(added))
+	}
+	for _, warning := range v.Warnings {
+		fmt.Fprintf(out, "Warning: %s\n", oneLine(warning))
+	}
+	fmt.Fprintln(out)
+}
+
+func costsText(s *replay.SelfReplay) string {
+	if s.Cost == 0 {
+		return "costs nobody knows how much of what it did"
+	}
+	return fmt.Sprintf("costs %.3f times as much as it did", s.Cost)
+}
+
+// estimated is a figure of a policy; the one that is not to be relied upon has a mark,
+// and no range.
+func estimated(r *replay.Result, m replay.Metric) string {
+	if r.Confidence == replay.NoVerdict {
+		return doubted(r) + metricText(m, r.Metrics[m].At)
+	}
+	return rangeText(m, r.Metrics[m])
+}
+
+// writeColumns shows one policy beside the other.
+func (v *replayedView) writeColumns(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	head, verdicts := "\tLOGGED", "verdict\t-"
+	for i := range v.Results {
+		r := &v.Results[i]
+		head += "\t" + oneLine(r.Policy)
+		verdicts += "\t" + string(r.Confidence)
+	}
+	if len(v.Results) > 1 {
+		head += "\tCHANGE"
+	}
+	fmt.Fprintln(table, head+"\n"+verdicts)
+	for _, m := range shownMetrics() {
+		if _, is := v.Results[0].Metrics[m]; !is {
+			continue
+		}
+		line := metricWords[m] + "\t-"
+		if x, is := v.Logged[m]; is {
+			line = metricWords[m] + "\t" + metricText(m, x)
+		}
+		for i := range v.Results {
+			line += "\t" + estimated(&v.Results[i], m)
+		}
+		if len(v.Results) > 1 {
+			line += "\t" + changeOf(&v.Results[1], m)
+		}
+		fmt.Fprintln(table, line)
+	}
+	v.writeShares(table)
+	return table.Flush()
+}
+
+// changeOf is how far a policy is from the old one in a metric.
+func changeOf(r *replay.Result, m replay.Metric) string {
+	c, is := r.Change[m]
+	if !is {
+		return "-"
+	}
+	if r.Confidence == replay.NoVerdict {
+		return doubted(r) + changeText(m, c.At)
+	}
+	return fmt.Sprintf("%s (%s to %s)", changeText(m, c.At), changeText(m, c.Low), changeText(m, c.High))
+}
+
+// writeShares shows where the calls go, and how often circuits opened.
+func (v *replayedView) writeShares(table io.Writer) {
+	names := map[string]bool{}
+	for i := range v.Results {
+		for name := range v.Results[i].Shares {
+			names[name] = true
+		}
+	}
+	for name := range v.Shares {
+		names[name] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		line := fmt.Sprintf("calls to %s\t%s", visible(name), percentText(v.Shares[name]))
+		for i := range v.Results {
+			share, is := v.Results[i].Shares[name]
+			if !is {
+				line += "\t-"
+				continue
+			}
+			line += "\t" + percentText(share.At)
+			if n := v.Results[i].Tripped[name]; n > 0 {
+				line += fmt.Sprintf(", circuit opened %.0f times", n)
+			}
+		}
+		fmt.Fprintln(table, line)
+	}
+}
+
+// doubted is the mark of what is not to be relied upon.
+func doubted(r *replay.Result) string {
+	if r.Confidence == replay.NoVerdict {
+		return "? "
+	}
+	return ""
+}
+
+// writeRows shows many policies, a line for each.
+func (v *replayedView) writeRows(out io.Writer) {
+	columns := []replay.Metric{replay.Success, replay.P50, replay.P95, replay.Cost}
+	if _, is := v.Results[0].Metrics[replay.DeadlinesMet]; is {
+		columns = append(columns, replay.DeadlinesMet)
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	line := "POLICY\tVERDICT"
+	for _, m := range columns {
+		line += "\t" + metricWords[m]
+	}
+	fmt.Fprintln(table, line+"\tMOVED CALLS\tCHANGE OF COST\tOF p95")
+	for i := range v.Results {
+		r := &v.Results[i]
+		line := oneLine(r.Policy) + "\t" + string(r.Confidence)
+		for _, m := range columns {
+			line += "\t" + doubted(r) + metricText(m, r.Metrics[m].At)
+		}
+		fmt.Fprintln(table, line+"\t"+percentText(r.Coverage.Moved)+"\t"+changeOf(r, replay.Cost)+"\t"+changeOf(r, replay.P95))
+	}
+	_ = table.Flush() // the output remembers what could not be written
+}
+
+// writeVerdict says how far a policy's figures can be relied upon, and what its drains
+// were.
+func (v *replayedView) writeVerdict(out io.Writer, r *replay.Result) {
+	fmt.Fprintf(out, "\n%s: %s\n", oneLine(r.Policy), r.Confidence)
+	for _, reason := range r.Reasons {
+		fmt.Fprintf(out, "  - %s\n", oneLine(reason))
+	}
+	for i, d := range r.Drains {
+		if i == mostDrains {
+			fmt.Fprintf(out, "  … and %d more drains; --json has all\n", len(r.Drains)-mostDrains)
+			break
+		}
+		fmt.Fprintf(out, "  nobody could be called for %s; then %s drained in %s\n", d.Held.Round(100*time.Millisecond), together(d.Waiting, "request", "that waited", "that waited"), d.Took.Round(100*time.Millisecond))
+	}
+}
+
+// mostDrains are as many as people are told of.
+const mostDrains = 5
