@@ -36,6 +36,7 @@ func TestExpiredForMoneySaysSo(t *testing.T) {
 					c.Routes[0].Chain, c.Routes[0].Admission = c.Routes[0].Chain[:1], admission
 				}})
 				s.prepare()
+				s.closedLongAgo() // or what waits may just be looked at again when its deadline passes
 				s.must(append([]string{"budgets", "set"}, strings.Fields(c.budget)...)...)
 				s.work(nil)
 				if c.down {

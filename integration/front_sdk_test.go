@@ -316,8 +316,19 @@ func TestRangesOfContent(t *testing.T) {
 			t.Errorf("%s: %d, %d bytes of %d", span, response.status, len(text), len(want))
 		}
 	}
-	if response, _ := f.do(t.Context(), http.MethodGet, "/files/"+file.ID+"/content", "", "", "Range", fmt.Sprintf("bytes=%d-", len(content))); response.status != http.StatusRequestedRangeNotSatisfiable {
-		t.Errorf("behind the end: %d", response.status)
+	for name, c := range map[string]struct {
+		header, value, code string
+		status              int
+	}{
+		"behind the end": {"Range", fmt.Sprintf("bytes=%d-", len(content)), "invalid_range", http.StatusRequestedRangeNotSatisfiable},
+		"no range":       {"Range", "lines=1-2", "invalid_range", http.StatusRequestedRangeNotSatisfiable},
+		"another file":   {"If-Match", `"file-1"`, "precondition_failed", http.StatusPreconditionFailed},
+	} {
+		response, text := f.do(t.Context(), http.MethodGet, "/files/"+file.ID+"/content", "", "", c.header, c.value)
+		var told struct{ Error struct{ Code string } }
+		if err := json.Unmarshal([]byte(text), &told); err != nil || response.status != c.status || told.Error.Code != c.code || response.header.Get("Content-Disposition") != "" {
+			t.Errorf("%s: %d %v %s", name, response.status, response.header, text)
+		}
 	}
 	response, text := f.do(t.Context(), http.MethodGet, "/files/"+file.ID+"/content", "", "")
 	if text != content || response.length != int64(len(content)) || response.header.Get("X-Request-Id") == "" {

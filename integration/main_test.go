@@ -27,5 +27,5 @@ func TestMain(m *testing.M) {
 	for _, name := range []string{"DATABASE_URL", "NATS_URL", "TIDEGATE_CONFIG", "TIDEGATE_DATA"} {
 		_ = os.Unsetenv(name) // a name without a NUL or an equals sign
 	}
-	fixture.Main(m)
+	fixture.Main(m, fixture.After(raced.remove), fixture.After(plain.remove))
 }

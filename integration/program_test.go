@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,19 +42,56 @@ func TestProgram(t *testing.T) {
 // A program is the path of a built one.
 type program string
 
-// buildProgram builds as the test was built, so that most of it comes out of
-// the cache, and a data race ends the program with code 66.
+// A build is the program as all tests share it: it takes seconds to link. Safe for
+// concurrent use.
+type build struct {
+	args []string // of go build, beside those that every one has
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// They are globals because all tests of a binary share them, and TestMain removes them.
+var (
+	raced = build{args: asBuilt()}
+	plain build
+)
+
+// asBuilt is how the tests are built, so that most comes out of the cache, and a data
+// race ends the program with code 66.
+func asBuilt() []string {
+	info, ok := debug.ReadBuildInfo()
+	if ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		return []string{"-race"}
+	}
+	return nil
+}
+
+// buildProgram builds as the test was built.
 func buildProgram(t *testing.T) program {
 	t.Helper()
-	args := []string{"build", "-o", filepath.Join(t.TempDir(), "tidegate")}
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		args = append(args, "-race")
-	}
-	if out, err := exec.CommandContext(t.Context(), "go", append(args, "tidegate/cmd/tidegate")...).CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
-	}
-	return program(args[2])
+	return raced.program(t)
 }
+
+// program is the built one. Whoever comes while it is built waits.
+func (b *build) program(t *testing.T) program {
+	t.Helper()
+	b.once.Do(b.make)
+	check(t, b.err)
+	return program(filepath.Join(b.dir, "tidegate"))
+}
+
+func (b *build) make() {
+	if b.dir, b.err = os.MkdirTemp("", "tidegate-built-"); b.err != nil {
+		return
+	}
+	args := append([]string{"build", "-o", b.dir + string(filepath.Separator)}, b.args...)
+	if out, err := exec.Command("go", append(args, "tidegate/cmd/tidegate")...).CombinedOutput(); err != nil {
+		b.err = fmt.Errorf("building the program: %w\n%s", err, out)
+	}
+}
+
+func (b *build) remove() error { return os.RemoveAll(b.dir) } // of "" there is nothing
 
 // A process is a program that runs.
 type process struct {

@@ -151,10 +151,10 @@ func leaderIsKilledBeforeAReload(admission string) func(*testing.T, program) {
 
 // closedLongAgo has the fleet know all circuits as closed for long. Of one that closed
 // just now all that waits is looked at again, at once and 10 s later.
-func (f *fleet) closedLongAgo() {
-	f.Helper()
-	for _, target := range f.config.Targets {
-		f.share(jobs.Circuit{Target: target.Name, State: jobs.CircuitClosed, Generation: 1, Since: time.Now().Add(-time.Hour)})
+func (s *stage) closedLongAgo() {
+	s.Helper()
+	for _, target := range s.config.Targets {
+		s.share(jobs.Circuit{Target: target.Name, State: jobs.CircuitClosed, Generation: 1, Since: time.Now().Add(-time.Hour)})
 	}
 }
 

@@ -140,8 +140,11 @@ func (b *Budget) Tightest() (limit, left MicroUSD, ofTotal bool) {
 }
 
 // Raise are the limits that the dearest request needs that waits for it, with what was
-// spent so far; zero where it needs no other than there is.
+// spent so far; zero where it needs no other than there is, or nobody knows what it costs.
 func (b *Budget) Raise() (needs BudgetLimits) {
+	if b.Dearest == 0 {
+		return needs
+	}
 	if b.PerDay > 0 && b.Dearest > b.PerDay {
 		needs.PerDay = b.Dearest // the next day it goes on, if not at once
 	}
@@ -157,6 +160,10 @@ func (b *Budget) Short() bool { return !b.Out() && b.Parked > 0 && (b.PassedOver
 
 // Out tells whether it is spent, so that nothing begins under it.
 func (b *Budget) Out() bool { return !b.OutSince.IsZero() }
+
+// UsedUp tells whether nothing is left of a limit, though nothing was kept from beginning
+// by that yet: it was set to less than was spent.
+func (b *Budget) UsedUp() bool { return b.Share() >= 1 }
 
 // Share is the part of a limit that is spent: of the day's or in all, whichever is
 // more. It is zero without limits.

@@ -58,6 +58,7 @@ func TestBudgetSaysWhatRaiseItNeeds(t *testing.T) {
 		{jobs.BudgetLimits{PerDay: 1_000_000}, 400_000, 900_000, 700_000, jobs.BudgetLimits{}, ""}, // the next day
 		{jobs.BudgetLimits{PerDay: 1_000_000, Total: 3_000_000}, 0, 2_000_000, 2_000_000, jobs.BudgetLimits{PerDay: 2_000_000, Total: 4_000_000}, "tidegate budgets set --tenant acme --per-day 2.00 --total 4.00"},
 		{jobs.BudgetLimits{PerDay: 1_000_000, Total: 3_000_000}, 0, 2_500_000, 600_000, jobs.BudgetLimits{Total: 3_100_000}, "tidegate budgets set --tenant acme --total 3.10"},
+		{jobs.BudgetLimits{Total: 1_000_000}, 0, 1_200_000, 0, jobs.BudgetLimits{}, ""}, // nobody knows what it costs
 	} {
 		b := jobs.Budget{
 			BudgetKey: jobs.BudgetKey{Scope: jobs.BudgetTenant, Name: "acme"}, BudgetLimits: c.limits, SpentToday: c.today, Spent: c.spent, Dearest: c.dearest,

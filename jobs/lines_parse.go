@@ -93,6 +93,9 @@ func decodeLine(raw []byte) (*line, error) {
 	if !utf8.Valid(raw) {
 		return nil, &coded{CodeNotJSON, errors.New("not UTF-8: convert the input, as `iconv -t UTF-8` does")}
 	}
+	if string(bytes.TrimSpace(raw)) == "{" {
+		return nil, &coded{CodeNotJSON, errors.New("an object that goes on in the next line: write each on one line, as `jq -c .` does")}
+	}
 	if err := checkJSON(raw); err != nil {
 		return nil, &coded{CodeNotJSON, err}
 	}

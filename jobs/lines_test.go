@@ -115,6 +115,7 @@ func TestReadLinesSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	with := func(field string) string { return "{" + field + `,"body":` + smallBody + "}" }
 	cases := map[string]struct{ line, field, says string }{
+		"over several lines":    {`{`, "", "goes on in the next line: write each on one line, as `jq -c .` does"},
 		"not JSON":              {`{"custom_id":`, "", "not JSON at byte 13"},
 		"not an object":         {`"text"`, "", "must be a JSON object"},
 		"an array":              {`[` + smallBody + `]`, "", "one object per line"},

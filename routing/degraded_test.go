@@ -26,10 +26,13 @@ func (*talker) Check(*jobs.Target, jobs.Endpoint, []byte) error { return nil }
 
 const talkerDocument = `the harbour was built in 1862 and its three cranes could lift forty tonnes each until the railway came and most ships went elsewhere and the cranes were sold but one of them stands in the museum today painted green between a tram and an oven that nobody remembers although the baker who used it wrote a book about bread and rivers`
 
+// They are taken apart once: a test may have a hundred thousand answers made of them.
+var talkerWords = strings.Fields(talkerDocument)
+
 func (p *talker) Complete(_ context.Context, target *jobs.Target, _ jobs.Endpoint, body []byte) (*jobs.Answer, *jobs.Error) {
 	p.asked[target.Name]++
 	p.clock.pass(time.Second)
-	words := strings.Fields(talkerDocument)
+	words := talkerWords
 	n := min(max(int(math.Exp(3+0.4*p.random.NormFloat64())), 4), len(words))
 	from := p.random.IntN(len(words) - n + 1)
 	text, model := strings.Join(words[from:from+n], " "), "large-2026-01-01"
@@ -337,9 +340,12 @@ func TestMarkedTargetIsAskedAgain(t *testing.T) {
 			t.Errorf("%s: in its bad time it answered %v", goal, got)
 		}
 		w.talker.how["a"] = ""
-		for range 12 * 12 {
+		for well := 0; well < 12 && w.sent < 450+(4+12)*3600; well++ { // half a day at most, and no longer than it takes to be well for an hour
 			w.asks(300, nil)
 			_ = w.router.Probe(t.Context(), "a")
+			if c := w.circuit("a"); c.Degraded != "" || c.State != jobs.CircuitClosed {
+				well = -1
+			}
 		}
 		if c := w.circuit("a"); c.Degraded != "" || c.State != jobs.CircuitClosed {
 			t.Errorf("%s: half a day later: %+v", goal, c)

@@ -11,14 +11,15 @@ import (
 // A fit is what is known of where a request may be sent at all, however long it
 // waits.
 type fit struct {
-	refusedBy []string    // targets that its prompt did not fit
-	window    int         // the largest of their context windows, in tokens; zero: none is known
-	filtered  []string    // policies by which its content was refused
-	why       *jobs.Error // what the last of these said; nil: there is none
-	dear      bool        // a target was passed over for max_cost
-	unpriced  string      // a target that was passed over, since the request is under a budget and it has no price; empty: none was
-	cramped   *target     // the one with the largest window of those passed over by an estimate; nil: none was
-	mute      []muteness  // targets whose dialect cannot say what is asked, or whose model cannot do it
+	refusedBy []string      // targets that its prompt did not fit
+	window    int           // the largest of their context windows, in tokens; zero: none is known
+	filtered  []string      // policies by which its content was refused
+	why       *jobs.Error   // what the last of these said; nil: there is none
+	dear      bool          // a target was passed over for max_cost
+	least     jobs.MicroUSD // that an answer of one of these would cost in all; zero: nobody knows
+	unpriced  string        // a target that was passed over, since the request is under a budget and it has no price; empty: none was
+	cramped   *target       // the one with the largest window of those passed over by an estimate; nil: none was
+	mute      []muteness    // targets whose dialect cannot say what is asked, or whose model cannot do it
 }
 
 // A muteness is why a target's dialect cannot say what a request asks for.
@@ -188,7 +189,9 @@ func (t *try) dear(target *target) string {
 		return ""
 	}
 	if cost := target.Price.Cost(t.usage(target)) + before; cost > limit {
-		t.fit.dear = true
+		if t.fit.dear = true; t.fit.least == 0 || cost < t.fit.least {
+			t.fit.least = cost
+		}
 		return fmt.Sprintf("would cost about %s in all, over the request's max_cost of %s", cost, limit)
 	}
 	return ""
@@ -213,6 +216,15 @@ func (t *try) mayCost(target *target, count bool) (cost jobs.MicroUSD, ok bool) 
 	return target.Price.Most(t.usageAtMost(target)), true
 }
 
+// tooDearForAll says what max_cost an answer would take, as far as that is known.
+func (t *try) tooDearForAll() *jobs.Error {
+	said := fmt.Sprintf("no target of the chain could answer within max_cost %s", t.request.MaxCost)
+	if t.fit.least > 0 {
+		said += fmt.Sprintf(": the cheapest would cost about %s in all", t.fit.least)
+	}
+	return badRequest("max_cost_exceeded", "%s", said)
+}
+
 // hopeless is why a request that fits no target of its chain is refused.
 func (t *try) hopeless() *jobs.Error {
 	served := jobs.EndpointSetOf()
@@ -225,7 +237,7 @@ func (t *try) hopeless() *jobs.Error {
 	case t.last != nil && t.last.Class == jobs.Invalid:
 		return t.unmet()
 	case t.fit.dear && (t.last == nil || t.last.Class.Scope() != jobs.OnRequest):
-		return badRequest("max_cost_exceeded", "no target of the chain could answer within max_cost %s", t.request.MaxCost)
+		return t.tooDearForAll()
 	case t.fit.why != nil:
 		return t.fit.why
 	case t.fit.cramped != nil:

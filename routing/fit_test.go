@@ -184,7 +184,7 @@ func TestMaxCost(t *testing.T) {
 		s.request.MaxCost = jobs.USD(0.10)
 		s.tries().to("a")
 		s.request.MaxCost--
-		s.tries().refused(jobs.BadRequest).because("max_cost_exceeded").because("$0.099999")
+		s.tries().refused(jobs.BadRequest).because("max_cost_exceeded").because("within max_cost $0.099999: the cheapest would cost about $0.10 in all")
 	})
 	t.Run("counts what was spent on earlier calls", func(t *testing.T) {
 		t.Parallel()

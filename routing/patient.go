@@ -272,9 +272,9 @@ func (t *try) failedAt(target *target) int {
 
 // words says why a request waits, as a person reads it.
 func (t *try) words(w *jobs.Wait) string {
-	said := fmt.Sprintf("waits for %s: %s would cost %s more, and not to wait is worth %s", w.Target, w.Next, w.ExtraCost, w.Worth)
-	if t.whenOpen == jobs.WhenOpenWait {
-		said = fmt.Sprintf("waits for %s: %s would cost %s more", w.Target, w.Next, w.ExtraCost)
+	said := fmt.Sprintf("waits for %s: %s", w.Target, dearer(w.Next, "would cost", w.ExtraCost))
+	if t.whenOpen != jobs.WhenOpenWait {
+		said += fmt.Sprintf(", and not to wait is worth %s", w.Worth)
 	}
 	if w.Until.IsZero() {
 		return said + ", and there is no deadline"
@@ -282,11 +282,19 @@ func (t *try) words(w *jobs.Wait) string {
 	return said + ", until " + w.Until.UTC().Format("2006-01-02 15:04:05Z") + " at the latest"
 }
 
+// dearer says what the next target costs more: zero where one of both has no price.
+func dearer(next, costs string, extra jobs.MicroUSD) string {
+	if extra == 0 {
+		return "nobody knows what " + next + " " + costs + " more"
+	}
+	return fmt.Sprintf("%s %s %s more", next, costs, extra)
+}
+
 // unwaited says at the skip of a target that was not waited for why it was not.
 func (t *try) unwaited(target *target, o *outlook, worth jobs.MicroUSD, next *target) {
-	why := fmt.Sprintf("; not waited for: %s costs %s more, and not to wait is worth %s", next.Name, o.extra, worth)
+	why := "; not waited for: " + dearer(next.Name, "costs", o.extra) + fmt.Sprintf(", and not to wait is worth %s", worth)
 	if worth == mostWorth {
-		why = fmt.Sprintf("; not waited for: it would not be back in time for the deadline, %s costs %s more", next.Name, o.extra)
+		why = "; not waited for: it would not be back in time for the deadline, " + dearer(next.Name, "costs", o.extra)
 	}
 	for i := len(t.trace) - 1; i >= 0; i-- {
 		if skip := t.trace[i].Skip; skip != nil && skip.Target == target.Name {

@@ -124,6 +124,8 @@ func TestNobodyWaitsForWhatIsNoCheaper(t *testing.T) {
 		waiting(t, whenOpen, prices, "good", "dear").trips("good").within(24 * time.Hour).tries().patient("good")
 	}
 	waiting(t, jobs.WhenOpenPrice, nil, "a", "b").trips("a").within(24 * time.Hour).tries().to("b") // nobody knows what is saved
+	s := waiting(t, jobs.WhenOpenWait, nil, "a", "b").trips("a").within(time.Hour).tries().because("waits for a: nobody knows what b would cost more, until")
+	s.passes(59*time.Minute).stays("a").tries().to("b").skips("a", "nobody knows what b costs more")
 }
 
 // A cooldown that the provider announced says how long there is to wait.

@@ -48,7 +48,7 @@ func budgetState(b *jobs.Budget) string {
 	switch {
 	case b.None():
 		return budgetUnset
-	case b.Out():
+	case b.Out(), b.UsedUp():
 		return budgetSpent
 	case b.Short():
 		return budgetShort
@@ -153,6 +153,8 @@ func short(b *jobs.Budget) (said, remedy string) {
 	switch {
 	case !b.Short() && (b.Parked == 0 || needs.None()):
 		return "", ""
+	case b.Short() && b.UsedUp():
+		said = together(b.Parked, "request", "waits", "wait") + "; "
 	case b.Short():
 		said = together(b.Parked, "request", "waits", "wait") + " for more money than is left, while smaller ones go on; "
 	}

@@ -43,6 +43,7 @@ func (r *configReader) check(c *Config, known Known) {
 	r.checkRoutes(c, known)
 	r.checkCanaries(c)
 	r.checkTenants(c)
+	r.warnIdle(c)
 }
 
 func (r *configReader) checkAddresses(c *Config) {

@@ -143,7 +143,7 @@ func (v *whyView) answered() string {
 	case d == nil || len(d.Candidates) == 0:
 		return fmt.Sprintf("%s, the first of the chain that could be called, answered after %s.", target, took)
 	case d.Explored:
-		return fmt.Sprintf("%s answered after %s: it was tried to learn how it does, as one of %.0f requests is.", target, took, 1/max(0.001, float64(call.Propensity)))
+		return fmt.Sprintf("%s answered after %s: it was tried to learn how it does, whatever its score.", target, took)
 	}
 	switch best := bestOf(d.Candidates); {
 	case best.Target == target:

@@ -81,6 +81,8 @@ func TestWhySaysHowAnAnswerCameAbout(t *testing.T) {
 	t.Parallel()
 	waited := called("cheap", false)
 	waited.WaitedFor, waited.Decision = jobs.WaitedForTarget, &jobs.Decision{Skipped: []jobs.Skip{{At: came, Target: "fast", Reason: "it is dear"}}}
+	exploring := scored(0.75, false)
+	exploring.Decision.Explored = true
 	answered := func(target string) *jobs.Result { return &jobs.Result{State: jobs.StateAnswered, Target: target} }
 	kept := answered("dear")
 	kept.Class, kept.Code, kept.Message = jobs.Invalid, "regex", "it does not match"
@@ -98,6 +100,11 @@ func TestWhySaysHowAnAnswerCameAbout(t *testing.T) {
 			got:  whyTells(t, answered("cheap"), scored(1, true)),
 			says: []string{"cheap, the best by cost that could be called, answered"},
 			not:  "about as good",
+		},
+		"to learn of it": {
+			got:  whyTells(t, answered("cheap"), exploring),
+			says: []string{"it was tried to learn how it does, whatever its score."},
+			not:  "as one of",
 		},
 		"after a bad answer": {
 			got: whyTells(t, answered("dear"), called("cheap", true), called("dear", false)),
@@ -126,13 +133,19 @@ func TestWhySaysHowAnAnswerCameAbout(t *testing.T) {
 			not:  "It waits",
 		},
 	} {
-		for _, part := range c.says {
-			if !strings.Contains(c.got, part) {
-				t.Errorf("%s: it does not say %q:\n%s", name, part, c.got)
-			}
+		mustSay(t, name, c.got, c.says, c.not)
+	}
+}
+
+// mustSay wants a text to say all of some things, and not another one.
+func mustSay(t *testing.T, name, got string, says []string, not string) {
+	t.Helper()
+	for _, part := range says {
+		if !strings.Contains(got, part) {
+			t.Errorf("%s: it does not say %q:\n%s", name, part, got)
 		}
-		if strings.Contains(c.got, c.not) {
-			t.Errorf("%s: it says %q:\n%s", name, c.not, c.got)
-		}
+	}
+	if strings.Contains(got, not) {
+		t.Errorf("%s: it says %q:\n%s", name, not, got)
 	}
 }

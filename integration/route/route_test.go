@@ -17,6 +17,9 @@ func TestDecayedChoosesWell(t *testing.T) {
 	}
 	var few []*scene
 	for _, s := range scenes {
+		if s.room == "tight" && s.way != "decayed" {
+			continue // nobody is compared with it
+		}
 		if s.way != "round robin" && s.way != "peak p2c" && s.way != "ewma alone" && (s.world == "synthetic-6" || s.world == "relapsing") || s.world == "equal" {
 			few = append(few, s)
 		}

@@ -77,7 +77,8 @@ func viewUsage(u jobs.Usage) *usageView {
 	return view
 }
 
-// viewBatch shows a batch. Of one without an order, what is said of files stays empty.
+// viewBatch shows a batch. Of one without an order, what is said of files stays empty,
+// and it was in progress from the start.
 func viewBatch(b *jobs.Batch) batchView {
 	view := batchView{
 		ID: b.ID, Object: "batch", Endpoint: jobs.EndpointChat.String(), Status: b.State, CreatedAt: b.CreatedAt.Unix(),
@@ -95,6 +96,8 @@ func viewBatch(b *jobs.Batch) batchView {
 	}
 	if b.Order != nil {
 		view.order(b.Order, b.State)
+	} else {
+		view.InProgressAt = seconds(b.CreatedAt)
 	}
 	return view
 }

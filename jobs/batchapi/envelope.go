@@ -158,7 +158,11 @@ func (s *Server) noSuchRoute(serve http.Handler, r *http.Request) *apiError {
 			message: fmt.Sprintf("Not allowed to %s %s; it takes %s", shown(r.Method), shown(r.URL.Path), strings.Join(probe.header["Allow"], ", ")),
 		}
 	}
-	return &apiError{status: http.StatusNotFound, kind: invalidRequest, code: "unknown_url", message: fmt.Sprintf("Unknown request URL: %s %s", shown(r.Method), shown(r.URL.Path))}
+	message := fmt.Sprintf("Unknown request URL: %s %s", shown(r.Method), shown(r.URL.Path))
+	if endpoint, known := jobs.ParseEndpoint(r.URL.Path); known {
+		message += fmt.Sprintf("; what is answered at once is %s, and of %s batches (/v1/batches) and jobs (/v1/jobs, with its url)", jobs.EndpointChat, endpoint)
+	}
+	return &apiError{status: http.StatusNotFound, kind: invalidRequest, code: "unknown_url", message: message}
 }
 
 // A probeWriter takes an answer that nobody is sent.

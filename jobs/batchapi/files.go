@@ -167,20 +167,3 @@ func (s *Server) deleteFile(w http.ResponseWriter, r *http.Request) error {
 	writeJSON(w, http.StatusOK, map[string]any{"id": id, "object": "file", "deleted": true})
 	return nil
 }
-
-// getContent sends a file, or the parts of it that are asked for. What is cut off in
-// the middle ends the connection, so that nobody takes it for the whole.
-func (s *Server) getContent(w http.ResponseWriter, r *http.Request) error {
-	file, err := s.file(r)
-	if err != nil {
-		return err
-	}
-	header := w.Header()
-	header.Set("Content-Type", "application/octet-stream")
-	header.Set("Content-Disposition", attachment(file.Name))
-	header.Set("Etag", `"`+file.ID+`"`)
-	header.Set("Cache-Control", "private, no-transform")
-	content := s.config.Store.OpenFile(r.Context(), file, 0)
-	http.ServeContent(w, r, "", file.CreatedAt, content)
-	return nil
-}

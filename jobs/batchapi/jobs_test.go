@@ -218,9 +218,11 @@ func TestJobsAreRepeated(t *testing.T) {
 }
 
 type batch struct {
-	ID     string
-	Status string
-	Counts struct{ Total, Completed, Failed int } `json:"request_counts"`
+	ID           string
+	Status       string
+	CreatedAt    int64                                  `json:"created_at"`
+	InProgressAt int64                                  `json:"in_progress_at"`
+	Counts       struct{ Total, Completed, Failed int } `json:"request_counts"`
 }
 
 // Many requests in one call are one batch, all or none.
@@ -235,7 +237,7 @@ func TestManyJobs(t *testing.T) {
 			{"custom_id":"y","route":"labels","goal":"ordered","priority":4,"deadline":"1h","max_cost_usd":0.5,"metadata":{"b":"2"},`+said+`},
 			{"model":"small","messages":[{"role":"user","content":"z"}]}]}`)
 	made := decodeInto[batch](t, got, http.StatusAccepted)
-	if made.Counts.Total != 3 || made.Status != "in_progress" || got.Header.Get("Location") != "/v1/batches/"+made.ID {
+	if made.Counts.Total != 3 || made.Status != "in_progress" || made.InProgressAt == 0 || made.InProgressAt != made.CreatedAt || got.Header.Get("Location") != "/v1/batches/"+made.ID {
 		t.Errorf("it says %s", got.Body)
 	}
 	var all []string

@@ -168,6 +168,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength != 0 {
 		_ = answer.control.SetReadDeadline(time.Now().Add(s.patience.silence)) // a connection without deadlines has none to miss
 	}
+	// A body in chunks may have had a length, too, of which net/http does not tell: what
+	// somebody on its way took for the end of that must not be read as another request.
+	if len(r.TransferEncoding) > 0 {
+		w.Header().Set("Connection", "close")
+	}
 	defer s.recover(answer, r, id)
 	serve, pattern := s.mux.Handler(r)
 	if !s.always[pattern] {

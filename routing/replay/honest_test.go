@@ -321,13 +321,14 @@ func TestSelfReplayIsNearWhatWas(t *testing.T) {
 	t.Parallel()
 	log := past{requests: 20_000, every: 2 * time.Second, calls: firstOf(0, "a", "b"), meets: steady}.log(t)
 	right, wrong := chainOf("a", "b"), chainOf("b", "a")
-	r := replayed(t, log, Options{Against: &right}, right)
+	r := replayed(t, log, Options{Against: &right})
 	if s := r.Self; s == nil || math.Abs(s.Latency-1) > 0.03 || s.Failures < 0.7 || s.Failures > 1.4 {
 		t.Errorf("the policy that made the log is off by %+v", s)
 	}
 	if got := r.Results[0]; got.Confidence != Doubtful || !says(got, "to learn of a target") { // nothing was explored
 		t.Errorf("%s: %q", got.Confidence, got.Reasons)
 	}
+	log = past{requests: 4000, every: 2 * time.Second, calls: firstOf(0, "a", "b"), meets: steady}.log(t)
 	r = replayed(t, log, Options{Against: &wrong}, right)
 	for _, got := range r.Results {
 		if got.Confidence != NoVerdict || !says(got, "replayed against its own log, takes 1.") {
@@ -446,19 +447,23 @@ func TestRangesAreWideEnough(t *testing.T) {
 // The same log, policies and seed give the same bytes, however many run at a time.
 func TestReplayIsDeterministic(t *testing.T) {
 	t.Parallel()
-	log := past{requests: 5000, every: 500 * time.Millisecond, calls: anyOf("a", "b", "c"), meets: steady}.log(t)
+	log := past{requests: 1500, every: 20 * time.Second, calls: anyOf("a", "b", "c"), meets: steady}.log(t)
 	against := chainOf("a", "b", "c")
 	balanced := chainOf("c", "b", "a")
 	balanced.Routes[0].Goal, balanced.Choosing.Explore = routing.Balanced, 0.05
 	bytesOf := func(o Options) []byte {
 		o.Against = &against
-		text, err := json.Marshal(replayed(t, log, o, balanced))
+		r := replayed(t, log, o, balanced)
+		if (r.Sampled == 1) != o.Whole {
+			t.Errorf("%+v: %v are run", o, r.Sampled)
+		}
+		text, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return text
 	}
-	for _, o := range []Options{{Whole: true}, {Budget: 20_000}} {
+	for _, o := range []Options{{Whole: true}, {Budget: 4000}} {
 		one := o
 		one.Workers = 1
 		first := bytesOf(one)
