@@ -9,8 +9,10 @@ import (
 func madeUp(seed uint64) *traces {
 	random := rand.New(rand.NewPCG(seed, 1))
 	t := &traces{providers: []provider{
-		{Name: "swift", Input: 5.9e-7, Output: 7.9e-7}, {Name: "sound", Input: 2.5e-7, Output: 7.5e-7},
-		{Name: "thrifty", Input: 1.35e-7, Output: 4e-7}, {Name: "spare", Input: 7.1e-7, Output: 7.1e-7},
+		{Name: "swift", Input: 5.9e-7, Output: 7.9e-7},
+		{Name: "sound", Input: 2.5e-7, Output: 7.5e-7},
+		{Name: "thrifty", Input: 1.35e-7, Output: 4e-7},
+		{Name: "spare", Input: 7.1e-7, Output: 7.1e-7},
 	}}
 	for slot := range slotsOfAWeek {
 		t.rates = append(t.rates, 1.2+math.Sin(2*math.Pi*float64(slot)/144)+0.2*random.Float64())
