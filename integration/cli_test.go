@@ -620,7 +620,7 @@ func commandsOf(parent *cobra.Command) (all []*cobra.Command) {
 	return all
 }
 
-var flagForm = regexp.MustCompile(`(?:^|\s)--([a-z][a-z-]*)`)
+var flagForm = regexp.MustCompile(`(?:^|\s)--([a-z][a-z0-9-]*)`)
 
 func checkExamples(t *testing.T, path, example string) {
 	t.Helper()

@@ -16,8 +16,9 @@ func newPolicyCommand(o *options) *cobra.Command {
 		Short:   "Check a new configuration against recorded traffic, as in a CI",
 		Long: `policy check replays a new configuration and fails if it is worse than it may be.
 ` + "`tidegate replay`" + ` shows all that is known of it.`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  tidegate policy check new.yaml`,
+		Args:    noArguments,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPolicyCheckCommand(o))
 	return cmd
