@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -138,7 +139,7 @@ func (c Cache) fill(ctx context.Context, from Ledger, days []jobs.LoggedDay) (n 
 	}
 	var read atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(c.Workers, 2))
+	group.SetLimit(cmp.Or(c.Workers, 2))
 	for _, d := range missing {
 		group.Go(func() error {
 			return c.read(ctx, from, d, func(n int64) {
