@@ -157,9 +157,9 @@ func (w *world) coverage(r *Report, names []string, t *tally) Coverage {
 		}
 		c.Moved += math.Abs(share-r.Shares[names[i]]) / 2
 	}
-	for name, share := range r.Shares {
+	for _, name := range sorted(r.Shares) { // in an order: sums of numbers depend on it
 		if _, is := known[name]; !is {
-			c.Moved += share / 2
+			c.Moved += r.Shares[name] / 2
 		}
 	}
 	return c
