@@ -15,9 +15,6 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w $(if $(VERSION),-X tidegate/cmd/app.version=$(VERSION))
 LINT    := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 RUN     := $(if $(T),-run '$(T)')
-# A program with the race detector stands still for a second before it ends, and a test
-# binary too, lest a race go untold that is found just then: a twentieth of that will do.
-RACE    := GORACE=atexit_sleep_ms=50
 # Passes the lines of `go test -v` through, counts them, and fails where the
 # tests failed, where one was skipped, and where there was none.
 COUNT   := awk -f .ci/count.awk
@@ -43,7 +40,7 @@ dev: build ## Run everything on this machine: Postgres, NATS, worker, simulated 
 
 .PHONY: test
 test: race-ready ## Run every test with the race detector; a skipped test fails
-	@{ $(RACE) $(GO) test -v -race -count=1 -timeout $(TIMEOUT) $(RUN) $(PKG) 2>&1; echo "exit $$?"; } | $(COUNT)
+	@{ $(GO) test -v -race -count=1 -timeout $(TIMEOUT) $(RUN) $(PKG) 2>&1; echo "exit $$?"; } | $(COUNT)
 
 .PHONY: test-fast
 test-fast: ## Run the tests without the race detector; what did not change is not run again
