@@ -43,6 +43,8 @@ type Fleet struct {
 	Parking Parking
 	// Removal is of what was kept long enough; nil: everything is kept.
 	Removal Removal
+	// History is how everything stood; nil: nobody writes it down.
+	History History
 }
 
 // Peers is how workers tell each other of themselves.
@@ -157,6 +159,15 @@ type Books interface {
 	Unpark(ctx context.Context, held jobs.Lead, target string, atMost int) (int, error)
 	// Forget drops what is known of those who died long ago.
 	Forget(ctx context.Context, held jobs.Lead) error
+}
+
+// History is what a supervisor writes down of how everything stands, for people who look.
+type History interface {
+	// TakeSample writes a sample, and counts very many if count says so. It returns how
+	// long counting took.
+	TakeSample(ctx context.Context, held jobs.Lead, count bool) (counting time.Duration, err error)
+	// ThinSamples adds up old samples, and drops very old ones.
+	ThinSamples(ctx context.Context, held jobs.Lead) error
 }
 
 // Removal is how a supervisor removes what has ended and was kept long enough, step by
