@@ -27,8 +27,8 @@ type TargetSample struct {
 	Answered      int
 	Limited       int // refused with a 429
 	Cost          MicroUSD
-	Unpriced      int // calls whose cost nobody knows
-	Input, Output int // tokens
+	Unpriced      int           // calls whose cost nobody knows
+	Input, Output int           // tokens
 	Median        time.Duration // of the answers; zero: there was none
 	Slow          time.Duration // 95 of 100 answers took less
 }

@@ -121,10 +121,10 @@ func (r *crowd) estimate(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	if len(last) == 0 {
+	if len(last) == 0 || last[0].Waiting < r.Waiting { // or they have come since
 		return r.count(ctx, tx)
 	}
-	r.Waiting, r.CountedAt = max(r.Waiting, last[0].Waiting), last[0].Counted
+	r.Waiting, r.CountedAt = last[0].Waiting, last[0].Counted
 	return nil
 }
 
