@@ -26,6 +26,7 @@ func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, config *Co
 		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Waiting: config.HTTP.Waiting, Desk: desk, PrivateWebhooks: config.Webhooks.AllowPrivate, Log: log,
 	})
 	addHealth(server, pool, config)
+	addPage(server, pool, requests, config, log)
 	return server, nil
 }
 

@@ -1,0 +1,161 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"tidegate/cmd/app/dashboard"
+	"tidegate/jobs"
+	"tidegate/store"
+)
+
+// pageBatches is how many of the newest batches the page shows.
+const pageBatches = 12
+
+// A pageReader reads how everything stands, for the page.
+type pageReader struct {
+	store  *store.Store
+	config *Config
+}
+
+func (p *pageReader) read(ctx context.Context) (*dashboard.Overview, error) {
+	status, err := p.store.Glance(ctx, pageBatches)
+	if err != nil {
+		return nil, err
+	}
+	fleet, err := p.store.Fleet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := &dashboard.Overview{At: status.At, Outbox: status.Outbox, Behind: status.Behind, Workers: pageWorkers(&status)}
+	for i := range status.Routes {
+		o.Routes = append(o.Routes, pageRoute(&status, &status.Routes[i]))
+	}
+	for i := range status.Circuits {
+		o.Targets = append(o.Targets, p.target(&status, &fleet, &status.Circuits[i]))
+	}
+	p.order(o.Targets)
+	for _, b := range status.Batches {
+		o.Batches = append(o.Batches, pageBatch(b, status.Budgets))
+	}
+	for _, b := range tight(status.Budgets) {
+		view := viewBudgets([]jobs.Budget{b})[0]
+		note := dashboard.Note{Title: "The budget of the " + string(b.Scope) + " " + b.Name + " is " + view.State + ".", Text: view.Why}
+		o.Budgets = append(o.Budgets, note)
+	}
+	return o, nil
+}
+
+// order puts targets into the order of the configuration, others by their names.
+func (p *pageReader) order(targets []dashboard.Target) {
+	rank := func(name string) int {
+		if i := slices.IndexFunc(p.config.Targets, func(t TargetConfig) bool { return t.Name == name }); i >= 0 {
+			return i
+		}
+		return len(p.config.Targets)
+	}
+	slices.SortStableFunc(targets, func(a, b dashboard.Target) int {
+		return cmp.Or(cmp.Compare(rank(a.Name), rank(b.Name)), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+func pageWorkers(status *store.Status) (w dashboard.Workers) {
+	for _, one := range viewWorkers(status.Workers) {
+		switch one.State {
+		case workerAlive:
+			w.Alive++
+		case workerSilent:
+			w.Silent++
+		case workerDead:
+			w.Dead++
+		}
+		if one.Supervises {
+			w.Supervisor = one.Worker
+		}
+	}
+	return w
+}
+
+func pageRoute(status *store.Status, r *store.RouteStatus) dashboard.Route {
+	view := viewRoute(status, r)
+	made := dashboard.Route{
+		Name: view.Route, State: view.State, Why: view.Why, Since: view.Since, Chain: r.Chain, Waiting: view.Waiting, InHand: view.InHand,
+		Discarded: view.Discarded, Oldest: view.Oldest, Counted: r.CountedAt,
+	}
+	for _, pause := range view.Pauses {
+		reason := pause.Reason
+		if reason == "paused by a person" {
+			reason = ""
+		}
+		made.Pauses = append(made.Pauses, dashboard.Pause{Owner: pause.Owner, Who: ownerName(pause.Owner), Reason: reason, Since: pause.Since})
+	}
+	return made
+}
+
+// target is how a target stands. What it costs and may be asked the configuration here
+// knows, if it has targets.
+func (p *pageReader) target(status *store.Status, fleet *jobs.Fleet, c *jobs.Circuit) dashboard.Target {
+	t := dashboard.Target{
+		Name: c.Target, Region: c.Region, Circuit: c.State, Since: c.Since, DownSince: c.DownSince, UntilClosed: c.UntilClosed(status.At),
+		Reason: c.Reason, Degraded: c.Degraded, Probed: c.Prober != "",
+	}
+	if c.CooldownUntil.After(status.At) && !t.UntilClosed {
+		t.CooldownUntil = c.CooldownUntil
+	}
+	for i := range status.Routes {
+		if slices.Contains(status.Routes[i].Chain, c.Target) {
+			t.Routes = append(t.Routes, status.Routes[i].Route)
+		}
+	}
+	for i := range status.Drills {
+		if status.Drills[i].Target == c.Target {
+			t.Drill = &status.Drills[i]
+		}
+	}
+	p.pace(&t, fleet)
+	i := slices.IndexFunc(p.config.Targets, func(known TargetConfig) bool { return known.Name == c.Target })
+	if i < 0 {
+		return t
+	}
+	known := &p.config.Targets[i]
+	t.Model = known.Model
+	price := p.config.pricing(known, status.At)
+	t.Unpriced = price.unknown != ""
+	if !t.Unpriced {
+		t.Price = sayPrice(price.price)
+	}
+	if limit := known.Limits.RequestsPerMinute; limit > 0 {
+		t.Limit, t.LimitFrom = float64(limit), "as configured"
+	}
+	return t
+}
+
+// pace is how many calls the fleet makes, and may make as far as the provider says, or has
+// been seen to take.
+func (p *pageReader) pace(t *dashboard.Target, fleet *jobs.Fleet) {
+	for i := range fleet.Peers {
+		peer := &fleet.Peers[i]
+		if peer.Dead {
+			continue
+		}
+		t.PerMinute += peer.Accepted[t.Name] * time.Minute.Seconds()
+		if said := peer.Announced[t.Name] * time.Minute.Seconds(); said > t.Limit {
+			t.Limit, t.LimitFrom = said, "as it announces"
+		}
+	}
+}
+
+func pageBatch(b jobs.Batch, budgets []jobs.Budget) dashboard.Batch {
+	made := dashboard.Batch{Batch: b}
+	for _, budget := range budgets {
+		if budget.Scope == jobs.BudgetBatch && budget.Name == b.ID {
+			made.Cost = budget.Spent.String()
+		}
+	}
+	if made.Cost == "" && b.Ended() && b.Order != nil {
+		made.Cost = b.Order.Cost.String()
+	}
+	return made
+}
