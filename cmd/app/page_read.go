@@ -3,7 +3,9 @@ package app
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tidegate/cmd/app/dashboard"
@@ -18,6 +20,7 @@ const pageBatches = 12
 type pageReader struct {
 	store  *store.Store
 	config *Config
+	costs  map[string]batchCost // by batch; only one reads at a time
 }
 
 func (p *pageReader) read(ctx context.Context) (*dashboard.Overview, error) {
@@ -38,7 +41,11 @@ func (p *pageReader) read(ctx context.Context) (*dashboard.Overview, error) {
 	}
 	p.order(o.Targets)
 	for _, b := range status.Batches {
-		o.Batches = append(o.Batches, pageBatch(b, status.Budgets))
+		made, err := p.batch(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		o.Batches = append(o.Batches, made)
 	}
 	for _, b := range tight(status.Budgets) {
 		view := viewBudgets([]jobs.Budget{b})[0]
@@ -124,12 +131,31 @@ func (p *pageReader) target(status *store.Status, fleet *jobs.Fleet, c *jobs.Cir
 	price := p.config.pricing(known, status.At)
 	t.Unpriced = price.unknown != ""
 	if !t.Unpriced {
-		t.Price = sayPrice(price.price)
+		t.Price, t.PriceMore = pagePrice(price.price)
 	}
 	if limit := known.Limits.RequestsPerMinute; limit > 0 {
 		t.Limit, t.LimitFrom = float64(limit), "as configured"
 	}
 	return t
+}
+
+// pagePrice says a price in short, and what else there is of it.
+func pagePrice(p jobs.Price) (short, more string) {
+	switch {
+	case p.Free:
+		return "free", ""
+	case p.Output == 0 && p.Input != 0:
+		short = fmt.Sprintf("%s in", p.Input)
+	default:
+		short = fmt.Sprintf("%s in, %s out", p.Input, p.Output)
+	}
+	if p.CachedInput != p.Input {
+		more = fmt.Sprintf("%s cached", p.CachedInput)
+	}
+	if len(p.Over) > 0 {
+		more = strings.TrimPrefix(more+", more for long prompts", ", ")
+	}
+	return short, more
 }
 
 // pace is how many calls the fleet makes, and may make as far as the provider says, or has
@@ -147,15 +173,39 @@ func (p *pageReader) pace(t *dashboard.Target, fleet *jobs.Fleet) {
 	}
 }
 
-func pageBatch(b jobs.Batch, budgets []jobs.Budget) dashboard.Batch {
+const (
+	// costEvery is how often it is added up what a batch costs that goes on.
+	costEvery = 10 * time.Second
+	// mostCosts bounds the batches of which that is remembered.
+	mostCosts = 200
+)
+
+// A batchCost is what a batch was found to cost.
+type batchCost struct {
+	text  string
+	ended int // of its requests, then
+	at    time.Time
+}
+
+// batch is how far a batch is. What it costs is added up now and then, and once when it has
+// ended.
+func (p *pageReader) batch(ctx context.Context, b jobs.Batch) (dashboard.Batch, error) {
 	made := dashboard.Batch{Batch: b}
-	for _, budget := range budgets {
-		if budget.Scope == jobs.BudgetBatch && budget.Name == b.ID {
-			made.Cost = budget.Spent.String()
+	last, known := p.costs[b.ID]
+	if !known || last.ended != made.Ends() && (b.Ended() || time.Since(last.at) >= costEvery) {
+		cost, exact, priced, err := p.store.BatchCost(ctx, b.ID, made.Ends())
+		if err != nil {
+			return made, err
 		}
+		last = batchCost{text: jobs.CostText(cost, !priced), ended: made.Ends(), at: time.Now()}
+		if !exact {
+			last.text = "≈ " + last.text
+		}
+		if len(p.costs) >= mostCosts || p.costs == nil {
+			p.costs = map[string]batchCost{}
+		}
+		p.costs[b.ID] = last
 	}
-	if made.Cost == "" && b.Ended() && b.Order != nil {
-		made.Cost = b.Order.Cost.String()
-	}
-	return made
+	made.Cost = last.text
+	return made, nil
 }

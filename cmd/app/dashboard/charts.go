@@ -134,12 +134,13 @@ func picture(lines []line, w window, write scale) (template.HTML, error) {
 	return restyled(svg), nil
 }
 
-// labels says how long ago each point is, where that is shown: at the marks, which are the
-// same far apart.
+// labels says how long ago each point is: those that are written are the same far apart, as
+// the marks are.
 func (w window) labels(points int) []string {
 	labels := make([]string, points)
-	for i, mark := range w.marks {
-		labels[i*(points-1)/(len(w.marks)-1)] = mark
+	for i := range labels {
+		part := float64(i) / float64(max(points-1, 1))
+		labels[i] = w.marks[int(part*float64(len(w.marks)-1)+0.5)]
 	}
 	return labels
 }

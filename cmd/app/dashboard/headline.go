@@ -213,7 +213,9 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-func stands(names []string) string { return listed(names) + " " + agree(len(names), "stands", "stand") + " still" }
+func stands(names []string) string {
+	return listed(names) + " " + agree(len(names), "stands", "stand") + " still"
+}
 
 func are(names []string) string { return agree(len(names), "is", "are") }
 

@@ -34,7 +34,7 @@ type Target struct {
 	PerMinute           float64 // calls that it takes now, by the whole fleet
 	Limit               float64 // calls a minute; zero: none is known
 	LimitFrom           string  // who says so
-	Price               string  // as a person reads it, in USD per million tokens; empty: not known here
+	Price, PriceMore    string  // as a person reads it, per million tokens; empty: not known here
 	Unpriced            bool    // nobody knows it
 }
 

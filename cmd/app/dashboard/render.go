@@ -158,15 +158,16 @@ func dollars(x float64) string {
 // A targetRow is a target with what it did of late.
 type targetRow struct {
 	*Target
-	Calls   int
-	Success string
-	Bad     bool // many of its calls fail
-	Median  string
-	Slow    string
-	Share   string // of all calls of the last minute
-	PerHour string
-	Meter   int // pace against limit, of 1000; below zero: no limit is known
-	Full    bool
+	PerMinute float64
+	Calls     int
+	Success   string
+	Bad       bool // many of its calls fail
+	Median    string
+	Slow      string
+	Share     string // of all calls of the last minute
+	PerHour   string
+	Meter     int // pace against limit, of 1000; below zero: no limit is known
+	Full      bool
 }
 
 // targetRows are the targets with what they did in the last minute.
@@ -178,8 +179,9 @@ func (v *view) targetRows() []targetRow {
 	rows := make([]targetRow, len(v.Targets))
 	for i := range v.Targets {
 		t := &v.Targets[i]
-		row := targetRow{Target: t, Success: "–", Median: "–", Slow: "–", Share: "–", PerHour: "–", Meter: -1}
+		row := targetRow{Target: t, PerMinute: t.PerMinute, Success: "–", Median: "–", Slow: "–", Share: "–", PerHour: "–", Meter: -1}
 		if r := v.Past.recent[t.Name]; r != nil && r.calls > 0 {
+			row.PerMinute = max(t.PerMinute, float64(r.calls)/max(r.over.Minutes(), 1.0/6))
 			row.Calls, row.Success, row.Share = r.calls, percent(r.answered, r.calls), percent(r.calls, all)
 			row.Bad = r.calls >= 5 && 10*r.answered < 9*(r.calls-r.limited)
 			if r.answered > 0 {
@@ -190,7 +192,7 @@ func (v *view) targetRows() []targetRow {
 			}
 		}
 		if t.Limit > 0 {
-			row.Meter = int(min(1000, 1000*t.PerMinute/t.Limit))
+			row.Meter = int(min(1000, 1000*row.PerMinute/t.Limit))
 			row.Full = row.Meter >= 900
 		}
 		rows[i] = row

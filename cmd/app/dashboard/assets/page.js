@@ -24,7 +24,10 @@
 
   // Times are told anew each second, and where something was changed.
   function tell(root) {
-    for (const e of root.querySelectorAll("[data-until]")) write(e, span(Number(e.dataset.until) - now() + 999));
+    for (const e of root.querySelectorAll("[data-until]")) {
+      const left = Number(e.dataset.until) - now();
+      write(e, left <= 0 && e.dataset.soon ? e.dataset.soon : span(left + 999));
+    }
     for (const e of root.querySelectorAll("[data-ago]")) write(e, span(now() - Number(e.dataset.ago)));
     for (const e of root.querySelectorAll("[data-clock]")) write(e, clock(Number(e.dataset.clock)));
   }
