@@ -45,6 +45,8 @@ type Fleet struct {
 	Survey Survey
 	// Removal is of what was kept long enough; nil: everything is kept.
 	Removal Removal
+	// History is how everything stood; nil: nobody writes it down.
+	History History
 }
 
 // Peers is how workers tell each other of themselves.
@@ -171,6 +173,15 @@ type Survey interface {
 	Progress(ctx context.Context) ([]jobs.Progress, error)
 	// SaveProgress writes that down.
 	SaveProgress(ctx context.Context, held jobs.Lead, all []jobs.Progress) error
+}
+
+// History is what a supervisor writes down of how everything stands, for people who look.
+type History interface {
+	// TakeSample writes a sample, and counts very many if count says so. It returns how
+	// long counting took.
+	TakeSample(ctx context.Context, held jobs.Lead, count bool) (counting time.Duration, err error)
+	// ThinSamples adds up old samples, and drops very old ones.
+	ThinSamples(ctx context.Context, held jobs.Lead) error
 }
 
 // Removal is how a supervisor removes what has ended and was kept long enough, step by

@@ -16,9 +16,9 @@ const (
 	// savedEvery is after how many looks what is known is written down, and what waits
 	// counted anew.
 	savedEvery = 2
-	// countShare is how many times as long as a count took there is none after it: with a
+	// strataShare is how many times as long as a count took there is none after it: with a
 	// million jobs, what it costs is still less than a hundredth of one connection.
-	countShare = 150
+	strataShare = 150
 	// missed is after how many looks that were not made nobody knows what ended when.
 	missed = 4
 )
@@ -205,7 +205,7 @@ func (s *surveyor) save(ctx context.Context) error {
 	if began := s.now(); !began.Before(s.countAt) {
 		err := s.survey.CountQueues(ctx, all)
 		took := s.now().Sub(began)
-		s.countAt = began.Add(max(savedEvery*s.every-s.every/2, countShare*took))
+		s.countAt = began.Add(max(savedEvery*s.every-s.every/2, strataShare*took))
 		if err != nil {
 			return err
 		}
