@@ -48,37 +48,39 @@ one object on each.`,
   tidegate status --json | jq .routes`,
 		Args:    noArguments,
 		PreRunE: func(cmd *cobra.Command, _ []string) error { return checkEvery(cmd, watch, every) },
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := o.loadKeyless()
-			if err != nil { // it may be the table of prices, which must hide nothing else
-				warning := err
-				if config, err = o.loadBeside(prices.Shipped()); err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %v\n", warning)
-			}
-			pool, err := o.connect(cmd.Context(), 2)
-			if err != nil {
-				return err
-			}
-			defer pool.Close()
-			look := newLook(pool, func() *Config { return config })
-			if watch {
-				return o.watchStatus(cmd, pool, look, every)
-			}
-			status, view, err := look.once(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return printJSON(cmd.OutOrStdout(), view)
-			}
-			return writeStatus(cmd.OutOrStdout(), &status, view)
-		},
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.status(cmd, watch, every) },
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it again and again, until Ctrl-C")
 	cmd.Flags().DurationVar(&every, "every", defaultEvery, "with --watch: how often it is read")
 	return cmd
+}
+
+func (o *options) status(cmd *cobra.Command, watch bool, every time.Duration) error {
+	config, err := o.loadKeyless()
+	if err != nil { // it may be the table of prices, which must hide nothing else
+		warning := err
+		if config, err = o.loadBeside(prices.Shipped()); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %v\n", warning)
+	}
+	pool, err := o.connect(cmd.Context(), 2)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	look := newLook(pool, func() *Config { return config })
+	if watch {
+		return o.watchStatus(cmd, pool, look, every)
+	}
+	status, view, err := look.once(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), view)
+	}
+	return writeStatus(cmd.OutOrStdout(), &status, view)
 }
 
 func checkEvery(cmd *cobra.Command, watch bool, every time.Duration) error {
