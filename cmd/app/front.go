@@ -21,12 +21,13 @@ func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, config *Co
 	if err != nil {
 		return nil, err
 	}
+	look := newLook(pool, func() *Config { return config })
 	server := batchapi.New(batchapi.Config{
-		Store: store.New(pool), Queue: requests, Events: follow, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
+		Store: store.New(pool), Queue: requests, Events: follow, Forecasts: look.forecasts, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
 		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Waiting: config.HTTP.Waiting, Desk: desk, PrivateWebhooks: config.Webhooks.AllowPrivate, Log: log,
 	})
-	addHealth(server, pool, config)
-	addPage(server, pool, requests, config, log)
+	addHealth(server, pool, look)
+	addPage(server, requests, look, log)
 	return server, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
 	"tidegate/cmd/app/dashboard"
@@ -15,10 +14,10 @@ import (
 )
 
 // addPage answers browsers: see package dashboard.
-func addPage(server *batchapi.Server, pool *pgxpool.Pool, requests *queue.Queue, config *Config, log zerolog.Logger) {
-	s := store.New(pool)
+func addPage(server *batchapi.Server, requests *queue.Queue, look *look, log zerolog.Logger) {
+	s := look.store
 	page := dashboard.New(dashboard.Config{
-		Store: s, Read: (&pageReader{store: s, config: config}).read, Local: server.Local, Steer: &pageSteer{store: s, queue: requests},
+		Store: s, Read: (&pageReader{look: look}).read, Local: server.Local, Steer: &pageSteer{store: s, queue: requests},
 		Explain: func(ctx context.Context, request, batch string) (*dashboard.Story, error) {
 			view, err := explain(ctx, s, request, batch)
 			if err != nil {

@@ -18,23 +18,32 @@ const pageBatches = 12
 
 // A pageReader reads how everything stands, for the page.
 type pageReader struct {
-	store  *store.Store
-	config *Config
-	costs  map[string]batchCost // by batch; only one reads at a time
+	look   *look
+	config *Config          // as of this reading
+	found  map[string]found // by batch; only one reads at a time
 }
 
 func (p *pageReader) read(ctx context.Context) (*dashboard.Overview, error) {
-	status, err := p.store.Glance(ctx, pageBatches)
+	status, err := p.look.store.Glance(ctx, pageBatches)
 	if err != nil {
 		return nil, err
 	}
-	fleet, err := p.store.Fleet(ctx)
+	fleet, err := p.look.store.Fleet(ctx)
 	if err != nil {
 		return nil, err
 	}
+	outlook, err := p.look.forecasts.outlook(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.config = p.look.config()
 	o := &dashboard.Overview{At: status.At, Outbox: status.Outbox, Behind: status.Behind, Workers: pageWorkers(&status)}
 	for i := range status.Routes {
-		o.Routes = append(o.Routes, pageRoute(&status, &status.Routes[i]))
+		made := pageRoute(&status, &status.Routes[i])
+		if made.Waiting+made.InHand > 0 {
+			made.Done = pageDone(outlook.Route(made.Name), time.Time{})
+		}
+		o.Routes = append(o.Routes, made)
 	}
 	for i := range status.Circuits {
 		o.Targets = append(o.Targets, p.target(&status, &fleet, &status.Circuits[i]))
@@ -174,16 +183,19 @@ func (p *pageReader) pace(t *dashboard.Target, fleet *jobs.Fleet) {
 }
 
 const (
-	// costEvery is how often it is added up what a batch costs that goes on.
-	costEvery = 10 * time.Second
-	// mostCosts bounds the batches of which that is remembered.
-	mostCosts = 200
+	// foundEvery is how often it is found out what a batch costs that goes on, and when it
+	// will be done.
+	foundEvery = 6 * time.Second
+	// mostFound bounds the batches of which that is remembered.
+	mostFound = 200
 )
 
-// A batchCost is what a batch was found to cost.
-type batchCost struct {
-	text  string
+// found is what was found out about a batch.
+type found struct {
+	cost  string
+	done  dashboard.Done
 	ended int // of its requests, then
+	final bool
 	at    time.Time
 }
 
@@ -191,21 +203,47 @@ type batchCost struct {
 // ended.
 func (p *pageReader) batch(ctx context.Context, b jobs.Batch) (dashboard.Batch, error) {
 	made := dashboard.Batch{Batch: b}
-	last, known := p.costs[b.ID]
-	if !known || last.ended != made.Ends() && (b.Ended() || time.Since(last.at) >= costEvery) {
-		cost, exact, priced, err := p.store.BatchCost(ctx, b.ID, made.Ends())
-		if err != nil {
+	last, known := p.found[b.ID]
+	if !known || !last.final && (b.Ended() || time.Since(last.at) >= foundEvery) {
+		var err error
+		if last, err = p.find(ctx, &b, made.Ends()); err != nil {
 			return made, err
 		}
-		last = batchCost{text: jobs.CostText(cost, !priced), ended: made.Ends(), at: time.Now()}
-		if !exact {
-			last.text = "≈ " + last.text
+		if len(p.found) >= mostFound || p.found == nil {
+			p.found = map[string]found{}
 		}
-		if len(p.costs) >= mostCosts || p.costs == nil {
-			p.costs = map[string]batchCost{}
-		}
-		p.costs[b.ID] = last
+		p.found[b.ID] = last
 	}
-	made.Cost = last.text
+	made.Cost, made.Done = last.cost, last.done
 	return made, nil
+}
+
+func (p *pageReader) find(ctx context.Context, b *jobs.Batch, ended int) (found, error) {
+	is := found{ended: ended, final: b.Ended(), at: time.Now()}
+	cost, exact, priced, err := p.look.store.BatchCost(ctx, b.ID, ended)
+	if err != nil {
+		return is, err
+	}
+	is.cost = jobs.CostText(cost, !priced)
+	if !exact {
+		is.cost = "≈ " + is.cost
+	}
+	if is.final {
+		return is, nil
+	}
+	said, deadline, err := p.look.forecasts.Batch(ctx, b)
+	is.done = pageDone(said, deadline)
+	return is, err
+}
+
+// pageDone is a forecast as the page shows it.
+func pageDone(f jobs.Forecast, deadline time.Time) dashboard.Done {
+	done := dashboard.Done{Why: f.Reason}
+	if f.Known() {
+		done.At, done.Margin = f.At, jobs.Span(f.Margin())
+	} else if f.Ahead > 0 && f.Reason == "" {
+		done.Why = "not known yet"
+	}
+	done.Missed, done.MayMiss = f.Misses(deadline)
+	return done
 }

@@ -23,6 +23,7 @@ type Headline struct {
 	Text  string    // with a time to follow, if there is one
 	Since time.Time // zero: of no time
 	Rest  []string  // sentences that say what follows from it
+	Done  Done      // when all that waits will be
 	// Say is the same without what changes all the time: it is read aloud when it
 	// changes.
 	Say string
@@ -35,7 +36,7 @@ func (o *Overview) headline() Headline {
 		waiting += o.Routes[i].Waiting
 	}
 	h := o.worst(waiting)
-	h.Rest = append(h.Rest, o.rest(waiting)...)
+	h.Rest, h.Done = append(h.Rest, o.rest(waiting)...), o.done()
 	h.Say = strings.TrimSpace(h.Text + ". " + o.aloud())
 	return h
 }
@@ -77,8 +78,7 @@ func (o *Overview) worst(waiting int) Headline {
 	return Headline{Mood: calm, Text: "All flows"}
 }
 
-// rest is what follows from it: what waits, where calls go, what else is so, when it is
-// done.
+// rest is what follows from it: what waits, where calls go, what else is so.
 func (o *Overview) rest(waiting int) (said []string) {
 	inHand := 0
 	for i := range o.Routes {
@@ -94,9 +94,6 @@ func (o *Overview) rest(waiting int) (said []string) {
 	}
 	if to := o.rerouted(); to != "" {
 		said = append(said, to)
-	}
-	if done := o.done(); done != "" {
-		said = append(said, done)
 	}
 	if drills := o.named(func(t *Target) bool { return t.Drill != nil }); len(drills) > 0 {
 		said = append(said, "This is a drill of "+listed(drills)+".")
@@ -134,22 +131,21 @@ func (o *Overview) rerouted() string {
 	return "Calls go to " + listed(to) + "."
 }
 
-// done says when everything that waits will be done.
-func (o *Overview) done() string {
-	var last *Route
+// done is when everything that waits will be done; zero: nobody can say of all of it.
+func (o *Overview) done() (last Done) {
 	for i := range o.Routes {
 		r := &o.Routes[i]
-		if r.Waiting+r.InHand > 0 && r.Done == "" {
-			return "" // nobody knows of all
+		if r.Waiting+r.InHand == 0 {
+			continue
 		}
-		if r.Done != "" && (last == nil || r.DoneAt.After(last.DoneAt)) {
-			last = r
+		if r.Done.At.IsZero() {
+			return Done{}
+		}
+		if r.Done.At.After(last.At) {
+			last = r.Done
 		}
 	}
-	if last == nil {
-		return ""
-	}
-	return "Done " + last.Done + "."
+	return last
 }
 
 // down names the targets that are, and since when the first of them is.

@@ -66,8 +66,7 @@ type Route struct {
 	Oldest    time.Time
 	Counted   time.Time // of very many, when they were counted; zero: now
 	Pauses    []Pause
-	Done      string    // when all of it will be, as a person reads it; empty: not known
-	DoneAt    time.Time // the same; zero: not known
+	Done      Done // when all of it will be
 }
 
 // ByPerson tells whether somebody pauses it.
@@ -91,9 +90,18 @@ type Pause struct {
 // A Batch is how far one is.
 type Batch struct {
 	jobs.Batch
-	Cost   string // as a person reads it; empty: it is not known yet
-	Done   string // when it will be, as a person reads it; empty: not known
-	DoneAt time.Time
+	Cost string // as a person reads it; empty: it is not known yet
+	Done Done
+}
+
+// Done is when something will be.
+type Done struct {
+	At     time.Time // zero: nobody can say
+	Margin string    // by how much that may be off
+	Why    string    // nobody can say, or what makes it slow; empty: nothing does
+	Missed bool      // that is after its deadline
+	// MayMiss tells that it may be.
+	MayMiss bool
 }
 
 // Ends is how many of it have ended.

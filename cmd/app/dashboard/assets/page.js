@@ -16,9 +16,10 @@
     return `${Math.floor(h / 24)} days`;
   }
 
-  function clock(ms) {
+  function clock(ms, rough) {
     const at = new Date(ms), today = new Date(now()).toDateString() === at.toDateString();
-    const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+    const second = rough && ms - now() > 600000 ? {} : { second: "2-digit" };
+    const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", ...second, hour12: false });
     return today ? time : `${at.toLocaleDateString([], { month: "short", day: "numeric" })}, ${time}`;
   }
 
@@ -29,7 +30,7 @@
       write(e, left <= 0 && e.dataset.soon ? e.dataset.soon : span(left + 999));
     }
     for (const e of root.querySelectorAll("[data-ago]")) write(e, span(now() - Number(e.dataset.ago)));
-    for (const e of root.querySelectorAll("[data-clock]")) write(e, clock(Number(e.dataset.clock)));
+    for (const e of root.querySelectorAll("[data-clock]")) write(e, clock(Number(e.dataset.clock), e.hasAttribute("data-rough")));
   }
 
   function write(element, text) {
