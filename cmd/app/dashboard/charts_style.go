@@ -53,10 +53,10 @@ func attributes(style string) string {
 	other := ""
 	for part := range strings.SplitSeq(style, ";") {
 		name, value, _ := strings.Cut(part, ":")
-		switch {
-		case name == "stroke" || name == "fill":
+		switch name {
+		case "stroke", "fill":
 			classes = append(classes, name[:1]+"-"+meaning(value))
-		case name == "stroke-width" || name == "font-size":
+		case "stroke-width", "font-size":
 			other += fmt.Sprintf(` %s="%s"`, name, value)
 		}
 	}
