@@ -29,6 +29,9 @@ type Config struct {
 	// own NATS.
 	NATSDoor *bool          `yaml:"nats_door,omitempty"`
 	Listen   string         `yaml:"listen"`           // host:port of the HTTP server
+	// MetricsListen is an address of its own for /metrics, /healthz and /readyz, where
+	// nobody is asked for a key; empty: there is none.
+	MetricsListen string `yaml:"metrics_listen,omitempty"`
 	Prices   string         `yaml:"prices,omitempty"` // a file of prices; empty: the table that ships
 	Targets  []TargetConfig `yaml:"targets"`
 	Routes   []RouteConfig  `yaml:"routes"`

@@ -46,18 +46,8 @@ func taken(flag, address string) error {
 // be sent traffic (/readyz), how does everything stand (/v1/status). The last is of
 // all tenants.
 func addHealth(server *batchapi.Server, pool *pgxpool.Pool, config *Config) {
-	server.HandleAlways("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, map[string]string{"status": "ok", "version": programVersion()})
-	}))
-	server.Handle("GET /readyz", "", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
-		defer cancel()
-		if err := pool.Ping(ctx); err != nil {
-			answer(w, http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "reason": "Postgres does not answer"})
-			return
-		}
-		answer(w, http.StatusOK, map[string]string{"status": "ready"})
-	}))
+	server.HandleAlways("GET /healthz", http.HandlerFunc(alive))
+	server.Handle("GET /readyz", "", ready(pool))
 	server.Handle("GET /v1/status", jobs.ScopeAdmin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, err := store.New(pool).Status(r.Context())
 		if err != nil {
@@ -68,6 +58,22 @@ func addHealth(server *batchapi.Server, pool *pgxpool.Pool, config *Config) {
 		}
 		answer(w, http.StatusOK, viewStatus(status, config))
 	}))
+}
+
+func alive(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]string{"status": "ok", "version": programVersion()})
+}
+
+func ready(pool *pgxpool.Pool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+		defer cancel()
+		if err := pool.Ping(ctx); err != nil {
+			answer(w, http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "reason": "Postgres does not answer"})
+			return
+		}
+		answer(w, http.StatusOK, map[string]string{"status": "ready"})
+	})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -83,7 +83,7 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 		return err
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "listening on http://%s\n", listener.Addr())
-	reload.fixed, reload.hangups, reload.log = []string{"postgres", "nats", "listen", "batches", "http", "worker"}, hung, log
+	reload.fixed, reload.hangups, reload.log = []string{"postgres", "nats", "metrics_listen", "listen", "batches", "http", "worker"}, hung, log
 	if waited == nil {
 		return reload.beside(ctx, func(ctx context.Context) error { return serveHTTP(ctx, listener, front, 0) })
 	}

@@ -104,6 +104,6 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	})
 	defer told()
 	defer log.Info().Msg("stopped")
-	reload.fixed, reload.take, reload.hangups, reload.log = []string{"postgres", "nats", "nats_door", "canaries", "worker", "batches", "retention", "webhooks"}, stack.Take, hung, log
+	reload.fixed, reload.take, reload.hangups, reload.log = []string{"postgres", "nats", "metrics_listen", "nats_door", "canaries", "worker", "batches", "retention", "webhooks"}, stack.Take, hung, log
 	return reload.beside(ctx, stack.Run)
 }
