@@ -108,6 +108,10 @@ bench-replay-truth: ## Measure how near replays come to a known truth, on DATA=D
 bench-replay: build ## Measure the replay of a week of 6,048,000 requests, made of DATA=DIR's traces or of made-up ones, about 6 minutes
 	@$(GO) build -o bin/replay ./integration/replay && DATA=$(DATA) bin/replay $(ARGS)
 
+.PHONY: bench-forecast
+bench-forecast: ## Measure how honest forecasts are, on a virtual clock; about 15 seconds
+	@$(GO) build -o bin/forecast ./integration/forecast && bin/forecast $(ARGS)
+
 .PHONY: bench-price
 bench-price: ## Measure what waiting for a price saves on a day of a batch; DATA=DIR: on real uptimes, about 2 minutes
 	@$(GO) build -o bin/price ./integration/price && bin/price $(if $(DATA),--data '$(DATA)') $(ARGS)

@@ -41,6 +41,9 @@ type Beat struct {
 	Unreached []string
 	// Statistics are what it knows of how targets do, by its own calls.
 	Statistics Statistics
+	// Ended is, for each route, how many requests of its queue were answered or refused
+	// in its hands since it began.
+	Ended map[string]int
 }
 
 // Statistics are what one worker knows of how targets do.

@@ -16,7 +16,7 @@ const (
 	readNow = `/* tidegate: clock */ SELECT clock_timestamp()`
 
 	listPeers = `/* tidegate: peers */
-SELECT id, beats, beat_at, dead_at IS NOT NULL, demand, accepted, announced, unreached, statistics
+SELECT id, beats, beat_at, dead_at IS NOT NULL, demand, accepted, announced, unreached, statistics, ended
 FROM tidegate.workers WHERE dead_at IS NULL OR dead_at > now() - interval '1 hour' ORDER BY id`
 
 	listPauses = `/* tidegate: pauses */ SELECT route, owner, reason, since FROM tidegate.pauses ORDER BY route, owner`
@@ -97,7 +97,7 @@ func collect[T any](into *[]T, scan pgx.RowToFunc[T]) func(pgx.Rows) error {
 
 func scanPeer(row pgx.CollectableRow) (jobs.Peer, error) {
 	var p jobs.Peer
-	err := row.Scan(&p.Worker, &p.Beats, &p.At, &p.Dead, &p.Demand, &p.Accepted, &p.Announced, &p.Unreached, &p.Statistics)
+	err := row.Scan(&p.Worker, &p.Beats, &p.At, &p.Dead, &p.Demand, &p.Accepted, &p.Announced, &p.Unreached, &p.Statistics, &p.Ended)
 	return p, err
 }
 

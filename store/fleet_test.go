@@ -42,7 +42,7 @@ func TestFleetSaysWhatWorkersSaid(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	one := jobs.Beat{
-		Worker: "one", Demand: map[string]int{"a": 3}, Accepted: map[string]float64{"a": 1.5}, Announced: map[string]float64{"b": 20}, Unreached: []string{"c"},
+		Worker: "one", Demand: map[string]int{"a": 3}, Accepted: map[string]float64{"a": 1.5}, Announced: map[string]float64{"b": 20}, Ended: map[string]int{"summaries": 7}, Unreached: []string{"c"},
 		Statistics: jobs.Statistics{Estimator: "decayed", Of: map[string][]float32{"a": {1, 0.5}}},
 	}
 	for range 2 {
@@ -73,7 +73,7 @@ func TestFleetSaysWhatWorkersSaid(t *testing.T) {
 		}
 	}
 	fleet := w.fleet()
-	empty := jobs.Beat{Worker: "gone", Demand: map[string]int{}, Accepted: map[string]float64{}, Announced: map[string]float64{}, Unreached: []string{}}
+	empty := jobs.Beat{Worker: "gone", Demand: map[string]int{}, Accepted: map[string]float64{}, Announced: map[string]float64{}, Unreached: []string{}, Ended: map[string]int{}}
 	for i := range fleet.Peers {
 		near(t, "the beat", fleet.Peers[i].At, 0)
 		fleet.Peers[i].At = time.Time{}

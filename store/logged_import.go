@@ -21,7 +21,7 @@ const (
 	// What is no attempt of a day that there is goes to attempts_other: so its days are
 	// made first.
 	importDays   = `/* tidegate: import days */ SELECT tidegate.add_attempt_days($1::date, $2::date)`
-	importTable  = `/* tidegate: import table */ CREATE TEMPORARY TABLE imported (LIKE tidegate.attempts INCLUDING DEFAULTS) ON COMMIT DROP`
+	importTable  = `/* tidegate: import table */ CREATE TEMPORARY TABLE imported (LIKE tidegate.attempts INCLUDING DEFAULTS) ON COMMIT DROP; ALTER TABLE imported ALTER COLUMN stored_at DROP DEFAULT -- they are not of now`
 	importMerged = `/* tidegate: import */ INSERT INTO tidegate.attempts SELECT DISTINCT ON (request_id, at) * FROM imported ORDER BY request_id, at ON CONFLICT (request_id, at) DO NOTHING`
 )
 

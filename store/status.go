@@ -22,14 +22,15 @@ type RouteStatus struct {
 	Retired   bool      // producers may not name it any more; what waits stays
 	PausedAt  time.Time // when River's queue was paused; zero: it is not
 	ServedAt  time.Time // when a worker last said that it works it (every ServedEvery); zero: none did in the last day
-	Oldest    time.Time // the oldest job that waits or is in hand; zero: none
+	Oldest    time.Time // the oldest job that waits or is in hand, of very many the oldest of those that come first; zero: none
+	CountedAt time.Time // of very many, when a supervisor counted them: what has ended since is taken off; zero: now
 }
 
 // ServedEvery is how often a worker says which routes it works: as often as
 // River writes its queues down.
 const ServedEvery = 10 * time.Minute
 
-// A TargetStatus is what a target did in the last minute.
+// A TargetStatus is what a target did in the last minute, as it was written down then.
 type TargetStatus struct {
 	Target   string
 	Calls    int
@@ -90,46 +91,10 @@ func readClock(ctx context.Context, tx pgx.Tx, status *Status) error {
 	return tx.QueryRow(ctx, "SELECT now()").Scan(&status.At)
 }
 
-const routeStatus = `/* tidegate: route status */
-WITH j AS (
-	SELECT queue, count(*) FILTER (WHERE state IN ('available', 'retryable', 'scheduled', 'pending')) AS waiting,
-		count(*) FILTER (WHERE state = 'running') AS in_hand, count(*) FILTER (WHERE state = 'discarded') AS discarded,
-		min(created_at) FILTER (WHERE state <> 'discarded') AS oldest, min(id) AS first
-	FROM tidegate.river_job WHERE state IN ('available', 'retryable', 'scheduled', 'pending', 'running', 'discarded') GROUP BY queue
-), known AS (
-	SELECT name, chain, false AS retired FROM tidegate.routes
-	UNION ALL -- queues of requests whose route is gone
-	SELECT j.queue, '{}', true FROM j JOIN tidegate.river_job first ON first.id = j.first
-	JOIN tidegate.requests r ON r.id = (first.args ->> 'r')::uuid AND r.route = j.queue
-	WHERE NOT EXISTS (SELECT FROM tidegate.routes WHERE name = j.queue)
-	UNION ALL
-	SELECT q.name, '{}', false FROM (VALUES ('` + jobs.QuarantineQueue + `')) q (name)
-	WHERE EXISTS (SELECT FROM j WHERE queue = q.name) OR EXISTS (SELECT FROM tidegate.pauses WHERE route = q.name)
-		OR EXISTS (SELECT FROM tidegate.river_queue WHERE name = q.name AND paused_at IS NOT NULL)
-)
-SELECT known.name, known.chain, coalesce(j.waiting, 0), coalesce(j.in_hand, 0), coalesce(j.discarded, 0), known.retired, q.paused_at, q.updated_at, j.oldest
-FROM known LEFT JOIN tidegate.river_queue q ON q.name = known.name LEFT JOIN j ON j.queue = known.name
-ORDER BY known.name`
-
-func readRoutes(ctx context.Context, tx pgx.Tx, status *Status) error {
-	rows, err := tx.Query(ctx, routeStatus)
-	if err != nil {
-		return err
-	}
-	status.Routes, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (RouteStatus, error) {
-		var r RouteStatus
-		var paused, served, oldest *time.Time
-		err := row.Scan(&r.Route, &r.Chain, &r.Waiting, &r.InHand, &r.Discarded, &r.Retired, &paused, &served, &oldest)
-		r.PausedAt, r.ServedAt, r.Oldest = orZero(paused), orZero(served), orZero(oldest)
-		return r, err
-	})
-	return err
-}
-
 const targetStatus = `/* tidegate: target status */
 SELECT target, count(*), count(*) FILTER (WHERE class = 'OK'), coalesce(sum(cost_micro_usd), 0)::bigint, count(*) FILTER (WHERE unpriced),
 	coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_us) FILTER (WHERE class = 'OK'), 0)::bigint, coalesce(sum(output_tokens), 0)::bigint
-FROM tidegate.attempts WHERE at >= now() - interval '1 minute' GROUP BY target ORDER BY target`
+FROM tidegate.attempts WHERE stored_at >= now() - interval '1 minute' AND at >= now() - interval '1 day' GROUP BY target ORDER BY target`
 
 func readTargets(ctx context.Context, tx pgx.Tx, status *Status) error {
 	rows, err := tx.Query(ctx, targetStatus)

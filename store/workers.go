@@ -13,14 +13,14 @@ import (
 )
 
 const beat = `/* tidegate: beat */
-INSERT INTO tidegate.workers AS w (id, beats, demand, accepted, announced, unreached, statistics, endpoints) VALUES ($1, 1, $2, $3, $4, $5, $6, $7)
+INSERT INTO tidegate.workers AS w (id, beats, demand, accepted, announced, unreached, statistics, ended, endpoints) VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (id) DO UPDATE SET beats = w.beats + 1, beat_at = now(),
 	demand = excluded.demand, accepted = excluded.accepted, announced = excluded.announced, unreached = excluded.unreached,
-	statistics = excluded.statistics
+	statistics = excluded.statistics, ended = excluded.ended
 RETURNING dead_at IS NOT NULL`
 
 const beatAgain = `/* tidegate: beat again */
-UPDATE tidegate.workers SET beats = beats + 1, beat_at = now(), demand = $2, accepted = $3, announced = $4, unreached = $5, statistics = $6
+UPDATE tidegate.workers SET beats = beats + 1, beat_at = now(), demand = $2, accepted = $3, announced = $4, unreached = $5, statistics = $6, ended = $7
 WHERE id = $1 RETURNING dead_at IS NOT NULL`
 
 // Beat tells the fleet that a worker lives, and what it says of itself. It
@@ -28,7 +28,7 @@ WHERE id = $1 RETURNING dead_at IS NOT NULL`
 // beats, and also when the fleet has forgotten it since, as one that was frozen
 // for days.
 func (s *Store) Beat(ctx context.Context, b jobs.Beat) (dead bool, err error) {
-	statement, args := beat, []any{b.Worker, orEmpty(b.Demand), orEmpty(b.Accepted), orEmpty(b.Announced), append([]string{}, b.Unreached...), b.Statistics}
+	statement, args := beat, []any{b.Worker, orEmpty(b.Demand), orEmpty(b.Accepted), orEmpty(b.Announced), append([]string{}, b.Unreached...), b.Statistics, orEmpty(b.Ended)}
 	if b.Again {
 		statement = beatAgain
 	} else {

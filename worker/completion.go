@@ -35,6 +35,7 @@ type completion struct {
 	heart      *heart
 	claims     *claims
 	slots      *slots
+	ended      *ended
 	quarantine *quarantine
 	budgets    *budgets
 	bell       *bell // of those who wait for a price

@@ -32,6 +32,9 @@ func (c *completion) conclude(r *run, outcome jobs.Outcome) (jobs.Result, error)
 	}
 	if err == nil {
 		c.logEnd(r, &result, stored)
+		if stored && !r.unsaved {
+			c.ended.Add(r.request.Route, result.State)
+		}
 	}
 	return result, err
 }

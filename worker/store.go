@@ -41,8 +41,12 @@ type Fleet struct {
 	Admission Admission
 	// Parking is what becomes of jobs that are parked; nil: what River makes of them.
 	Parking Parking
+	// Survey is of what forecasts are made of; nil: there are none.
+	Survey Survey
 	// Removal is of what was kept long enough; nil: everything is kept.
 	Removal Removal
+	// History is how everything stood; nil: nobody writes it down.
+	History History
 }
 
 // Peers is how workers tell each other of themselves.
@@ -157,6 +161,27 @@ type Books interface {
 	Unpark(ctx context.Context, held jobs.Lead, target string, atMost int) (int, error)
 	// Forget drops what is known of those who died long ago.
 	Forget(ctx context.Context, held jobs.Lead) error
+}
+
+// Survey is what a supervisor sees of the routes, and what it has seen.
+type Survey interface {
+	// Looks says of each route whether there is work.
+	Looks(ctx context.Context) ([]jobs.RouteLook, error)
+	// CountQueues counts what waits on routes, into their progress.
+	CountQueues(ctx context.Context, all []jobs.Progress) error
+	// Progress reads what was seen of all routes.
+	Progress(ctx context.Context) ([]jobs.Progress, error)
+	// SaveProgress writes that down.
+	SaveProgress(ctx context.Context, held jobs.Lead, all []jobs.Progress) error
+}
+
+// History is what a supervisor writes down of how everything stands, for people who look.
+type History interface {
+	// TakeSample writes a sample, and counts very many if count says so. It returns how
+	// long counting took.
+	TakeSample(ctx context.Context, held jobs.Lead, count bool) (counting time.Duration, err error)
+	// ThinSamples adds up old samples, and drops very old ones.
+	ThinSamples(ctx context.Context, held jobs.Lead) error
 }
 
 // Removal is how a supervisor removes what has ended and was kept long enough, step by

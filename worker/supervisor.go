@@ -26,7 +26,7 @@ const (
 // admits what waits for its turn, and ends requests whose deadline passed. Every worker has one; only that which
 // has the lease acts, and each action looks once more whether it still has.
 //
-//	lead ──> read the fleet ──> bury ──> pauses ──> unpark ──> budgets ──> admit ──> expire ──> keep
+//	lead ──> read the fleet ──> bury ──> pauses ──> unpark ──> budgets ──> admit ──> expire ──> sample ──> keep
 //	  a duty that is slow is cut off, and does the rest in the next rounds:
 //	  none keeps the others waiting for longer than its share of the lease
 type supervisor struct {
@@ -57,6 +57,7 @@ type supervisor struct {
 	expired  expired
 
 	admission admission
+	samples   samples
 }
 
 // queues is River's part of a pause.
@@ -119,7 +120,7 @@ func (s *supervisor) round(ctx context.Context) error {
 		return err
 	}
 	var failed error
-	for _, duty := range []func(context.Context, *jobs.Fleet) error{s.bury, s.pauses, s.unpark, s.budgets, s.admit, s.expire, s.keep} {
+	for _, duty := range []func(context.Context, *jobs.Fleet) error{s.bury, s.pauses, s.unpark, s.budgets, s.admit, s.expire, s.sample, s.keep} {
 		if err := s.renew(ctx); err != nil || !s.leads {
 			return errors.Join(failed, err)
 		}
@@ -167,7 +168,7 @@ func (s *supervisor) lead(ctx context.Context) error {
 	if s.renewed = asked; held != s.held {
 		s.log.Info().Str("worker", s.name).Int64("epoch", held.Epoch).Msg("this worker supervises the fleet")
 		s.held, s.kept, s.deaths, s.orphans, s.expired = held, time.Time{}, deaths{}, orphans{}, expired{}
-		s.admission = admission{}
+		s.admission, s.samples = admission{}, samples{}
 		clear(s.holding)
 		clear(s.words)
 		clear(s.raised)
@@ -289,6 +290,9 @@ func (s *supervisor) saveAndForget(ctx context.Context, fleet *jobs.Fleet) error
 		return nil
 	}
 	s.kept = s.now()
+	if err := s.thin(ctx); err != nil {
+		return err
+	}
 	return s.fleet.Books.Forget(ctx, s.held)
 }
 

@@ -17,6 +17,7 @@ type Timing struct {
 	Probe time.Duration // how long a probe waits for a request that could be it; 250 ms
 	Stuck time.Duration // how long a call may go on beyond its own timeout; 60 s
 	Begin time.Duration // how long somebody waits for it to be written down that a call begins for him; 5 s
+	Look  time.Duration // between two looks at how far the routes are; 5 s
 	Sweep time.Duration // between two looks for what was kept long enough; 10 min
 }
 
@@ -30,6 +31,7 @@ func (t Timing) withDefaults() Timing {
 	t.Probe = cmp.Or(t.Probe, 250*time.Millisecond)
 	t.Stuck = cmp.Or(t.Stuck, time.Minute)
 	t.Begin = cmp.Or(t.Begin, 5*time.Second)
+	t.Look = cmp.Or(t.Look, 5*time.Second)
 	t.Sweep = cmp.Or(t.Sweep, 10*time.Minute)
 	return t
 }

@@ -126,6 +126,8 @@ type Worker struct {
 	egress     *egress
 	gathered   *gathered // since Run
 	slots      *slots
+	ended      *ended
+	surveyor   *surveyor
 	desk       *desk
 	stuck      chan error
 }
@@ -139,8 +141,8 @@ func New(config Config) (*Worker, error) {
 	if len(config.Queues) == 0 && !config.Desk {
 		return nil, fmt.Errorf("a worker needs at least one route")
 	}
-	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), budgets: &budgets{}, bell: newBell(), slots: &slots{}, desk: newDesk(), stuck: make(chan error, 1)}
-	w.heart = newHeart(&config, func() jobs.Beat { return config.Router.Beat(w.room.InHand()) }, w.heard)
+	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), budgets: &budgets{}, bell: newBell(), slots: &slots{}, ended: &ended{}, desk: newDesk(), stuck: make(chan error, 1)}
+	w.heart = newHeart(&config, w.says, w.heard)
 	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
 	w.room.spent = w.budgets.Holds
 	w.prober = newProber(&config, w.heart.Lives, w.room.Changed, w.keepProbe)
@@ -151,6 +153,7 @@ func New(config Config) (*Worker, error) {
 	}
 	w.supervisor = newSupervisor(&config, queues, w.heart.Wake)
 	w.remover = newRemover(&config, w.supervisor.Leads)
+	w.surveyor = newSurveyor(&config, w.supervisor.Leads)
 	return w, nil
 }
 
@@ -214,6 +217,13 @@ func (w *Worker) Wake() {
 // where nothing did. It never blocks.
 func (w *Worker) Enqueued() { w.supervisor.Admit() }
 
+// says is what the worker tells the fleet of itself.
+func (w *Worker) says() jobs.Beat {
+	beat := w.config.Router.Beat(w.room.InHand())
+	beat.Ended = w.ended.All()
+	return beat
+}
+
 // heard is what the others said, and which circuits have changed by it.
 func (w *Worker) heard(fleet jobs.Fleet, changed []jobs.Circuit) {
 	for i := range changed {
@@ -272,7 +282,7 @@ func (w *Worker) runParts(ctx context.Context) (stop func()) {
 		w.gathered.loads.Run, w.gathered.begins.Run, w.gathered.commits.Run, w.room.Run, w.circuits.Run, w.heart.Run,
 	}
 	if !w.config.Desk {
-		running = append(running, w.claims.Run, w.supervisor.Run, w.remover.Run)
+		running = append(running, w.claims.Run, w.supervisor.Run, w.remover.Run, w.surveyor.Run)
 	}
 	parts := runAll(lasting, running...)
 	probes := runAll(probing, w.prober.Run)
@@ -344,6 +354,7 @@ func (w *Worker) newCompletion(stopping context.Context) *completion {
 		heart:      w.heart,
 		claims:     w.claims,
 		slots:      w.slots,
+		ended:      w.ended,
 		quarantine: w.quarantine,
 		budgets:    w.budgets,
 		bell:       w.bell,

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
 
 	"tidegate/cmd/app/metrics"
 	"tidegate/jobs"
@@ -31,6 +33,40 @@ func newMetrics(pool *pgxpool.Pool) *metrics.Metrics {
 	m := metrics.New(programVersion())
 	m.Fleet(store.New(pool).Gauges, time.Now)
 	return m
+}
+
+// registerMetrics gives a command the flag that says where metrics are.
+func registerMetrics(cmd *cobra.Command) {
+	cmd.Flags().String(strings.TrimPrefix(metricsFlag, "--"), "", "also answer /metrics, /healthz and /readyz at this address, and ask nobody for a key; wins over the configuration")
+}
+
+func checkMetricsFlag(cmd *cobra.Command) error {
+	if address, _ := cmd.Flags().GetString(strings.TrimPrefix(metricsFlag, "--")); address != "" {
+		return checkAddress(metricsFlag, address)
+	}
+	return nil
+}
+
+// openMetrics is what serves the metrics of this process, at an address of their own if
+// there is one. Call done at the end.
+func (o *options) openMetrics(cmd *cobra.Command, config *Config) (m *metrics.Metrics, at *probed, done func(), err error) {
+	address := config.MetricsListen
+	if flag := cmd.Flags().Lookup(strings.TrimPrefix(metricsFlag, "--")); flag.Changed {
+		address = flag.Value.String()
+	}
+	pool, err := o.connect(cmd.Context(), metricsConns)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	m = newMetrics(pool)
+	if at, err = listenProbed(cmd.Context(), address, pool, m); err != nil {
+		pool.Close()
+		return nil, nil, nil, err
+	}
+	if at.listener != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "metrics on http://%s/metrics\n", at.listener.Addr())
+	}
+	return m, at, pool.Close, nil
 }
 
 // watchBy is what a worker tells metrics; nil: nobody is told.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"net"
 	"sync"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"tidegate/cmd/app/metrics"
 	"tidegate/jobs"
+	"tidegate/jobs/batchapi"
 )
 
 const (
@@ -84,6 +86,14 @@ func (d *frontDesk) Run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// serve serves HTTP, and runs the desk beside it.
+func (d *frontDesk) serve(ctx context.Context, listener net.Listener, front *batchapi.Server, calls time.Duration) error {
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() { d.Run(ctx) })
+	return serveHTTP(ctx, listener, front, calls)
 }
 
 func (d *frontDesk) once(ctx context.Context) error {

@@ -138,10 +138,15 @@ func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) er
 	if f.output == "-" { // which is for results alone
 		report = cmd.ErrOrStderr()
 	}
-	if err := o.reportEnqueued(report, batch, source); err != nil || !f.wait {
+	if err := o.reportEnqueued(report, batch, source); err != nil {
 		return err
 	}
-	if batch, err = awaitBatch(cmd, pool, batch); err != nil {
+	foresees := newForecasts(store.New(pool), o.anyConfig())
+	foresees.tell(cmd, &batch)
+	if !f.wait {
+		return nil
+	}
+	if batch, err = awaitBatch(cmd, pool, batch, foresees); err != nil {
 		return err
 	}
 	if f.output != "" {
@@ -225,11 +230,13 @@ func (o *options) reportEnqueued(out io.Writer, batch jobs.Batch, source *source
 const pollBatch = 250 * time.Millisecond
 
 // awaitBatch waits until a batch has ended.
-func awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.Batch) (jobs.Batch, error) {
+func awaitBatch(cmd *cobra.Command, pool *pgxpool.Pool, batch jobs.Batch, foresees *forecasts) (jobs.Batch, error) {
 	ctx, s := cmd.Context(), store.New(pool)
 	shown := newProgress(cmd.ErrOrStderr(), "answered", batch.Total)
 	ticker := time.NewTicker(pollBatch)
 	defer ticker.Stop()
+	stop := foresees.note(ctx, batch.ID, shown)
+	defer stop()
 	for !batch.Ended() {
 		select {
 		case <-ctx.Done():

@@ -23,11 +23,12 @@ func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, counted *m
 	if err != nil {
 		return nil, err
 	}
+	look := newLook(pool, func() *Config { return config })
 	server := batchapi.New(batchapi.Config{
-		Store: store.New(pool), Queue: requests, Events: follow, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
+		Store: store.New(pool), Queue: requests, Events: follow, Forecasts: look.forecasts, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
 		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Waiting: config.HTTP.Waiting, Desk: desk, PrivateWebhooks: config.Webhooks.AllowPrivate, Log: log,
 	})
-	addHealth(server, pool, config)
+	addHealth(server, pool, look)
 	server.Handle("GET /metrics", jobs.ScopeAdmin, counted)
 	return server, nil
 }

@@ -14,7 +14,6 @@ import (
 
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
-	"tidegate/store"
 )
 
 const (
@@ -45,18 +44,18 @@ func taken(flag, address string) error {
 // addHealth answers what orchestrators and people ask: is it alive (/healthz), may it
 // be sent traffic (/readyz), how does everything stand (/v1/status). The last is of
 // all tenants.
-func addHealth(server *batchapi.Server, pool *pgxpool.Pool, config *Config) {
+func addHealth(server *batchapi.Server, pool *pgxpool.Pool, look *look) {
 	server.HandleAlways("GET /healthz", http.HandlerFunc(alive))
 	server.Handle("GET /readyz", "", ready(pool))
 	server.Handle("GET /v1/status", jobs.ScopeAdmin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		status, err := store.New(pool).Status(r.Context())
+		_, view, err := look.once(r.Context())
 		if err != nil {
 			answer(w, http.StatusServiceUnavailable, map[string]any{"error": map[string]any{
 				"message": "the status could not be read from Postgres", "type": "server_error", "param": nil, "code": "status_unavailable",
 			}})
 			return
 		}
-		answer(w, http.StatusOK, viewStatus(status, config))
+		answer(w, http.StatusOK, view)
 	}))
 }
 

@@ -217,7 +217,7 @@ func TestUnknownPricesAreSeen(t *testing.T) {
 		Targets:  []store.TargetStatus{{Target: "a", Calls: 1, Cost: 7}, {Target: "dark", Calls: 2, Unpriced: 2}, {Target: "elsewhere", Calls: 2, Cost: 120_000, Unpriced: 1}},
 	}
 	var out bytes.Buffer
-	if err := writeStatus(&out, status, config); err != nil {
+	if err := writeStatus(&out, &status, viewStatus(status, config)); err != nil {
 		t.Fatal(err)
 	}
 	contains(t, out.String(), "  $0.000007  ", "  unknown  ", "over $0.12", "Warning: nobody knows what calls to dark, elsewhere cost; `tidegate prices` says why.")
@@ -231,7 +231,7 @@ func TestUnknownPricesAreSeen(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if err := writeStatus(&out, store.Status{}, &Config{}); err != nil || strings.Contains(out.String(), "Warning") {
+	if err := writeStatus(&out, &store.Status{}, viewStatus(store.Status{}, &Config{})); err != nil || strings.Contains(out.String(), "Warning") {
 		t.Errorf("without any target (%v):\n%s", err, &out)
 	}
 	e := &examination{config: config}

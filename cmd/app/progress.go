@@ -23,6 +23,7 @@ type progress struct {
 	mu    sync.Mutex
 	total int
 	now   int
+	note  string
 	told  time.Time
 }
 
@@ -36,7 +37,7 @@ func newProgress(out io.Writer, what string, total int) *progress {
 	p.bars = mpb.New(mpb.WithOutput(terminal), mpb.WithWidth(48), mpb.WithRefreshRate(100*time.Millisecond))
 	p.bar = p.bars.New(int64(total), mpb.BarStyle().Lbound(" ").Filler("━").Tip("━").Padding("─").Rbound(" "),
 		mpb.PrependDecorators(decor.Name(what, decor.WCSyncSpaceR), decor.CountersNoUnit("%d / %d", decor.WCSyncSpace)),
-		mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5})))
+		mpb.AppendDecorators(decor.Percentage(decor.WC{W: 5}), decor.Any(func(decor.Statistics) string { return p.noted("  ") })))
 	return p
 }
 
@@ -53,11 +54,32 @@ func (p *progress) Set(done int) {
 		return
 	}
 	p.told = time.Now()
-	if p.total > 0 {
-		fmt.Fprintf(p.out, "%s: %d of %d\n", p.what, done, p.total)
-	} else {
-		fmt.Fprintf(p.out, "%s: %d\n", p.what, done)
+	note := p.note
+	if note != "" {
+		note = ", " + note
 	}
+	if p.total > 0 {
+		fmt.Fprintf(p.out, "%s: %d of %d%s\n", p.what, done, p.total, note)
+	} else {
+		fmt.Fprintf(p.out, "%s: %d%s\n", p.what, done, note)
+	}
+}
+
+// Note says something beside the progress from now on.
+func (p *progress) Note(note string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.note = visible(note)
+}
+
+// noted is the note behind something; empty: there is none.
+func (p *progress) noted(behind string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.note == "" {
+		return ""
+	}
+	return behind + p.note
 }
 
 // Say writes a line that stays, above the bar.

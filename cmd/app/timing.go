@@ -27,7 +27,7 @@ func (f *timingFlag) fields() map[string]*time.Duration {
 	t := &f.Timing
 	return map[string]*time.Duration{
 		"beat": &t.Beat, "stale": &t.Stale, "dead": &t.Dead, "read": &t.Read,
-		"lease": &t.Lease, "hold": &t.Hold, "probe": &t.Probe, "stuck": &t.Stuck, "sweep": &t.Sweep,
+		"lease": &t.Lease, "hold": &t.Hold, "probe": &t.Probe, "stuck": &t.Stuck, "look": &t.Look, "sweep": &t.Sweep,
 	}
 }
 

@@ -55,7 +55,7 @@ func TestTextForPeopleIsHarmless(t *testing.T) {
 		out.WriteString(eventLine(&line))
 	}
 	failing := store.Status{Circuits: []jobs.Circuit{{Target: "a", State: jobs.CircuitOpen, Reason: evil}}}
-	if err := writeStatus(&out, failing, &Config{}); err != nil {
+	if err := writeStatus(&out, &failing, viewStatus(failing, &Config{})); err != nil {
 		t.Fatal(err)
 	}
 	if err := (&options{}).printCircuits(&out, &jobs.Fleet{Circuits: failing.Circuits}); err != nil {

@@ -34,7 +34,8 @@ func newWatchCommand(o *options) *cobra.Command {
 of --route, --batch and --tenant: started again it goes on where it stopped, and
 misses nothing; with --from-start it begins again with the oldest event that the
 stream keeps. The first time without it, it begins with what comes from now on.
-A consumer that nobody used for a week is forgotten.`,
+A consumer that nobody used for a week is forgotten. On a terminal, a line on the standard
+error says each minute when the --batch or the --route will be done.`,
 		Example: `  tidegate watch --from-start
   tidegate watch --route summaries --json | jq -r .response.choices[0].message.content
   tidegate watch --batch batch_01a20aa4c8c97515ab796077d867f88c`,
@@ -79,6 +80,8 @@ func (o *options) watch(cmd *cobra.Command, f *watchFlags) error {
 	}
 	ctx, done := whileRead(cmd.Context(), cmd.OutOrStdout())
 	defer done()
+	stop := o.foretell(ctx, cmd.ErrOrStderr(), where.postgres, f)
+	defer stop()
 	return o.follow(ctx, cmd.OutOrStdout(), consumer, f.count)
 }
 

@@ -38,6 +38,7 @@ type batchView struct {
 	Metadata         map[string]string `json:"metadata"`
 	RetryOf          string            `json:"retry_of,omitempty"` // ours
 	Retried          jobs.Failures     `json:"retried,omitempty"`  // ours: how many requests of that batch, by class
+	Forecast         *forecastView     `json:"forecast,omitempty"` // ours: of one that has not ended
 }
 
 type countsView struct {
@@ -154,7 +155,7 @@ func (s *Server) getBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, viewBatch(&batch))
+	writeJSON(w, http.StatusOK, s.batchForeseen(w, r, &batch))
 	return nil
 }
 
@@ -177,6 +178,6 @@ func (s *Server) cancelBatch(w http.ResponseWriter, r *http.Request) error {
 			message: "Cannot cancel a batch with status '" + string(batch.State) + "'.",
 		}
 	}
-	writeJSON(w, http.StatusOK, viewBatch(&batch))
+	writeJSON(w, http.StatusOK, s.batchForeseen(w, r, &batch))
 	return nil
 }

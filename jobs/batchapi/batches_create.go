@@ -79,7 +79,7 @@ func (s *Server) createBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, viewBatch(&made))
+	writeJSON(w, http.StatusOK, s.batchForeseen(w, r, &made))
 	return nil
 }
 
@@ -94,7 +94,7 @@ func (s *Server) answerAgain(w http.ResponseWriter, r *http.Request, once *store
 	if err != nil {
 		return false, found(err, "Batch", made)
 	}
-	writeJSON(w, http.StatusOK, viewBatch(&batch))
+	writeJSON(w, http.StatusOK, s.batchForeseen(w, r, &batch))
 	return true, nil
 }
 

@@ -54,7 +54,7 @@ func (s *Server) retryBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return refusedRetry(err, of.ID, &order)
 	}
-	writeJSON(w, http.StatusOK, viewBatch(&made))
+	writeJSON(w, http.StatusOK, s.batchForeseen(w, r, &made))
 	return nil
 }
 

@@ -46,7 +46,7 @@ func (s *Server) takeJob(w http.ResponseWriter, r *http.Request) error {
 		standing = store.Standing{Request: request}
 	}
 	w.Header().Set("Location", jobPath(id))
-	writeJSON(w, http.StatusAccepted, viewJob(&standing))
+	writeJSON(w, http.StatusAccepted, s.jobForeseen(w, r, viewJob(&standing), &standing.Request))
 	return nil
 }
 
@@ -100,7 +100,7 @@ func (s *Server) takeMany(w http.ResponseWriter, r *http.Request) error {
 		batch = jobs.Batch{ID: id, Tenant: tenant, State: jobs.BatchInProgress, Total: count, CreatedAt: s.config.Now()}
 	}
 	w.Header().Set("Location", batchPath(id))
-	writeJSON(w, http.StatusAccepted, viewBatch(&batch))
+	writeJSON(w, http.StatusAccepted, s.batchForeseen(w, r, &batch))
 	return nil
 }
 

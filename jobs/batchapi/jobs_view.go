@@ -34,6 +34,7 @@ type jobView struct {
 	Result        *resultView       `json:"result"`
 	ResultSubject string            `json:"result_subject"`
 	Links         linksView         `json:"links"`
+	Forecast      *forecastView     `json:"forecast,omitempty"` // of one that has no result
 }
 
 type linksView struct {
@@ -149,7 +150,7 @@ func (s *Server) getJob(w http.ResponseWriter, r *http.Request) error {
 		}
 		defer s.answers.give(size)
 	}
-	writeJSON(w, http.StatusOK, viewJob(&standing))
+	writeJSON(w, http.StatusOK, s.jobForeseen(w, r, viewJob(&standing), &standing.Request))
 	return nil
 }
 

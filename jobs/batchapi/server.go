@@ -38,6 +38,8 @@ type Config struct {
 	Queue Queue
 	// Events are followed by those who have no NATS; nil: none are.
 	Events Events
+	// Forecasts say when things will be done; nil: nobody does.
+	Forecasts Forecasts
 	// Goals are the optimization goals that are always there.
 	Goals        []string
 	MaxFileBytes int64         // of the input of a batch; zero: DefaultMaxFileBytes

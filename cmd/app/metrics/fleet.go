@@ -3,7 +3,6 @@ package metrics
 import (
 	"context"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -40,7 +39,7 @@ type fleet struct {
 
 // fleetDescs are what there is to be shown.
 type fleetDescs struct {
-	up, failed, took, counted, countTook       *prometheus.Desc
+	up, failed, took                           *prometheus.Desc
 	jobs, oldest, paused, holding, targets     *prometheus.Desc
 	state, down, cooldown, degraded, person    *prometheus.Desc
 	outbox, behind, batches, workers, lease    *prometheus.Desc
@@ -53,15 +52,15 @@ func (m *Metrics) Fleet(read func(context.Context) (store.Gauges, error), now fu
 }
 
 func newFleetDescs() fleetDescs {
-	of := func(name, help string, labels ...string) *prometheus.Desc { return prometheus.NewDesc(name, help, labels, nil) }
+	of := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, nil)
+	}
 	return fleetDescs{
 		up:           of("tidegate_fleet_up", "1 if how the fleet stands could be read from Postgres; all that is of the fleet is absent otherwise."),
 		failed:       of("tidegate_fleet_reads_failed_total", "How often this process could not read how the fleet stands."),
 		took:         of("tidegate_fleet_read_duration_seconds", "How long the last reading took."),
-		counted:      of("tidegate_fleet_counted_age_seconds", "How long ago queues and outbox were counted, by one for the whole fleet."),
-		countTook:    of("tidegate_fleet_count_duration_seconds", "How long that took; it is not done more often than for a hundredth of the time."),
-		jobs:         of("tidegate_queue_jobs", "Jobs of a route, or of a queue of tidegate's own, that have not ended, by River's state.", "route", "state"),
-		oldest:       of("tidegate_queue_oldest_age_seconds", "Age of the oldest job that is first in its queue, waits and is not parked; 0: none does.", "route"),
+		jobs:         of("tidegate_queue_jobs", "Jobs of a route: those that wait, also until a time, those in the hands of workers, and those that River gave up.", "route", "state"),
+		oldest:       of("tidegate_queue_oldest_age_seconds", "Age of the oldest of the jobs that are first in the queue of a route; 0: there is none.", "route"),
 		paused:       of("tidegate_route_paused", "1 while the queue of a route is paused by an owner: circuit, budget or person.", "route", "owner"),
 		holding:      of("tidegate_route_holding", "1 while no target of the chain of a route may be called.", "route"),
 		targets:      of("tidegate_route_targets", "Targets of the chain of a route: all, and those that may be called.", "route", "state"),
@@ -70,7 +69,7 @@ func newFleetDescs() fleetDescs {
 		cooldown:     of("tidegate_circuit_cooldown_seconds", "For how long a target is still left alone; 0: it is not; +Inf: until somebody closes its circuit.", "target"),
 		degraded:     of("tidegate_circuit_degraded", "1 while the answers of a target are worse than they were.", "target"),
 		person:       of("tidegate_circuit_by_person", "1 while the circuit of a target stands where a person put it, or was probed since its target was configured anew.", "target"),
-		outbox:       of("tidegate_outbox_events", "Events that owe a message on NATS."),
+		outbox:       of("tidegate_outbox_events", "Events that owe a message on NATS, counted up to 50,000."),
 		behind:       of("tidegate_outbox_oldest_age_seconds", "Age of the oldest of them; 0: there is none."),
 		batches:      of("tidegate_batches", "Batches that have not ended, by state.", "state"),
 		workers:      of("tidegate_workers", "Workers, and desks that only answer who waits: alive, silent for longer than they should be, or declared dead in the last hour.", "kind", "state"),
@@ -85,7 +84,7 @@ func newFleetDescs() fleetDescs {
 
 func (d *fleetDescs) all() []*prometheus.Desc {
 	return []*prometheus.Desc{
-		d.up, d.failed, d.took, d.counted, d.countTook, d.jobs, d.oldest, d.paused, d.holding, d.targets, d.state, d.down, d.cooldown, d.degraded,
+		d.up, d.failed, d.took, d.jobs, d.oldest, d.paused, d.holding, d.targets, d.state, d.down, d.cooldown, d.degraded,
 		d.person, d.outbox, d.behind, d.batches, d.workers, d.beat, d.lease, d.budgets, d.budgetsSpent, d.spent, d.drills,
 	}
 }
@@ -142,46 +141,25 @@ func (s *shown) gauge(of *prometheus.Desc, value float64, labels ...string) {
 
 func (s *shown) route(name string) string { return s.fleet.metrics.routes.of(name) }
 
-// waits are the states of jobs whose age tells how far a queue is behind: those that are
-// parked wait for a time, and are not.
-var waits = []string{"available", "pending", "retryable"}
-
 // openBatches are the states of batches that have not ended.
 var openBatches = []jobs.BatchState{jobs.BatchValidating, jobs.BatchInProgress, jobs.BatchFinalizing, jobs.BatchCancelling}
 
 func (s *shown) queues(g *store.Gauges) {
-	s.gauge(s.is.counted, g.Age.Seconds())
-	s.gauge(s.is.countTook, g.Took.Seconds())
-	type key struct{ route, state string }
-	n, oldest := map[key]int{}, map[string]float64{}
-	for route := range g.Fleet.Chains {
-		route = s.route(route)
-		oldest[route] = 0
-		for _, state := range []string{"available", "running", "scheduled"} {
-			n[key{route, state}] = 0
+	seen := map[string]bool{}
+	for i := range g.Routes {
+		r := &g.Routes[i]
+		route := s.route(r.Route)
+		if seen[route] { // one of those beyond the bound
+			continue
 		}
-	}
-	for _, q := range g.Queues {
-		route := s.route(q.Queue)
-		n[key{route, q.State}] += q.Jobs
-		age := 0.0
-		if slices.Contains(waits, q.State) {
-			age = q.Oldest + g.Age.Seconds()
-		}
-		oldest[route] = max(oldest[route], age)
-	}
-	for of, jobs := range n {
-		s.gauge(s.is.jobs, float64(jobs), of.route, of.state)
-	}
-	for route, age := range oldest {
-		s.gauge(s.is.oldest, age, route)
+		seen[route] = true
+		s.gauge(s.is.jobs, float64(r.Waiting), route, "waiting")
+		s.gauge(s.is.jobs, float64(r.InHand), route, "in_hand")
+		s.gauge(s.is.jobs, float64(r.Discarded), route, "discarded")
+		s.gauge(s.is.oldest, g.Ages[r.Route], route)
 	}
 	s.gauge(s.is.outbox, float64(g.Outbox))
-	behind := g.Behind
-	if g.Outbox > 0 {
-		behind += g.Age.Seconds()
-	}
-	s.gauge(s.is.behind, behind)
+	s.gauge(s.is.behind, g.Behind)
 	for _, state := range openBatches {
 		s.gauge(s.is.batches, float64(g.Batches[state]), string(state))
 	}

@@ -10,7 +10,9 @@ type working struct {
 }
 
 func newWorking(m *Metrics) *working {
-	of := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, []string{"target"}, nil) }
+	of := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, []string{"target"}, nil)
+	}
 	return &working{
 		metrics:  m,
 		rate:     of("tidegate_pace_calls_per_second", "How many calls a second this worker may make to a target now; absent: there is no bound."),

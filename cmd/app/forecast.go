@@ -1,0 +1,184 @@
+package app
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"tidegate/jobs"
+	"tidegate/routing"
+	"tidegate/store"
+)
+
+// forecastsLive is for how long what forecasts are made of is good enough.
+const forecastsLive = 3 * time.Second
+
+// forecasts say when what waits will be done: of what the fleet wrote down, and the
+// configuration here. Whoever asks, what they are made of is read every few seconds at
+// most, and is a few rows for each route and worker. Safe for concurrent use.
+type forecasts struct {
+	store  *store.Store
+	config func() *Config
+
+	mu   sync.Mutex
+	read time.Time
+	last *outlook
+}
+
+func newForecasts(s *store.Store, config func() *Config) *forecasts {
+	return &forecasts{store: s, config: config}
+}
+
+// An outlook is what forecasts are made of, at one moment. It is only read.
+type outlook struct {
+	of      *routing.Forecasts
+	seen    map[string]*jobs.Progress
+	weights map[string]float64
+}
+
+// outlook reads what has changed.
+func (f *forecasts) outlook(ctx context.Context) (*outlook, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last != nil && time.Since(f.read) < forecastsLive {
+		return f.last, nil
+	}
+	fleet, err := f.store.Fleet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := f.store.Progress(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config := f.config()
+	router := routing.New(routing.Config{Routes: routesOf(&fleet, config), Fleet: true, Choosing: config.choosing()})
+	router.Follow(&fleet, "a forecast")
+	made := &outlook{of: router.Forecasts(&fleet, seen), seen: map[string]*jobs.Progress{}, weights: config.Weights()}
+	for i := range seen {
+		made.seen[seen[i].Route] = &seen[i]
+	}
+	f.last, f.read = made, time.Now()
+	return made, nil
+}
+
+// routesOf are the routes that workers announced, with what the configuration here says
+// of their targets.
+func routesOf(fleet *jobs.Fleet, config *Config) []jobs.Route {
+	targets, routes := config.Build()
+	known := map[string]jobs.Route{}
+	for _, route := range routes {
+		known[route.Name] = route
+	}
+	named := map[string]*jobs.Target{}
+	for _, target := range targets {
+		named[target.Name] = target
+	}
+	all := make([]jobs.Route, 0, len(fleet.Chains))
+	for name, chain := range fleet.Chains {
+		route := known[name]
+		route.Name, route.Chain = name, nil
+		for _, target := range chain {
+			if named[target] == nil {
+				named[target] = &jobs.Target{Name: target, Timeouts: jobs.DefaultTimeouts}
+			}
+			route.Chain = append(route.Chain, named[target])
+		}
+		all = append(all, route)
+	}
+	return all
+}
+
+func (o *outlook) weight(tenant string) float64 {
+	if weight, known := o.weights[tenant]; known {
+		return weight
+	}
+	return 1
+}
+
+// Route says when what waits on a route now will be done.
+func (o *outlook) Route(name string) jobs.Forecast { return o.of.Route(name) }
+
+// turn says when those who stand there are done.
+func (o *outlook) turn(turn *jobs.Turn) (worst jobs.Forecast) {
+	for i, route := range turn.Routes {
+		p := o.seen[route]
+		if p == nil {
+			p = &jobs.Progress{Route: route}
+		}
+		least, most := p.Ahead(turn, o.weight)
+		own := 1.0 // of several routes, nobody knows how many are here
+		if len(turn.Routes) == 1 {
+			own = float64(turn.Own)
+		}
+		said := o.of.Until(route, float64(least), float64(most), own)
+		if i == 0 {
+			worst = said
+		} else {
+			worst = worst.Worse(said)
+		}
+	}
+	return worst
+}
+
+// Batch says when a batch will be done, and its deadline (zero: none).
+func (f *forecasts) Batch(ctx context.Context, batch *jobs.Batch) (said jobs.Forecast, deadline time.Time, err error) {
+	if batch.Order != nil {
+		deadline = batch.Order.ExpiresAt
+	}
+	switch {
+	case batch.Ended():
+		return said, deadline, nil
+	case batch.State == jobs.BatchValidating:
+		return f.atLeast(ctx, batch), deadline, nil
+	case batch.State == jobs.BatchFinalizing:
+		return jobs.Forecast{Reason: "its files are being written"}, deadline, nil
+	case batch.State == jobs.BatchCancelling:
+		return jobs.Forecast{Reason: "it is being cancelled"}, deadline, nil
+	}
+	outlook, err := f.outlook(ctx)
+	if err != nil {
+		return said, deadline, err
+	}
+	turn, err := f.store.BatchTurn(ctx, batch)
+	if err != nil {
+		return said, deadline, err
+	}
+	if deadline.IsZero() {
+		deadline = turn.Deadline
+	}
+	if len(turn.Routes) == 0 {
+		return jobs.Forecast{Ahead: turn.Own, Reason: "it is being enqueued"}, deadline, nil
+	}
+	return outlook.turn(&turn), deadline, nil
+}
+
+// atLeast says when the first line of a batch will be done whose lines are being checked,
+// if that is later than it may be; else no more than that they are.
+func (f *forecasts) atLeast(ctx context.Context, batch *jobs.Batch) jobs.Forecast {
+	said := jobs.Forecast{Reason: "its lines are being checked"}
+	outlook, err := f.outlook(ctx)
+	route := batch.Order.Route
+	if err == nil && route == "" && len(outlook.seen) == 1 {
+		for route = range outlook.seen {
+		}
+	}
+	if err != nil || route == "" {
+		return said
+	}
+	first := outlook.turn(&jobs.Turn{Tenant: batch.Tenant, Routes: []string{route}, Priority: jobs.DefaultPriority, Own: 1})
+	if will, _ := first.Misses(batch.Order.ExpiresAt); will {
+		first.Reason = "and that is its first line; " + said.Reason
+		return first
+	}
+	return said
+}
+
+// Request says when a request will be done that waits, or is about to be enqueued.
+func (f *forecasts) Request(ctx context.Context, request *jobs.Request) (jobs.Forecast, error) {
+	outlook, err := f.outlook(ctx)
+	if err != nil {
+		return jobs.Forecast{}, err
+	}
+	return outlook.turn(&jobs.Turn{Tenant: request.Tenant, Routes: []string{request.Route}, Priority: request.Rank(), Last: request.CreatedAt, Own: 1}), nil
+}

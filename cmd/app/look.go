@@ -1,0 +1,32 @@
+package app
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tidegate/store"
+)
+
+// A look is how a status is read, once or again and again.
+type look struct {
+	store     *store.Store
+	config    func() *Config
+	forecasts *forecasts
+}
+
+func newLook(pool *pgxpool.Pool, config func() *Config) *look {
+	s := store.New(pool)
+	return &look{store: s, config: config, forecasts: newForecasts(s, config)}
+}
+
+// once reads how everything stands.
+func (l *look) once(ctx context.Context) (store.Status, statusView, error) {
+	status, err := l.store.Status(ctx)
+	if err != nil {
+		return status, statusView{}, err
+	}
+	view := viewStatus(status, l.config())
+	view.foresee(ctx, l.forecasts, &status)
+	return status, view, nil
+}

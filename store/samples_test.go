@@ -1,0 +1,202 @@
+package store_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"tidegate/jobs"
+)
+
+// age has what was written down so far be older.
+func (w *world) age() {
+	w.t.Helper()
+	for _, table := range []string{"attempts", "results"} {
+		w.exec("UPDATE tidegate." + table + " SET stored_at = stored_at - interval '3 seconds'")
+	}
+	w.exec("UPDATE tidegate.route_samples SET at = at - interval '3 seconds', counted_at = counted_at - interval '3 seconds'")
+	w.exec("UPDATE tidegate.target_samples SET at = at - interval '3 seconds'")
+}
+
+func (w *world) sample(held jobs.Lead, count bool) {
+	w.t.Helper()
+	if _, err := w.TakeSample(w.t.Context(), held, count); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) routeSamples() []jobs.RouteSample {
+	w.t.Helper()
+	all, err := w.RouteSamples(w.t.Context(), time.Now().Add(-30*24*time.Hour))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all
+}
+
+func (w *world) targetSamples() []jobs.TargetSample {
+	w.t.Helper()
+	all, err := w.TargetSamples(w.t.Context(), time.Now().Add(-30*24*time.Hour))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all
+}
+
+func TestSamplesSayWhatWasDone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}, {Name: "labels", Goal: "ordered"}}); err != nil {
+		t.Fatal(err)
+	}
+	held := w.lead("one")
+	w.sample(held, true)
+	requests := w.accept("", 5)
+	w.commit(answered(&requests[0]), answered(&requests[1]), ended(&requests[2], jobs.StateRefused))
+	limited := jobs.Attempt{At: time.Now(), Target: "dear", Class: jobs.Rate, Latency: time.Millisecond, Cost: 7, Unpriced: true}
+	w.commit(jobs.Entry{Request: &requests[3], Trace: jobs.Trace{{Attempt: &limited}}})
+	w.exec(insertJob, "summaries", "available", 0)
+	w.exec(insertJob, "summaries", "running", 1)
+	w.age()
+	w.sample(held, true)
+	w.sample(held, true) // at once again: there is nothing to say
+	routes := w.routeSamples()
+	if len(routes) != 4 {
+		t.Fatalf("samples of routes %+v", routes)
+	}
+	want := []jobs.RouteSample{{Route: "labels"}, {Route: "summaries", Waiting: 1, InHand: 1, Answered: 2, Failed: 1, Cost: 67}}
+	if diff := cmp.Diff(want, routes[2:], cmpopts.IgnoreFields(jobs.RouteSample{}, "At", "Span", "Counted")); diff != "" {
+		t.Errorf("samples of routes (-want +got):\n%s", diff)
+	}
+	if r := routes[3]; r.Span <= 0 || r.Span > time.Minute || r.Counted.Before(r.At) {
+		t.Errorf("it is of %s, counted at %s", r.Span, r.Counted)
+	}
+	targets := []jobs.TargetSample{
+		{Target: "cheap", Calls: 2, Answered: 2, Cost: 60, Input: 20, Output: 10, Median: 12 * time.Millisecond, Slow: 12 * time.Millisecond},
+		{Target: "dear", Calls: 1, Limited: 1, Cost: 7, Unpriced: 1},
+	}
+	if diff := cmp.Diff(targets, w.targetSamples(), cmpopts.IgnoreFields(jobs.TargetSample{}, "At", "Span")); diff != "" {
+		t.Errorf("samples of targets (-want +got):\n%s", diff)
+	}
+	if _, err := w.TakeSample(t.Context(), jobs.Lead{Worker: "nobody"}, true); !errors.Is(err, jobs.ErrDeposed) {
+		t.Errorf("somebody who leads nothing: %v", err)
+	}
+}
+
+// Very many are counted by a supervisor now and then; in between, what has ended is taken
+// off. Who reads the status counts the first of them, and takes the sample's word for the
+// rest.
+func TestManyAreCountedNowAndThen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}}); err != nil {
+		t.Fatal(err)
+	}
+	held := w.lead("one")
+	const many = 20_500
+	w.exec(`INSERT INTO tidegate.river_job (args, kind, max_attempts, queue) SELECT '{}', 'completion', 5, 'summaries' FROM generate_series(1, $1)`, many)
+	waiting := func() (int, time.Time) {
+		status, err := w.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.Routes[0].Waiting, status.Routes[0].CountedAt
+	}
+	if n, counted := waiting(); n != many || !counted.IsZero() {
+		t.Errorf("without a sample %d wait, counted at %s", n, counted)
+	}
+	w.sample(held, true)
+	if n, counted := waiting(); n != many || counted.IsZero() {
+		t.Errorf("%d wait, counted at %s", n, counted)
+	}
+	requests := w.accept("", 100)
+	for i := range requests {
+		w.commit(answered(&requests[i]))
+	}
+	w.exec(`INSERT INTO tidegate.river_job (args, kind, max_attempts, queue) SELECT '{}', 'completion', 5, 'summaries' FROM generate_series(1, 300)`)
+	w.age()
+	w.sample(held, false)
+	if n, _ := waiting(); n != many-100 {
+		t.Errorf("after a hundred have ended, %d wait", n)
+	}
+	w.age()
+	w.sample(held, true)
+	if n, _ := waiting(); n != many+300 {
+		t.Errorf("counted anew, %d wait", n)
+	}
+	w.exec("DELETE FROM tidegate.river_job WHERE id > (SELECT min(id) + 41 FROM tidegate.river_job)")
+	if n, counted := waiting(); n != 42 || !counted.IsZero() {
+		t.Errorf("of few, %d wait, counted at %s", n, counted)
+	}
+}
+
+func TestSamplesAreThinned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held := w.lead("one")
+	w.exec(`INSERT INTO tidegate.route_samples SELECT date_trunc('minute', now() - interval '5 hours') + n * interval '10 seconds', 'summaries', 10, n, 1, 2, 1, 5, now() FROM generate_series(1, 12) n`)
+	w.exec(`INSERT INTO tidegate.target_samples SELECT date_trunc('minute', now() - interval '5 hours') + n * interval '10 seconds', 'cheap', 10, 3, 2, 1, 5, 0, 10, 20, 1000 * n, 5000 * n FROM generate_series(1, 12) n`)
+	w.exec(`INSERT INTO tidegate.route_samples SELECT now() - n * interval '1 day', 'old', 60, 0, 0, 0, 0, 0, now() FROM generate_series(7, 10) n`)
+	w.exec(`INSERT INTO tidegate.transitions (at, kind, name, state) SELECT now() - n * interval '1 day', 'circuit', 'cheap', 'open' FROM generate_series(7, 10) n`)
+	w.exec(`INSERT INTO tidegate.route_samples SELECT now() - interval '1 hour', 'new', 10, 0, 0, 0, 0, 0, now()`)
+	for range 2 { // it may be repeated
+		if err := w.ThinSamples(t.Context(), held); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []jobs.RouteSample
+	for _, r := range w.routeSamples() {
+		if r.Route == "summaries" {
+			got = append(got, r)
+		}
+	}
+	want := []jobs.RouteSample{
+		{Span: time.Minute, Route: "summaries", Waiting: 6, InHand: 1, Answered: 12, Failed: 6, Cost: 30},
+		{Span: time.Minute, Route: "summaries", Waiting: 12, InHand: 1, Answered: 12, Failed: 6, Cost: 30},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(jobs.RouteSample{}, "At", "Counted")); diff != "" {
+		t.Errorf("minutes (-want +got):\n%s", diff)
+	}
+	targets := w.targetSamples()
+	if len(targets) != 2 || targets[0].Calls != 18 || targets[0].Median != 3500*time.Microsecond || targets[0].Slow != 30*time.Millisecond {
+		t.Errorf("minutes of targets %+v", targets)
+	}
+	if n := w.number("SELECT count(*) FROM tidegate.route_samples WHERE route IN ('old', 'new')"); n != 2 {
+		t.Errorf("%d of the old and new ones are left", n)
+	}
+	if all, err := w.Transitions(t.Context(), time.Now().Add(-30*24*time.Hour)); len(all) != 1 || err != nil {
+		t.Errorf("transitions %+v, %v", all, err)
+	}
+}
+
+func TestTransitionsAreNoted(t *testing.T) {
+	t.Parallel()
+	g := newGated(t)
+	g.save("w", jobs.Circuit{Target: "a", State: jobs.CircuitClosed, Generation: 1, Since: time.Now()})
+	g.save("w", jobs.Circuit{Target: "a", State: jobs.CircuitOpen, Generation: 2, Reason: "5 failures in a row", Since: time.Now()})
+	g.save("w", jobs.Circuit{Target: "a", State: jobs.CircuitHalfOpen, Generation: 2, Since: time.Now()})
+	g.do("trip")
+	g.do("pause")
+	g.do("resume")
+	if err := g.SetCircuit(t.Context(), "a", jobs.CircuitClosed, 0, "paid"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := g.Transitions(t.Context(), time.Now().Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []jobs.Transition{
+		{Target: "a", State: "open", Reason: "5 failures in a row"},
+		{Route: "summaries", State: "paused", Owner: jobs.OwnerCircuit, Reason: "all are down"},
+		{Route: "summaries", State: "paused", Owner: jobs.OwnerPerson, Reason: "lunch", Person: true},
+		{Route: "summaries", State: "resumed", Owner: jobs.OwnerCircuit, Reason: "all are down"},
+		{Route: "summaries", State: "resumed", Owner: jobs.OwnerPerson, Reason: "lunch", Person: true},
+		{Target: "a", State: "closed", Reason: "paid", Person: true},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(jobs.Transition{}, "At")); diff != "" {
+		t.Errorf("transitions (-want +got):\n%s", diff)
+	}
+}

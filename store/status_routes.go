@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/jobs"
+)
+
+const (
+	// countedHeads is how many jobs of a queue and state are counted one by one, and
+	// sampleHeads how many by who writes a sample. Of more, the last sample says how many.
+	countedHeads = 2000
+	sampleHeads  = 20_000
+	// countHolds is for how long a sample is as good as a count.
+	countHolds = 5 * time.Minute
+)
+
+// Queues are hopped to by River's own index, state by state, and of each the first jobs are
+// looked at: what that costs does not depend on how many wait behind them.
+const routeStatus = `/* tidegate: route status */
+WITH RECURSIVE hop AS (
+	SELECT s.state, (SELECT j.queue FROM tidegate.river_job j WHERE j.state = s.state ORDER BY j.queue LIMIT 1) AS queue
+	FROM unnest('{available, retryable, scheduled, pending, running, discarded}'::tidegate.river_job_state[]) s (state)
+	UNION ALL
+	SELECT h.state, (SELECT j.queue FROM tidegate.river_job j WHERE j.state = h.state AND j.queue > h.queue ORDER BY j.queue LIMIT 1)
+	FROM hop h WHERE h.queue IS NOT NULL
+), heads AS (
+	SELECT h.state, h.queue, c.n, c.oldest, c.first FROM hop h CROSS JOIN LATERAL (
+		SELECT count(*) AS n, min(o.created_at) AS oldest, min(o.id) AS first FROM (
+			SELECT j.created_at, j.id FROM tidegate.river_job j WHERE j.state = h.state AND j.queue = h.queue
+			ORDER BY j.priority, j.scheduled_at, j.id LIMIT $1) o) c
+	WHERE h.queue IS NOT NULL
+), j AS (
+	SELECT queue, coalesce(sum(n) FILTER (WHERE state NOT IN ('running', 'discarded')), 0)::bigint AS waiting,
+		coalesce(sum(n) FILTER (WHERE state = 'running'), 0)::bigint AS in_hand, coalesce(sum(n) FILTER (WHERE state = 'discarded'), 0)::bigint AS discarded,
+		min(oldest) FILTER (WHERE state <> 'discarded') AS oldest, min(first) AS first, bool_or(n >= $1 AND state NOT IN ('running', 'discarded')) AS more
+	FROM heads GROUP BY queue
+), known AS (
+	SELECT name, chain, false AS retired FROM tidegate.routes
+	UNION ALL -- queues of requests whose route is gone
+	SELECT j.queue, '{}', true FROM j JOIN tidegate.river_job first ON first.id = j.first
+	JOIN tidegate.requests r ON r.id = (first.args ->> 'r')::uuid AND r.route = j.queue
+	WHERE NOT EXISTS (SELECT FROM tidegate.routes WHERE name = j.queue)
+	UNION ALL
+	SELECT q.name, '{}', false FROM (VALUES ('` + jobs.QuarantineQueue + `')) q (name)
+	WHERE EXISTS (SELECT FROM j WHERE queue = q.name) OR EXISTS (SELECT FROM tidegate.pauses WHERE route = q.name)
+		OR EXISTS (SELECT FROM tidegate.river_queue WHERE name = q.name AND paused_at IS NOT NULL)
+)
+SELECT known.name, known.chain, coalesce(j.waiting, 0), coalesce(j.in_hand, 0), coalesce(j.discarded, 0), known.retired, q.paused_at, q.updated_at, j.oldest,
+	coalesce(j.more, false)
+FROM known LEFT JOIN tidegate.river_queue q ON q.name = known.name LEFT JOIN j ON j.queue = known.name
+ORDER BY known.name`
+
+// A crowd is a route on which more wait than were counted.
+type crowd struct {
+	RouteStatus
+	more bool
+}
+
+// readRoutes reads how routes stand. Of those on which very many wait the last sample says
+// how many; where there is none, they are counted.
+func readRoutes(ctx context.Context, tx pgx.Tx, status *Status) error {
+	read, err := readCrowds(ctx, tx, countedHeads)
+	if err != nil {
+		return err
+	}
+	for i := range read {
+		if r := &read[i]; r.more {
+			if err := r.estimate(ctx, tx); err != nil {
+				return err
+			}
+		}
+		status.Routes = append(status.Routes, read[i].RouteStatus)
+	}
+	return nil
+}
+
+// readCrowds reads how routes stand, with as many of the jobs of a state as heads says.
+func readCrowds(ctx context.Context, tx pgx.Tx, heads int) ([]crowd, error) {
+	if _, err := tx.Exec(ctx, byIndex); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, routeStatus, heads)
+	if err != nil {
+		return nil, err
+	}
+	read, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (crowd, error) {
+		var r crowd
+		var paused, served, oldest *time.Time
+		err := row.Scan(&r.Route, &r.Chain, &r.Waiting, &r.InHand, &r.Discarded, &r.Retired, &paused, &served, &oldest, &r.more)
+		r.PausedAt, r.ServedAt, r.Oldest = orZero(paused), orZero(served), orZero(oldest)
+		return r, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = tx.Exec(ctx, byPlan)
+	return read, err
+}
+
+const byPlan = `/* tidegate: by plan */ SELECT set_config('enable_seqscan', 'on', true), set_config('enable_bitmapscan', 'on', true)`
+
+// What has ended since the sample is taken off by the next one.
+const sampledWaiting = `/* tidegate: sampled waiting */
+SELECT waiting, counted_at FROM tidegate.route_samples WHERE route = $1 AND at > now() - $2::interval ORDER BY at DESC LIMIT 1`
+
+// estimate says how many wait, as of the last sample.
+func (r *crowd) estimate(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, sampledWaiting, r.Route, countHolds)
+	if err != nil {
+		return err
+	}
+	type sampled struct {
+		Waiting int
+		Counted time.Time
+	}
+	last, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sampled])
+	if err != nil {
+		return err
+	}
+	if len(last) == 0 || last[0].Waiting < r.Waiting { // or they have come since
+		return r.count(ctx, tx)
+	}
+	r.Waiting, r.CountedAt = last[0].Waiting, last[0].Counted
+	return nil
+}
+
+const countWaiting = `/* tidegate: count waiting */
+SELECT count(*) FROM tidegate.river_job WHERE state IN ('available', 'retryable', 'scheduled', 'pending') AND queue = $1`
+
+// count counts what waits, all of it.
+func (r *crowd) count(ctx context.Context, tx pgx.Tx) error {
+	return tx.QueryRow(ctx, countWaiting, r.Route).Scan(&r.Waiting)
+}
