@@ -44,7 +44,9 @@ func busy(t *testing.T) *metrics.Metrics {
 		m.Sent(&e, false)
 	}
 	m.Follow(metrics.Works{
-		Paces:   func() []jobs.Pace { return []jobs.Pace{{Target: "cheap", Rate: 5, Limit: 10, Accepted: 4, Share: .5, InFlight: 3, Places: 8, PausedUntil: noon}} },
+		Paces: func() []jobs.Pace {
+			return []jobs.Pace{{Target: "cheap", Rate: 5, Limit: 10, Accepted: 4, Share: .5, InFlight: 3, Places: 8, PausedUntil: noon}}
+		},
 		InHand:  func() map[string]int { return map[string]int{"summaries": 5} },
 		Waiting: func(string) int { return 2 }, Leads: func() bool { return true },
 	})
