@@ -46,6 +46,8 @@ var floors = map[string]int{
 // library without a row has no home, and nobody imports it. jobs stands in no
 // row: it imports the standard library alone.
 var homes = map[string][]string{
+	"charm.land/bubbletea":                  {"cmd/app"},
+	"github.com/charmbracelet/x/ansi":       {"cmd/app"},
 	"github.com/failsafe-go/failsafe-go":    {"routing"},
 	"github.com/fsnotify/fsnotify":          {"cmd/app"},
 	"github.com/go-analyze/charts":          {"routing/replay/page"},

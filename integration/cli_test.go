@@ -605,6 +605,9 @@ func TestEveryCommandHelps(t *testing.T) {
 			if got.code != 0 || !strings.Contains(got.out, "Examples:") || !strings.Contains(got.out, "Usage:") || got.errors != "" {
 				t.Errorf("%+v", got)
 			}
+			if command.Short == "" || len(command.Long) <= len(command.Short) {
+				t.Errorf("it says too little of itself: %q", command.Long)
+			}
 			checkExamples(t, path, command.Example)
 		})
 	}
@@ -613,11 +616,46 @@ func TestEveryCommandHelps(t *testing.T) {
 // commandsOf lists the commands of a command, and theirs.
 func commandsOf(parent *cobra.Command) (all []*cobra.Command) {
 	for _, command := range parent.Commands() {
-		if !command.Hidden && command.Name() != "help" && command.Name() != "completion" {
+		if !command.Hidden && command.Name() != "help" && command.Name() != "completion" && !command.IsAdditionalHelpTopicCommand() {
 			all = append(append(all, command), commandsOf(command)...)
 		}
 	}
 	return all
+}
+
+// shellWords are the words of a line as a shell has them, up to a comment, another command
+// or a redirection.
+func shellWords(line string) (words []string) {
+	var word strings.Builder
+	quote, in := rune(0), false
+	for _, c := range line {
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(c)
+		case c == '"' || c == '\'':
+			quote, in = c, true
+		case strings.ContainsRune(" \n", c):
+			if in {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			in = false
+		case c == ')', !in && strings.ContainsRune("#&;<>", c):
+			if in {
+				words = append(words, word.String())
+			}
+			return words
+		default:
+			word.WriteRune(c)
+			in = true
+		}
+	}
+	if in {
+		words = append(words, word.String())
+	}
+	return words
 }
 
 var flagForm = regexp.MustCompile(`(?:^|\s)--([a-z][a-z0-9-]*)`)
@@ -639,6 +677,12 @@ func checkExamples(t *testing.T, path, example string) {
 			if command.Flag(found[1]) == nil && command.InheritedFlags().Lookup(found[1]) == nil {
 				t.Errorf("%s has no flag --%s: %s", command.CommandPath(), found[1], line)
 			}
+		}
+		words := shellWords(run)
+		err = command.ParseFlags(words[strings.Count(command.CommandPath(), " "):])
+		check(t, err)
+		if err := command.ValidateArgs(command.Flags().Args()); err != nil {
+			t.Errorf("%s: %v", line, err)
 		}
 	}
 }

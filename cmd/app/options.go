@@ -103,6 +103,9 @@ func printJSON(w io.Writer, value any) error {
 	return encoder.Encode(value)
 }
 
+// printJSONLine writes one value on one line, also on a terminal.
+func printJSONLine(w io.Writer, value any) error { return json.NewEncoder(w).Encode(value) }
+
 // A checkedOutput remembers that something could not be written: a full disk is
 // not to be taken for a success, whoever wrote to it. Safe for concurrent use if
 // its writer is.

@@ -115,7 +115,9 @@ Start here:
 		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newPricesCommand(o), newSimulateCommand(o),
 		newVersionCommand(o),
 	)
+	root.AddCommand(newTopics()...)
 	checkTopics(root)
+	completes(root, o)
 	return root
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"net"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,8 @@ streams what happens, if it is told of a NATS; /healthz (is it alive), /readyz (
 Postgres answer), /metrics (for Prometheus, with the scope admin) and /v1/status (what
 "tidegate status --json" prints). It works no queue: that is what "tidegate work" is for. Without an API key it lets in who comes
 from its own machine, and does not listen for others: see "tidegate keys". When the
-configuration changes, and on SIGHUP, it is taken as by "tidegate work".`,
+configuration changes, and on SIGHUP, it is taken as by "tidegate work". With --json it
+says on the standard output where it listens.`,
 		Example: `  tidegate serve
   tidegate serve --listen 0.0.0.0:8080      # with API keys
   OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none python enqueue.py`,
@@ -39,6 +41,16 @@ configuration changes, and on SIGHUP, it is taken as by "tidegate work".`,
 	o.registerLog(cmd)
 	cmd.Flags().StringVar(&address, "listen", DefaultListen, "address to listen on; wins over the configuration when given")
 	return cmd
+}
+
+// sayListening says where it is, to people and to programs.
+func (o *options) sayListening(cmd *cobra.Command, listener net.Listener) error {
+	url := "http://" + listener.Addr().String()
+	fmt.Fprintf(cmd.ErrOrStderr(), "listening on %s\n", url)
+	if !o.json {
+		return nil
+	}
+	return printJSON(cmd.OutOrStdout(), map[string]string{"url": url})
 }
 
 func (o *options) serve(cmd *cobra.Command, address string) error {
@@ -89,7 +101,9 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "listening on http://%s\n", listener.Addr())
+	if err := o.sayListening(cmd, listener); err != nil {
+		return err
+	}
 	reload.fixed, reload.hangups, reload.log = []string{"postgres", "nats", "metrics_listen", "listen", "batches", "http", "worker"}, hung, log
 	serving := func(ctx context.Context) error { return serveHTTP(ctx, listener, front, 0) }
 	if waited != nil {

@@ -18,7 +18,9 @@ import (
 )
 
 func newStatusCommand(o *options) *cobra.Command {
-	return &cobra.Command{
+	var watch bool
+	var every time.Duration
+	cmd := &cobra.Command{
 		Use:     "status",
 		GroupID: groupUse,
 		Short:   "Show backlog, circuits and rates",
@@ -36,35 +38,59 @@ to NATS, and how long what has ended is kept.
 
 A time such as 14:10 ± 6 min is right in eight of ten cases if nothing new happens. While
 no target of a route may be called, nobody knows when that ends: then it is said how much
-work is left, as in "? (40 min of work)".`,
+work is left, as in "? (40 min of work)".
+
+With --watch it is shown again and again until Ctrl-C: on a whole terminal, with keys to
+choose, sort, pause and resume routes (? lists them); elsewhere as lines, with --json as
+one object on each.`,
 		Example: `  tidegate status
+  tidegate status --watch
   tidegate status --json | jq .routes`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := o.loadKeyless()
-			if err != nil { // it may be the table of prices, which must hide nothing else
-				warning := err
-				if config, err = o.loadBeside(prices.Shipped()); err != nil {
-					return err
-				}
-				fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %v\n", warning)
-			}
-			pool, err := o.connect(cmd.Context(), 2)
-			if err != nil {
-				return err
-			}
-			defer pool.Close()
-			look := newLook(pool, func() *Config { return config })
-			status, view, err := look.once(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if o.json {
-				return printJSON(cmd.OutOrStdout(), view)
-			}
-			return writeStatus(cmd.OutOrStdout(), &status, view)
-		},
+		Args:    noArguments,
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return checkEvery(cmd, watch, every) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.status(cmd, watch, every) },
 	}
+	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it again and again, until Ctrl-C")
+	cmd.Flags().DurationVar(&every, "every", defaultEvery, "with --watch: how often it is read")
+	return cmd
+}
+
+func (o *options) status(cmd *cobra.Command, watch bool, every time.Duration) error {
+	config, err := o.loadKeyless()
+	if err != nil { // it may be the table of prices, which must hide nothing else
+		warning := err
+		if config, err = o.loadBeside(prices.Shipped()); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %v\n", warning)
+	}
+	pool, err := o.connect(cmd.Context(), 2)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	look := newLook(pool, func() *Config { return config })
+	if watch {
+		return o.watchStatus(cmd, pool, look, every)
+	}
+	status, view, err := look.once(cmd.Context())
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return printJSON(cmd.OutOrStdout(), view)
+	}
+	return writeStatus(cmd.OutOrStdout(), &status, view)
+}
+
+func checkEvery(cmd *cobra.Command, watch bool, every time.Duration) error {
+	switch {
+	case cmd.Flags().Changed("every") && !watch:
+		return usagef("--every goes with --watch")
+	case every < leastEvery:
+		return usagef("--every: %s is too often, the least is %s", every, leastEvery)
+	}
+	return nil
 }
 
 // A statusView is a status as JSON shows it.

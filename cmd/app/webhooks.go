@@ -31,6 +31,7 @@ has arrived since; disabled, its receiver answered 410 and is told nothing.`, we
   tidegate webhooks remove we_0199f0c2a6f57cc0a4b5d6e7f8091a2b`
 	list := newWebhooksListCommand(o, "list")
 	list.Short = "List webhooks"
+	list.Long = "list shows which receivers are told of the ends of batches, and how that goes: it is\nwhat `tidegate webhooks` does by itself."
 	list.Example = "  tidegate webhooks list\n  tidegate webhooks list --tenant acme --json"
 	cmd.AddCommand(newWebhooksCreateCommand(o), list, newWebhooksTestCommand(o), newWebhooksRotateCommand(o), newWebhooksEnableCommand(o), newWebhooksRemoveCommand(o))
 	return cmd

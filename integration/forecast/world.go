@@ -178,7 +178,7 @@ func (w *world) look() {
 
 func (w *world) chain(q *queue) []string {
 	var names []string
-	for _, at := range q.load.chain {
+	for _, at := range q.chain {
 		names = append(names, fmt.Sprint("t", at))
 	}
 	return names
