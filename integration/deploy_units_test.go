@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"tidegate/cmd/app"
+	"tidegate/routing/provider"
 )
 
 const (
@@ -106,7 +107,7 @@ func TestManifestsHaveGoodConfigurations(t *testing.T) {
 	}
 	for _, folder := range []string{"base", "overlays/example"} {
 		path := filepath.Join(manifests, folder, "tidegate.yaml")
-		if config, warnings, err := app.LoadConfig(path, lookup, app.Known{}); err != nil || len(warnings) > 0 || len(config.Routes) != 1 {
+		if config, warnings, err := app.LoadConfig(path, lookup, app.Known{Dialects: provider.Dialects()}); err != nil || len(warnings) > 0 || len(config.Routes) != 1 {
 			t.Errorf("%s: %v, %v", path, warnings, err)
 		}
 	}
