@@ -76,7 +76,7 @@ verify: ## Check that go.mod is tidy, the modules are unaltered, and macOS compi
 # no part of the program.
 .PHONY: check-deploy
 check-deploy: ## Check manifests and Dockerfile by the types that Kubernetes publishes, a minute the first time
-	cd integration/kubernetes && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test ./...
+	cd integration/testdata/kubernetes && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test ./...
 
 .PHONY: ci
 ci: lint verify check-deploy test ## Run exactly what CI runs

@@ -1,4 +1,4 @@
-module tidegate/integration/kubernetes
+module tidegate/integration/testdata/kubernetes
 
 go 1.26.8
 

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-const root = "../../deploy/kubernetes/"
+const root = "../../../deploy/kubernetes/"
 
 // A scaled is what of KEDA's ScaledObject is used here: its own types bring a controller
 // along.

@@ -29,7 +29,7 @@ func lint(text string) (findings []string, stages []instructions.Stage, err erro
 
 func TestDockerfileIsLinted(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../deploy/Dockerfile")
+	text, err := os.ReadFile("../../../deploy/Dockerfile")
 	if err != nil {
 		t.Fatal(err)
 	}
