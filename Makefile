@@ -72,8 +72,14 @@ verify: ## Check that go.mod is tidy, the modules are unaltered, and macOS compi
 	$(DARWIN) $(GO) list -export $(RAW) ./... >/dev/null
 	$(DARWIN) $(GO) build $(RAW) -o /dev/null ./cmd/tidegate
 
+# A module of its own: the types of Kubernetes, kustomize and the builder of images are
+# no part of the program.
+.PHONY: check-deploy
+check-deploy: ## Check manifests and Dockerfile by the types that Kubernetes publishes, a minute the first time
+	cd integration/testdata/kubernetes && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test ./...
+
 .PHONY: ci
-ci: lint verify test check-page ## Run exactly what CI runs
+ci: lint verify check-deploy test check-page ## Run exactly what CI runs
 
 .PHONY: bench
 bench: ## Run the micro-benchmarks, BENCHTIME=200ms each

@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"routing/replay": 3,
 
 	"cmd/app/dashboard": 2,
+	"cmd/app/metrics":   2,
 	"deploy/embedded":   2,
 	"jobs/batchapi":     2,
 	"jobs/queue":        2,
@@ -55,6 +56,7 @@ var homes = map[string][]string{
 	"github.com/jackc/pgx":                  {"cmd/app", "deploy/embedded", "jobs/queue", "migrations", "store", "worker"},
 	"github.com/nats-io":                    {"cmd/app", "deploy/embedded", "worker/publish"},
 	"github.com/parquet-go/parquet-go":      {"routing/replay/logfile"},
+	"github.com/prometheus/client_golang":   {"cmd/app/metrics"},
 	"github.com/riverqueue/river":           {"jobs/queue", "migrations", "worker"},
 	"github.com/rs/zerolog":                 {"cmd/app", "cmd/app/dashboard", "jobs/batchapi", "worker", "worker/publish"},
 	"github.com/santhosh-tekuri/jsonschema": {"jobs/expect"},

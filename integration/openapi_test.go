@@ -37,7 +37,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	c.call(http.MethodPost, "/v1/chat/completions", jsonType, `{"stream":true,"messages":[{"role":"user","content":"x. y."}]}`)
 	c.call(http.MethodPost, "/v1/chat/completions", jsonType, string(body(8)), "Tidegate-Timeout", "x")
 	c.singleJobs()
-	for _, path := range []string{"/healthz", "/readyz", "/v1/status", "/v1/openapi.json", "/v1/models", "/v1/models/vendor/small", "/v1/models/none"} {
+	for _, path := range []string{"/healthz", "/readyz", "/v1/status", "/metrics", "/v1/openapi.json", "/v1/models", "/v1/models/vendor/small", "/v1/models/none"} {
 		c.call(http.MethodGet, path, "", "")
 	}
 	c.down("*", simulator.Fault{Mode: simulator.Unavailable})
@@ -50,6 +50,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		return got.status == http.StatusUnauthorized
 	})
 	c.call(http.MethodGet, "/v1/webhook_event_types", "", "")
+	c.call(http.MethodGet, "/metrics", "", "")
 	check(t, c.store.RevokeKey(t.Context(), keyless.ID))
 	c.call(http.MethodGet, "/v1/models", "", "")
 	c.whole()

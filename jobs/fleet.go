@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -12,6 +13,16 @@ var ErrDead = errors.New("the worker was declared dead")
 // ErrDeposed says that somebody who wanted to act for the fleet leads it no
 // more. Nothing was changed.
 var ErrDeposed = errors.New("another worker leads the fleet")
+
+// deskMark begins the name of a worker that works no queue and only answers those who
+// wait. No host has it in its name.
+const deskMark = "serve@"
+
+// DeskName is the name of such a worker.
+func DeskName(name string) string { return deskMark + name }
+
+// IsDesk tells whether a worker is one.
+func IsDesk(worker string) bool { return strings.HasPrefix(worker, deskMark) }
 
 // A Beat is what a worker says of itself every two seconds.
 type Beat struct {

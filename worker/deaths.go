@@ -102,6 +102,7 @@ func (s *supervisor) rescue(ctx context.Context, worker string) error {
 	if err != nil {
 		return err
 	}
+	s.watch.rescued(done)
 	delete(s.deaths.still, worker)
 	s.orphans.at = time.Time{}
 	s.log.Warn().Str("dead", worker).Int("jobs", done.Returned).Int("calls_lost", done.Lost).

@@ -110,6 +110,7 @@ func (s *supervisor) step(ctx context.Context, w *sweep, next jobs.Sweep) (bool,
 	if w.goesOn = swept.Seen >= next.AtMost; swept.Seen > 0 {
 		w.behind = swept.Last
 	}
+	s.watch.expired(swept.Ended)
 	if swept.Ended > 0 {
 		s.log.Info().Int("requests", swept.Ended).Msg("deadlines passed: requests ended as expired")
 		s.Wake() // perhaps there are more

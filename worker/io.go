@@ -174,7 +174,7 @@ func (p patient) beginSome(ctx context.Context, calls []jobs.Begun, at []int, ou
 	}
 }
 
-func (p patient) commit(store Store, told func()) func(context.Context, []jobs.Entry) []committed {
+func (p patient) commit(store Store, told func(), kept func(*jobs.Entry, bool)) func(context.Context, []jobs.Entry) []committed {
 	return func(ctx context.Context, entries []jobs.Entry) []committed {
 		var won []string
 		var refused []*jobs.EntryError
@@ -200,6 +200,9 @@ func (p patient) commit(store Store, told func()) func(context.Context, []jobs.E
 				if r.RequestID == entry.Request.ID {
 					out[i].err = r
 				}
+			}
+			if out[i].err == nil {
+				kept(&entries[i], out[i].stored)
 			}
 		}
 		return out

@@ -35,6 +35,7 @@ type supervisor struct {
 	queues queues
 	told   func() // something was changed that the others should see
 	timing Timing
+	watch  Watch
 	limits jobs.RescueLimits
 	log    zerolog.Logger
 	now    func() time.Time
@@ -67,7 +68,7 @@ type queues interface {
 
 func newSupervisor(config *Config, queues queues, told func()) *supervisor {
 	return &supervisor{
-		name: config.Name, fleet: config.Fleet, queues: queues, told: told, timing: config.Timing, limits: config.Rescue,
+		name: config.Name, fleet: config.Fleet, queues: queues, told: told, timing: config.Timing, watch: config.Watch, limits: config.Rescue,
 		log: config.Log, now: config.Now, wake: make(chan struct{}, 1), holding: map[string]time.Time{}, words: map[string]word{}, raised: map[int32]raise{},
 		enqueued: make(chan struct{}, 1), weight: config.Weight, asks: config.Starts,
 	}

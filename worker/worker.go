@@ -106,6 +106,7 @@ type Config struct {
 	// on which a target may be called, are to start now: all, or those whose deadline
 	// is nearer than lead. backlog is about how many wait. Nil: all.
 	Starts func(route string, backlog int) (all bool, lead time.Duration)
+	Watch  Watch
 	Now    func() time.Time // nil: time.Now
 }
 
@@ -322,7 +323,7 @@ func (w *Worker) newGathered(stopping context.Context) *gathered {
 	return &gathered{
 		loads:   newGroup(loadLinger, loadAtMost, p.load(w.config.Store)),
 		begins:  newGroup(loadLinger, loadAtMost, p.begin(w.config.Store, w.config.Fleet.Ledger, w.config.Name)),
-		commits: newGroup(commitLinger, commitAtMost, p.commit(w.config.Store, w.config.Stored)),
+		commits: newGroup(commitLinger, commitAtMost, p.commit(w.config.Store, w.config.Stored, w.config.Watch.kept)),
 	}
 }
 

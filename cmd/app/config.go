@@ -27,13 +27,16 @@ type Config struct {
 	NATS     jobs.Secret `yaml:"nats,omitempty"`     // one URL or several with commas; empty: none is named
 	// NATSDoor tells workers to accept requests over NATS; nil: those of `dev` do, on its
 	// own NATS.
-	NATSDoor *bool          `yaml:"nats_door,omitempty"`
-	Listen   string         `yaml:"listen"`           // host:port of the HTTP server
-	Prices   string         `yaml:"prices,omitempty"` // a file of prices; empty: the table that ships
-	Targets  []TargetConfig `yaml:"targets"`
-	Routes   []RouteConfig  `yaml:"routes"`
-	Canaries []CanaryConfig `yaml:"canaries,omitempty"` // prompts that targets are asked now and then
-	Tenants  []TenantConfig `yaml:"tenants,omitempty"`  // those that are not as all others
+	NATSDoor *bool  `yaml:"nats_door,omitempty"`
+	Listen   string `yaml:"listen"` // host:port of the HTTP server
+	// MetricsListen is an address of its own for /metrics, /healthz and /readyz, where
+	// nobody is asked for a key; empty: there is none.
+	MetricsListen string         `yaml:"metrics_listen,omitempty"`
+	Prices        string         `yaml:"prices,omitempty"` // a file of prices; empty: the table that ships
+	Targets       []TargetConfig `yaml:"targets"`
+	Routes        []RouteConfig  `yaml:"routes"`
+	Canaries      []CanaryConfig `yaml:"canaries,omitempty"` // prompts that targets are asked now and then
+	Tenants       []TenantConfig `yaml:"tenants,omitempty"`  // those that are not as all others
 	// Strategies are those of one's own, by name.
 	Strategies map[string]WeightsConfig `yaml:"strategies,omitempty"`
 	Estimator  EstimatorConfig          `yaml:"estimator"`

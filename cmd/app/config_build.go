@@ -94,6 +94,7 @@ func (c Config) String() string {
 		NATS       string                   `yaml:"nats,omitempty"`
 		NATSDoor   *bool                    `yaml:"nats_door,omitempty"`
 		Listen     string                   `yaml:"listen"`
+		Metrics    string                   `yaml:"metrics_listen,omitempty"`
 		Prices     string                   `yaml:"prices,omitempty"`
 		Targets    []TargetConfig           `yaml:"targets"`
 		Routes     []RouteConfig            `yaml:"routes"`
@@ -105,7 +106,7 @@ func (c Config) String() string {
 		Batches    BatchesConfig            `yaml:"batches"`
 		Retention  RetentionConfig          `yaml:"retention"`
 		Webhooks   WebhooksConfig           `yaml:"webhooks"`
-	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.NATSDoor, c.Listen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker, c.Batches, c.Retention, c.Webhooks})
+	}{RedactURL(c.Postgres), RedactURL(c.NATS), c.NATSDoor, c.Listen, c.MetricsListen, c.Prices, c.Targets, c.Routes, c.Canaries, c.Tenants, c.Strategies, c.Estimator, c.Worker, c.Batches, c.Retention, c.Webhooks})
 	if err != nil {
 		return "configuration of " + c.File
 	}

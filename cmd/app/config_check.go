@@ -47,10 +47,9 @@ func (r *configReader) check(c *Config, known Known) {
 }
 
 func (r *configReader) checkAddresses(c *Config) {
-	if _, port, err := net.SplitHostPort(c.Listen); err != nil {
-		r.problem("listen", "%s is not host:port, as in 127.0.0.1:8080", r.shown("listen", c.Listen))
-	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		r.problem("listen", "the port must be a number from 0 (any free one) to 65535")
+	r.checkAddress("listen", c.Listen, DefaultListen)
+	if c.MetricsListen != "" {
+		r.checkAddress("metrics_listen", c.MetricsListen, exampleMetrics)
 	}
 	if at := c.Postgres.Reveal(); at != "" && !hasScheme(at, "postgres", "postgresql") && !strings.Contains(at, "=") {
 		r.problem("postgres", "is not a connection string, as in postgres://user@host:5432/name or host=… dbname=…")
@@ -62,6 +61,14 @@ func (r *configReader) checkAddresses(c *Config) {
 	}
 	if fault := natsFault(c.NATS.Reveal()); fault != "" {
 		r.problem("nats", "cannot be read: %s", fault)
+	}
+}
+
+func (r *configReader) checkAddress(field, address, example string) {
+	if _, port, err := net.SplitHostPort(address); err != nil {
+		r.problem(field, "%s is not host:port, as in %s", r.shown(field, address), example)
+	} else if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		r.problem(field, "the port must be a number from 0 (any free one) to 65535")
 	}
 }
 

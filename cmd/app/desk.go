@@ -2,13 +2,16 @@ package app
 
 import (
 	"context"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
+	"tidegate/cmd/app/metrics"
 	"tidegate/jobs"
+	"tidegate/jobs/batchapi"
 )
 
 const (
@@ -25,8 +28,9 @@ const (
 // fleet declared dead, as after a long pause of the machine, begins anew under another
 // name: files and batches do not end for that. Safe for concurrent use.
 type frontDesk struct {
-	pool *pgxpool.Pool
-	log  zerolog.Logger
+	pool    *pgxpool.Pool
+	metrics *metrics.Metrics
+	log     zerolog.Logger
 
 	started chan struct{} // closed when the first one runs
 
@@ -37,8 +41,8 @@ type frontDesk struct {
 	stack  *Stack // nil: none runs
 }
 
-func newFrontDesk(pool *pgxpool.Pool, config *Config, log zerolog.Logger) *frontDesk {
-	return &frontDesk{pool: pool, config: config, log: log, started: make(chan struct{})}
+func newFrontDesk(pool *pgxpool.Pool, counted *metrics.Metrics, config *Config, log zerolog.Logger) *frontDesk {
+	return &frontDesk{pool: pool, metrics: counted, config: config, log: log, started: make(chan struct{})}
 }
 
 // Answer is for batchapi.
@@ -84,6 +88,14 @@ func (d *frontDesk) Run(ctx context.Context) {
 	}
 }
 
+// serve serves HTTP, and runs the desk beside it.
+func (d *frontDesk) serve(ctx context.Context, listener net.Listener, front *batchapi.Server, calls time.Duration) error {
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	parts.Go(func() { d.Run(ctx) })
+	return serveHTTP(ctx, listener, front, calls)
+}
+
 func (d *frontDesk) once(ctx context.Context) error {
 	d.mu.Lock()
 	config := d.config
@@ -91,7 +103,7 @@ func (d *frontDesk) once(ctx context.Context) error {
 	_, routes := config.Build()
 	stack, err := NewStack(ctx, StackConfig{
 		Pool: d.pool, Desk: true, Routes: routes, Choosing: config.choosing(), Weights: config.Weights(), Log: d.log,
-		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget, Name: "serve-" + workerName(),
+		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget, Name: jobs.DeskName(workerName()), Metrics: d.metrics,
 	})
 	if err != nil {
 		return err

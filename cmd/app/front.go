@@ -8,6 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
+	"tidegate/cmd/app/metrics"
+	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
 	"tidegate/jobs/queue"
 	"tidegate/routing"
@@ -16,7 +18,7 @@ import (
 
 // newFront is all that tidegate answers over HTTP. desk is who answers those who wait;
 // nil: nobody.
-func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, config *Config, log zerolog.Logger) (*batchapi.Server, error) {
+func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, counted *metrics.Metrics, config *Config, log zerolog.Logger) (*batchapi.Server, error) {
 	requests, err := queue.New(pool)
 	if err != nil {
 		return nil, err
@@ -28,6 +30,7 @@ func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, config *Co
 	})
 	addHealth(server, pool, look)
 	addPage(server, requests, look, log)
+	server.Handle("GET /metrics", jobs.ScopeAdmin, counted)
 	return server, nil
 }
 

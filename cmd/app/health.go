@@ -45,18 +45,8 @@ func taken(flag, address string) error {
 // be sent traffic (/readyz), how does everything stand (/v1/status). The last is of
 // all tenants.
 func addHealth(server *batchapi.Server, pool *pgxpool.Pool, look *look) {
-	server.HandleAlways("GET /healthz", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusOK, map[string]string{"status": "ok", "version": programVersion()})
-	}))
-	server.Handle("GET /readyz", "", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
-		defer cancel()
-		if err := pool.Ping(ctx); err != nil {
-			answer(w, http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "reason": "Postgres does not answer"})
-			return
-		}
-		answer(w, http.StatusOK, map[string]string{"status": "ready"})
-	}))
+	server.HandleAlways("GET /healthz", http.HandlerFunc(alive))
+	server.Handle("GET /readyz", "", ready(pool))
 	server.Handle("GET /v1/status", jobs.ScopeAdmin, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, view, err := look.once(r.Context())
 		if err != nil {
@@ -67,6 +57,22 @@ func addHealth(server *batchapi.Server, pool *pgxpool.Pool, look *look) {
 		}
 		answer(w, http.StatusOK, view)
 	}))
+}
+
+func alive(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, map[string]string{"status": "ok", "version": programVersion()})
+}
+
+func ready(pool *pgxpool.Pool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+		defer cancel()
+		if err := pool.Ping(ctx); err != nil {
+			answer(w, http.StatusServiceUnavailable, map[string]string{"status": "unavailable", "reason": "Postgres does not answer"})
+			return
+		}
+		answer(w, http.StatusOK, map[string]string{"status": "ready"})
+	})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -71,7 +71,7 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	t.Parallel()
 	env := environments["every key"]
 	commented := regexp.MustCompile(`(?m)^( *)# ([a-z_]+: .*)$`)
-	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|prices|nats_door|context_tokens|price|priced_as|expect|escalate_to|canaries|budget): .*$`)
+	example := regexp.MustCompile(`(?m)^ *# (api_key_file|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|prices|nats_door|metrics_listen|context_tokens|price|priced_as|expect|escalate_to|canaries|budget): .*$`)
 	want, _ := parsed(t, initText(env), env)
 
 	body, tail, _ := strings.Cut(initText(env), "# tenants:\n")
@@ -114,7 +114,7 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 func TestInitTextExamplesLoad(t *testing.T) {
 	t.Parallel()
 	env := environments["every key"]
-	example := regexp.MustCompile(`(?m)^( *)# ((?:nats_door|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|context_tokens|price|expect|escalate_to|canaries|budget): .*)$`)
+	example := regexp.MustCompile(`(?m)^( *)# ((?:nats_door|metrics_listen|region|content_policy|limits|models|path|query|auth_header|auth_scheme|headers|context_tokens|price|expect|escalate_to|canaries|budget): .*)$`)
 	text := example.ReplaceAllString(initText(env), "$1$2")
 	got, warnings := parsed(t, text, env)
 	if len(warnings) > 0 {

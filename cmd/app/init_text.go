@@ -113,6 +113,10 @@ nats: ${NATS_URL}
 # Where the HTTP server listens. 0.0.0.0:8080 is every network of the machine.
 # listen: 127.0.0.1:8080
 
+# Where work and serve also answer /metrics, for Prometheus, /healthz and /readyz, and ask
+# nobody for a key: an address that only those reach who may see it. Left out: nowhere.
+# metrics_listen: 127.0.0.1:9464
+
 # What models cost: a file of prices, beside this one or anywhere, in place of the table
 # that ships. tidegate prices import makes it; tidegate prices shows what holds.
 # prices: prices.json

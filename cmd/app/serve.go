@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -24,18 +23,21 @@ func newServeCommand(o *options) *cobra.Command {
 its SDKs need another base URL and nothing else; /v1/chat/completions for who waits
 for the answer, also in pieces; /v1/jobs takes and shows single requests; /v1/events
 streams what happens, if it is told of a NATS; /healthz (is it alive), /readyz (does
-Postgres answer) and /v1/status (what "tidegate status --json" prints). It works no
-queue: that is what "tidegate work" is for. Without an API key it lets in who comes
+Postgres answer), /metrics (for Prometheus, with the scope admin) and /v1/status (what
+"tidegate status --json" prints). It works no queue: that is what "tidegate work" is for. Without an API key it lets in who comes
 from its own machine, and does not listen for others: see "tidegate keys". When the
 configuration changes, and on SIGHUP, it is taken as by "tidegate work". With --json it
 says on the standard output where it listens.`,
 		Example: `  tidegate serve
   tidegate serve --listen 0.0.0.0:8080      # with API keys
   OPENAI_BASE_URL=http://127.0.0.1:8080/v1 OPENAI_API_KEY=none python enqueue.py`,
-		Args:    noArguments,
-		PreRunE: func(*cobra.Command, []string) error { return checkAddress("--listen", address) },
-		RunE:    func(cmd *cobra.Command, _ []string) error { return o.serve(cmd, address) },
+		Args: noArguments,
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			return firstError(checkAddress("--listen", address), checkMetricsFlag(cmd))
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.serve(cmd, address) },
 	}
+	registerMetrics(cmd)
 	o.registerLog(cmd)
 	cmd.Flags().StringVar(&address, "listen", DefaultListen, "address to listen on; wins over the configuration when given")
 	return cmd
@@ -82,11 +84,16 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 		return err
 	}
 	defer apart.Close()
-	desk := newFrontDesk(apart, reload.running, log)
+	counted, probes, done, err := o.openMetrics(cmd, reload.running)
+	if err != nil {
+		return err
+	}
+	defer done()
+	desk := newFrontDesk(apart, counted, reload.running, log)
 	if len(reload.running.Routes) > 0 {
 		waited = desk
 	}
-	front, err := newFront(pool, follow, waited, reload.running, log)
+	front, err := newFront(pool, follow, waited, counted, reload.running, log)
 	if err != nil {
 		return err
 	}
@@ -97,16 +104,12 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if err := o.sayListening(cmd, listener); err != nil {
 		return err
 	}
-	reload.fixed, reload.hangups, reload.log = []string{"postgres", "nats", "listen", "batches", "http", "worker"}, hung, log
-	if waited == nil {
-		return reload.beside(ctx, func(ctx context.Context) error { return serveHTTP(ctx, listener, front, 0) })
+	reload.fixed, reload.hangups, reload.log = []string{"postgres", "nats", "metrics_listen", "listen", "batches", "http", "worker"}, hung, log
+	serving := func(ctx context.Context) error { return serveHTTP(ctx, listener, front, 0) }
+	if waited != nil {
+		reload.take = desk.Take
+		calls := reload.running.Worker.ShutdownTimeout // which a reload does not change
+		serving = func(ctx context.Context) error { return desk.serve(ctx, listener, front, calls) }
 	}
-	reload.take = desk.Take
-	calls := reload.running.Worker.ShutdownTimeout // which a reload does not change
-	return reload.beside(ctx, func(ctx context.Context) error {
-		var parts sync.WaitGroup
-		defer parts.Wait()
-		parts.Go(func() { desk.Run(ctx) })
-		return serveHTTP(ctx, listener, front, calls)
-	})
+	return probes.beside(ctx, func(ctx context.Context) error { return reload.beside(ctx, serving) })
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
+	"tidegate/cmd/app/metrics"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
 	"tidegate/jobs/queue"
@@ -62,7 +63,8 @@ type StackConfig struct {
 	StopTimeout time.Duration      // of the worker; zero: its default
 	HoldBudget  time.Duration      // of the worker; zero: its default
 	Timing      worker.Timing
-	Name        string // of this start of the worker, unique in the fleet; empty: of host, process and time
+	Name        string           // of this start of the worker, unique in the fleet; empty: of host, process and time
+	Metrics     *metrics.Metrics // counts what it does; nil: nobody does
 	Log         zerolog.Logger
 	Now         func() time.Time // nil: time.Now
 	// Provider stands between the router and what makes the calls; nil: nothing
@@ -126,9 +128,9 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	if config.Desk {
 		var err error
 		s.Worker, err = worker.New(s.workerConfig())
-		return s, err
+		return s.counted(), err
 	}
-	relay, err := publish.New(publish.Config{Outbox: s.Store, Conn: config.Conn, Log: config.Log})
+	relay, err := publish.New(publish.Config{Outbox: s.Store, Conn: config.Conn, Sent: sentBy(config.Metrics), Log: config.Log})
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +153,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 	made.Keep, made.Stored, made.Canaries, made.Canary = keeper.Keep, relay.Wake, config.Canaries, s.Router
 	made.Webhooks = worker.Webhooks{Deliver: s.courier.Deliver, Wait: webhook.Wait}
 	s.Worker, err = worker.New(made)
-	return s, err
+	return s.counted(), err
 }
 
 // workerConfig is what a worker is made of, whatever it is there for.
@@ -161,7 +163,7 @@ func (s *Stack) workerConfig() worker.Config {
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Desk: config.Desk, Concurrency: config.Concurrency,
 		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store, Removal: s.Store, History: s.Store, Survey: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Retention: config.Retention, Timing: config.Timing, Name: s.name,
-		Log: config.Log, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Now: config.Now,
+		Log: config.Log, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Watch: watchBy(config.Metrics), Now: config.Now,
 	}
 }
 

@@ -61,11 +61,8 @@ func (t *tidings) budgets(fresh []store.FileBudget) {
 // Safe for concurrent use, but for another Reload.
 func (s *Stack) Reload(routes []jobs.Route) {
 	moved := s.Router.Reload(routes)
-	var targets []*jobs.Target
-	for _, route := range routes {
-		targets = append(append(targets, route.Chain...), route.EscalateTo...)
-	}
-	s.provider.Keep(targets)
+	s.provider.Keep(targetsOf(routes))
+	s.know(routes)
 	s.tidings.replan(routes)
 	s.tidings.add(moved)
 	s.Worker.Reloaded()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"tidegate/worker"
@@ -40,10 +41,13 @@ attempts.
 The configuration is read again on SIGHUP, and when its file or a file with a key
 changes: keys, targets and chains are taken at once, also for jobs that wait. What
 needs a restart is said in the log, and a file with mistakes changes nothing.`,
-		Example: `  tidegate work --config tidegate.yaml`,
-		Args:    noArguments,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return o.work(cmd, timing.Timing) },
+		Example: `  tidegate work --config tidegate.yaml
+  tidegate work --metrics-listen 127.0.0.1:9464     # /metrics, /healthz, /readyz`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.work(cmd, timing.Timing) },
 	}
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return checkMetricsFlag(cmd) }
+	registerMetrics(cmd)
 	o.registerLog(cmd)
 	registerTiming(cmd, timing)
 	return cmd
@@ -77,21 +81,22 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 		return err
 	}
 	defer pool.Close()
-	pending, err := pendingMigrations(ctx, pool)
-	if err != nil {
+	if err := checkMigrated(ctx, pool); err != nil {
 		return err
-	}
-	if len(pending) > 0 {
-		return fmt.Errorf("the database is not up to date (%s): run `tidegate migrate` first", missingMigrations(len(pending)))
 	}
 	conn, err := dialNATS(where.nats, "tidegate worker", false)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	counted, probes, done, err := o.openMetrics(cmd, config)
+	if err != nil {
+		return err
+	}
+	defer done()
 	_, routes := config.Build()
 	stack, err := NewStack(ctx, StackConfig{
-		Pool: pool, Conn: conn, Routes: routes, Batches: config.batchLimits(), Retention: config.retention(), Webhooks: config.Webhooks, Door: config.natsDoor(false), Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Log: log,
+		Pool: pool, Conn: conn, Routes: routes, Batches: config.batchLimits(), Retention: config.retention(), Webhooks: config.Webhooks, Door: config.natsDoor(false), Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Metrics: counted, Log: log,
 		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget,
 		Timing: timing,
 	})
@@ -104,6 +109,15 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	})
 	defer told()
 	defer log.Info().Msg("stopped")
-	reload.fixed, reload.take, reload.hangups, reload.log = []string{"postgres", "nats", "nats_door", "canaries", "worker", "batches", "retention", "webhooks"}, stack.Take, hung, log
-	return reload.beside(ctx, stack.Run)
+	reload.fixed, reload.take, reload.hangups, reload.log = []string{"postgres", "nats", "metrics_listen", "nats_door", "canaries", "worker", "batches", "retention", "webhooks"}, stack.Take, hung, log
+	return probes.beside(ctx, func(ctx context.Context) error { return reload.beside(ctx, stack.Run) })
+}
+
+// checkMigrated refuses a database that is older than the program.
+func checkMigrated(ctx context.Context, pool *pgxpool.Pool) error {
+	pending, err := pendingMigrations(ctx, pool)
+	if err == nil && len(pending) > 0 {
+		return fmt.Errorf("the database is not up to date (%s): run `tidegate migrate` first", missingMigrations(len(pending)))
+	}
+	return err
 }

@@ -42,7 +42,10 @@ type Config struct {
 	Poll time.Duration
 	// Linger is how long a round waits for company; zero means 40 ms.
 	Linger time.Duration
-	Log    zerolog.Logger
+	// Sent is told of each event whether JetStream has acknowledged it; an event that it
+	// has not comes again. Nil: nobody is told.
+	Sent func(event *jobs.Event, acknowledged bool)
+	Log  zerolog.Logger
 }
 
 // A Relay sends what the outbox owes. Make one with New, and Run it once.
@@ -133,6 +136,11 @@ func (r *Relay) round(ctx context.Context, behind int64) (last int64, err error)
 	var sent []bool
 	last, err = r.config.Outbox.Relay(ctx, behind, atOnce, func(events []jobs.Event) (_ []bool, err error) {
 		sent, err = r.send(ctx, events)
+		if r.config.Sent != nil {
+			for i := range events {
+				r.config.Sent(&events[i], sent[i])
+			}
+		}
 		return sent, err
 	})
 	var refused *jetstream.APIError
