@@ -235,6 +235,9 @@ func (v *visitor) rings(about string) {
 	}
 }
 
+// mostBytes bounds a picture that is in the repository.
+const mostBytes = 200_000
+
 // shoot saves a picture of a page, as high as that is.
 func (v *visitor) shoot(path string, l looks, high int64) {
 	v.t.Helper()
@@ -244,9 +247,8 @@ func (v *visitor) shoot(path string, l looks, high int64) {
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	check(v.t, err)
-	const most = 200_000
-	if len(picture) > most {
-		v.t.Errorf("%s has %d bytes, more than %d", path, len(picture), most)
+	if len(picture) > mostBytes {
+		v.t.Errorf("%s has %d bytes, more than %d", path, len(picture), mostBytes)
 	}
 	check(v.t, os.WriteFile(path, picture, 0o644))
 }
