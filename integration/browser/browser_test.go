@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -104,6 +105,13 @@ func (v *visitor) hear(event any) {
 		defer v.mu.Unlock()
 		v.complains = append(v.complains, said)
 	}
+}
+
+// forget forgets a complaint that was to be.
+func (v *visitor) forget(part string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.complains = slices.DeleteFunc(v.complains, func(said string) bool { return strings.Contains(said, part) })
 }
 
 // quiet fails the test if the browser has complained.
