@@ -68,8 +68,10 @@ func standing() store.Gauges {
 			},
 			Pauses: []jobs.Pause{{Route: "summaries", Owner: jobs.OwnerCircuit, Reason: "secret-reason"}},
 			Peers: []jobs.Peer{
-				{Beat: jobs.Beat{Worker: "secret-worker"}, At: noon}, {Beat: jobs.Beat{Worker: "secret-2"}, At: noon.Add(-20 * time.Second)},
-				{Beat: jobs.Beat{Worker: "secret-3"}, Dead: true, At: noon.Add(-time.Hour)}, {Beat: jobs.Beat{Worker: jobs.DeskName("secret-4")}, At: noon},
+				{Beat: jobs.Beat{Worker: "secret-worker"}, At: noon},
+				{Beat: jobs.Beat{Worker: "secret-2"}, At: noon.Add(-20 * time.Second)},
+				{Beat: jobs.Beat{Worker: "secret-3"}, Dead: true, At: noon.Add(-time.Hour)},
+				{Beat: jobs.Beat{Worker: jobs.DeskName("secret-4")}, At: noon},
 			},
 			Drills: []jobs.Drill{{Target: "cheap"}},
 			Budgets: []jobs.Budget{
