@@ -72,8 +72,14 @@ verify: ## Check that go.mod is tidy, the modules are unaltered, and macOS compi
 	$(DARWIN) $(GO) list -export $(RAW) ./... >/dev/null
 	$(DARWIN) $(GO) build $(RAW) -o /dev/null ./cmd/tidegate
 
+# A module of its own: the types of Kubernetes, kustomize and the builder of images are
+# no part of the program.
+.PHONY: check-deploy
+check-deploy: ## Check manifests and Dockerfile by the types that Kubernetes publishes, a minute the first time
+	cd integration/testdata/kubernetes && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test ./...
+
 .PHONY: ci
-ci: lint verify test ## Run exactly what CI runs
+ci: lint verify check-deploy test check-page ## Run exactly what CI runs
 
 .PHONY: bench
 bench: ## Run the micro-benchmarks, BENCHTIME=200ms each
@@ -140,6 +146,11 @@ check-independent: build ## Check the whole path against a mock from npm that we
 check-sdks: build ## Check files and batches with the official OpenAI SDKs: that for Node, from npm, and that for Go, about 2 minutes
 	@$(GO) build -o bin/sdks ./integration/sdks && bin/sdks $(ARGS)
 	@{ $(GO) test -v -count=1 -timeout $(TIMEOUT) -run '^(TestOfficialSDK|TestCreateIsRepeated|TestTypedErrors|TestPagesOfLists)$$' ./integration 2>&1; echo "exit $$?"; } | $(COUNT)
+
+.PHONY: check-page
+check-page: ## Look at the page with a real Chromium, through an outage, about 1 minute; SHOTS=docs: take its pictures
+	@.ci/browser
+	@{ $(GO) test -v -count=1 -tags browser -timeout $(TIMEOUT) $(RUN) ./integration/browser $(if $(SHOTS),-args -shots '$(abspath $(SHOTS))') 2>&1; echo "exit $$?"; } | $(COUNT)
 
 # Go makes a new input smaller for up to a minute, in which nothing is tried: ten tries must do.
 .PHONY: fuzz

@@ -95,7 +95,7 @@ func (s *sampling) take(ctx context.Context) error {
 	if err := s.read(ctx); err != nil {
 		return err
 	}
-	routes, err := readCrowds(ctx, s.tx, sampleHeads)
+	routes, err := readCrowds(ctx, s.tx)
 	if err != nil {
 		return err
 	}

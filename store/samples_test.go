@@ -96,7 +96,7 @@ func TestManyAreCountedNowAndThen(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := w.lead("one")
-	const many = 20_500
+	const many = 10_500
 	w.exec(`INSERT INTO tidegate.river_job (args, kind, max_attempts, queue) SELECT '{}', 'completion', 5, 'summaries' FROM generate_series(1, $1)`, many)
 	waiting := func() (int, time.Time) {
 		status, err := w.Status(t.Context())

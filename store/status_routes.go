@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// countedHeads is how many jobs of a queue and state are counted one by one, and
-	// sampleHeads how many by who writes a sample. Of more, the last sample says how many.
-	countedHeads = 2000
-	sampleHeads  = 20_000
+	// countedHeads is how many jobs of a queue and state are counted one by one; of more,
+	// the last sample says how many. agedHeads is how many of them are asked for their age.
+	countedHeads = 10_000
+	agedHeads    = 500
 	// countHolds is for how long a sample is as good as a count.
 	countHolds = 5 * time.Minute
 )
@@ -28,10 +28,12 @@ WITH RECURSIVE hop AS (
 	SELECT h.state, (SELECT j.queue FROM tidegate.river_job j WHERE j.state = h.state AND j.queue > h.queue ORDER BY j.queue LIMIT 1)
 	FROM hop h WHERE h.queue IS NOT NULL
 ), heads AS (
-	SELECT h.state, h.queue, c.n, c.oldest, c.first FROM hop h CROSS JOIN LATERAL (
-		SELECT count(*) AS n, min(o.created_at) AS oldest, min(o.id) AS first FROM (
+	SELECT h.state, h.queue, c.n, a.oldest, a.first FROM hop h CROSS JOIN LATERAL (
+		SELECT count(*) AS n FROM (SELECT FROM tidegate.river_job j WHERE j.state = h.state AND j.queue = h.queue LIMIT $1) o) c
+	CROSS JOIN LATERAL (
+		SELECT min(o.created_at) AS oldest, min(o.id) AS first FROM (
 			SELECT j.created_at, j.id FROM tidegate.river_job j WHERE j.state = h.state AND j.queue = h.queue
-			ORDER BY j.priority, j.scheduled_at, j.id LIMIT $1) o) c
+			ORDER BY j.priority, j.scheduled_at, j.id LIMIT $2) o) a
 	WHERE h.queue IS NOT NULL
 ), j AS (
 	SELECT queue, coalesce(sum(n) FILTER (WHERE state NOT IN ('running', 'discarded')), 0)::bigint AS waiting,
@@ -63,7 +65,7 @@ type crowd struct {
 // readRoutes reads how routes stand. Of those on which very many wait the last sample says
 // how many; where there is none, they are counted.
 func readRoutes(ctx context.Context, tx pgx.Tx, status *Status) error {
-	read, err := readCrowds(ctx, tx, countedHeads)
+	read, err := readCrowds(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -78,12 +80,12 @@ func readRoutes(ctx context.Context, tx pgx.Tx, status *Status) error {
 	return nil
 }
 
-// readCrowds reads how routes stand, with as many of the jobs of a state as heads says.
-func readCrowds(ctx context.Context, tx pgx.Tx, heads int) ([]crowd, error) {
+// readCrowds reads how routes stand, and counts the jobs of each state up to countedHeads.
+func readCrowds(ctx context.Context, tx pgx.Tx) ([]crowd, error) {
 	if _, err := tx.Exec(ctx, byIndex); err != nil {
 		return nil, err
 	}
-	rows, err := tx.Query(ctx, routeStatus, heads)
+	rows, err := tx.Query(ctx, routeStatus, countedHeads, agedHeads)
 	if err != nil {
 		return nil, err
 	}

@@ -158,6 +158,36 @@ func (s *Server) HandleAlways(pattern string, handle http.Handler) {
 	s.add(pattern, "", handle)
 }
 
+// Mount adds a handler that is no part of the API, and lets in whom it likes: a page, for
+// people. A stream of it goes on for as long as somebody follows, without a place among
+// those who are served, and ends when the server does.
+func (s *Server) Mount(pattern string, stream bool, handle http.Handler) {
+	if !stream {
+		s.mux.Handle(pattern, handle)
+		return
+	}
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(s.ending, cancel)()
+		if answer, ok := w.(*answerWriter); ok {
+			answer.release()
+		}
+		handle.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// Local tells whether there is no key at all, so that whoever comes from this machine is
+// let in, and says why who asks is not one of them.
+func (s *Server) Local(r *http.Request) (open bool, err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), looksWithin)
+	defer cancel()
+	if open, err = s.keys.isOpen(ctx); err != nil || !open {
+		return false, err
+	}
+	return true, checkLocal(r)
+}
+
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()

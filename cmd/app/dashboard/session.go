@@ -1,0 +1,246 @@
+package dashboard
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tidegate/jobs"
+	"tidegate/store"
+)
+
+const (
+	cookieName = "tidegate_session"
+	// sessionLasts is how long somebody is logged in at most.
+	sessionLasts = 12 * time.Hour
+	// sessionGood is how long a session that was good is taken for good, as a key is.
+	sessionGood = 3 * time.Second
+	// triesAtOnce may fail from one address, and then one every triesEach.
+	triesAtOnce, triesEach = 10, 6 * time.Second
+	// mostKnown bounds what is remembered of sessions and addresses.
+	mostKnown = 10_000
+)
+
+// A door knows who is let in. Safe for concurrent use.
+type door struct {
+	store *store.Store
+	local func(*http.Request) (bool, error)
+	now   func() time.Time
+
+	mu    sync.Mutex
+	good  map[string]goodSession // by what its cookie says
+	tries map[string]try         // that failed, by address
+}
+
+type goodSession struct {
+	key   jobs.Key
+	until time.Time
+}
+
+type try struct {
+	failed int
+	since  time.Time
+}
+
+func newDoor(config *Config) *door {
+	return &door{store: config.Store, local: config.Local, now: config.Now, good: map[string]goodSession{}, tries: map[string]try{}}
+}
+
+var errNoSession = errors.New("nobody is logged in")
+
+// admit finds out who asks. Without keys it is whoever comes from this machine. A key that
+// has lost the scope admin is none: keys do not change, but programs do.
+func (d *door) admit(r *http.Request) (jobs.Key, error) {
+	open, err := d.local(r)
+	if open || err != nil {
+		return jobs.Key{Tenant: jobs.DefaultTenant, Scopes: jobs.KeyScopes()}, err
+	}
+	cookie, err := r.Cookie(cookieName)
+	if err != nil {
+		return jobs.Key{}, errNoSession
+	}
+	now := d.now()
+	d.mu.Lock()
+	known, ok := d.good[cookie.Value]
+	d.mu.Unlock()
+	if ok && now.Before(known.until) {
+		return known.key, nil
+	}
+	key, err := d.store.Session(r.Context(), cookie.Value)
+	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(key.Scopes, jobs.ScopeAdmin) {
+		err = errNoSession
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil {
+		delete(d.good, cookie.Value)
+		return jobs.Key{}, err
+	}
+	if len(d.good) >= mostKnown {
+		clear(d.good)
+	}
+	d.good[cookie.Value] = goodSession{key, now.Add(sessionGood)}
+	return key, nil
+}
+
+// mayTry tells whether an address may try another key.
+func (d *door) mayTry(from string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t := d.tries[from]
+	return t.failed-int(d.now().Sub(t.since)/triesEach) < triesAtOnce
+}
+
+// failed notes a try that failed.
+func (d *door) failed(from string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.tries) >= mostKnown {
+		clear(d.tries)
+	}
+	t, now := d.tries[from], d.now()
+	gone := int(now.Sub(t.since) / triesEach)
+	if t.failed -= gone; t.failed <= 0 {
+		t = try{since: now}
+	} else {
+		t.since = t.since.Add(time.Duration(gone) * triesEach)
+	}
+	t.failed++
+	d.tries[from] = t
+}
+
+func address(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// guard lets in who may see everything.
+func (p *Page) guard(next func(http.ResponseWriter, *http.Request, jobs.Key)) http.Handler {
+	return p.headed(p.cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, err := p.door.admit(r)
+		if err != nil {
+			p.refuse(w, r, err)
+			return
+		}
+		next(w, r, key)
+	})))
+}
+
+// guardRiver does it for River's own page, which loads what it needs in its own way.
+func (p *Page) guardRiver(next http.Handler) http.Handler {
+	return p.cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := p.door.admit(r); err != nil {
+			p.headed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.refuse(w, r, err) })).ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("X-Frame-Options", "DENY")
+		next.ServeHTTP(w, r)
+	}))
+}
+
+// refuse sends who is not logged in to the login, and says to others why not.
+func (p *Page) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case errors.Is(err, errNoSession) && r.Method == http.MethodGet && !strings.HasPrefix(r.URL.Path, "/page/"):
+		to := "/login"
+		if r.URL.Path != "/" {
+			to += "?next=" + url.QueryEscape(r.URL.RequestURI())
+		}
+		http.Redirect(w, r, to, http.StatusSeeOther)
+	case errors.Is(err, errNoSession):
+		p.show(w, http.StatusUnauthorized, "plain.html", p.layout("Log in", jobs.Key{}, plain{"You are not logged in", "The session is over, or its key is. Log in again at /login.", false}))
+	case store.Away(err):
+		p.show(w, http.StatusServiceUnavailable, "plain.html", p.layout("Not now", jobs.Key{}, plain{"Postgres does not answer", "So nobody knows who may come in. This page looks again by itself.", true}))
+	default:
+		p.show(w, http.StatusForbidden, "plain.html", p.layout("Not from there", jobs.Key{}, plain{"You are not let in", err.Error(), false}))
+	}
+}
+
+// A loginForm is what the login shows.
+type loginForm struct{ Next, Error string }
+
+func (p *Page) askLogin(w http.ResponseWriter, r *http.Request) {
+	if _, err := p.door.admit(r); err == nil {
+		http.Redirect(w, r, next(r.URL.Query().Get("next")), http.StatusSeeOther)
+		return
+	}
+	p.show(w, http.StatusOK, "login.html", p.layout("Log in", jobs.Key{}, loginForm{Next: next(r.URL.Query().Get("next"))}))
+}
+
+// next is where to go after the login: to a page of ours, and nowhere else.
+func next(to string) string {
+	at, err := url.Parse(to)
+	if err != nil || at.IsAbs() || at.Host != "" || !strings.HasPrefix(at.Path, "/") || strings.HasPrefix(to, "//") || strings.Contains(to, `\`) {
+		return "/"
+	}
+	return at.RequestURI()
+}
+
+// login opens a session for who has a key with the scope admin.
+func (p *Page) login(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
+	from, form := address(r), loginForm{Next: next(r.PostFormValue("next"))}
+	again := func(status int, why string) {
+		form.Error = why
+		p.show(w, status, "login.html", p.layout("Log in", jobs.Key{}, form))
+	}
+	if !p.door.mayTry(from) {
+		again(http.StatusTooManyRequests, "Too many keys from your address were wrong. Wait a minute, and try again.")
+		return
+	}
+	key, err := p.config.Store.Unlock(r.Context(), strings.TrimSpace(r.PostFormValue("key")))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		p.door.failed(from)
+		again(http.StatusUnauthorized, "This key is not known, or no longer good. `tidegate keys` lists those that are.")
+		return
+	case err == nil && !slices.Contains(key.Scopes, jobs.ScopeAdmin):
+		p.door.failed(from)
+		again(http.StatusForbidden, "This key lacks the scope admin. The page shows all tenants, so it is for keys with that scope alone: tidegate keys create --scope admin.")
+		return
+	}
+	token := ""
+	if err == nil {
+		token, err = p.config.Store.OpenSession(r.Context(), key, sessionLasts)
+	}
+	if err != nil {
+		p.config.Log.Error().Err(err).Msg("a login failed")
+		again(http.StatusServiceUnavailable, "The database cannot be reached now. Try again in some seconds.")
+		return
+	}
+	http.SetCookie(w, sessionCookie(r, token, int(sessionLasts.Seconds())))
+	p.config.Log.Info().Str("key", key.ID).Msg("somebody has logged in to the page")
+	http.Redirect(w, r, form.Next, http.StatusSeeOther)
+}
+
+func sessionCookie(r *http.Request, value string, age int) *http.Cookie {
+	return &http.Cookie{
+		Name: cookieName, Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
+	}
+}
+
+// logout ends a session.
+func (p *Page) logout(w http.ResponseWriter, r *http.Request) {
+	if cookie, err := r.Cookie(cookieName); err == nil {
+		p.door.mu.Lock()
+		delete(p.door.good, cookie.Value)
+		p.door.mu.Unlock()
+		ctx, cancel := context.WithTimeout(r.Context(), readWithin)
+		defer cancel()
+		if err := p.config.Store.CloseSession(ctx, cookie.Value); err != nil {
+			p.config.Log.Warn().Err(err).Msg("a session was not closed; it ends by itself")
+		}
+	}
+	http.SetCookie(w, sessionCookie(r, "", -1))
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+}

@@ -1,0 +1,199 @@
+//go:build browser
+
+package browser
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"tidegate/integration/fixture"
+)
+
+// TestPage looks at the page through an outage, from the first word to the last, and does
+// what an operator does.
+func TestPage(t *testing.T) {
+	s := newStage(t, 3000)
+	v := visit(t)
+	v.look(manyLooks[0])
+	v.open(s.Address + "/?window=15m")
+	v.await("all flows", `document.querySelector("#now-title")?.textContent === "All flows"`)
+	v.await("the page is live", `document.querySelector("#link")?.dataset.state === "live"`)
+	v.await("all targets are there, and closed", `["gpt-5-mini", "deepseek-chat", "mistral-small"].every((name) => document.getElementById("target-" + name)?.dataset.state === "closed")`)
+	v.audits("calm")
+	v.rings("calm")
+
+	batch := outageOfAll(t, s, v)
+	outageOfOne(t, s, v)
+	pauseAndResume(t, s, v)
+	openAndClose(t, s, v)
+	story(t, s, v, batch)
+	v.quiet("the outage")
+	login(t, s, v)
+}
+
+// outageOfAll has every provider fail: the route stands still, the backlog grows, the
+// countdown runs; when they are well again it drains.
+func outageOfAll(t *testing.T, s *stage, v *visitor) string {
+	t.Helper()
+	v.run(`window.__kept = document.getElementById("target-gpt-5-mini")`)
+	s.fail("*")
+	batch := s.enqueue("summaries", 300)
+	v.await("the circuit of gpt-5-mini is open", `document.getElementById("target-gpt-5-mini").dataset.state === "open"`)
+	v.await("the headline says that the route stands still", `/stands? still/.test(document.querySelector("#now-title").textContent) && !!document.querySelector(".m-alarm")`)
+	v.await("it is said aloud", `document.querySelector("#say").textContent.includes("still")`)
+	v.await("the route is not worked", `["holds", "paused"].includes(document.getElementById("route-summaries").dataset.state)`)
+	s.enqueue("summaries", 700) // of which the worker has some in hand
+	waits := `Number(document.querySelector("#route-summaries [data-label=Waiting]").innerText.replace(/\D/g, ""))`
+	v.await("the backlog grows", waits+` >= 400`)
+	v.await("the backlog is in the head", `Number(document.querySelector(".figure .value").innerText.replace(/\D/g, "")) >= 400`)
+	// The countdown is the browser's own: it runs while nothing is sent.
+	v.run(`window.__counts = {}; new MutationObserver(() => {
+		const e = document.querySelector("#target-gpt-5-mini [data-until]");
+		if (e) (window.__counts[e.dataset.until] ??= new Set()).add(e.innerText);
+	}).observe(document.getElementById("targets"), { subtree: true, childList: true, characterData: true, attributes: true })`)
+	v.await("the countdown runs", `Object.values(window.__counts).some((said) => said.size >= 2)`)
+	if !eval[bool](v, `document.getElementById("target-gpt-5-mini") === window.__kept`) {
+		t.Error("a row was made anew: who reads it loses his place")
+	}
+	v.await("the time of the outage is in the picture", `document.querySelectorAll(".rows .t-open").length > 0`)
+	v.audits("an outage of all")
+	s.heal("*")
+	v.await("the circuit of gpt-5-mini is closed", `document.getElementById("target-gpt-5-mini").dataset.state === "closed"`)
+	v.await("the backlog is drained", waits+` === 0 && document.getElementById("route-summaries").dataset.state === "flows"`)
+	v.await("the batch is complete", fmt.Sprintf(`document.getElementById(%q)?.dataset.state === "completed"`, batch))
+	v.await("throughput is drawn", `document.querySelectorAll("#charts svg.plot .s-1").length > 0`)
+	return batch
+}
+
+// outageOfOne has one provider fail: the other one is called.
+func outageOfOne(t *testing.T, s *stage, v *visitor) {
+	t.Helper()
+	s.fail("openai")
+	s.enqueue("summaries", 200)
+	v.await("the headline says what is down, and who is called", `/^gpt-5-mini is down/.test(document.querySelector("#now-title").textContent) && document.querySelector("#now .rest").textContent.includes("deepseek-chat")`)
+	v.await("the other one answers", `/^\d/.test(document.querySelector("#target-deepseek-chat [data-label=Success] .value").innerText)`)
+	v.audits("an outage of one")
+	s.heal("openai")
+	v.await("all flows again", `document.querySelector("#now-title").textContent === "All flows"`)
+	v.await("what happened is told", `[...document.querySelectorAll("#events li")].some((li) => /gpt-5-mini\s+closed/.test(li.innerText))`)
+}
+
+// pauseAndResume does it with the keys.
+func pauseAndResume(t *testing.T, s *stage, v *visitor) {
+	t.Helper()
+	v.run(`document.querySelector("#route-labels [data-act]").focus()`)
+	v.press(kb.Enter)
+	v.await("it is asked", `document.querySelector("dialog[open] #reason") === document.activeElement`)
+	v.audits("a question")
+	v.press("the prompt is wrong", kb.Enter)
+	v.await("it is done", `/labels is paused/.test(document.querySelector("dialog[open] h2")?.textContent || "")`)
+	v.press(kb.Escape)
+	v.await("the page says who pauses it, and why", `document.getElementById("route-labels").dataset.state === "paused" && /Paused by a person: the prompt is wrong/.test(document.getElementById("route-labels").innerText)`)
+	v.await("and so does the headline", `document.querySelector("#now-title").textContent.startsWith("labels is paused by a person")`)
+	if said := s.tidegate("status"); !strings.Contains(said, "the prompt is wrong") {
+		t.Errorf("the status does not say it:\n%s", said)
+	}
+	v.click(`#route-labels a[href*="do=resume"]`)
+	v.await("it is asked", `document.querySelector("dialog[open] button.main")`)
+	v.click(`dialog button.main`)
+	v.await("it is done", `/labels is worked again/.test(document.querySelector("dialog[open] h2")?.textContent || "")`)
+	v.press(kb.Escape)
+	v.await("it flows", `document.getElementById("route-labels").dataset.state === "flows"`)
+	v.await("the focus is back on the page", `!document.querySelector("dialog[open]") && document.activeElement !== document.body`)
+}
+
+// openAndClose is a person's word about a circuit, without a reason and with one.
+func openAndClose(t *testing.T, s *stage, v *visitor) {
+	t.Helper()
+	v.click(`#target-mistral-small a[href*="do=open"]`)
+	v.await("it is asked", `document.querySelector("dialog[open] #reason")`)
+	v.run(`document.querySelector("#for").value = "30m"`)
+	v.click(`dialog button.main`)
+	if !eval[bool](v, `!!document.querySelector("dialog[open] #reason:invalid")`) {
+		t.Error("a reason need not be given")
+	}
+	v.write(`#reason`, "they maintain it")
+	v.click(`dialog button.main`)
+	v.await("it is done", `/mistral-small is open/.test(document.querySelector("dialog[open] h2")?.textContent || "")`)
+	v.click(`dialog [data-close]`)
+	v.await("it is open for half an hour", `(() => { const e = document.querySelector("#target-mistral-small [data-until]"); const left = e && Number(e.dataset.until) - Date.now(); return left > 20 * 60000 && left < 31 * 60000; })()`)
+	v.click(`#target-mistral-small a[href*="do=close"]`)
+	v.await("it is asked", `document.querySelector("dialog[open] button.main")`)
+	v.click(`dialog button.main`)
+	v.await("it is closed", `document.getElementById("target-mistral-small").dataset.state === "closed"`)
+	v.press(kb.Escape)
+	if said := s.tidegate("circuits"); strings.Contains(said, " open ") {
+		t.Errorf("the circuits say:\n%s", said)
+	}
+}
+
+// story looks a request up.
+func story(t *testing.T, s *stage, v *visitor, batch string) {
+	t.Helper()
+	v.open(s.Address + "/page/request")
+	v.await("it is asked for", `document.querySelector("#id")`)
+	v.write(`#id`, "document-7")
+	v.write(`#batch`, batch+kb.Enter)
+	v.await("its story is told", `document.querySelectorAll(".steps li").length >= 3 && /answered/.test(document.body.innerText)`)
+	v.audits("a story")
+	v.rings("a story")
+	if said := v.text("body"); strings.Contains(said, "tide gate closes") {
+		t.Error("the page shows a prompt")
+	}
+}
+
+// login comes in with a key, once there is one, and is sent away when it is revoked.
+func login(t *testing.T, s *stage, v *visitor) {
+	t.Helper()
+	created := s.tidegate("keys", "create", "--tenant", "acme", "--scope", "admin", "--json")
+	var made struct{ ID, Key string }
+	check(t, json.Unmarshal([]byte(created), &made))
+	fixture.Await(t, outage, "who has no key is asked for one", func() bool {
+		v.open(s.Address + "/?window=24h")
+		return eval[bool](v, `location.pathname === "/login"`)
+	})
+	v.audits("the login")
+	v.write(`#key`, "tg_0000000000000000_wrong"+kb.Enter)
+	v.await("a wrong key is refused", `document.querySelector("#error")`)
+	v.audits("a login that failed")
+	v.write(`#key`, made.Key+kb.Enter)
+	v.await("the page is there", `document.querySelector("#now-title")`)
+	if cookies := eval[string](v, `document.cookie`); cookies != "" {
+		t.Errorf("a script reads %q", cookies)
+	}
+	s.tidegate("keys", "revoke", made.ID)
+	fixture.Await(t, outage, "the session ends with its key", func() bool {
+		v.open(s.Address + "/")
+		return eval[bool](v, `location.pathname === "/login"`)
+	})
+}
+
+// planted is a page with a fault of each kind, and what must be said of it.
+const planted = `<!doctype html><html><head><title></title></head><body style="margin:0"><div>in no landmark</div><main>
+<h1>one</h1><h3>skips</h3><h1>two</h1><p id="twice">a</p><p id="twice">b</p><a href="/x" class="c"></a><input name="bare"><img src="data:,"><svg role="img"></svg>
+<table><tr><th>of what</th></tr></table><ul><p>no item</p></ul><p style="color:#999;background:#fff">faint</p><p style="font-size:9px">tiny</p>
+<div style="width:3000px">wide</div><span class="badge"></span></main></body></html>`
+
+// TestAudit has each check find the fault that it is there for.
+func TestAudit(t *testing.T) {
+	v := visit(t)
+	v.look(manyLooks[0])
+	v.run("document.open(); document.write(" + strconv.Quote(planted) + "); document.close()")
+	found := strings.Join(eval[[]string](v, audit), "\n")
+	for _, want := range []string{
+		"no language", "no title", "2 first headings", "skips a level", "no landmark", "twice is there 2 times", "has no name: <a", "no label", "no text in its place", "a picture has no name",
+		"a heading of a table", "no item", "style of its own", "3000 wide", "small to press", "contrast is 2.85", "small to read", "a state has no word",
+	} {
+		if !strings.Contains(found, want) {
+			t.Errorf("it is not found: %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(found)
+	}
+}
