@@ -27,7 +27,11 @@ func IsDesk(worker string) bool { return strings.HasPrefix(worker, deskMark) }
 // A Beat is what a worker says of itself every two seconds.
 type Beat struct {
 	Worker string // its name, unique to this start of it
-	Again  bool   // it has beaten before: if the fleet knows it no more, it was declared dead
+	// Version is that of its program, and Desk tells that it works no queue: both are
+	// said with the first beat.
+	Version string
+	Desk    bool
+	Again   bool // it has beaten before: if the fleet knows it no more, it was declared dead
 	// Demand is, for each target, how many of the requests in hand may go there.
 	Demand map[string]int
 	// Accepted is, for each target, how many calls a second it took from this

@@ -14,11 +14,13 @@ type WorkerStatus struct {
 	Silent     time.Duration // since its last beat
 	Dead       bool          // it was declared dead, within the last five minutes: older ones are not listed
 	Supervises bool          // it leads the fleet
+	Version    string        // of its program; empty: an older one, that does not say
+	Desk       bool          // it works no queue: it answers those who wait
 }
 
 const workerStatus = `/* tidegate: worker status */
 SELECT w.id, w.started_at, now() - w.beat_at, w.dead_at IS NOT NULL, EXISTS (
-	SELECT FROM tidegate.leases l WHERE l.name = 'supervisor' AND l.holder = w.id AND l.expires_at > now())
+	SELECT FROM tidegate.leases l WHERE l.name = 'supervisor' AND l.holder = w.id AND l.expires_at > now()), w.version, w.desk
 FROM tidegate.workers w WHERE w.dead_at IS NULL OR w.dead_at > now() - interval '5 minutes' ORDER BY w.started_at, w.id`
 
 func readWorkers(ctx context.Context, tx pgx.Tx, status *Status) error {
@@ -28,7 +30,7 @@ func readWorkers(ctx context.Context, tx pgx.Tx, status *Status) error {
 	}
 	status.Workers, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (WorkerStatus, error) {
 		var w WorkerStatus
-		err := row.Scan(&w.Worker, &w.StartedAt, &w.Silent, &w.Dead, &w.Supervises)
+		err := row.Scan(&w.Worker, &w.StartedAt, &w.Silent, &w.Dead, &w.Supervises, &w.Version, &w.Desk)
 		return w, err
 	})
 	return err

@@ -13,7 +13,7 @@ import (
 )
 
 const beat = `/* tidegate: beat */
-INSERT INTO tidegate.workers AS w (id, beats, demand, accepted, announced, unreached, statistics, ended, endpoints) VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO tidegate.workers AS w (id, beats, demand, accepted, announced, unreached, statistics, ended, endpoints, version, desk) VALUES ($1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (id) DO UPDATE SET beats = w.beats + 1, beat_at = now(),
 	demand = excluded.demand, accepted = excluded.accepted, announced = excluded.announced, unreached = excluded.unreached,
 	statistics = excluded.statistics, ended = excluded.ended
@@ -32,7 +32,7 @@ func (s *Store) Beat(ctx context.Context, b jobs.Beat) (dead bool, err error) {
 	if b.Again {
 		statement = beatAgain
 	} else {
-		args = append(args, jobs.EndpointPaths())
+		args = append(args, jobs.EndpointPaths(), b.Version, b.Desk)
 	}
 	err = s.pool.QueryRow(ctx, statement, args...).Scan(&dead)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -91,6 +91,7 @@ type Config struct {
 	Timing     Timing
 	Rescue     jobs.RescueLimits
 	Retention  jobs.Retention // of what has ended
+	Version    string         // of the program, for people
 	Name       string         // of this start of this worker, unique in the fleet; empty: a random one
 	Log        zerolog.Logger
 	// Stored is called after each commit, so that the relay need not wait for
@@ -220,7 +221,7 @@ func (w *Worker) Enqueued() { w.supervisor.Admit() }
 // says is what the worker tells the fleet of itself.
 func (w *Worker) says() jobs.Beat {
 	beat := w.config.Router.Beat(w.room.InHand())
-	beat.Ended = w.ended.All()
+	beat.Ended, beat.Version, beat.Desk = w.ended.All(), w.config.Version, w.config.Desk
 	return beat
 }
 

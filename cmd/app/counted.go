@@ -103,11 +103,14 @@ func (s *Stack) know(routes []jobs.Route) {
 	if s.config.Metrics == nil {
 		return
 	}
-	known := map[string]metrics.Target{}
+	names, known := make([]string, len(routes)), map[string]metrics.Target{}
+	for i := range routes {
+		names[i] = routes[i].Name
+	}
 	for _, t := range targetsOf(routes) {
 		known[t.Name] = metrics.Target{Provider: t.Provider, Model: t.Model}
 	}
-	s.config.Metrics.Know(known)
+	s.config.Metrics.Know(names, known)
 }
 
 // targetsOf lists all targets of routes; one that stands in several comes as often.

@@ -74,7 +74,7 @@ func (e *examination) skip(about, why string) {
 
 func (o *options) doctor(cmd *cobra.Command, call bool) error {
 	e := &examination{options: o}
-	for _, check := range []func(context.Context){e.checkConfig, e.checkPostgres, e.checkNATS, e.checkTargets(call), e.checkMachine} {
+	for _, check := range []func(context.Context){e.checkConfig, e.checkPostgres, e.checkNATS, e.checkTargets(call), e.checkListen, e.checkMachine} {
 		check(cmd.Context())
 		if err := cmd.Context().Err(); err != nil { // what was found last may be only that
 			return err

@@ -48,6 +48,7 @@ func (e *examination) checkConfig(context.Context) {
 		return
 	}
 	e.checkPrices()
+	e.checkLimits()
 	e.ok(about, "%s: %s, %s", config.File, counted(len(config.Targets), "target"), counted(len(config.Routes), "route"))
 }
 
@@ -92,11 +93,12 @@ func (e *examination) checkPostgres(ctx context.Context) {
 		return
 	}
 	defer pool.Close()
+	e.checkPooler(ctx, about, pool)
 	e.checkServer(ctx, about, pool)
 	pending, err := pendingMigrations(ctx, pool)
 	switch {
 	case err != nil:
-		e.wrong(about, "the user needs to read the schema tidegate", "%v", err)
+		e.wrong(about, schemaRemedy(ctx, pool, err), "%v", err)
 		e.skip("queues", "the schema could not be read")
 	case len(pending) > 0:
 		e.wrong(about, "run `tidegate migrate`", "%s", missingMigrations(len(pending)))
@@ -117,7 +119,7 @@ func (e *examination) noPostgres(about string, err error) {
 		e.skip("queues", "the Postgres URL cannot be read")
 		return
 	}
-	e.wrong(about, "start it, and check host, port, user and password", "%v", err)
+	e.wrong(about, refusedRemedy(err), "%v", err)
 	e.skip("queues", "Postgres does not answer")
 }
 
@@ -127,7 +129,7 @@ func (e *examination) checkServer(ctx context.Context, about string, pool *pgxpo
 	var replica bool
 	const ask = "SELECT current_setting('server_version_num')::int, current_setting('max_connections')::int, clock_timestamp(), pg_is_in_recovery()"
 	if err := pool.QueryRow(ctx, ask).Scan(&version, &connections, &now, &replica); err != nil {
-		e.wrong(about, "", "it does not answer a query: %v", err)
+		e.wrong(about, schemaRemedy(ctx, pool, err), "it does not answer a query: %v", err)
 		return
 	}
 	if version < oldestPostgres {
@@ -153,6 +155,8 @@ func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
 		e.wrong(about, "", "%v", err)
 		return
 	}
+	e.checkWorkers(&status)
+	e.checkPauses(&status, about)
 	served := map[string]bool{jobs.QuarantineQueue: true} // by every worker
 	for _, route := range e.config.Routes {
 		served[route.Name] = true

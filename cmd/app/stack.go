@@ -162,7 +162,7 @@ func (s *Stack) workerConfig() worker.Config {
 	return worker.Config{
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Desk: config.Desk, Concurrency: config.Concurrency,
 		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store, Removal: s.Store, History: s.Store, Survey: s.Store},
-		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Retention: config.Retention, Timing: config.Timing, Name: s.name,
+		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Retention: config.Retention, Timing: config.Timing, Name: s.name, Version: programVersion(),
 		Log: config.Log, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Watch: watchBy(config.Metrics), Now: config.Now,
 	}
 }

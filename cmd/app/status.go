@@ -51,7 +51,7 @@ one object on each.`,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.status(cmd, watch, every) },
 	}
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "show it again and again, until Ctrl-C")
-	cmd.Flags().DurationVar(&every, "every", defaultEvery, "with --watch: how often it is read")
+	spanVar(cmd.Flags(), &every, "every", defaultEvery, "with --watch: how often it is read, as in 2s or 1m")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -26,12 +27,14 @@ type workerView struct {
 	StartedAt  time.Time `json:"started_at"`
 	SilentMS   int64     `json:"silent_ms"` // since its last beat
 	Supervises bool      `json:"supervises"`
+	Version    string    `json:"version,omitempty"` // missing: an older one, that does not say
+	Desk       bool      `json:"desk"`              // it works no queue
 }
 
 func viewWorkers(workers []store.WorkerStatus) []workerView {
 	views := make([]workerView, len(workers))
 	for i, w := range workers {
-		views[i] = workerView{Worker: w.Worker, State: workerAlive, StartedAt: w.StartedAt, SilentMS: w.Silent.Milliseconds(), Supervises: w.Supervises}
+		views[i] = workerView{Worker: w.Worker, State: workerAlive, StartedAt: w.StartedAt, SilentMS: w.Silent.Milliseconds(), Supervises: w.Supervises, Version: w.Version, Desk: w.Desk}
 		switch {
 		case w.Dead:
 			views[i].State = workerDead
@@ -47,14 +50,14 @@ func writeWorkers(w io.Writer, now time.Time, workers []workerView) {
 	if len(workers) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\nWORKER\tSTATE\tAGE\tLAST BEAT\tSUPERVISES")
+	fmt.Fprintln(w, "\nWORKER\tSTATE\tAGE\tLAST BEAT\tSUPERVISES\tVERSION")
 	for _, one := range workers {
 		leads := "-"
 		if one.Supervises {
 			leads = "yes"
 		}
 		silent := time.Duration(one.SilentMS) * time.Millisecond
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", one.Worker, one.State, age(now, one.StartedAt), silent.Round(100*time.Millisecond), leads)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", one.Worker, one.State, age(now, one.StartedAt), silent.Round(100*time.Millisecond), leads, cmp.Or(one.Version, "older"))
 	}
 }
 

@@ -51,8 +51,26 @@ func New(version string) *Metrics {
 	return m
 }
 
-// Know says what the targets of the configuration are, by name.
-func (m *Metrics) Know(targets map[string]Target) { m.known.Store(&targets) }
+// Know says what routes and targets the configuration has. What is counted of them begins
+// at zero: Prometheus sees no rise in what it sees for the first time.
+func (m *Metrics) Know(routes []string, targets map[string]Target) {
+	m.known.Store(&targets)
+	for _, route := range routes {
+		for _, state := range jobs.States() {
+			m.counts.ended.WithLabelValues(m.routes.of(route), string(state))
+		}
+	}
+	for target := range targets {
+		target = m.targets.of(target)
+		for _, class := range jobs.Classes() {
+			m.counts.attempts.WithLabelValues(target, string(class))
+		}
+		for _, why := range []string{wastedLost, wastedDiscarded, wastedBad} {
+			m.counts.wasted.WithLabelValues(target, why)
+		}
+		m.counts.unpriced.WithLabelValues(target)
+	}
+}
 
 // Follow has the metrics show what a worker says of itself. The next one takes its place.
 func (m *Metrics) Follow(works Works) { m.works.Store(&works) }

@@ -27,7 +27,7 @@ var noon = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 func busy(t *testing.T) *metrics.Metrics {
 	t.Helper()
 	m := metrics.New("v1.2.3")
-	m.Know(map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
+	m.Know([]string{"summaries"}, map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
 	request := &jobs.Request{ID: "r", Tenant: "secret-tenant", Route: "summaries", CreatedAt: noon}
 	for _, class := range jobs.Classes() {
 		a := jobs.Attempt{
@@ -68,8 +68,10 @@ func standing() store.Gauges {
 			},
 			Pauses: []jobs.Pause{{Route: "summaries", Owner: jobs.OwnerCircuit, Reason: "secret-reason"}},
 			Peers: []jobs.Peer{
-				{Beat: jobs.Beat{Worker: "secret-worker"}, At: noon}, {Beat: jobs.Beat{Worker: "secret-2"}, At: noon.Add(-20 * time.Second)},
-				{Beat: jobs.Beat{Worker: "secret-3"}, Dead: true, At: noon.Add(-time.Hour)}, {Beat: jobs.Beat{Worker: jobs.DeskName("secret-4")}, At: noon},
+				{Beat: jobs.Beat{Worker: "secret-worker"}, At: noon},
+				{Beat: jobs.Beat{Worker: "secret-2"}, At: noon.Add(-20 * time.Second)},
+				{Beat: jobs.Beat{Worker: "secret-3"}, Dead: true, At: noon.Add(-time.Hour)},
+				{Beat: jobs.Beat{Worker: jobs.DeskName("secret-4")}, At: noon},
 			},
 			Drills: []jobs.Drill{{Target: "cheap"}},
 			Budgets: []jobs.Budget{
@@ -213,7 +215,7 @@ func TestLabelsAreBounded(t *testing.T) {
 
 func BenchmarkKept(b *testing.B) {
 	m := metrics.New("v")
-	m.Know(map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
+	m.Know([]string{"summaries"}, map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
 	a := jobs.Attempt{At: noon, Target: "cheap", Class: jobs.OK, Latency: time.Second, Usage: jobs.Usage{Input: 10, Output: 7}}
 	entry := &jobs.Entry{Request: &jobs.Request{ID: "r", Route: "summaries", CreatedAt: noon}, Trace: jobs.Trace{{Attempt: &a}}, Result: &jobs.Result{State: jobs.StateAnswered, Attempts: 1}}
 	b.ReportAllocs()

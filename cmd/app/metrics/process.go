@@ -24,12 +24,12 @@ const (
 
 // counts are what the process counts.
 type counts struct {
-	ended, expired                                       *prometheus.CounterVec
-	attempts, probes, tokens, cost, unpriced             *prometheus.CounterVec
-	wasted, wastedCost                                   *prometheus.CounterVec
-	events                                               *prometheus.CounterVec
-	rescues, rescuedJobs, lost, quarantined, poisoned    prometheus.Counter
-	calls, firstBytes, waits, durations, genAI, genAIUse *prometheus.HistogramVec
+	ended                                                      *prometheus.CounterVec
+	attempts, probes, tokens, cost, unpriced                   *prometheus.CounterVec
+	wasted, wastedCost                                         *prometheus.CounterVec
+	events                                                     *prometheus.CounterVec
+	expired, rescues, rescuedJobs, lost, quarantined, poisoned prometheus.Counter
+	calls, firstBytes, waits, durations, genAI, genAIUse       *prometheus.HistogramVec
 }
 
 func newCounts(to prometheus.Registerer) *counts {
@@ -47,7 +47,7 @@ func newCounts(to prometheus.Registerer) *counts {
 	genAI := []string{"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"}
 	return &counts{
 		ended:       counter("tidegate_requests_ended_total", "Requests whose result this worker stored, by how they ended.", "route", "state"),
-		expired:     counter("tidegate_requests_expired_waiting_total", "Requests whose deadline passed in their queue, as this supervisor found out."),
+		expired:     single("tidegate_requests_expired_waiting_total", "Requests whose deadline passed in their queue, as this supervisor found out."),
 		attempts:    counter("tidegate_attempts_total", "Calls to targets, by what came of them: OK, or the class of the failure.", "target", "class"),
 		probes:      counter("tidegate_probes_total", "Trial calls of half-open circuits, and canaries: those of no request are idle.", "target", "class", "idle"),
 		tokens:      counter("tidegate_tokens_total", "Tokens as providers counted them; cached_input is a part of input, reasoning one of output.", "target", "type"),
@@ -163,7 +163,7 @@ func (m *Metrics) waste(a *jobs.Attempt, why string) {
 }
 
 // Expired counts requests that expired in their queues.
-func (m *Metrics) Expired(requests int) { m.counts.expired.WithLabelValues().Add(float64(requests)) }
+func (m *Metrics) Expired(requests int) { m.counts.expired.Add(float64(requests)) }
 
 // Rescued counts what was done with the jobs of a dead worker.
 func (m *Metrics) Rescued(done jobs.Rescue) {
