@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -118,7 +119,10 @@ func (v *replayedView) writeShares(table io.Writer) {
 		names[name] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		line := fmt.Sprintf("calls to %s\t%s", visible(name), percentText(v.Shares[name]))
+		line := fmt.Sprintf("calls to %s\t-", visible(name))
+		if v.Attempts > 0 {
+			line = fmt.Sprintf("calls to %s\t%s", visible(name), percentText(v.Shares[name]))
+		}
 		for i := range v.Results {
 			share, is := v.Results[i].Shares[name]
 			if !is {
@@ -127,7 +131,7 @@ func (v *replayedView) writeShares(table io.Writer) {
 			}
 			line += "\t" + percentText(share.At)
 			if n := v.Results[i].Tripped[name]; n > 0 {
-				line += fmt.Sprintf(", circuit opened %.0f times", n)
+				line += ", circuit opened " + counted(int(math.Round(n)), "time")
 			}
 		}
 		fmt.Fprintln(table, line)

@@ -161,7 +161,9 @@ func TestTimeBesideCallsIsOfPlacesThatThereAre(t *testing.T) {
 		log, err := b.Log()
 		add(err)
 		got := log.beside()
-		near := func(got, want time.Duration) bool { return got > want-2*time.Millisecond && got < want+2*time.Millisecond }
+		near := func(got, want time.Duration) bool {
+			return got > want-2*time.Millisecond && got < want+2*time.Millisecond
+		}
 		if is.back > 0 { // those were picked up as they came
 			got.pickup -= pickup
 		}
