@@ -55,7 +55,7 @@ type Status struct {
 	Budgets  []jobs.Budget      // but for those of batches that have ended
 	Results  map[jobs.State]int // stored in the last minute
 	Kept     []jobs.Kept        // requests, then attempts; those that a supervisor has swept
-	Outbox   int
+	Outbox   int            // up to 200,000
 	Behind   time.Duration // age of the oldest row of the outbox; zero: none
 }
 
@@ -126,16 +126,6 @@ func readResults(ctx context.Context, tx pgx.Tx, status *Status) error {
 		status.Results[state] = n
 		return nil
 	})
-	return err
-}
-
-const outboxStatus = `/* tidegate: outbox status */
-SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 FROM tidegate.outbox`
-
-func readOutbox(ctx context.Context, tx pgx.Tx, status *Status) error {
-	var seconds float64
-	err := tx.QueryRow(ctx, outboxStatus).Scan(&status.Outbox, &seconds)
-	status.Behind = time.Duration(seconds * float64(time.Second))
 	return err
 }
 
