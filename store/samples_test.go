@@ -222,8 +222,11 @@ func TestWaitingIsCountedForLittle(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []store.WaitingStatus{
-		{Route: "labels", Tenant: "big", Requests: 300}, {Route: "labels", Tenant: "big", Reason: "its budget is spent", Requests: 3}, {Route: "labels", Tenant: "small", Requests: 2},
-		{Route: "summaries", Tenant: "big", Requests: 300}, {Route: "summaries", Tenant: "small", Requests: 2},
+		{Route: "labels", Tenant: "big", Requests: 300},
+		{Route: "labels", Tenant: "big", Reason: "its budget is spent", Requests: 3},
+		{Route: "labels", Tenant: "small", Requests: 2},
+		{Route: "summaries", Tenant: "big", Requests: 300},
+		{Route: "summaries", Tenant: "small", Requests: 2},
 	}
 	unsaid := cmpopts.IgnoreFields(store.WaitingStatus{}, "Until")
 	if diff := cmp.Diff(want, exact, unsaid); diff != "" {

@@ -55,8 +55,8 @@ type Status struct {
 	Budgets  []jobs.Budget      // but for those of batches that have ended
 	Results  map[jobs.State]int // stored in the last minute
 	Kept     []jobs.Kept        // requests, then attempts; those that a supervisor has swept
-	Outbox   int            // up to 200,000
-	Behind   time.Duration // age of the oldest row of the outbox; zero: none
+	Outbox   int                // up to 200,000
+	Behind   time.Duration      // age of the oldest row of the outbox; zero: none
 }
 
 // statusBatches is how many batches a status lists.

@@ -179,11 +179,12 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	}
 }
 
-func TestPageWithoutPostgres(t *testing.T) {
+// What cannot be read is said, and where to look.
+func TestPageOfNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, true)
 	s.state.Store(nil)
-	if got := s.ask(http.MethodGet, "/", nil); got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "Postgres does not answer") {
+	if got := s.ask(http.MethodGet, "/", nil); got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "tidegate doctor") {
 		t.Errorf("%d: %s", got.status, got.body)
 	}
 }
