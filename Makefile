@@ -138,6 +138,10 @@ bench-batch: build ## Measure what a file of 50,000 lines and 200 MiB takes over
 bench-doors: build ## Measure how fast requests are accepted, by every door, beside a plain INSERT, about 2 minutes
 	@$(GO) build -o bin/doors ./integration/doors && bin/doors $(ARGS)
 
+.PHONY: bench-page
+bench-page: build ## Measure what it costs that somebody looks at the page while 1,000,000 jobs wait, about 6 minutes
+	@$(GO) build -o bin/page ./integration/page && bin/page $(ARGS)
+
 .PHONY: check-independent
 check-independent: build ## Check the whole path against a mock from npm that we did not write, about 2 minutes
 	@$(GO) build -o bin/independent ./integration/independent && bin/independent $(ARGS)

@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"routing/replay": 3,
 
 	"cmd/app/dashboard": 2,
+	"cmd/app/riverpage": 2,
 	"cmd/app/metrics":   2,
 	"deploy/embedded":   2,
 	"jobs/batchapi":     2,
@@ -53,12 +54,12 @@ var homes = map[string][]string{
 	"github.com/go-analyze/charts":          {"cmd/app/dashboard", "routing/replay/page"},
 	"github.com/goccy/go-yaml":              {"cmd/app"},
 	"github.com/google/uuid":                {"cmd/app", "jobs/queue", "store", "worker"},
-	"github.com/jackc/pgx":                  {"cmd/app", "deploy/embedded", "jobs/queue", "migrations", "store", "worker"},
+	"github.com/jackc/pgx":                  {"cmd/app", "cmd/app/riverpage", "deploy/embedded", "jobs/queue", "migrations", "store", "worker"},
 	"github.com/nats-io":                    {"cmd/app", "deploy/embedded", "worker/publish"},
 	"github.com/parquet-go/parquet-go":      {"routing/replay/logfile"},
 	"github.com/prometheus/client_golang":   {"cmd/app/metrics"},
-	"github.com/riverqueue/river":           {"jobs/queue", "migrations", "worker"},
-	"github.com/rs/zerolog":                 {"cmd/app", "cmd/app/dashboard", "jobs/batchapi", "worker", "worker/publish"},
+	"github.com/riverqueue/river":           {"cmd/app/riverpage", "jobs/queue", "migrations", "worker"},
+	"github.com/rs/zerolog":                 {"cmd/app", "cmd/app/dashboard", "cmd/app/riverpage", "jobs/batchapi", "worker", "worker/publish"},
 	"github.com/santhosh-tekuri/jsonschema": {"jobs/expect"},
 	"github.com/spf13":                      {"cmd/app"},
 	"github.com/tiktoken-go/tokenizer":      {"routing"},
@@ -66,14 +67,16 @@ var homes = map[string][]string{
 	"golang.org/x/sync":                     {"cmd/app", "routing", "routing/replay/logfile", "worker"},
 	"golang.org/x/sys":                      {"cmd/app", "deploy/embedded"},
 	"golang.org/x/term":                     {"cmd/app"},
+	"riverqueue.com/riverui":                {"cmd/app/riverpage"},
 	"golang.org/x/time":                     {"routing"},
 }
 
 // guests take a library as far as these names and no further: the producer's
 // transaction passes through, a pool goes to River, and SQL stays in store.
 var guests = map[string]map[string][]string{
-	"jobs/queue": {"github.com/jackc/pgx/v5": {"BeginFunc", "Tx"}, "github.com/jackc/pgx/v5/pgxpool": {"Pool"}},
-	"worker":     {"github.com/jackc/pgx/v5": {"BeginFunc", "Tx"}, "github.com/jackc/pgx/v5/pgxpool": {"Pool"}},
+	"cmd/app/riverpage": {"github.com/jackc/pgx/v5": {"Tx"}, "github.com/jackc/pgx/v5/pgxpool": {"Pool"}},
+	"jobs/queue":        {"github.com/jackc/pgx/v5": {"BeginFunc", "Tx"}, "github.com/jackc/pgx/v5/pgxpool": {"Pool"}},
+	"worker":            {"github.com/jackc/pgx/v5": {"BeginFunc", "Tx"}, "github.com/jackc/pgx/v5/pgxpool": {"Pool"}},
 }
 
 // folders are the only ones at the top, beside those that begin with a dot and

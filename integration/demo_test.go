@@ -23,12 +23,13 @@ func demoSurvives(t *testing.T, p program) {
 		text := fmt.Sprintf("Gate %d closed at dusk. The tide rose by %d hands. By dawn the land was dry again, and nobody had to wake.", i, i)
 		check(t, os.WriteFile(filepath.Join(texts, fmt.Sprintf("gate-%02d.txt", i)), []byte(text), 0o600))
 	}
-	r := p.start(t, nil, "demo", "--json", "--documents", texts)
+	folder := filepath.Join(t.TempDir(), "kept")
+	r := p.start(t, nil, "demo", "--json", "--documents", texts, "--keep", folder)
 	if code := r.end(); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
 	report := lastLine[map[string]float64](t, r.out.String())
-	promised := strings.Fields("documents answered lost duplicates attempts_burned calls_during_outage rerouted paused_s drained_s cost_usd")
+	promised := strings.Fields("documents answered lost duplicates attempts_burned calls_during_outage rerouted paused_s drained_s cost_usd self_replay_latency replayed_dear_first_cost")
 	for _, key := range promised {
 		if _, ok := report[key]; !ok {
 			t.Errorf("the report has no %s, only %v", key, slices.Sorted(maps.Keys(report)))
@@ -47,6 +48,13 @@ func demoSurvives(t *testing.T, p program) {
 	}
 	if report["rerouted"] == 0 || report["paused_s"] < 4 || report["drained_s"] <= 0 || report["cost_usd"] <= 0 {
 		t.Errorf("no outage was staged: %v", report)
+	}
+	if report["self_replay_latency"] <= 0 || report["replayed_dear_first_cost"] < 1 {
+		t.Errorf("the replay does not show what the dearest costs: %v", report)
+	}
+	kept := []string{"replay", "--from-file", filepath.Join(folder, "attempts.parquet"), "--against", filepath.Join(folder, "demo.yaml"), "--policy", filepath.Join(folder, "dear.yaml")}
+	if r := p.start(t, nil, kept...); r.end() != 0 || !strings.Contains(r.out.String(), fmt.Sprintf("Replayed %d requests", documents)) || !strings.Contains(r.out.String(), "Self-replay error: demo.yaml") {
+		t.Errorf("what the demo keeps is not replayed:\n%s", r.out.String())
 	}
 }
 

@@ -27,6 +27,7 @@ type demoFlags struct {
 	documents string
 	limit     int
 	pgBin     string
+	keep      string
 }
 
 func newDemoCommand(o *options) *cobra.Command {
@@ -41,12 +42,15 @@ summary for every documented package of the Go standard library, and then lets
 the cheapest provider die, then all three, and brings them back. It ends with
 what that cost, and fails unless every document has exactly one answer and one
 event and no attempt was burned. Of a few documents (under 40) all may be answered
-before the outage: the report says so then, and nothing was shown of it.
+before the outage: the report says so then, and nothing was shown of it. Last, it
+replays its own traffic with the dearest target asked first. --keep leaves a folder
+behind with what that needs, for "tidegate replay" with policies of your own.
 
 With --config it uses your providers and stages no outage: that costs money. The
 budgets in the file hold; when one is spent, the demo ends and says so.`,
 		Example: `  tidegate demo
   tidegate demo --documents ./texts
+  tidegate demo --keep ./demo && tidegate replay --from-file ./demo/attempts.parquet --against ./demo/demo.yaml --policy ./demo/dear.yaml
   tidegate demo --config tidegate.yaml --limit 20`,
 		Args:    noArguments,
 		PreRunE: func(*cobra.Command, []string) error { return checkCount("--limit", f.limit, "all") },
@@ -54,6 +58,7 @@ budgets in the file hold; when one is spent, the demo ends and says so.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.documents, "documents", "", "folder of texts to summarise instead of the Go standard library")
+	flags.StringVar(&f.keep, "keep", "", "folder for the ledger of the calls and the configuration, to be replayed")
 	flags.IntVar(&f.limit, "limit", 0, "at most this many documents; 0: all")
 	flags.StringVar(&f.pgBin, "pg-bin", "", "folder with initdb and postgres (default: $TIDEGATE_PG_BIN, else the newest on this machine)")
 	return cmd
@@ -103,7 +108,12 @@ func (o *options) demo(cmd *cobra.Command, f *demoFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := d.conclude(cmd.Context(), report); err != nil {
+	if f.keep != "" {
+		if err := d.keep(cmd.Context(), f.keep); err != nil {
+			return err
+		}
+	}
+	if err := d.conclude(cmd.Context(), report, f.keep); err != nil {
 		return err
 	}
 	if o.json {
@@ -141,13 +151,9 @@ func (d *demo) start(ctx context.Context, f *demoFlags) error {
 	}
 	_, routes := d.config.Build()
 	d.route = routes[0]
-	concurrency := demoConcurrency
-	if d.simulator == nil {
-		concurrency = d.config.Worker.Concurrency
-	}
 	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Budgets: d.config.Budgets(), Choosing: d.config.choosing(), Concurrency: concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Budgets: d.config.Budgets(), Choosing: d.config.choosing(), Concurrency: d.config.Worker.Concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
 	})
 	return err
 }
@@ -167,6 +173,7 @@ func (d *demo) simulate() error {
 	// There is a choice to explain, and it falls on the cheapest, whatever is quick.
 	d.config.Strategies = map[string]WeightsConfig{demoGoal: {SuccessRate: 0.2, Cost: 0.8}}
 	d.config.Routes[0].Goal, d.config.Estimator.Explore = demoGoal, 0
+	d.config.Worker.Concurrency = demoConcurrency
 	return nil
 }
 

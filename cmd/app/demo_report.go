@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -28,11 +29,19 @@ type demoReport struct {
 	DrainedS          float64 `json:"drained_s"` // from the providers' return to the last event
 	CostUSD           float64 `json:"cost_usd"`
 	DearestUSD        float64 `json:"dearest_usd"` // had it all gone to the dearest
+	// SelfLatency, SelfFailures and SelfCost are what a replay of this run makes of itself, as a
+	// part of what was; DearFirst is what it would cost to ask the dearest first, as a part of
+	// what the policy costs in the replay. 0: it was not replayed.
+	SelfLatency  float64 `json:"self_replay_latency"`
+	SelfFailures float64 `json:"self_replay_failures"`
+	SelfCost     float64 `json:"self_replay_cost"`
+	DearFirst    float64 `json:"replayed_dear_first_cost"`
 
 	cost, dearest jobs.MicroUSD
 	dearestName   string
 	read          []jobs.ResultEvent // to read
 	explain       jobs.Result        // one that was re-routed; zero: none was
+	replayed      *demoReplay        // nil: there was nothing to replay, or no other target
 }
 
 // readers are documents that most people who try this know.
@@ -70,7 +79,13 @@ func (d *demo) report(ctx context.Context, ended time.Time) (*demoReport, error)
 	}
 	r.CostUSD, r.DearestUSD = r.cost.Dollars(), r.dearest.Dollars()
 	var err error
-	r.AttemptsBurned, err = d.stack.Store.AttemptsBurned(ctx)
+	if r.AttemptsBurned, err = d.stack.Store.AttemptsBurned(ctx); err != nil {
+		return nil, err
+	}
+	if len(d.route.Chain) > 1 {
+		r.replayed, err = d.replay(ctx)
+	}
+	r.tell()
 	return r, err
 }
 
@@ -112,7 +127,7 @@ func (r *demoReport) single(result *jobs.Result) {
 
 // conclude shows the table, something to read, why one went elsewhere, and what to
 // try next.
-func (d *demo) conclude(ctx context.Context, r *demoReport) error {
+func (d *demo) conclude(ctx context.Context, r *demoReport, kept string) error {
 	fmt.Fprintln(d.out)
 	if err := r.write(d.out, d.simulator != nil); err != nil {
 		return err
@@ -132,8 +147,17 @@ func (d *demo) conclude(ctx context.Context, r *demoReport) error {
 		}
 		fmt.Fprintln(d.out)
 	}
-	fmt.Fprint(d.out, `Try next:
-  tidegate dev                                     the whole thing, to stay, on this machine
+	if r.replayed != nil {
+		if err := r.replayed.write(d.out); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(d.out, "Try next:")
+	if kept != "" {
+		in := func(name string) string { return filepath.Join(kept, name) }
+		fmt.Fprintf(d.out, "  tidegate replay --from-file %s --against %s --policy %s --html report.html\n", in(keptLog), in(keptOld), in(keptDear))
+	}
+	fmt.Fprint(d.out, `  tidegate dev                                     the whole thing, to stay, on this machine
   tidegate enqueue --text ./texts --prompt "…"     your own documents, in another shell beside it
   OPENAI_API_KEY=… tidegate init && tidegate demo --config tidegate.yaml --limit 5     a real provider
 `)

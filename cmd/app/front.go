@@ -29,7 +29,7 @@ func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, counted *m
 		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Waiting: config.HTTP.Waiting, Desk: desk, PrivateWebhooks: config.Webhooks.AllowPrivate, Log: log,
 	})
 	addHealth(server, pool, look)
-	addPage(server, requests, look, log)
+	addPage(server, pool, requests, look, log)
 	server.Handle("GET /metrics", jobs.ScopeAdmin, counted)
 	return server, nil
 }

@@ -5,16 +5,18 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
 	"tidegate/cmd/app/dashboard"
+	"tidegate/cmd/app/riverpage"
 	"tidegate/jobs/batchapi"
 	"tidegate/jobs/queue"
 	"tidegate/store"
 )
 
 // addPage answers browsers: see package dashboard.
-func addPage(server *batchapi.Server, requests *queue.Queue, look *look, log zerolog.Logger) {
+func addPage(server *batchapi.Server, pool *pgxpool.Pool, requests *queue.Queue, look *look, log zerolog.Logger) {
 	s := look.store
 	page := dashboard.New(dashboard.Config{
 		Store: s, Read: (&pageReader{look: look}).read, Local: server.Local, Steer: &pageSteer{store: s, queue: requests},
@@ -25,7 +27,7 @@ func addPage(server *batchapi.Server, requests *queue.Queue, look *look, log zer
 			}
 			return view.page(), nil
 		},
-		Version: programVersion(), Log: log,
+		River: riverpage.New(server.Ending(), pool, log), Version: programVersion(), Log: log,
 	})
 	for _, h := range page.Handlers() {
 		server.Mount(h.Pattern, h.Stream, h)

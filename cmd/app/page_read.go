@@ -161,7 +161,7 @@ func pagePrice(p jobs.Price) (short, more string) {
 	if p.CachedInput != p.Input {
 		more = fmt.Sprintf("%s cached", p.CachedInput)
 	}
-	if len(p.Over) > 0 {
+	if slices.ContainsFunc(p.Over[:], func(t jobs.Tier) bool { return t.Tokens > 0 }) {
 		more = strings.TrimPrefix(more+", more for long prompts", ", ")
 	}
 	return short, more

@@ -209,8 +209,14 @@ func (v *replayedView) writeVerdict(out io.Writer, r *replay.Result) {
 			fmt.Fprintf(out, "  … and %d more drains; --json has all\n", len(r.Drains)-mostDrains)
 			break
 		}
-		fmt.Fprintf(out, "  nobody could be called for %s; then %s drained in %s\n", d.Held.Round(100*time.Millisecond), together(d.Waiting, "request", "that waited", "that waited"), d.Took.Round(100*time.Millisecond))
+		fmt.Fprintf(out, "  nobody could be called for %s; then %s drained in %s\n", betweenText(d.Held, d.HeldLow, d.HeldHigh), together(d.Waiting, "request", "that waited", "that waited"), betweenText(d.Took, d.TookLow, d.TookHigh))
 	}
+}
+
+// betweenText is a time with between what it may well be.
+func betweenText(at, low, high time.Duration) string {
+	const by = 100 * time.Millisecond
+	return fmt.Sprintf("%s (%s to %s)", at.Round(by), low.Round(by), high.Round(by))
 }
 
 // mostDrains are as many as people are told of.

@@ -67,7 +67,7 @@ func TestTextForPeopleIsHarmless(t *testing.T) {
 	newProgress(&out, "nothing", 0).Say("%s", evil)
 	(&examination{findings: []finding{{About: "a", Level: levelWrong, Found: evil}}}).write(&out)
 	d := &demo{out: &out}
-	if err := d.conclude(t.Context(), &demoReport{read: []jobs.ResultEvent{event}}); err != nil {
+	if err := d.conclude(t.Context(), &demoReport{read: []jobs.ResultEvent{event}}, ""); err != nil {
 		t.Fatal(err)
 	}
 	if at := strings.IndexFunc(out.String(), func(c rune) bool { return unicode.IsControl(c) && c != '\n' && c != '\t' }); at >= 0 {

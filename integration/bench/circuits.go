@@ -25,7 +25,7 @@ BEGIN
 	END IF;
 	RETURN NULL;
 END $$;
-CREATE TRIGGER note_circuit AFTER INSERT OR UPDATE ON tidegate.circuits FOR EACH ROW EXECUTE FUNCTION bench.note_circuit()`
+CREATE TRIGGER bench_circuit AFTER INSERT OR UPDATE ON tidegate.circuits FOR EACH ROW EXECUTE FUNCTION bench.note_circuit()`
 
 func logCircuits(ctx context.Context, pool *pgxpool.Pool) error {
 	if _, err := pool.Exec(ctx, circuitLog); err != nil {

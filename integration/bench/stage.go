@@ -155,6 +155,11 @@ func (s *Stage) CPU() time.Duration {
 	return sum
 }
 
+// PostgresCPU is the processor time that its Postgres has had, with all of its processes.
+func (s *Stage) PostgresCPU() time.Duration {
+	return CPUOfTree(PostmasterPID(filepath.Join(s.ground.dir, "postgres", "data")))
+}
+
 // StopWorkers stops all workers in order, at once.
 func (s *Stage) StopWorkers() {
 	var stopping sync.WaitGroup

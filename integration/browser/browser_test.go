@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -104,6 +105,13 @@ func (v *visitor) hear(event any) {
 		defer v.mu.Unlock()
 		v.complains = append(v.complains, said)
 	}
+}
+
+// forget forgets a complaint that was to be.
+func (v *visitor) forget(part string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.complains = slices.DeleteFunc(v.complains, func(said string) bool { return strings.Contains(said, part) })
 }
 
 // quiet fails the test if the browser has complained.
@@ -235,6 +243,9 @@ func (v *visitor) rings(about string) {
 	}
 }
 
+// mostBytes bounds a picture that is in the repository.
+const mostBytes = 200_000
+
 // shoot saves a picture of a page, as high as that is.
 func (v *visitor) shoot(path string, l looks, high int64) {
 	v.t.Helper()
@@ -244,9 +255,8 @@ func (v *visitor) shoot(path string, l looks, high int64) {
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	check(v.t, err)
-	const most = 200_000
-	if len(picture) > most {
-		v.t.Errorf("%s has %d bytes, more than %d", path, len(picture), most)
+	if len(picture) > mostBytes {
+		v.t.Errorf("%s has %d bytes, more than %d", path, len(picture), mostBytes)
 	}
 	check(v.t, os.WriteFile(path, picture, 0o644))
 }

@@ -32,6 +32,7 @@ func TestPage(t *testing.T) {
 	pauseAndResume(t, s, v)
 	openAndClose(t, s, v)
 	story(t, s, v, batch)
+	riversPage(t, s, v)
 	v.quiet("the outage")
 	login(t, s, v)
 }
@@ -147,6 +148,17 @@ func story(t *testing.T, s *stage, v *visitor, batch string) {
 	}
 }
 
+// riversPage looks at River's own page.
+func riversPage(t *testing.T, s *stage, v *visitor) {
+	t.Helper()
+	v.open(s.Address + "/river/queues")
+	v.await("River's page shows the queues", `document.body.innerText.includes("summaries") && document.body.innerText.includes("labels")`)
+	if status := eval[float64](v, `(() => { const r = new XMLHttpRequest(); r.open("POST", "/river/api/jobs/delete", false); r.send("{}"); return r.status; })()`); status != 403 {
+		t.Errorf("a job is deleted there: %g", status)
+	}
+	v.forget(`403`)
+}
+
 // login comes in with a key, once there is one, and is sent away when it is revoked.
 func login(t *testing.T, s *stage, v *visitor) {
 	t.Helper()
@@ -160,6 +172,8 @@ func login(t *testing.T, s *stage, v *visitor) {
 	v.audits("the login")
 	v.write(`#key`, "tg_0000000000000000_wrong"+kb.Enter)
 	v.await("a wrong key is refused", `document.querySelector("#error")`)
+	v.forget(`401`)
+	v.quiet("the login")
 	v.audits("a login that failed")
 	v.write(`#key`, made.Key+kb.Enter)
 	v.await("the page is there", `document.querySelector("#now-title")`)

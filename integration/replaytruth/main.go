@@ -42,6 +42,9 @@ func measure(ctx context.Context, args []string) error {
 		}
 	}
 	f := summarise(rows[0], rows[1])
+	if o.data == "" { // bars are for the week of which the truth was published
+		o.NoBars = true
+	}
 	return o.Finish(os.Stdout, o.text(reports, rows), f, f.bars())
 }
 
@@ -65,7 +68,7 @@ func (o *order) text(reports [2]*replay.Report, rows [2][]row) string {
 	var text strings.Builder
 	data := "the week of " + o.data + "/synthetic"
 	if o.data == "" {
-		data = "a synthetic set, since DATA names no folder"
+		data = "a made-up set, since DATA names no folder, for which no bars are set"
 	}
 	fmt.Fprintf(&text, "%s; estimates as a part of the truth, from between what they may well be\n", data)
 	for i, name := range []string{"the log with exploration", "the log without exploration"} {

@@ -12,11 +12,11 @@ import (
 // now and then as real ones are.
 const (
 	madeUp      = 5 // providers
-	madeUpRows  = 100_000
-	madeUpEvery = 2.0 // seconds between two requests, on average
+	madeUpRows  = 300_000
+	madeUpEvery = 1.0 // seconds between two requests, on average
 	madeUpRuns  = 6   // of each policy, to see how far they are apart
-	slotOf      = 900.0
-	usualUp     = 0.995
+	slotOf      = 3600.0
+	oftenDown   = 0.06 // share of the cheapest's calls that fail, usually; each next provider has half of that
 	slowEach    = 8 * 3600.0
 )
 
@@ -80,11 +80,11 @@ func newMaker(seed uint64) *maker {
 			first:    1.2 / speed, each: 0.03 / speed,
 		}
 		for range int(at/slotOf) + 1 {
-			up := usualUp
+			up := 1 - oftenDown*math.Exp2(-float64(i))
 			switch x := luck.Float64(); {
-			case x < 0.005:
+			case x < 0.001:
 				up = 0.5 * luck.Float64()
-			case x < 0.04:
+			case x < 0.08:
 				up = 0.8 + 0.15*luck.Float64()
 			}
 			p.up = append(p.up, up)

@@ -177,6 +177,9 @@ func (s *Server) Mount(pattern string, stream bool, handle http.Handler) {
 	})
 }
 
+// Ending ends when the server is about to.
+func (s *Server) Ending() context.Context { return s.ending }
+
 // Local tells whether there is no key at all, so that whoever comes from this machine is
 // let in, and says why who asks is not one of them.
 func (s *Server) Local(r *http.Request) (open bool, err error) {

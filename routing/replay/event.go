@@ -11,6 +11,8 @@ const (
 	eventProbe         // nobody was the probe: a minimal call is
 	eventGive          // parked requests come back
 	eventProbed        // a minimal call ends
+	eventCome          // a request was picked up
+	eventFree          // a place may be taken again
 )
 
 // An event is something that happens at a time, to whatever has that number.

@@ -57,7 +57,19 @@ func (r *run) arrive() {
 	}
 	j.room.inHand++
 	r.beat(j.room)
-	r.wait(j)
+	if r.beside.pickup == 0 {
+		r.wait(j)
+		return
+	}
+	r.future.add(event{at: r.at + int64(r.beside.pickup), kind: eventCome, of: j})
+}
+
+// turns keeps a place for as long as the fleet takes until its next call.
+func (r *run) turns(room *room) {
+	if turn := r.beside.turn; turn > 0 && r.policy.Slots > 0 {
+		room.turning++
+		r.future.add(event{at: r.at + int64(turn), kind: eventFree, room: room})
+	}
 }
 
 // usualBytes are those of a token, where a log knows no length of a body.
@@ -257,6 +269,7 @@ func (r *run) ended(j *job) {
 	case r.policy.Once && no.Verdict == jobs.Blocked:
 		r.over(j, refused)
 	default:
+		r.turns(j.room)
 		r.settle(j, no)
 	}
 	for _, room := range r.waitingRooms() {

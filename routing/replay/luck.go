@@ -18,6 +18,16 @@ type side struct {
 // policy leaves a target because of its last bad calls there.
 var sides = []side{{near: 16}, {near: 8}, {near: 32}, {near: 16, back: true}, {near: 8, back: true}, {near: 32, back: true}}
 
+// salt makes other random choices of routers for each side, such as when a probe goes out.
+func (s side) salt() uint64 {
+	for i := range sides {
+		if sides[i] == s {
+			return uint64(i + 1)
+		}
+	}
+	return 0
+}
+
 // farAway is how far in time a neighbour may be that is as good as one of now.
 const farAway = 5 * time.Minute
 

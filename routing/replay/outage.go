@@ -56,9 +56,9 @@ func ParseOutage(text string, start time.Time) (Outage, error) {
 	}
 	for key := range said {
 		switch key {
-		case "target", "mode", "from", "for", "share":
+		case "target", "mode", "from", "for", "share", "takes":
 		default:
-			return Outage{}, fmt.Errorf("outage: %q is not known; there are target, mode, from, for, share", key)
+			return Outage{}, fmt.Errorf("outage: %q is not known; there are target, mode, from, for, share, takes", key)
 		}
 	}
 	made, err := outageMode(said["mode"])
@@ -77,6 +77,11 @@ func ParseOutage(text string, start time.Time) (Outage, error) {
 	if share, is := said["share"]; is {
 		if made.Share, err = strconv.ParseFloat(share, 64); err != nil || !(made.Share > 0 && made.Share <= 1) {
 			return Outage{}, fmt.Errorf("outage: share=%q is not above 0, and 1 at most", share)
+		}
+	}
+	if takes, is := said["takes"]; is {
+		if made.Takes, err = jobs.ParseDuration(takes); err != nil || made.Takes <= 0 || made.Slower > 0 {
+			return Outage{}, fmt.Errorf("outage: takes=%q is not how long a call takes until it is refused, as in 50ms, of a mode that refuses", takes)
 		}
 	}
 	return made, nil

@@ -83,22 +83,29 @@ func TestParseOutage(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
+	got, err = ParseOutage("target=a,mode=503,from=1h,for=2h,takes=50ms", day)
+	want = Outage{Target: "a", Class: jobs.Overload, Status: 503, Takes: 50 * time.Millisecond, From: day.Add(time.Hour), For: 2 * time.Hour}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v %s", err, diff)
+	}
 	got, err = ParseOutage("target=a,mode=slow:4,from=26h,for=30m", day)
 	want = Outage{Target: "a", Class: jobs.OK, Slower: 4, From: day.Add(26 * time.Hour), For: 30 * time.Minute}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v %s", err, diff)
 	}
 	for text, want := range map[string]string{
-		"":                                         "is not a key and a value",
-		"target=a,target=b":                        "target is said twice",
-		"target=a,what=b":                          `"what" is not known`,
-		"mode=503,from=1h,for=1h":                  "target is missing",
-		"target=a,mode=404,from=1h,for=1h":         `mode="404" is not known`,
-		"target=a,mode=slow:x,from=1h,for=1h":      "is not how many times slower",
-		"target=a,mode=503,from=soon,for=1h":       `from="soon" is neither`,
-		"target=a,mode=503,from=1h":                `for="" is not a duration`,
-		"target=a,mode=503,from=1h,for=-1h":        "is not a duration",
-		"target=a,mode=503,from=1h,for=1h,share=2": "share=\"2\" is not",
+		"":                                             "is not a key and a value",
+		"target=a,target=b":                            "target is said twice",
+		"target=a,what=b":                              `"what" is not known`,
+		"mode=503,from=1h,for=1h":                      "target is missing",
+		"target=a,mode=404,from=1h,for=1h":             `mode="404" is not known`,
+		"target=a,mode=slow:x,from=1h,for=1h":          "is not how many times slower",
+		"target=a,mode=503,from=soon,for=1h":           `from="soon" is neither`,
+		"target=a,mode=503,from=1h":                    `for="" is not a duration`,
+		"target=a,mode=503,from=1h,for=-1h":            "is not a duration",
+		"target=a,mode=503,from=1h,for=1h,share=2":     "share=\"2\" is not",
+		"target=a,mode=503,from=1h,for=1h,takes=x":     "takes=\"x\" is not how long",
+		"target=a,mode=slow:2,from=1h,for=1h,takes=1s": "of a mode that refuses",
 	} {
 		if _, err := ParseOutage(text, day); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)

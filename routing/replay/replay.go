@@ -32,7 +32,7 @@ type Options struct {
 // Replay says what policies would have done with the requests of a log. It is
 // deterministic. It ends early, with an error, when ctx does.
 func Replay(ctx context.Context, log *Log, policies []Policy, o Options) (*Report, error) {
-	w := &world{log: log, pools: poolsOf(log), faults: faultsOf(log), outages: o.Outages, limits: o.Limits, seed: o.Seed}
+	w := &world{log: log, pools: poolsOf(log), faults: faultsOf(log), beside: log.beside(), outages: o.Outages, limits: o.Limits, seed: o.Seed}
 	all := policies
 	if o.Against != nil {
 		all = append([]Policy{*o.Against}, policies...)

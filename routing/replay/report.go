@@ -44,6 +44,12 @@ type Drain struct {
 	Held    time.Duration `json:"held_ns"`  // nobody could be called
 	Waiting int           `json:"waiting"`  // requests, when the first one was answered
 	Took    time.Duration `json:"drain_ns"` // from that answer on
+	// HeldLow to TookHigh are between what these may well be: chance decides when a probe
+	// finds out that a target is back.
+	HeldLow  time.Duration `json:"held_low_ns"`
+	HeldHigh time.Duration `json:"held_high_ns"`
+	TookLow  time.Duration `json:"drain_low_ns"`
+	TookHigh time.Duration `json:"drain_high_ns"`
 }
 
 // Confidence is how far an estimate can be relied upon.

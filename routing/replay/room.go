@@ -16,11 +16,13 @@ type room struct {
 	parked []resting // those who wait on their own account, for long; some are back
 	away   int       // of these, who are not
 	out    int       // calls
-	inHand int
-	last   time.Time // the deadline of who came last
-	lookAt int64     // a look is planned for then; zero: none is
-	toldAt int64
-	gives  bool // back who is parked
+	// turning are places whose call has ended and the next one not begun.
+	turning int
+	inHand  int
+	last    time.Time // the deadline of who came last
+	lookAt  int64     // a look is planned for then; zero: none is
+	toldAt  int64
+	gives   bool // back who is parked
 
 	heldAt  int64 // since when nobody could be called; zero: somebody can
 	flowsAt int64 // when the first one was answered after that; zero: none was
@@ -52,7 +54,9 @@ func (r *run) wait(j *job) {
 	}
 }
 
-func (r *run) full(room *room) bool { return r.policy.Slots > 0 && room.out >= r.policy.Slots }
+func (r *run) full(room *room) bool {
+	return r.policy.Slots > 0 && room.out+room.turning >= r.policy.Slots
+}
 
 // let has the router say what becomes of a request that is the first to be asked, and
 // tells whether it need not wait at the gate.
@@ -194,6 +198,7 @@ func (r *run) give(room *room, some int) {
 // A drain is how the requests of a route that nobody could be called for came to be
 // done.
 type drain struct {
+	from, to   int64         // from when on nobody could be called, and when nobody waited any more
 	held, took time.Duration // nobody could be called; until nobody waited any more, from the first answer on
 	waiting    int           // at that answer
 }
@@ -211,7 +216,27 @@ func (room *room) answers(at int64) (d drain, over bool) {
 	if waiting > 0 {
 		return drain{}, false
 	}
-	d = drain{held: time.Duration(room.flowsAt - room.heldAt), took: time.Duration(at - room.flowsAt), waiting: room.held}
+	d = drain{from: room.heldAt, to: at, held: time.Duration(room.flowsAt - room.heldAt), took: time.Duration(at - room.flowsAt), waiting: room.held}
 	room.heldAt, room.flowsAt = 0, 0
 	return d, d.held >= drainLeast
+}
+
+// drainRanges are the drains of the first side, with between what the others have at that
+// time; one that another does not have took no time there.
+func drainRanges(sides []*tally) (made []Drain) {
+	for _, d := range sides[0].drains {
+		is := Drain{Held: d.held, Waiting: d.waiting, Took: d.took, HeldLow: d.held, HeldHigh: d.held, TookLow: d.took, TookHigh: d.took}
+		for _, side := range sides[1:] {
+			other := drain{}
+			for _, o := range side.drains {
+				if o.from < d.to && d.from < o.to {
+					other.held, other.took = other.held+o.held, other.took+o.took
+				}
+			}
+			is.HeldLow, is.HeldHigh = min(is.HeldLow, other.held), max(is.HeldHigh, other.held)
+			is.TookLow, is.TookHigh = min(is.TookLow, other.took), max(is.TookHigh, other.took)
+		}
+		made = append(made, is)
+	}
+	return made
 }

@@ -13,6 +13,7 @@ type world struct {
 	log     *Log
 	pools   []pool
 	faults  faults
+	beside  beside
 	outages []Outage
 	limits  []Limit
 	seed    uint64
@@ -81,7 +82,7 @@ func newRun(w *world, policy *Policy, side side, of stretch, into *tally) *run {
 	r.luck = newLuck(w.pools, side, w.seed, first)
 	r.router = routing.New(routing.Config{
 		Routes: policy.Routes, Provider: nobody{}, Choosing: policy.Choosing,
-		Now: func() time.Time { return r.is }, Seed: mix(w.seed, of.number, 1), OnChange: r.changed,
+		Now: func() time.Time { return r.is }, Seed: mix(w.seed, of.number, side.salt()), OnChange: r.changed,
 	})
 	for i, t := range policy.targets() {
 		s := &site{target: t, number: w.log.number(t.Name), place: i, refuses: usualRefusal * time.Microsecond}
@@ -185,6 +186,11 @@ func (r *run) happen(e *event) {
 		}
 	case eventProbed:
 		r.probed(e.site)
+	case eventCome:
+		r.wait(e.of)
+	case eventFree:
+		e.room.turning--
+		r.look(e.room)
 	case eventGive:
 		r.give(e.room, int(e.mark))
 	}

@@ -115,9 +115,7 @@ func (w *world) result(r *Report, policy *Policy, sides []*tally, beside *tally,
 	}
 	made.Shape = w.shape(at)
 	made.Openings = w.openings(at, names)
-	for _, d := range at.drains {
-		made.Drains = append(made.Drains, Drain{d.held, d.waiting, d.took})
-	}
+	made.Drains = drainRanges(sides)
 	made.Coverage = w.coverage(r, names, at)
 	var no, but []string
 	no, but = made.Coverage.says(no, but)

@@ -102,6 +102,7 @@ func modes() []choice {
 }
 
 func startDrill(ctx context.Context, p *Page, a *asked) (string, error) {
+	p.hub.refresh(ctx, goodFor)
 	known := p.hub.view(windows[0])
 	if known == nil || !slices.ContainsFunc(known.Targets, func(t Target) bool { return t.Name == a.Name }) {
 		return "", store.ErrNotFound

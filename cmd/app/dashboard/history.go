@@ -138,49 +138,82 @@ type recent struct {
 	over                               time.Duration
 }
 
+// end is where a window ends: at the last sample, so that no point is of half of its time.
+func (h *history) end(now time.Time) time.Time {
+	if last := lastOf(h.routes, func(r *jobs.RouteSample) time.Time { return r.At }); now.Sub(last) < 3*jobs.SampleEvery {
+		return last
+	}
+	return now
+}
+
 // look adds up what was in a window.
 func (h *history) look(w window, now time.Time) *past {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := &past{window: w, now: now, recent: map[string]*recent{}}
-	points := int(w.Long / w.Each)
-	at := func(t time.Time) int { // the last point ends now
-		return points - 1 - int(now.Sub(t)/w.Each)
-	}
-	filled := map[string]int{}
-	for i := range h.routes {
-		r := &h.routes[i]
-		if n := at(r.At); n >= 0 && n < points {
-			values := p.backlog.of(r.Route, points)
-			if last, seen := filled[r.Route]; seen { // what no sample says stays as it was
-				for gap := last + 1; gap < n; gap++ {
-					values[gap] = values[last]
-				}
-			}
-			values[n], filled[r.Route] = float64(r.Waiting), n
+	end := h.end(now)
+	p.wait(h.routes, end)
+	for i := range h.targets {
+		t := &h.targets[i]
+		if now.Sub(t.At) < time.Minute+jobs.SampleEvery {
+			p.add(t)
 		}
+		p.spread(t, end)
 	}
-	for name, last := range filled {
-		values := p.backlog.of(name, points)
-		for gap := last + 1; gap < points && gap <= last+2; gap++ {
+	return p
+}
+
+// points are how many a chart has.
+func (w window) points() int { return int(w.Long / w.Each) }
+
+// wait draws what waited. What no sample says stays as it was, and not for long after the
+// last one.
+func (p *past) wait(routes []jobs.RouteSample, end time.Time) {
+	points, filled := p.window.points(), map[string]int{}
+	fill := func(values []float64, last, until int) {
+		for gap := last + 1; gap < until; gap++ {
 			values[gap] = values[last]
 		}
 	}
-	for i := range h.targets {
-		t := &h.targets[i]
-		if age := now.Sub(t.At); age < time.Minute+jobs.SampleEvery {
-			p.add(t)
-		}
-		n := at(t.At)
+	for i := range routes {
+		r := &routes[i]
+		n := points - 1 - int(end.Sub(r.At)/p.window.Each)
 		if n < 0 || n >= points {
 			continue
 		}
-		p.flow.of(t.Target, points)[n] += float64(t.Answered) / w.Each.Minutes()
-		p.spend.of(t.Target, points)[n] += float64(t.Cost) / 1e6 / w.Each.Hours()
-		p.spend.sum += float64(t.Cost) / 1e6
-		p.flow.sum += float64(t.Answered)
+		values := p.backlog.of(r.Route, points)
+		if last, seen := filled[r.Route]; seen {
+			fill(values, last, n)
+		}
+		values[n], filled[r.Route] = float64(r.Waiting), n
 	}
-	return p
+	for route, last := range filled {
+		fill(p.backlog.of(route, points), last, min(points, last+3))
+	}
+}
+
+// spread adds what a target did to the points of which its time is.
+func (p *past) spread(t *jobs.TargetSample, end time.Time) {
+	w, points := p.window, p.window.points()
+	from := end.Add(-w.Long)
+	for n := max(0, int(t.At.Add(-t.Span).Sub(from)/w.Each)); n < points && t.Span > 0; n++ {
+		begins := from.Add(time.Duration(n) * w.Each)
+		if !begins.Before(t.At) {
+			return
+		}
+		ends := begins.Add(w.Each)
+		if ends.After(t.At) {
+			ends = t.At
+		}
+		share := float64(ends.Sub(later(begins, t.At.Add(-t.Span)))) / float64(t.Span)
+		if share <= 0 {
+			continue
+		}
+		p.flow.of(t.Target, points)[n] += share * float64(t.Answered) / w.Each.Minutes()
+		p.spend.of(t.Target, points)[n] += share * float64(t.Cost) / 1e6 / w.Each.Hours()
+		p.spend.sum += share * float64(t.Cost) / 1e6
+		p.flow.sum += share * float64(t.Answered)
+	}
 }
 
 // add adds a sample to what was of late.

@@ -1,0 +1,150 @@
+package integration
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tidegate/cmd/app"
+	"tidegate/integration/fixture"
+	"tidegate/jobs"
+	"tidegate/routing/replay"
+	"tidegate/routing/simulator"
+)
+
+// Requests of a staged outage that is replayed: they come one after the other, and some
+// seconds after the first one nobody answers for a while.
+const (
+	comeEvery  = 50 * time.Millisecond
+	comeFor    = 15 * time.Second
+	outAfter   = 5 * time.Second
+	outFor     = 6 * time.Second
+	placesThen = 16
+)
+
+// newSea is a stage whose worker has places for more requests than come, and asks any
+// target now and then.
+func newSea(t *testing.T) (s *stage, policy string) {
+	t.Helper()
+	s = newStage(t, staging{latency: 250 * time.Millisecond, config: func(c *app.Config) {
+		c.Worker.Concurrency, c.Routes[0].Deadline, c.Estimator.Explore = placesThen, 0, 0.3
+	}})
+	s.work(func(c *app.StackConfig) { c.Choosing.Explore, c.Concurrency = s.config.Estimator.Explore, placesThen })
+	return s, s.policyOf("old.yaml", nil)
+}
+
+// come enqueues the same requests at the same even pace on both stages. storm is called
+// each time, and told how long ago the first one came.
+func come(t *testing.T, storm func(since time.Duration), stages ...*stage) {
+	t.Helper()
+	ticker := time.NewTicker(comeEvery)
+	defer ticker.Stop()
+	first := time.Now()
+	last := make([]jobs.Batch, len(stages))
+	for range int(comeFor / comeEvery) {
+		for i, s := range stages {
+			last[i] = s.enqueue(1, func(_ int, r *jobs.Request) { r.Goal = "cost" })
+		}
+		storm(time.Since(first))
+		<-ticker.C
+	}
+	for i, s := range stages {
+		s.settle(last[i])
+	}
+}
+
+// An outage that is added to the traffic of a calm time comes to what the same outage does
+// to the same traffic: the same circuits open, requests wait as long, and the backlog is
+// gone as soon.
+func TestStagedOutageIsReplayed(t *testing.T) {
+	t.Parallel()
+	calm, policy := newSea(t)
+	stormy, _ := newSea(t)
+	began, ended := time.Duration(0), time.Duration(0)
+	come(t, func(since time.Duration) {
+		switch {
+		case began == 0 && since >= outAfter:
+			began = since
+			stormy.down("*", simulator.Fault{Mode: simulator.Unavailable})
+		case began > 0 && ended == 0 && since >= began+outFor:
+			ended = since
+			stormy.back()
+		}
+	}, calm, stormy)
+
+	args := []string{"--against", policy, "--workers", "1", "--json"}
+	was := lastLine[replayed](t, stormy.replay(args...).out)
+	for _, target := range calm.config.Targets {
+		args = append(args, "--outage", fmt.Sprintf("target=%s,mode=503,takes=8ms,from=%s,for=%s", target.Name, began, ended-began))
+	}
+	r := lastLine[replayed](t, calm.replay(args...).out)
+	got := r.Results[0]
+	fixture.Await(t, soon, "all circuits are closed again", func() bool {
+		return stormy.count("SELECT count(*) FROM tidegate.circuits WHERE state <> 'closed'") == 0
+	})
+	for _, target := range calm.config.Targets {
+		opened := stormy.count("SELECT count(*) FROM tidegate.transitions WHERE kind = 'circuit' AND state = 'open' AND name = $1", target.Name)
+		if got.Tripped[target.Name] != float64(opened) {
+			t.Errorf("the circuit of %s opens %v times in the replay, and %d times in the outage", target.Name, got.Tripped[target.Name], opened)
+		}
+	}
+	for _, m := range []replay.Metric{replay.Success, replay.Mean, replay.P50, replay.P95, replay.Waited} {
+		if !got.Metrics[m].Holds(was.Logged[m]) {
+			t.Errorf("%s: the outage has %v, and the replay %+v", m, was.Logged[m], got.Metrics[m])
+		}
+	}
+	if len(got.Drains) != 1 {
+		t.Fatalf("the replay has the drains %+v", got.Drains)
+	}
+	is, d := stormy.drained(), got.Drains[0]
+	// What a busy machine adds is no matter of the replay: a tenth more or less is the same.
+	if beyond(is.Held, d.HeldLow, d.HeldHigh) || beyond(is.Took, d.TookLow, d.TookHigh) || beyond(time.Duration(is.Waiting), time.Duration(d.Waiting), time.Duration(d.Waiting)) {
+		t.Errorf("the outage drains like %+v, and the replay like %+v", is, d)
+	}
+}
+
+// beyond tells whether a figure is further than a tenth from a range.
+func beyond(x, low, high time.Duration) bool { return x < low-low/10 || x > high+high/10 }
+
+// drained is the drain after the only outage of a stage, as the ledger has it.
+func (s *stage) drained() (d replay.Drain) {
+	s.Helper()
+	type asked struct{ came, called, answered time.Time }
+	rows, err := s.Pool.Query(s.Context(), `
+		SELECT r.created_at, a.at, a.at + make_interval(secs => a.latency_us / 1e6)
+		FROM tidegate.requests r JOIN tidegate.attempts a ON a.request_id = r.id AND a.class = 'OK' ORDER BY 3`)
+	check(s.T, err)
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a asked, err error) {
+		return a, row.Scan(&a.came, &a.called, &a.answered)
+	})
+	check(s.T, err)
+	var open time.Time // since when nobody could be called
+	check(s.T, s.Pool.QueryRow(s.Context(), "SELECT max(at) FROM tidegate.transitions WHERE kind = 'circuit' AND state = 'open'").Scan(&open))
+	var first time.Time
+	for _, a := range all {
+		if a.called.Before(open) {
+			continue
+		}
+		if first.IsZero() {
+			first = a.answered
+			d.Held = first.Sub(open)
+		}
+		waiting := 0
+		for _, other := range all {
+			if !other.came.After(a.answered) && other.called.After(a.answered) {
+				waiting++
+			}
+		}
+		if d.Waiting == 0 {
+			d.Waiting = waiting
+		}
+		if waiting == 0 {
+			d.Took = a.answered.Sub(first)
+			return d
+		}
+	}
+	s.Fatal("the outage has no drain")
+	return d
+}
