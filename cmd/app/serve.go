@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidegate/jobs/batchapi"
+	"tidegate/worker"
 )
 
 // serveConns is how many connections files, batches and jobs may open.
@@ -38,7 +39,7 @@ says on the standard output where it listens.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.serve(cmd, address) },
 	}
 	registerMetrics(cmd)
-	o.registerLog(cmd)
+	o.registerLogEnds(cmd)
 	cmd.Flags().StringVar(&address, "listen", DefaultListen, "address to listen on; wins over the configuration when given")
 	return cmd
 }
@@ -89,7 +90,7 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 		return err
 	}
 	defer done()
-	desk := newFrontDesk(apart, counted, reload.running, log)
+	desk := newFrontDesk(apart, counted, reload.running, worker.LogEnds(o.logEnds), log)
 	if len(reload.running.Routes) > 0 {
 		waited = desk
 	}
