@@ -363,7 +363,7 @@ func TestPastOutlivesTheServer(t *testing.T) {
 	}
 	for name, s := range map[string]*site{"this one": first, "another one": newSiteOn(t, first.pool, true)} {
 		got := s.ask(http.MethodGet, "/?window=1h", nil)
-		for _, want := range []string{`class="s-1`, "summaries: now 100, at most 3.0k", "t-open", "it was &lt;sick&gt;", "openai: 1 time not well in the last 1 hour, 10 min in all"} {
+		for _, want := range []string{`class="s-1`, "summaries: now 100, at most 3.0k", "t-open", "it was &lt;sick&gt;", "openai: 1 time not well in the last 1 hour"} {
 			if !strings.Contains(got.body, want) {
 				t.Errorf("%s does not show %q", name, want)
 			}
