@@ -25,7 +25,7 @@ func (s *Store) Glance(ctx context.Context, batches int) (Status, error) {
 	var status Status
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readPauses, readDrills, readWorkers, readOwed} {
+		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, s.readRoutes, readPauses, readDrills, readWorkers, readOwed} {
 			if err := read(ctx, tx, &status); err != nil {
 				return err
 			}

@@ -239,3 +239,33 @@ func TestWaitingIsCountedForLittle(t *testing.T) {
 		t.Errorf("of many (-want +got):\n%s", diff)
 	}
 }
+
+// Where nobody writes samples, who looks again and again counts now and then.
+func TestCountsOfOnesOwnAreGoodForAWhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}}); err != nil {
+		t.Fatal(err)
+	}
+	const more = `INSERT INTO tidegate.river_job (args, kind, max_attempts, queue) SELECT '{}', 'completion', 5, 'summaries' FROM generate_series(1, $1)`
+	w.exec(more, 10_500)
+	look := func() (int, time.Time) {
+		status, err := w.Glance(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.Routes[0].Waiting, status.Routes[0].CountedAt
+	}
+	if n, at := look(); n != 10_500 || !at.IsZero() {
+		t.Errorf("counted, %d wait, at %s", n, at)
+	}
+	w.CountTook(time.Hour) // so that it is good for two days
+	w.exec(more, 100)
+	if n, at := look(); n != 10_500 || at.IsZero() {
+		t.Errorf("of a moment ago, %d wait, at %s", n, at)
+	}
+	w.CountTook(0)
+	if n, at := look(); n != 10_600 || !at.IsZero() {
+		t.Errorf("counted anew, %d wait, at %s", n, at)
+	}
+}

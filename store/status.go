@@ -67,7 +67,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	var status Status
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readWaiting, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox, readKept} {
+		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, s.readRoutes, readWaiting, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox, readKept} {
 			if err := read(ctx, tx, &status); err != nil {
 				return err
 			}
