@@ -191,7 +191,7 @@ func (d *dev) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.front, err = newFront(d.backbone.Pool, newEvents(d.backbone.Conn, ""), d.stack.Worker, counted, d.config, d.log)
+	d.front, err = newFront(d.backbone.Pool, newEvents(d.backbone.Conn, ""), d.stack.Worker, counted, d.stack.running(d.config), d.log)
 	return err
 }
 

@@ -94,7 +94,7 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if len(reload.running.Routes) > 0 {
 		waited = desk
 	}
-	front, err := newFront(pool, follow, waited, counted, reload.running, log)
+	front, err := newFront(pool, follow, waited, counted, desk.Running, log)
 	if err != nil {
 		return err
 	}
