@@ -4,11 +4,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"tidegate/cmd/app"
 	"tidegate/deploy/embedded"
 	"tidegate/integration/fixture"
-	"tidegate/routing/simulator"
 	"tidegate/worker"
 )
 
@@ -18,10 +18,9 @@ func TestBackupIsRestored(t *testing.T) {
 	t.Parallel()
 	postgres, err := embedded.FindPostgres(t.Context(), "")
 	check(t, err)
-	st := newStage(t, staging{})
+	st := newStage(t, staging{latency: time.Second})
 	st.work(nil)
 	answered := st.awaitBatch(st.enqueue(5, nil))
-	st.down("*", simulator.Fault{Mode: simulator.Hang})
 	batch := st.enqueue(20, nil)
 	fixture.Await(t, soon, "some are in a worker's hands", func() bool {
 		return st.count("SELECT count(*) FROM tidegate.river_job WHERE state = 'running' AND kind = 'completion'") > 0
@@ -39,9 +38,10 @@ func TestBackupIsRestored(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", command[0], err, said)
 		}
 	}
-	st.back()
 	restored := newStage(t, staging{postgres: elsewhere})
-	restored.work(func(c *app.StackConfig) { c.Timing = worker.Timing{Dead: 1500e6, Stale: 1e9, Beat: 100e6} })
+	restored.work(func(c *app.StackConfig) {
+		c.Timing = worker.Timing{Dead: 1500 * time.Millisecond, Stale: time.Second, Beat: 100 * time.Millisecond}
+	})
 	batch = restored.awaitBatch(batch)
 	if batch.Completed != 20 || restored.count("SELECT coalesce(max(attempt), 0) FROM tidegate.river_job WHERE kind = 'completion'") > 1 {
 		t.Errorf("it is %+v", batch)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tidegate/cmd/app"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
@@ -249,6 +251,28 @@ func (s *storm) apart(calls []span, least, most time.Duration) {
 		}
 		if wait < least || wait > most {
 			s.Errorf("the %dth of %d probes came %s after the one before, not %s to %s", i+1, len(calls), wait, least, most)
+		}
+	}
+}
+
+// writtenApart checks probes since a time as workers with right clocks have written them
+// down: with a wait between the end of one and the next that is not shorter than least, nor
+// longer than most. The provider cannot tell that as well: a call that is late on its way
+// comes soon before the next.
+func (s *storm) writtenApart(since time.Time, probes int, least, most time.Duration) {
+	s.Helper()
+	rows, err := s.Pool.Query(s.Context(), `
+		SELECT at, at + make_interval(secs => latency_us / 1e6) FROM tidegate.attempts
+		WHERE probe AND at >= (SELECT coalesce(max(at), '-infinity') FROM tidegate.attempts WHERE probe AND at < $1) ORDER BY at`, since)
+	check(s.T, err)
+	written, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c span, err error) { return c, row.Scan(&c.began, &c.ended) })
+	check(s.T, err)
+	if len(written) < probes {
+		s.Errorf("%d probes are written down of %d", len(written), probes)
+	}
+	for i := 1; i < len(written); i++ {
+		if wait := written[i].began.Sub(written[i-1].ended); wait < least || wait > most {
+			s.Errorf("the %dth of %d probes came %s after the one before, not %s to %s", i+1, len(written), wait, least, most)
 		}
 	}
 }

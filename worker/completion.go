@@ -46,6 +46,7 @@ type completion struct {
 	slack     time.Duration // beyond its own timeout, after which a call is stuck
 	patience  time.Duration // of somebody who waits, with a call that does not begin
 	log       zerolog.Logger
+	ends      *endLog
 	now       func() time.Time
 }
 

@@ -31,7 +31,7 @@ func (c *completion) conclude(r *run, outcome jobs.Outcome) (jobs.Result, error)
 		stored, err = c.commit(entry)
 	}
 	if err == nil {
-		c.logEnd(r, &result, stored)
+		c.ends.Write(r, &result, stored)
 		if stored && !r.unsaved {
 			c.ended.Add(r.request.Route, result.State)
 		}
@@ -91,27 +91,6 @@ func (c *completion) commit(entry jobs.Entry) (stored bool, err error) {
 	entry.Budgeted = under || entry.Request.Budgeted
 	done, err := c.commits.Do(context.Background(), entry)
 	return done.stored, cmp.Or(err, done.err)
-}
-
-// logEnd says how a request ended, or that its end came too late: it was
-// cancelled, or expired, while it was called.
-func (c *completion) logEnd(r *run, result *jobs.Result, stored bool) {
-	if !stored {
-		c.log.Info().Str("request", result.RequestID).Str("batch", r.request.BatchID).Str("route", r.request.Route).
-			Str("late", string(result.State)).Str("target", result.Target).Int64("cost_micro_usd", int64(result.Cost)).
-			Msg("request had ended already; what came later is not kept, its cost is")
-		return
-	}
-	line := c.log.Info()
-	if result.State != jobs.StateAnswered {
-		line = c.log.Warn().Str("class", string(result.Class)).Str("code", jobs.CleanCode(result.Code))
-	}
-	if result.Unpriced {
-		line = line.Bool("unpriced", true) // the cost is only what is known of it
-	}
-	line.Str("request", result.RequestID).Str("batch", r.request.BatchID).Str("route", r.request.Route).Str("state", string(result.State)).
-		Str("target", result.Target).Int("attempts", result.Attempts).Int("output_tokens", result.Usage.Output).
-		Int64("cost_micro_usd", int64(result.Cost)).Dur("took_ms", c.now().Sub(r.began)).Msg("request ended")
 }
 
 func newResultID() string { return uuid.Must(uuid.NewV7()).String() } // fails only if the system has no randomness

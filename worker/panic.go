@@ -30,7 +30,7 @@ func (c *completion) panicked(r *run, last bool, err *error) {
 	result := poisoned(r)
 	stored, failed := c.commit(jobs.Entry{Request: &r.request, Result: &result})
 	if *err = c.over(failed); failed == nil {
-		c.logEnd(r, &result, stored)
+		c.ends.Write(r, &result, stored)
 	}
 }
 

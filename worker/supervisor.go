@@ -55,6 +55,7 @@ type supervisor struct {
 	raised   map[int32]raise      // by budget: what changed lately
 	kept     time.Time
 	expired  expired
+	noted    noted
 
 	admission admission
 	samples   samples
@@ -120,7 +121,7 @@ func (s *supervisor) round(ctx context.Context) error {
 		return err
 	}
 	var failed error
-	for _, duty := range []func(context.Context, *jobs.Fleet) error{s.bury, s.pauses, s.unpark, s.budgets, s.admit, s.expire, s.sample, s.keep} {
+	for _, duty := range []func(context.Context, *jobs.Fleet) error{s.bury, s.note, s.pauses, s.unpark, s.budgets, s.admit, s.expire, s.sample, s.keep} {
 		if err := s.renew(ctx); err != nil || !s.leads {
 			return errors.Join(failed, err)
 		}
@@ -168,6 +169,7 @@ func (s *supervisor) lead(ctx context.Context) error {
 	if s.renewed = asked; held != s.held {
 		s.log.Info().Str("worker", s.name).Int64("epoch", held.Epoch).Msg("this worker supervises the fleet")
 		s.held, s.kept, s.deaths, s.orphans, s.expired = held, time.Time{}, deaths{}, orphans{}, expired{}
+		s.noted = noted{}
 		s.admission, s.samples = admission{}, samples{}
 		clear(s.holding)
 		clear(s.words)

@@ -94,6 +94,7 @@ type Config struct {
 	Version    string         // of the program, for people
 	Name       string         // of this start of this worker, unique in the fleet; empty: a random one
 	Log        zerolog.Logger
+	LogEnds    LogEnds // which requests that end are worth a line; empty: LogSome
 	// Stored is called after each commit, so that the relay need not wait for
 	// its next poll. It must not block. Nil: nobody is told.
 	Stored func()
@@ -127,6 +128,7 @@ type Worker struct {
 	egress     *egress
 	gathered   *gathered // since Run
 	slots      *slots
+	ends       *endLog
 	ended      *ended
 	surveyor   *surveyor
 	desk       *desk
@@ -142,7 +144,7 @@ func New(config Config) (*Worker, error) {
 	if len(config.Queues) == 0 && !config.Desk {
 		return nil, fmt.Errorf("a worker needs at least one route")
 	}
-	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), budgets: &budgets{}, bell: newBell(), slots: &slots{}, ended: &ended{}, desk: newDesk(), stuck: make(chan error, 1)}
+	w := &Worker{config: config, circuits: newCircuits(&config), claims: newClaims(&config), quarantine: newQuarantine(config.Queues), budgets: &budgets{}, bell: newBell(), slots: &slots{}, ends: newEndLog(&config), ended: &ended{}, desk: newDesk(), stuck: make(chan error, 1)}
 	w.heart = newHeart(&config, w.says, w.heard)
 	w.room = newRoom(config.Router, config.Concurrency, w.heart.Lives, config.Now)
 	w.room.spent = w.budgets.Holds
@@ -365,6 +367,7 @@ func (w *Worker) newCompletion(stopping context.Context) *completion {
 		slack:      w.config.Timing.Stuck,
 		patience:   w.config.Timing.Begin,
 		log:        w.config.Log,
+		ends:       w.ends,
 		now:        w.config.Now,
 	}
 }

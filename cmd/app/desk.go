@@ -12,6 +12,7 @@ import (
 	"tidegate/cmd/app/metrics"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
+	"tidegate/worker"
 )
 
 const (
@@ -31,6 +32,7 @@ type frontDesk struct {
 	pool    *pgxpool.Pool
 	metrics *metrics.Metrics
 	log     zerolog.Logger
+	logEnds worker.LogEnds
 
 	started chan struct{} // closed when the first one runs
 
@@ -41,8 +43,8 @@ type frontDesk struct {
 	stack  *Stack // nil: none runs
 }
 
-func newFrontDesk(pool *pgxpool.Pool, counted *metrics.Metrics, config *Config, log zerolog.Logger) *frontDesk {
-	return &frontDesk{pool: pool, metrics: counted, config: config, log: log, started: make(chan struct{})}
+func newFrontDesk(pool *pgxpool.Pool, counted *metrics.Metrics, config *Config, ends worker.LogEnds, log zerolog.Logger) *frontDesk {
+	return &frontDesk{pool: pool, metrics: counted, config: config, logEnds: ends, log: log, started: make(chan struct{})}
 }
 
 // Answer is for batchapi.
@@ -59,6 +61,13 @@ func (d *frontDesk) Answer(ctx context.Context, request *jobs.Request) (*jobs.Re
 		return nil, &jobs.NotNowError{Lack: jobs.LackWorker, Reason: "this process has just started, or its database is away", After: deskAgain}
 	}
 	return stack.Worker.Answer(ctx, request)
+}
+
+// Running is the configuration in effect.
+func (d *frontDesk) Running() *Config {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config
 }
 
 // Take has another configuration in effect.
@@ -103,7 +112,7 @@ func (d *frontDesk) once(ctx context.Context) error {
 	_, routes := config.Build()
 	stack, err := NewStack(ctx, StackConfig{
 		Pool: d.pool, Desk: true, Routes: routes, Choosing: config.choosing(), Weights: config.Weights(), Log: d.log,
-		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget, Name: jobs.DeskName(workerName()), Metrics: d.metrics,
+		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget, Name: jobs.DeskName(workerName()), Metrics: d.metrics, LogEnds: d.logEnds,
 	})
 	if err != nil {
 		return err

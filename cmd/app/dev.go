@@ -20,6 +20,7 @@ import (
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
 	"tidegate/routing/simulator"
+	"tidegate/worker"
 )
 
 const defaultNATSPort = 4222
@@ -51,7 +52,7 @@ changes is taken as by "tidegate work".`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.dev(cmd, f) },
 	}
-	o.registerLog(cmd)
+	o.registerLogEnds(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", DefaultListen, "address of HTTP; wins over the configuration when given")
 	flags.IntVar(&f.natsPort, "nats-port", defaultNATSPort, "loopback port of the embedded NATS; 0: any free one")
@@ -71,6 +72,7 @@ type dev struct {
 	listener  net.Listener
 	front     *batchapi.Server
 	log       zerolog.Logger
+	logEnds   worker.LogEnds
 	logFile   *os.File
 }
 
@@ -118,7 +120,7 @@ func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags)
 		return nil, err
 	}
 	config := reload.running
-	d := &dev{config: config, reload: reload}
+	d := &dev{config: config, reload: reload, logEnds: worker.LogEnds(o.logEnds)}
 	if d.dir, err = o.dataDir(); err != nil {
 		return nil, err
 	}
@@ -183,13 +185,13 @@ func (d *dev) assemble(ctx context.Context) error {
 	counted := newMetrics(d.backbone.Pool)
 	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Retention: d.config.retention(), Webhooks: d.config.Webhooks, Door: d.config.natsDoor(d.backbone.NATS != nil), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Metrics: counted, Log: d.log,
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Retention: d.config.retention(), Webhooks: d.config.Webhooks, Door: d.config.natsDoor(d.backbone.NATS != nil), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Metrics: counted, LogEnds: d.logEnds, Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
 	if err != nil {
 		return err
 	}
-	d.front, err = newFront(d.backbone.Pool, newEvents(d.backbone.Conn, ""), d.stack.Worker, counted, d.config, d.log)
+	d.front, err = newFront(d.backbone.Pool, newEvents(d.backbone.Conn, ""), d.stack.Worker, counted, d.stack.running(d.config), d.log)
 	return err
 }
 
@@ -304,7 +306,7 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 	row := func(name string, cells ...string) { fmt.Fprintf(table, "  %s\t%s\n", name, strings.Join(cells, "\t")) }
 	row("Postgres", d.postgres(), d.postgresNote())
 	row("NATS", RedactURL(jobs.Secret(l.NATS)), d.natsNote())
-	row("HTTP", l.HTTP, "/v1/files, /v1/batches (an OpenAI base URL: …/v1), /v1/status")
+	row("HTTP", l.HTTP, "the page; /v1/files, /v1/batches (an OpenAI base URL: …/v1), /v1/status")
 	if l.Simulator != "" {
 		row("Providers", l.Simulator, "simulated: "+strings.Join(d.simulator.Names(), ", ")+"; `tidegate init` for real ones")
 	} else {

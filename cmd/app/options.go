@@ -6,12 +6,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"tidegate/worker"
 )
 
 // options are the flags that every command has.
@@ -23,6 +26,7 @@ type options struct {
 	json     bool
 
 	logLevel string // of the commands that log; see registerLog
+	logEnds  string // which requests that end, of those that work
 }
 
 func (o *options) register(root *cobra.Command) {
@@ -45,6 +49,26 @@ func (o *options) registerLog(cmd *cobra.Command) {
 		}
 		return before(cmd, args)
 	}
+}
+
+// registerLogEnds is registerLog for a command that answers requests.
+func (o *options) registerLogEnds(cmd *cobra.Command) {
+	var names []string
+	for _, name := range worker.AllLogEnds() {
+		names = append(names, string(name))
+	}
+	cmd.Flags().StringVar(&o.logEnds, "log-requests", string(worker.LogSome), "which requests that end are logged: "+strings.Join(names, ", ")+" (some: up to ten a second that were answered, and ten that were not)")
+	before := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if !slices.Contains(names, o.logEnds) {
+			return usagef("--log-requests: %q is none of %s", o.logEnds, strings.Join(names, ", "))
+		}
+		if before == nil {
+			return nil
+		}
+		return before(cmd, args)
+	}
+	o.registerLog(cmd)
 }
 
 const shownDefaultData = "~/.local/share/tidegate"

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidegate/jobs/batchapi"
+	"tidegate/worker"
 )
 
 // serveConns is how many connections files, batches and jobs may open.
@@ -18,8 +19,8 @@ func newServeCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "serve",
 		GroupID: groupRun,
-		Short:   "Serve files, batches, jobs, health and status over HTTP",
-		Long: `serve answers over HTTP: /v1/files and /v1/batches as the OpenAI API does, so that
+		Short:   "Serve the page, files, batches, jobs, health and status over HTTP",
+		Long: `serve answers over HTTP: a page for people at /; /v1/files and /v1/batches as the OpenAI API does, so that
 its SDKs need another base URL and nothing else; /v1/chat/completions for who waits
 for the answer, also in pieces; /v1/jobs takes and shows single requests; /v1/events
 streams what happens, if it is told of a NATS; /healthz (is it alive), /readyz (does
@@ -38,7 +39,7 @@ says on the standard output where it listens.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.serve(cmd, address) },
 	}
 	registerMetrics(cmd)
-	o.registerLog(cmd)
+	o.registerLogEnds(cmd)
 	cmd.Flags().StringVar(&address, "listen", DefaultListen, "address to listen on; wins over the configuration when given")
 	return cmd
 }
@@ -89,11 +90,11 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 		return err
 	}
 	defer done()
-	desk := newFrontDesk(apart, counted, reload.running, log)
+	desk := newFrontDesk(apart, counted, reload.running, worker.LogEnds(o.logEnds), log)
 	if len(reload.running.Routes) > 0 {
 		waited = desk
 	}
-	front, err := newFront(pool, follow, waited, counted, reload.running, log)
+	front, err := newFront(pool, follow, waited, counted, desk.Running, log)
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,7 @@ type StackConfig struct {
 	HoldBudget  time.Duration      // of the worker; zero: its default
 	Timing      worker.Timing
 	Name        string           // of this start of the worker, unique in the fleet; empty: of host, process and time
+	LogEnds     worker.LogEnds   // which requests that end are worth a line; empty: some
 	Metrics     *metrics.Metrics // counts what it does; nil: nobody does
 	Log         zerolog.Logger
 	Now         func() time.Time // nil: time.Now
@@ -93,6 +94,7 @@ type Stack struct {
 	config   StackConfig
 	name     string
 	weights  atomic.Pointer[map[string]float64] // by tenant
+	taken    atomic.Pointer[Config]             // nil: that of the start is in effect
 	tidings  tidings
 }
 
@@ -163,7 +165,7 @@ func (s *Stack) workerConfig() worker.Config {
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Desk: config.Desk, Concurrency: config.Concurrency,
 		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store, Removal: s.Store, History: s.Store, Survey: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Retention: config.Retention, Timing: config.Timing, Name: s.name, Version: programVersion(),
-		Log: config.Log, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Watch: watchBy(config.Metrics), Now: config.Now,
+		Log: config.Log, LogEnds: config.LogEnds, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Watch: watchBy(config.Metrics), Now: config.Now,
 	}
 }
 

@@ -48,7 +48,7 @@ needs a restart is said in the log, and a file with mistakes changes nothing.`,
 	}
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error { return checkMetricsFlag(cmd) }
 	registerMetrics(cmd)
-	o.registerLog(cmd)
+	o.registerLogEnds(cmd)
 	registerTiming(cmd, timing)
 	return cmd
 }
@@ -96,7 +96,7 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	defer done()
 	_, routes := config.Build()
 	stack, err := NewStack(ctx, StackConfig{
-		Pool: pool, Conn: conn, Routes: routes, Batches: config.batchLimits(), Retention: config.retention(), Webhooks: config.Webhooks, Door: config.natsDoor(false), Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Metrics: counted, Log: log,
+		Pool: pool, Conn: conn, Routes: routes, Batches: config.batchLimits(), Retention: config.retention(), Webhooks: config.Webhooks, Door: config.natsDoor(false), Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Metrics: counted, LogEnds: worker.LogEnds(o.logEnds), Log: log,
 		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget,
 		Timing: timing,
 	})

@@ -81,7 +81,7 @@ func TestDashboardShowsWhatThereIs(t *testing.T) {
 			t.Errorf("%q asks for nothing, or another data source", p.Title)
 		}
 		for _, target := range p.Targets {
-			if missing := unknown(t, known, filled.Replace(target.Expr)); len(missing) > 0 || target.Datasource.UID != chosen {
+			if missing := unknown(known, filled.Replace(target.Expr)); len(missing) > 0 || target.Datasource.UID != chosen {
 				t.Errorf("%q: /metrics has no %v", p.Title, missing)
 			}
 		}
@@ -91,7 +91,7 @@ func TestDashboardShowsWhatThereIs(t *testing.T) {
 	}
 	for _, v := range d.Templating.List {
 		metric, _, _ := strings.Cut(strings.TrimPrefix(v.Definition, "label_values("), ",")
-		if v.Type == "query" && (v.Datasource.UID != chosen || len(unknown(t, known, metric)) > 0) {
+		if v.Type == "query" && (v.Datasource.UID != chosen || len(unknown(known, metric)) > 0) {
 			t.Errorf("the variable %s: %s", v.Name, v.Definition)
 		}
 	}
