@@ -30,6 +30,9 @@ func TestFlagsSayWhatTheyTake(t *testing.T) {
 		{[]string{"drill", "--drain", "soon"}, `--drain: "soon" is not a duration: write it like 30s, 24h or 7d`},
 		{[]string{"circuits", "open", "a", "--for", "7"}, `--for: "7" is not a duration: write it like 30s, 24h or 7d`},
 		{[]string{"work", "--timing", "beat=x"}, `--timing: beat: "x" is not a time above zero, as in 100ms`},
+		{[]string{"replay", "--seed", "-1"}, `--seed: "-1" is not a whole number from 0, as in 20`},
+		{[]string{"policy", "check", "x.yaml", "--min-success", "150%"}, `--min-success: 150% is more than all; use 100% at most`},
+		{[]string{"policy", "check", "x.yaml", "--min-deadlines", "150%"}, `--min-deadlines: 150% is more than all; use 100% at most`},
 		{[]string{"status", "--nonsense"}, `unknown flag: --nonsense`},
 		{[]string{"results", "--limit"}, `flag needs an argument: --limit`},
 	} {

@@ -43,6 +43,10 @@ func (f *checkFlags) checkLimits() error {
 		return usagef("--no-verdict: %q is neither pass nor fail", f.noVerdict)
 	case f.perThousand < 0:
 		return usagef("--max-cost: %v is below zero; use an amount in US dollars, as in 2.50", f.perThousand)
+	case f.success.of > 1:
+		return usagef("--min-success: %s is more than all; use 100%% at most", &f.success)
+	case f.deadlines.of > 1:
+		return usagef("--min-deadlines: %s is more than all; use 100%% at most", &f.deadlines)
 	}
 	return checkSpan("--max-p95", f.p95, "any time")
 }

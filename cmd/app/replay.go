@@ -145,6 +145,11 @@ func (o *options) replay(cmd *cobra.Command, f *replayFlags, asked *replayed) (*
 	for _, name := range unpriced(append(policies, was)) {
 		report.Warnings = append(report.Warnings, fmt.Sprintf("the price of %s is not known: what it costs counts as nothing; add price: to it", name))
 	}
+	for i := range some {
+		if own := some[i].config.Worker.Concurrency; own != old.config.Worker.Concurrency {
+			report.Warnings = append(report.Warnings, fmt.Sprintf("%s says worker.concurrency: %d, and the one that made the log %d: it is replayed with %s of %d calls", some[i].name, own, old.config.Worker.Concurrency, counted(fleet.workers, "worker"), own))
+		}
+	}
 	return &replayedView{log.from, fleet.text(old.config.Worker.Concurrency), frontierOf(report.Results), report}, nil
 }
 
