@@ -142,7 +142,10 @@ func TestTraceOfAFailover(t *testing.T) {
 			t.Errorf("%s is %q, not %q", name, value, want)
 		}
 	}
-	if !slices.ContainsFunc(answered.Attributes, func(a *common.KeyValue) bool { return a.Key == "gen_ai.usage.output_tokens" && a.Value.GetIntValue() > 0 }) {
+	counted := func(a *common.KeyValue) bool {
+		return a.Key == "gen_ai.usage.output_tokens" && a.Value.GetIntValue() > 0
+	}
+	if !slices.ContainsFunc(answered.Attributes, counted) {
 		t.Errorf("no tokens: %v", answered.Attributes)
 	}
 	if !got.names["tides"] || len(got.names) != 1 {
