@@ -54,7 +54,7 @@ func (s *Store) Gauges(ctx context.Context) (Gauges, error) {
 		if err != nil {
 			return err
 		}
-		return g.routes(ctx, tx)
+		return g.routes(ctx, s, tx)
 	})
 	if err != nil {
 		return g, fmt.Errorf("reading how everything stands: %w", err)
@@ -76,9 +76,9 @@ func (g *Gauges) batches(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-func (g *Gauges) routes(ctx context.Context, tx pgx.Tx) error {
+func (g *Gauges) routes(ctx context.Context, s *Store, tx pgx.Tx) error {
 	var status Status
-	if err := errors.Join(readClock(ctx, tx, &status), readRoutes(ctx, tx, &status)); err != nil {
+	if err := errors.Join(readClock(ctx, tx, &status), s.readRoutes(ctx, tx, &status)); err != nil {
 		return err
 	}
 	g.Routes = status.Routes

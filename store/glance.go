@@ -10,8 +10,9 @@ import (
 	"tidegate/jobs"
 )
 
-// outboxCounted is how far what is owed to NATS is counted.
-const outboxCounted = 10_000
+// outboxGlanced is how far what is owed to NATS is counted at a glance, and outboxCounted
+// how far in a status.
+const outboxGlanced, outboxCounted = 10_000, 200_000
 
 const outboxGlance = `/* tidegate: outbox glance */
 SELECT (SELECT count(*) FROM (SELECT FROM tidegate.outbox LIMIT $1) o),
@@ -24,7 +25,7 @@ func (s *Store) Glance(ctx context.Context, batches int) (Status, error) {
 	var status Status
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readPauses, readDrills, readWorkers, readOwed} {
+		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, s.readRoutes, readPauses, readDrills, readWorkers, readOwed} {
 			if err := read(ctx, tx, &status); err != nil {
 				return err
 			}
@@ -45,8 +46,16 @@ func (s *Store) Glance(ctx context.Context, batches int) (Status, error) {
 }
 
 func readOwed(ctx context.Context, tx pgx.Tx, status *Status) error {
+	return readOwedUpTo(ctx, tx, status, outboxGlanced)
+}
+
+func readOutbox(ctx context.Context, tx pgx.Tx, status *Status) error {
+	return readOwedUpTo(ctx, tx, status, outboxCounted)
+}
+
+func readOwedUpTo(ctx context.Context, tx pgx.Tx, status *Status, most int) error {
 	var seconds float64
-	err := tx.QueryRow(ctx, outboxGlance, outboxCounted).Scan(&status.Outbox, &seconds)
+	err := tx.QueryRow(ctx, outboxGlance, most).Scan(&status.Outbox, &seconds)
 	status.Behind = time.Duration(seconds * float64(time.Second))
 	return err
 }

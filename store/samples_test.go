@@ -7,8 +7,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
 
 	"tidegate/jobs"
+	"tidegate/store"
 )
 
 // age has what was written down so far be older.
@@ -198,5 +200,95 @@ func TestTransitionsAreNoted(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(jobs.Transition{}, "At")); diff != "" {
 		t.Errorf("transitions (-want +got):\n%s", diff)
+	}
+}
+
+// Where very many wait for their turn, not all of a tenant's are counted, and that is said;
+// where they are few, it is the same as ever.
+func TestWaitingIsCountedForLittle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for tenant, n := range map[string]int{"big": 300, "small": 2} {
+		w.exec(`INSERT INTO tidegate.waiting (request_id, job_id, deadline, work, priority, route, tenant) SELECT gen_random_uuid(), g, now(), 1, 1, r, $1
+			FROM generate_series(1, $2) g, unnest('{labels, summaries}'::text[]) r`, tenant, n)
+	}
+	w.exec(`INSERT INTO tidegate.waiting (request_id, job_id, deadline, work, priority, route, tenant, not_before, reason)
+		SELECT gen_random_uuid(), 1, now(), 1, 1, 'labels', 'big', now() + interval '1 hour', 'its budget is spent' FROM generate_series(1, 3)`)
+	exact, err := w.WaitingOver(t.Context(), 10_000, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rough, err := w.WaitingOver(t.Context(), 500, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []store.WaitingStatus{
+		{Route: "labels", Tenant: "big", Requests: 300},
+		{Route: "labels", Tenant: "big", Reason: "its budget is spent", Requests: 3},
+		{Route: "labels", Tenant: "small", Requests: 2},
+		{Route: "summaries", Tenant: "big", Requests: 300},
+		{Route: "summaries", Tenant: "small", Requests: 2},
+	}
+	unsaid := cmpopts.IgnoreFields(store.WaitingStatus{}, "Until")
+	if diff := cmp.Diff(want, exact, unsaid); diff != "" {
+		t.Errorf("of few (-want +got):\n%s", diff)
+	}
+	for _, i := range []int{0, 3} {
+		want[i].Requests, want[i].More = 100, true
+	}
+	if diff := cmp.Diff(want, rough, unsaid); diff != "" || rough[1].Until.IsZero() {
+		t.Errorf("of many (-want +got):\n%s", diff)
+	}
+}
+
+// Where nobody writes samples, who looks again and again counts now and then.
+func TestCountsOfOnesOwnAreGoodForAWhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries", Goal: "ordered"}}); err != nil {
+		t.Fatal(err)
+	}
+	const more = `INSERT INTO tidegate.river_job (args, kind, max_attempts, queue) SELECT '{}', 'completion', 5, 'summaries' FROM generate_series(1, $1)`
+	w.exec(more, 10_500)
+	look := func() (int, time.Time) {
+		status, err := w.Glance(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.Routes[0].Waiting, status.Routes[0].CountedAt
+	}
+	if n, at := look(); n != 10_500 || !at.IsZero() {
+		t.Errorf("counted, %d wait, at %s", n, at)
+	}
+	w.CountTook(time.Hour) // so that it is good for two days
+	w.exec(more, 100)
+	if n, at := look(); n != 10_500 || at.IsZero() {
+		t.Errorf("of a moment ago, %d wait, at %s", n, at)
+	}
+	w.CountTook(0)
+	if n, at := look(); n != 10_600 || !at.IsZero() {
+		t.Errorf("counted anew, %d wait, at %s", n, at)
+	}
+}
+
+// What comes from another ledger was not done here and now.
+func TestSamplesLeaveImportsOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held := w.lead("one")
+	made := jobs.Logged{RequestID: uuid.NewString(), Route: "summaries", Attempt: jobs.Attempt{At: time.Now(), Target: "cheap", Class: jobs.OK, Latency: time.Second, Propensity: 1}}
+	if n, err := w.ImportLogged(t.Context(), []jobs.Logged{made}); n != 1 || err != nil {
+		t.Fatalf("%d imported, %v", n, err)
+	}
+	if n := w.number("SELECT count(*) FROM tidegate.attempts WHERE stored_at IS NULL"); n != 1 {
+		t.Errorf("%d are not of now", n)
+	}
+	w.age()
+	w.sample(held, true)
+	if all := w.targetSamples(); len(all) != 0 {
+		t.Errorf("samples of targets %+v", all)
+	}
+	if status, err := w.Status(t.Context()); err != nil || len(status.Targets) != 0 {
+		t.Errorf("the last minute %+v, %v", status.Targets, err)
 	}
 }

@@ -55,8 +55,8 @@ type Status struct {
 	Budgets  []jobs.Budget      // but for those of batches that have ended
 	Results  map[jobs.State]int // stored in the last minute
 	Kept     []jobs.Kept        // requests, then attempts; those that a supervisor has swept
-	Outbox   int
-	Behind   time.Duration // age of the oldest row of the outbox; zero: none
+	Outbox   int                // up to 200,000
+	Behind   time.Duration      // age of the oldest row of the outbox; zero: none
 }
 
 // statusBatches is how many batches a status lists.
@@ -67,7 +67,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	var status Status
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, readRoutes, readWaiting, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox, readKept} {
+		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, s.readRoutes, readWaiting, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox, readKept} {
 			if err := read(ctx, tx, &status); err != nil {
 				return err
 			}
@@ -126,16 +126,6 @@ func readResults(ctx context.Context, tx pgx.Tx, status *Status) error {
 		status.Results[state] = n
 		return nil
 	})
-	return err
-}
-
-const outboxStatus = `/* tidegate: outbox status */
-SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 FROM tidegate.outbox`
-
-func readOutbox(ctx context.Context, tx pgx.Tx, status *Status) error {
-	var seconds float64
-	err := tx.QueryRow(ctx, outboxStatus).Scan(&status.Outbox, &seconds)
-	status.Behind = time.Duration(seconds * float64(time.Second))
 	return err
 }
 

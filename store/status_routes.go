@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,9 @@ const (
 	agedHeads    = 500
 	// countHolds is for how long a sample is as good as a count.
 	countHolds = 5 * time.Minute
+	// countGood is for how many times as long a count of one's own is good as it took.
+	countGood  = 50
+	mostCounts = 1000
 )
 
 // Queues are hopped to by River's own index, state by state, and of each the first jobs are
@@ -64,14 +68,14 @@ type crowd struct {
 
 // readRoutes reads how routes stand. Of those on which very many wait the last sample says
 // how many; where there is none, they are counted.
-func readRoutes(ctx context.Context, tx pgx.Tx, status *Status) error {
+func (s *Store) readRoutes(ctx context.Context, tx pgx.Tx, status *Status) error {
 	read, err := readCrowds(ctx, tx)
 	if err != nil {
 		return err
 	}
 	for i := range read {
 		if r := &read[i]; r.more {
-			if err := r.estimate(ctx, tx); err != nil {
+			if err := s.estimate(ctx, tx, r, status.At); err != nil {
 				return err
 			}
 		}
@@ -110,23 +114,58 @@ const sampledWaiting = `/* tidegate: sampled waiting */
 SELECT waiting, counted_at FROM tidegate.route_samples WHERE route = $1 AND at > now() - $2::interval ORDER BY at DESC LIMIT 1`
 
 // estimate says how many wait, as of the last sample.
-func (r *crowd) estimate(ctx context.Context, tx pgx.Tx) error {
+func (s *Store) estimate(ctx context.Context, tx pgx.Tx, r *crowd, now time.Time) error {
 	rows, err := tx.Query(ctx, sampledWaiting, r.Route, countHolds)
 	if err != nil {
 		return err
-	}
-	type sampled struct {
-		Waiting int
-		Counted time.Time
 	}
 	last, err := pgx.CollectRows(rows, pgx.RowToStructByPos[sampled])
 	if err != nil {
 		return err
 	}
 	if len(last) == 0 || last[0].Waiting < r.Waiting { // or they have come since
-		return r.count(ctx, tx)
+		return s.recount(ctx, tx, r, now)
 	}
 	r.Waiting, r.CountedAt = last[0].Waiting, last[0].Counted
+	return nil
+}
+
+// A sampled count is how many waited, and when they were counted.
+type sampled struct {
+	Waiting int
+	Counted time.Time
+}
+
+// counts are those that this process made itself, by route. Safe for concurrent use.
+type counts struct {
+	mu sync.Mutex
+	of map[string]recent
+}
+
+type recent struct {
+	sampled
+	made time.Time // by this machine's clock
+	took time.Duration
+}
+
+// recount counts what waits, unless that was done a moment ago: a count is good for fifty
+// times as long as it took, so that who looks again and again costs little.
+func (s *Store) recount(ctx context.Context, tx pgx.Tx, r *crowd, now time.Time) error {
+	s.counts.mu.Lock()
+	defer s.counts.mu.Unlock()
+	last, known := s.counts.of[r.Route]
+	if known && time.Since(last.made) < countGood*last.took && last.Waiting >= r.Waiting {
+		r.Waiting, r.CountedAt = last.Waiting, last.Counted
+		return nil
+	}
+	began := time.Now()
+	if err := r.count(ctx, tx); err != nil {
+		return err
+	}
+	if s.counts.of == nil || len(s.counts.of) >= mostCounts {
+		s.counts.of = map[string]recent{}
+	}
+	s.counts.of[r.Route] = recent{sampled{r.Waiting, now}, time.Now(), time.Since(began)}
 	return nil
 }
 

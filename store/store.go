@@ -26,8 +26,9 @@ var ErrURL = errors.New("reading the Postgres URL")
 
 // A Store reads and writes tidegate's tables.
 type Store struct {
-	pool *pgxpool.Pool
-	now  func() time.Time
+	pool   *pgxpool.Pool
+	now    func() time.Time
+	counts counts // of what waits, that it made itself
 }
 
 // New returns a Store on pool, whose database must have been migrated.

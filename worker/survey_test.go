@@ -106,8 +106,8 @@ func (v *village) surveying(t *testing.T, m *meadow, rate *int) (stop func()) {
 			select {
 			case <-ticker.C:
 				v.change(func() {
-					ended := v.fleet.Peers[0].Ended["r"] + *rate
-					v.fleet.Peers[0].Ended = map[string]int{"r": ended}
+					ended := v.fleet.Peers[0].Ended["r"] + *rate // others read what was there before
+					v.fleet.Peers = []jobs.Peer{{Beat: jobs.Beat{Worker: "w", Ended: map[string]int{"r": ended}}}}
 				})
 			case <-ctx.Done():
 				return

@@ -62,6 +62,13 @@ func (d *frontDesk) Answer(ctx context.Context, request *jobs.Request) (*jobs.Re
 	return stack.Worker.Answer(ctx, request)
 }
 
+// Running is the configuration in effect.
+func (d *frontDesk) Running() *Config {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config
+}
+
 // Take has another configuration in effect.
 func (d *frontDesk) Take(config *Config) {
 	d.mu.Lock()

@@ -196,7 +196,7 @@ func (d *dev) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.front, err = newFront(d.backbone.Pool, newEvents(d.backbone.Conn, ""), d.stack.Worker, counted, d.config, d.log)
+	d.front, err = newFront(d.backbone.Pool, newEvents(d.backbone.Conn, ""), d.stack.Worker, counted, d.stack.running(d.config), d.log)
 	return err
 }
 
@@ -312,7 +312,7 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 	row := func(name string, cells ...string) { fmt.Fprintf(table, "  %s\t%s\n", name, strings.Join(cells, "\t")) }
 	row("Postgres", d.postgres(), d.postgresNote())
 	row("NATS", RedactURL(jobs.Secret(l.NATS)), d.natsNote())
-	row("HTTP", l.HTTP, "/v1/files, /v1/batches (an OpenAI base URL: …/v1), /v1/status")
+	row("HTTP", l.HTTP, "the page; /v1/files, /v1/batches (an OpenAI base URL: …/v1), /v1/status")
 	if l.Simulator != "" {
 		row("Providers", l.Simulator, "simulated: "+strings.Join(d.simulator.Names(), ", ")+"; `tidegate init` for real ones")
 	} else {

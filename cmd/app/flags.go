@@ -56,6 +56,7 @@ func flagError(err error) error {
 		"float64":        "not a number, as in 0.5",
 		"int":            "not a whole number, as in 20",
 		"stringToString": "not key=value",
+		"uint64":         "not a whole number from 0, as in 20",
 	}[flag.Value.Type()]
 	switch {
 	case takes == "": // a type of ours, which says what it takes

@@ -17,13 +17,13 @@ import (
 )
 
 // newFront is all that tidegate answers over HTTP. desk is who answers those who wait;
-// nil: nobody.
-func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, counted *metrics.Metrics, config *Config, log zerolog.Logger) (*batchapi.Server, error) {
+// nil: nobody. running is the configuration in effect, of which a part is for the start alone.
+func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, counted *metrics.Metrics, running func() *Config, log zerolog.Logger) (*batchapi.Server, error) {
 	requests, err := queue.New(pool)
 	if err != nil {
 		return nil, err
 	}
-	look := newLook(pool, func() *Config { return config })
+	config, look := running(), newLook(pool, running)
 	server := batchapi.New(batchapi.Config{
 		Store: store.New(pool), Queue: requests, Events: follow, Forecasts: look.forecasts, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
 		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Waiting: config.HTTP.Waiting, Desk: desk, PrivateWebhooks: config.Webhooks.AllowPrivate, Log: log,

@@ -41,7 +41,7 @@ func wholeFront(t *testing.T) *batchapi.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	server, err := newFront(pool, newEvents(nil, ""), nil, newMetrics(pool), &Config{}, zerolog.Nop())
+	server, err := newFront(pool, newEvents(nil, ""), nil, newMetrics(pool), func() *Config { return &Config{} }, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

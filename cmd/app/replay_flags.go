@@ -37,7 +37,7 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.against, "against", "", "configuration that made the log (default: the one in use, see --config)")
 	momentVar(flags, &f.since, "since", "only requests that came then or later (default: 7d of the ledger, all of a file)")
 	momentVar(flags, &f.until, "until", "only requests that came before")
-	flags.StringArrayVar(&f.files, "from-file", nil, "file to replay in place of the ledger, as `attempts export` writes it, or a trace; - for the standard input (repeatable)")
+	flags.StringArrayVar(&f.files, "from-file", nil, "`file` to replay in place of the ledger, as \"tidegate attempts export\" writes it, or a trace; - for the standard input (repeatable)")
 	flags.StringVar(&f.format, "format", "", "format of the files: "+strings.Join(logfile.Formats(), ", ")+" (default: what they begin with)")
 	flags.StringVar(&f.route, "route", "", "only requests of this route, and those of a file that name none")
 	flags.StringArrayVar(&f.outages, "outage", nil, "outage that did not happen, as in target=openai,mode=503,from=26h,for=2h: of a target or a provider, from a time or so long after the log's start; "+
@@ -87,9 +87,9 @@ func (f *replayFlags) options(log *replay.Log, all []policyFile) (replay.Options
 		if err != nil {
 			return o, usagef("--%w", err)
 		}
-		if outage.From.After(log.End()) || !outage.From.Add(outage.For).After(log.Start()) {
+		if outage.From.After(log.Over()) || !outage.From.Add(outage.For).After(log.Start()) {
 			return o, usagef("--outage: %s: the log is from %s to %s, and has none of that time; say from= as so long after its start, as in from=1h",
-				outage.String(), instant(log.Start()), instant(log.End()))
+				outage.String(), instant(log.Start()), instant(log.Over()))
 		}
 		if err := known(all, "--outage", outage.Target, true); err != nil {
 			return o, err

@@ -35,6 +35,9 @@ func readPolicy(path string) (policyFile, error) {
 	return policyFile{path, config}, nil
 }
 
+// simulatedBase is where simulated providers would be, of which none is called.
+const simulatedBase = "http://127.0.0.1"
+
 // readPolicies reads the configuration that made the log, and those that are to be
 // compared with it.
 func (o *options) readPolicies(against string, paths []string) (old policyFile, some []policyFile, err error) {
@@ -43,7 +46,7 @@ func (o *options) readPolicies(against string, paths []string) (old policyFile, 
 	}
 	switch against {
 	case "": // what dev and the demo run with then
-		old = policyFile{"the simulated providers of dev", DefaultSimulated("")}
+		old = policyFile{"the simulated providers of dev", DefaultSimulated(simulatedBase)}
 	default:
 		if old, err = readPolicy(against); err != nil {
 			return old, nil, err

@@ -33,6 +33,16 @@ func TestSweepGoesFromTo(t *testing.T) {
 	}
 }
 
+// The simulated providers of dev, of which there is no file, are swept as any others.
+func TestSweepOfDev(t *testing.T) {
+	t.Setenv("TIDEGATE_CONFIG", "")
+	t.Chdir(t.TempDir())
+	old, some, err := (&replayed{sweep: "weights.cost=0:1:0.5"}).read(&options{}, "")
+	if err != nil || len(some) != 3 || old.name != "the simulated providers of dev" {
+		t.Errorf("%d policies of %q: %v", len(some), old.name, err)
+	}
+}
+
 // A setting is changed in a configuration of its own, which is checked as a file is.
 func TestSweepChangesASetting(t *testing.T) {
 	t.Parallel()

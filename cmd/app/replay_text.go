@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -118,7 +119,10 @@ func (v *replayedView) writeShares(table io.Writer) {
 		names[name] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		line := fmt.Sprintf("calls to %s\t%s", visible(name), percentText(v.Shares[name]))
+		line := fmt.Sprintf("calls to %s\t-", visible(name))
+		if v.Attempts > 0 {
+			line = fmt.Sprintf("calls to %s\t%s", visible(name), percentText(v.Shares[name]))
+		}
 		for i := range v.Results {
 			share, is := v.Results[i].Shares[name]
 			if !is {
@@ -127,7 +131,7 @@ func (v *replayedView) writeShares(table io.Writer) {
 			}
 			line += "\t" + percentText(share.At)
 			if n := v.Results[i].Tripped[name]; n > 0 {
-				line += fmt.Sprintf(", circuit opened %.0f times", n)
+				line += ", circuit opened " + counted(int(math.Round(n)), "time")
 			}
 		}
 		fmt.Fprintln(table, line)
@@ -209,15 +213,25 @@ func (v *replayedView) writeVerdict(out io.Writer, r *replay.Result) {
 			fmt.Fprintf(out, "  … and %d more drains; --json has all\n", len(r.Drains)-mostDrains)
 			break
 		}
-		fmt.Fprintf(out, "  nobody could be called for %s; then %s drained in %s\n", betweenText(d.Held, d.HeldLow, d.HeldHigh), together(d.Waiting, "request", "that waited", "that waited"), betweenText(d.Took, d.TookLow, d.TookHigh))
+		fmt.Fprintf(out, "  %s\n", drainText(&d))
 	}
+}
+
+// drainText says what a drain was, and of which route.
+func drainText(d *replay.Drain) string {
+	held, took := betweenText(d.Held, d.HeldLow, d.HeldHigh), betweenText(d.Took, d.TookLow, d.TookHigh)
+	if d.Alone {
+		held, took = roughly(d.Held), roughly(d.Took)+" (that time was run once only: --whole says between what)"
+	}
+	return fmt.Sprintf("%s: nobody could be called for %s; then %s drained in %s", oneLine(d.Route), held, together(d.Waiting, "request", "that waited", "that waited"), took)
 }
 
 // betweenText is a time with between what it may well be.
 func betweenText(at, low, high time.Duration) string {
-	const by = 100 * time.Millisecond
-	return fmt.Sprintf("%s (%s to %s)", at.Round(by), low.Round(by), high.Round(by))
+	return fmt.Sprintf("%s (%s to %s)", roughly(at), roughly(low), roughly(high))
 }
+
+func roughly(d time.Duration) string { return d.Round(100 * time.Millisecond).String() }
 
 // mostDrains are as many as people are told of.
 const mostDrains = 5

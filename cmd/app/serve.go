@@ -19,8 +19,8 @@ func newServeCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "serve",
 		GroupID: groupRun,
-		Short:   "Serve files, batches, jobs, health and status over HTTP",
-		Long: `serve answers over HTTP: /v1/files and /v1/batches as the OpenAI API does, so that
+		Short:   "Serve the page, files, batches, jobs, health and status over HTTP",
+		Long: `serve answers over HTTP: a page for people at /; /v1/files and /v1/batches as the OpenAI API does, so that
 its SDKs need another base URL and nothing else; /v1/chat/completions for who waits
 for the answer, also in pieces; /v1/jobs takes and shows single requests; /v1/events
 streams what happens, if it is told of a NATS; /healthz (is it alive), /readyz (does
@@ -94,7 +94,7 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if len(reload.running.Routes) > 0 {
 		waited = desk
 	}
-	front, err := newFront(pool, follow, waited, telling.metrics, reload.running, log)
+	front, err := newFront(pool, follow, waited, telling.metrics, desk.Running, log)
 	if err != nil {
 		return err
 	}

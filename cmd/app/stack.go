@@ -96,6 +96,7 @@ type Stack struct {
 	config   StackConfig
 	name     string
 	weights  atomic.Pointer[map[string]float64] // by tenant
+	taken    atomic.Pointer[Config]             // nil: that of the start is in effect
 	tidings  tidings
 }
 

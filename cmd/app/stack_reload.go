@@ -74,12 +74,18 @@ func (s *Stack) Reload(routes []jobs.Route) {
 
 // Take is Reload of a configuration, with what it says of budgets.
 func (s *Stack) Take(config *Config) {
+	s.taken.Store(config)
 	_, routes := config.Build()
 	s.Router.Choose(config.choosing())
 	s.tidings.budgets(config.Budgets())
 	weights := config.Weights()
 	s.weights.Store(&weights)
 	s.Reload(routes)
+}
+
+// running says which configuration is in effect: the first, until another one is taken.
+func (s *Stack) running(first *Config) func() *Config {
+	return func() *Config { return cmp.Or(s.taken.Load(), first) }
 }
 
 // weight is a tenant's, by the configuration of now.

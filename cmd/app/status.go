@@ -118,6 +118,9 @@ type routeView struct {
 	State   string `json:"state"` // flows, holds, paused, retired or unserved
 	Why     string `json:"why,omitempty"`
 	Waiting int    `json:"waiting"` // no worker has them
+	// CountedAt is when so many were counted, where very many wait: what has ended since is
+	// taken off. Missing: now.
+	CountedAt time.Time `json:"counted_at,omitzero"`
 	// WaitingBy is who waits for fair admission; what was admitted is not among them.
 	WaitingBy []waitingView `json:"waiting_by"`
 	InHand    int           `json:"in_hand"` // in a worker: called, or waiting at the gate there

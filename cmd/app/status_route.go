@@ -25,7 +25,7 @@ const (
 // may be called, as the circuits say that workers wrote down.
 func viewRoute(s *store.Status, r *store.RouteStatus) routeView {
 	view := routeView{
-		Route: r.Route, State: stateFlows, Waiting: r.Waiting, WaitingBy: viewWaiting(s, r.Route), InHand: r.InHand, Discarded: r.Discarded,
+		Route: r.Route, State: stateFlows, Waiting: r.Waiting, CountedAt: r.CountedAt, WaitingBy: viewWaiting(s, r.Route), InHand: r.InHand, Discarded: r.Discarded,
 		Oldest: r.Oldest, Pauses: viewPauses(s.Pauses, r.Route),
 	}
 	view.Paused = !r.PausedAt.IsZero() || len(view.Pauses) > 0

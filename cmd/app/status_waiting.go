@@ -18,13 +18,14 @@ type waitingView struct {
 	Requests int       `json:"requests"`
 	Why      string    `json:"why,omitempty"` // empty: for its turn
 	Until    time.Time `json:"until,omitzero"`
+	More     bool      `json:"more,omitempty"` // there are more: where very many wait, not all are counted
 }
 
 func viewWaiting(s *store.Status, route string) []waitingView {
 	views := []waitingView{} // in JSON a list, also when it is empty
 	for _, w := range s.Waiting {
 		if w.Route == route {
-			views = append(views, waitingView{Tenant: w.Tenant, Requests: w.Requests, Why: w.Reason, Until: w.Until})
+			views = append(views, waitingView{Tenant: w.Tenant, Requests: w.Requests, Why: w.Reason, Until: w.Until, More: w.More})
 		}
 	}
 	return views
@@ -44,7 +45,11 @@ func writeWaiting(w io.Writer, now time.Time, routes []routeView) {
 				fmt.Fprintln(w, "\nWAITING ON\tTENANT\tREQUESTS\tUNTIL\tWHY")
 			}
 			shown++
-			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\n", route.Route, one.Tenant, one.Requests, untilText(now, one.Until), cmp.Or(shorten(one.Why, 120), "-"))
+			more := ""
+			if one.More {
+				more = " or more"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%d%s\t%s\t%s\n", route.Route, one.Tenant, one.Requests, more, untilText(now, one.Until), cmp.Or(shorten(one.Why, 120), "-"))
 		}
 	}
 	if left > 0 {

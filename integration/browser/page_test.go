@@ -31,6 +31,8 @@ func TestPage(t *testing.T) {
 	outageOfOne(t, s, v)
 	pauseAndResume(t, s, v)
 	openAndClose(t, s, v)
+	v.quiet("an operator's day")
+	restart(t, s, v)
 	story(t, s, v, batch)
 	riversPage(t, s, v)
 	v.quiet("the outage")
@@ -131,6 +133,19 @@ func openAndClose(t *testing.T, s *stage, v *visitor) {
 	if said := s.tidegate("circuits"); strings.Contains(said, " open ") {
 		t.Errorf("the circuits say:\n%s", said)
 	}
+}
+
+// restart has the server end and begin again: the page that is open says so, comes back by
+// itself, and what was is still there.
+func restart(t *testing.T, s *stage, v *visitor) {
+	t.Helper()
+	v.run(`window.__same = true`)
+	s.stop()
+	v.await("the page says that it is not connected", `document.querySelector("#link").dataset.state === "lost"`)
+	s.dev(strings.TrimPrefix(s.Address, "http://"))
+	v.await("the page is live again", `window.__same && document.querySelector("#link").dataset.state === "live" && document.querySelector("#now-title").textContent === "All flows"`)
+	v.await("what happened before is told", `[...document.querySelectorAll("#events li")].some((li) => /gpt-5-mini\s+open/.test(li.innerText)) && document.querySelectorAll("#charts svg.plot .s-1").length > 0`)
+	v.forget("net::ERR") // while there was no server
 }
 
 // story looks a request up.

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ type stage struct {
 	program   string
 	simulator string // its address
 	Address   string // of the page
+	stop      func() // stops dev
 }
 
 const script = `
@@ -69,18 +71,25 @@ func newStage(t *testing.T, perMinute int) *stage {
 	s.start("simulate", &urls, "simulate", "--json", "--listen", "127.0.0.1:0", "--script", s.path("script.yaml"))
 	s.simulator, _, _ = strings.Cut(urls["openai"], "/openai")
 	check(t, os.WriteFile(s.path("tidegate.yaml"), fmt.Appendf(nil, configuration, s.simulator, perMinute), 0o600))
+	s.dev("127.0.0.1:0")
+	return s
+}
+
+// dev starts dev, which goes on with what is in its folder.
+func (s *stage) dev(listen string) {
+	s.t.Helper()
 	var where struct {
 		HTTP string `json:"http"`
 	}
-	s.start("dev", &where, "dev", "--json", "--config", s.path("tidegate.yaml"), "--data", s.path("data"), "--listen", "127.0.0.1:0", "--nats-port", "0")
+	s.stop = s.start("dev", &where, "dev", "--json", "--config", s.path("tidegate.yaml"), "--data", s.path("data"), "--listen", listen, "--nats-port", "0")
 	s.Address = where.HTTP
-	return s
 }
 
 func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
 
-// start starts a process, and reads what it says of itself in JSON.
-func (s *stage) start(name string, says any, args ...string) {
+// start starts a process, and reads what it says of itself in JSON. It ends with the test,
+// or when it is stopped.
+func (s *stage) start(name string, says any, args ...string) (stop func()) {
 	s.t.Helper()
 	// Not CommandContext: it is told to stop, and not killed.
 	cmd := exec.Command(s.program, args...)
@@ -90,11 +99,14 @@ func (s *stage) start(name string, says any, args ...string) {
 	out, err := cmd.StdoutPipe()
 	check(s.t, err)
 	check(s.t, cmd.Start())
-	s.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		late := time.AfterFunc(soon, func() { _ = cmd.Process.Kill() })
 		defer late.Stop()
 		_ = cmd.Wait()
+	})
+	s.t.Cleanup(func() {
+		stop()
 		if s.t.Failed() {
 			s.t.Logf("%s said:\n%s", name, tail(failed.String()))
 		}
@@ -104,6 +116,7 @@ func (s *stage) start(name string, says any, args ...string) {
 		s.t.Fatalf("%s: %v\n%s", name, err, tail(failed.String()))
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
+	return stop
 }
 
 // tidegate runs a command beside dev, and returns what it prints.

@@ -25,41 +25,85 @@ const (
 )
 
 // beside learns what a fleet takes beside calls from the gaps between them: the medians,
-// since now and then a gap is an outage.
+// since now and then a gap has another reason.
 func (l *Log) beside() beside {
 	a := &l.attempts
-	running, free := &ends{}, []int64(nil) // places, by when they become and became free, the longest ago first
-	last := map[uint32]int64{}             // when the last call of a request ended
+	routes := map[string]*routePlaces{}
+	last := map[uint32]int64{} // when the last call of a request ended
 	var pickups, turns []int64
 	for i := range min(len(a.at), besideOf) {
 		asker := l.requestOf(i)
 		if asker < 0 {
 			continue
 		}
-		began := int64(a.at[i]) * int64(time.Millisecond/time.Microsecond)
-		for len(*running) > 0 && (*running)[0] <= began {
-			free = append(free, heap.Pop(running).(int64))
+		route := l.names.kinds[l.requests.kind[asker]].route
+		of := routes[route]
+		if of == nil {
+			of = &routePlaces{}
+			routes[route] = of
 		}
+		began := int64(a.at[i]) * tickMicros
+		of.until(began)
 		own, again := last[uint32(asker)]
 		end := began + int64(a.latency[i])
 		last[uint32(asker)] = end
-		heap.Push(running, end)
-		switch {
-		case again: // it has its place already, if that was at once
-			if at := slices.Index(free, own); at >= 0 {
-				free = slices.Delete(free, at, at+1)
-			}
-		case len(free) > 0:
-			since := free[0]
-			free = free[1:]
-			if came := int64(l.requests.at[asker]) * int64(time.Millisecond/time.Microsecond); came > since {
-				pickups = append(pickups, began-came)
-			} else {
-				turns = append(turns, began-since)
-			}
+		heap.Push(&of.running, end)
+		if again {
+			of.keep(own)
+			continue
+		}
+		came := int64(l.requests.at[asker]) * tickMicros
+		switch since, is := of.take(began, came); {
+		case !is:
+		case came > since:
+			pickups = append(pickups, began-came)
+		default:
+			turns = append(turns, max(0, began-since))
 		}
 	}
 	return beside{pickup: medianOf(pickups), turn: medianOf(turns)}
+}
+
+// tickMicros is how many microseconds a log tells apart: a call that follows another in
+// its place may seem to begin so long before that has ended.
+const tickMicros = int64(time.Millisecond / time.Microsecond)
+
+// routePlaces are those in which the calls of a route are made, by when they become and became
+// free, in microseconds of the log. A log does not tell how many there are: there is one
+// more when all that are known are taken.
+type routePlaces struct {
+	running ends
+	free    []int64 // the longest ago first
+}
+
+// until has time go on.
+func (p *routePlaces) until(at int64) {
+	for len(p.running) > 0 && p.running[0] < at+tickMicros {
+		p.free = append(p.free, heap.Pop(&p.running).(int64))
+	}
+}
+
+// take takes the place that was free for the longest, for a first call, and tells since
+// when. One that was left free while the request waited for longer than a fleet ever takes
+// is none: its worker is gone, or nobody could be called.
+func (p *routePlaces) take(began, came int64) (since int64, is bool) {
+	for len(p.free) > 0 {
+		since, p.free = p.free[0], p.free[1:]
+		if began-max(came, since) <= besideMost.Microseconds() {
+			return since, true
+		}
+	}
+	return 0, false
+}
+
+// keep takes the place in which the last call of a request ended, or another one if that
+// was given up meanwhile.
+func (p *routePlaces) keep(own int64) {
+	if at := slices.Index(p.free, own); at >= 0 {
+		p.free = slices.Delete(p.free, at, at+1)
+	} else if len(p.free) > 0 {
+		p.free = p.free[1:]
+	}
 }
 
 // medianOf is that of microseconds; zero of few.

@@ -92,3 +92,83 @@ func TestTimeBesideCallsIsOfPlaces(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
+
+// A call that was made for a request, as a fleet makes it.
+type made struct {
+	route           string
+	came, at, takes time.Duration
+}
+
+// worked is what a fleet of so many places makes of requests, each called once.
+func worked(route string, came []time.Duration, places int, takes, pickup, turn time.Duration) (calls []made) {
+	free := make([]time.Duration, places)
+	for n, at := range came {
+		place := 0
+		for i := range free {
+			if free[i] < free[place] {
+				place = i
+			}
+		}
+		// Calls take not quite equally long, and no whole milliseconds.
+		call := made{route, at, max(at+pickup, free[place]), takes + time.Duration(n*7919%1000)*takes/5000 + time.Duration(n*31%1000)*time.Microsecond}
+		free[place] = call.at + call.takes + turn
+		calls = append(calls, call)
+	}
+	return calls
+}
+
+// steps are times, from one on.
+func steps(n int, from, every time.Duration) (at []time.Duration) {
+	for i := range n {
+		at = append(at, from+time.Duration(i)*every)
+	}
+	return at
+}
+
+// Places are of a route; a turn may be shorter than what a log tells apart; and a place
+// that is gone, or that a request that came back has taken, is not waited for.
+func TestTimeBesideCallsIsOfPlacesThatThereAre(t *testing.T) {
+	t.Parallel()
+	const pickup, turn = 20 * time.Millisecond, 50 * time.Millisecond
+	backlog := func(from time.Duration, places int) []made {
+		return worked("r", steps(400, from, 200*time.Millisecond), places, 4*time.Second, pickup, turn)
+	}
+	for _, is := range []struct {
+		name  string
+		calls []made
+		back  int // requests that came back after a minute, in an outage before
+		want  beside
+	}{
+		{name: "quick turns", calls: worked("r", make([]time.Duration, 400), 4, 5*time.Second, pickup, 300*time.Microsecond), want: beside{turn: 300 * time.Microsecond}},
+		{name: "two routes", calls: append(worked("a", make([]time.Duration, 400), 4, 4*time.Second, pickup, turn), worked("b", steps(400, 0, 300*time.Millisecond), 4, 30*time.Millisecond, pickup, turn)...), want: beside{pickup, turn}},
+		{name: "a fleet that shrinks", calls: append(worked("r", make([]time.Duration, 100), 16, 4*time.Second, pickup, turn), append(backlog(time.Hour, 4), backlog(2*time.Hour, 4)...)...), want: beside{turn: turn}},
+		{name: "requests that came back", calls: backlog(time.Hour, 1), back: 50, want: beside{turn: turn}},
+	} {
+		b := NewBuilder(0)
+		add := func(err error) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range is.back {
+			at := day.Add(time.Duration(i) * 2 * time.Second)
+			again := at.Add(time.Minute + 500*time.Millisecond)
+			add(b.Add(Request{At: at, Route: "r"}, Attempt{At: at.Add(pickup), Target: "a", Class: jobs.Overload, Latency: 10 * time.Millisecond}, Attempt{At: again, Target: "a", Class: jobs.OK, Latency: turn}))
+		}
+		for _, c := range is.calls {
+			add(b.Add(Request{At: day.Add(c.came), Route: c.route}, Attempt{At: day.Add(c.at), Target: "a", Class: jobs.OK, Latency: c.takes}))
+		}
+		log, err := b.Log()
+		add(err)
+		got := log.beside()
+		near := func(got, want time.Duration) bool {
+			return got > want-2*time.Millisecond && got < want+2*time.Millisecond
+		}
+		if is.back > 0 { // those were picked up as they came
+			got.pickup -= pickup
+		}
+		if !near(got.pickup, is.want.pickup) || !near(got.turn, is.want.turn) {
+			t.Errorf("%s: %+v, want %+v", is.name, got, is.want)
+		}
+	}
+}

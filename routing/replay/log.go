@@ -76,6 +76,15 @@ func (l *Log) End() time.Time {
 	return l.start
 }
 
+// Over is when the last request had come and the last call had ended.
+func (l *Log) Over() time.Time {
+	over := l.End()
+	for i, at := range l.attempts.at {
+		over = later(over, l.time(at).Add(time.Duration(l.attempts.latency[i])*time.Microsecond))
+	}
+	return over
+}
+
 // Targets lists the targets that were called, by name, sorted.
 func (l *Log) Targets() []string { return l.targets }
 

@@ -25,7 +25,7 @@ type Builder struct {
 	classes map[jobs.Class]uint8
 
 	wrong
-	mixed                   int // records out of order
+	mixed                   int // requests that stood neither by their own times nor by those of their calls
 	begun, unsorted, called bool
 	last                    int64 // when the last request came, in milliseconds since the log's start
 	lastAttempt             int64
@@ -34,6 +34,7 @@ type Builder struct {
 // wrong counts what was wrong with records, and was put right.
 type wrong struct {
 	early, capped int // calls from before their requests, numbers that were too large
+	instant       int // answers that took no time
 }
 
 // NewBuilder returns an empty one. It takes less memory if it is told about how many
@@ -93,7 +94,13 @@ func (b *Builder) Add(r Request, calls ...Attempt) error {
 			r.Usage = calls[i].Usage
 		}
 	}
-	at := b.request(&r, kind)
+	of := r.At // where it stands
+	for i := range calls {
+		if i == 0 || calls[i].At.Before(of) {
+			of = calls[i].At
+		}
+	}
+	at := b.request(&r, kind, of)
 	for i := range calls {
 		b.call(&calls[i], at, &r)
 	}
@@ -122,6 +129,27 @@ func (b *Builder) AddCall(request int, call Attempt) error {
 		of.setUsage(request, r.Usage, b)
 	}
 	b.call(&call, uint32(request), &r)
+	return nil
+}
+
+// Came says that a request that is there came at a time, if that is earlier than what was
+// said of it: a call may be all that tells when it came, and not be the first one.
+func (b *Builder) Came(request int, at time.Time) error {
+	if request < 0 || request >= len(b.log.requests.at) {
+		return fmt.Errorf("request %d of %d is not there", request, len(b.log.requests.at))
+	}
+	of := &b.log.requests
+	if !at.Before(b.log.time(of.at[request])) {
+		return nil
+	}
+	if err := b.reach(at, at); err != nil {
+		return err
+	}
+	tick := uint32(b.tick(at))
+	if after := of.deadline.get(request); after > 0 {
+		of.deadline.set(request, b.most(int64(after)+int64(of.at[request]-tick)), b.room)
+	}
+	of.at[request], b.unsorted = tick, true
 	return nil
 }
 
@@ -288,12 +316,16 @@ func (b *Builder) target(name string) (uint16, error) {
 
 func (b *Builder) tick(at time.Time) int64 { return int64(at.Sub(b.log.start) / time.Millisecond) }
 
-// request adds one that is in order. It returns its place.
-func (b *Builder) request(r *Request, kind uint16) uint32 {
+// request adds one that is in order, and stands where things of a time do. It returns its
+// place.
+func (b *Builder) request(r *Request, kind uint16, of time.Time) uint32 {
 	to, tick := &b.log.requests, b.tick(r.At)
 	i := len(to.at)
 	if i > 0 && tick < b.last {
-		b.mixed++
+		b.unsorted = true
+		if len(b.log.attempts.at) == 0 || b.tick(of) < b.lastAttempt {
+			b.mixed++
+		}
 	}
 	b.last = tick
 	to.at, to.kind = append(to.at, uint32(tick)), append(to.kind, kind)
@@ -314,6 +346,9 @@ func (b *Builder) call(a *Attempt, request uint32, r *Request) {
 	b.lastAttempt = tick
 	if request != noRequest && r.At.Sub(a.At) > earlyCall {
 		b.early++
+	}
+	if a.Class == jobs.OK && a.Latency == 0 {
+		b.instant++
 	}
 	to.at, to.request = append(to.at, uint32(tick)), append(to.request, request)
 	to.latency = append(to.latency, b.most(a.Latency.Microseconds()))

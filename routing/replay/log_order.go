@@ -19,7 +19,7 @@ func (b *Builder) Log() (*Log, error) {
 	if len(l.requests.at) == 0 {
 		return nil, ErrEmpty
 	}
-	if b.mixed > 0 || b.unsorted {
+	if b.unsorted {
 		b.orderRequests()
 	}
 	if b.mixed > 0 {
@@ -28,6 +28,9 @@ func (b *Builder) Log() (*Log, error) {
 	if b.called {
 		b.orderAttempts()
 	}
+	if n := b.dropRepeated(); n > 0 {
+		l.warn("%d calls stood there more than once, of the same request, time, target and latency: each counts once", n)
+	}
 	b.shift(-time.Duration(l.requests.first(l.attempts.at)) * time.Millisecond)
 	b.orderTargets()
 	if b.early > 0 {
@@ -35,6 +38,9 @@ func (b *Builder) Log() (*Log, error) {
 	}
 	if b.capped > 0 {
 		l.warn("%d numbers were larger than a log holds, and count as the largest that it does", b.capped)
+	}
+	if b.instant > 0 {
+		l.warn("%d of %d calls were answered and took no time, which no call does: the log does not tell how long they took, and times are too short by that", b.instant, len(l.attempts.at))
 	}
 	if len(l.attempts.at) == 0 {
 		l.warn("no request has a call: the log tells when requests came, and nothing of how targets do")
@@ -122,9 +128,50 @@ func (b *Builder) orderRequests() (to []uint32) {
 	return to
 }
 
-func (b *Builder) orderAttempts() {
+func (b *Builder) orderAttempts() { b.log.attempts.reorder(places(b.log.attempts.at)) }
+
+// dropRepeated drops calls that stand there more than once, as where files of times that
+// overlap are read, and tells how many. They are in the order of time.
+func (b *Builder) dropRepeated() int {
+	type call struct {
+		request, latency uint32
+		target           uint16
+		class            uint8
+	}
 	a := &b.log.attempts
-	order := places(a.at)
+	var kept []uint32 // nil: all
+	seen := map[call]bool{}
+	for from, to := 0, 0; from < len(a.at); from = to {
+		for to = from + 1; to < len(a.at) && a.at[to] == a.at[from]; to++ {
+		}
+		clear(seen)
+		for i := from; i < to; i++ {
+			is := call{a.request[i], a.latency[i], a.target[i], a.class[i]}
+			repeated := to > from+1 && is.request != noRequest && seen[is]
+			if repeated && kept == nil {
+				kept = make([]uint32, i, len(a.at))
+				for j := range kept {
+					kept[j] = uint32(j)
+				}
+			}
+			if kept != nil && !repeated {
+				kept = append(kept, uint32(i))
+			}
+			if to > from+1 {
+				seen[is] = true
+			}
+		}
+	}
+	if kept == nil {
+		return 0
+	}
+	n := len(a.at) - len(kept)
+	a.reorder(kept)
+	return n
+}
+
+// reorder has those at some places stay, in their order.
+func (a *attempts) reorder(order []uint32) {
 	a.at, a.request, a.latency, a.cost = reordered(a.at, order), reordered(a.request, order), reordered(a.latency, order), reordered(a.cost, order)
 	a.target, a.propensity = reordered(a.target, order), reordered(a.propensity, order)
 	a.class, a.flags = reordered(a.class, order), reordered(a.flags, order)
@@ -139,7 +186,7 @@ func (b *Builder) orderAttempts() {
 }
 
 func reordered[T any](of []T, order []uint32) []T {
-	made := make([]T, len(of))
+	made := make([]T, len(order))
 	for place, was := range order {
 		made[place] = of[was]
 	}

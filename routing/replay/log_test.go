@@ -263,3 +263,62 @@ func TestLogTakesCallsOneByOne(t *testing.T) {
 		t.Errorf("(-together +one by one):\n%s", diff)
 	}
 }
+
+// What was exported stands in the order of its calls, which is one, too: nothing is said
+// of it. What stands there twice counts once.
+func TestLogOfCallsInOrder(t *testing.T) {
+	t.Parallel()
+	call := func(after time.Duration) Attempt {
+		return Attempt{At: day.Add(after), Target: "a", Class: jobs.OK, Latency: time.Second, Propensity: 1, Cost: 7}
+	}
+	late := record{Request{At: day.Add(time.Second), Route: "r"}, []Attempt{call(2 * time.Second)}}
+	early := record{Request{At: day, Route: "r"}, []Attempt{call(3 * time.Second)}}
+	log := built(t, late, early)
+	if got := log.Warnings(); len(got) > 0 || !log.Request(0).At.Equal(day) {
+		t.Errorf("%q: %+v", got, log.Request(0))
+	}
+	b := NewBuilder(0)
+	other := call(3 * time.Second)
+	other.Target, other.Usage = "b", jobs.Usage{Input: 3}
+	for _, err := range []error{
+		b.Add(early.Request, call(3*time.Second), call(3*time.Second)), b.AddCall(0, call(3*time.Second)), b.AddCall(0, other), b.AddCall(0, call(4*time.Second)),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	log, err := b.Log()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := log.Warnings(); len(got) != 1 || !strings.HasPrefix(got[0], "2 calls stood there more than once") {
+		t.Errorf("%q", got)
+	}
+	_, calls, of := read(log)
+	if diff := cmp.Diff([]Attempt{call(3 * time.Second), other, call(4 * time.Second)}, calls); diff != "" || !cmp.Equal(of, []int{0, 0, 0}) {
+		t.Errorf("%v\n%s", of, diff)
+	}
+}
+
+// A log that does not know how long calls take says so.
+func TestLogWithoutLatency(t *testing.T) {
+	t.Parallel()
+	log := built(t, record{Request{At: day, Route: "r"}, []Attempt{{At: day, Target: "a", Class: jobs.Overload}, {At: day, Target: "a", Class: jobs.OK}}})
+	if got := log.Warnings(); len(got) != 1 || !strings.HasPrefix(got[0], "1 of 2 calls were answered and took no time") {
+		t.Errorf("%q", got)
+	}
+}
+
+// What a log does not know of what there was is not told as nothing.
+func TestLoggedIsWhatTheLogKnows(t *testing.T) {
+	t.Parallel()
+	request := Request{At: day, Route: "r", Usage: jobs.Usage{Input: 10, Output: 10}}
+	if got := replayed(t, built(t, record{Request: request}), Options{}, chainOf("a")).Logged; len(got) > 0 {
+		t.Errorf("a log without a call has %v", got)
+	}
+	unpriced := built(t, record{request, []Attempt{{At: day, Target: "a", Class: jobs.OK, Latency: time.Second}}})
+	got := replayed(t, unpriced, Options{}, chainOf("a")).Logged
+	if _, is := got[Cost]; is || got[Mean] != 1 {
+		t.Errorf("a log without costs has %v", got)
+	}
+}

@@ -142,8 +142,7 @@ func (o *Outage) meets(f *fate, target *jobs.Target, at time.Time, x float64) {
 // longestCall is how long one hangs that nothing bounds.
 const longestCall = 10 * time.Minute
 
-// Sees whether calls that meet it were told so by the provider: a connection that is
-// refused, only this host sees.
+// String says it, as a report does.
 func (o *Outage) String() string {
 	return fmt.Sprintf("%s is out for %s from %s", o.Target, o.For, o.From.UTC().Format(time.RFC3339))
 }

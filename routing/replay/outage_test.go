@@ -112,3 +112,24 @@ func TestParseOutage(t *testing.T) {
 		}
 	}
 }
+
+// What others have of a drain is of the same route; and of a time that they were not run
+// for, they have nothing.
+func TestDrainsHaveTheRangesOfTheirRoutes(t *testing.T) {
+	t.Parallel()
+	const s = int64(time.Second)
+	of := func(route string, held, took time.Duration) drain {
+		return drain{route: route, from: 10 * s, to: 100 * s, held: held, took: took, waiting: 7}
+	}
+	alone := drain{route: "a", from: 200 * s, to: 300 * s, held: time.Minute, took: time.Second, alone: true}
+	first := &tally{drains: []drain{of("a", 60*time.Second, 5*time.Second), of("b", 70*time.Second, 6*time.Second), alone}}
+	other := &tally{drains: []drain{of("a", 62*time.Second, 4*time.Second), of("b", 69*time.Second, 8*time.Second)}}
+	want := []Drain{
+		{"a", 60 * time.Second, 7, 5 * time.Second, 60 * time.Second, 62 * time.Second, 4 * time.Second, 5 * time.Second, false},
+		{"b", 70 * time.Second, 7, 6 * time.Second, 69 * time.Second, 70 * time.Second, 6 * time.Second, 8 * time.Second, false},
+		{"a", time.Minute, 0, time.Second, time.Minute, time.Minute, time.Second, time.Second, true},
+	}
+	if diff := cmp.Diff(want, drainRanges([]*tally{first, other})); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -39,7 +39,7 @@ func (b *Builder) Part(keys map[uint64]int, begins time.Time) *Part {
 			p.open[key] = uint32(place)
 		}
 	}
-	if b.mixed > 0 {
+	if b.unsorted {
 		to := b.orderRequests()
 		for key, place := range p.open {
 			p.open[key] = to[place]

@@ -152,6 +152,9 @@ func (p *plan) gather(all []Policy, tasks []*task, o Options) gathered {
 		if *into == nil {
 			*into = newTally(len(t.tally.calls))
 		}
+		for i := range t.tally.drains {
+			t.tally.drains[i].alone = !sided[t.place]
+		}
 		(*into).join(t.tally)
 		if t.side == 0 && !t.self && sided[t.place] {
 			beside := &g.beside[t.policy]

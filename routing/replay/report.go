@@ -41,6 +41,7 @@ func (r Range) Holds(x float64) bool { return x >= r.Low && x <= r.High }
 // A Drain is how long it took until nobody waited any more on a route after nobody
 // could be called for a while.
 type Drain struct {
+	Route   string        `json:"route"`
 	Held    time.Duration `json:"held_ns"`  // nobody could be called
 	Waiting int           `json:"waiting"`  // requests, when the first one was answered
 	Took    time.Duration `json:"drain_ns"` // from that answer on
@@ -50,6 +51,9 @@ type Drain struct {
 	HeldHigh time.Duration `json:"held_high_ns"`
 	TookLow  time.Duration `json:"drain_low_ns"`
 	TookHigh time.Duration `json:"drain_high_ns"`
+	// Alone tells that this time of a sampled log was run only once, so that nothing is
+	// known of between what it is.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // Confidence is how far an estimate can be relied upon.

@@ -198,6 +198,8 @@ func (r *run) give(room *room, some int) {
 // A drain is how the requests of a route that nobody could be called for came to be
 // done.
 type drain struct {
+	route      string
+	alone      bool          // no other side was run at that time
 	from, to   int64         // from when on nobody could be called, and when nobody waited any more
 	held, took time.Duration // nobody could be called; until nobody waited any more, from the first answer on
 	waiting    int           // at that answer
@@ -216,20 +218,23 @@ func (room *room) answers(at int64) (d drain, over bool) {
 	if waiting > 0 {
 		return drain{}, false
 	}
-	d = drain{from: room.heldAt, to: at, held: time.Duration(room.flowsAt - room.heldAt), took: time.Duration(at - room.flowsAt), waiting: room.held}
+	d = drain{route: room.route.Name, from: room.heldAt, to: at, held: time.Duration(room.flowsAt - room.heldAt), took: time.Duration(at - room.flowsAt), waiting: room.held}
 	room.heldAt, room.flowsAt = 0, 0
 	return d, d.held >= drainLeast
 }
 
-// drainRanges are the drains of the first side, with between what the others have at that
-// time; one that another does not have took no time there.
+// drainRanges are the drains of the first side, with between what the others have on that
+// route at that time; one that another does not have took no time there.
 func drainRanges(sides []*tally) (made []Drain) {
 	for _, d := range sides[0].drains {
-		is := Drain{Held: d.held, Waiting: d.waiting, Took: d.took, HeldLow: d.held, HeldHigh: d.held, TookLow: d.took, TookHigh: d.took}
+		is := Drain{Route: d.route, Held: d.held, Waiting: d.waiting, Took: d.took, HeldLow: d.held, HeldHigh: d.held, TookLow: d.took, TookHigh: d.took, Alone: d.alone}
 		for _, side := range sides[1:] {
+			if d.alone {
+				break
+			}
 			other := drain{}
 			for _, o := range side.drains {
-				if o.from < d.to && d.from < o.to {
+				if o.route == d.route && o.from < d.to && d.from < o.to {
 					other.held, other.took = other.held+o.held, other.took+o.took
 				}
 			}

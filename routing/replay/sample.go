@@ -173,7 +173,7 @@ func (w *world) outed(spans []span, length time.Duration) {
 	for i := range w.outages {
 		o := &w.outages[i]
 		from, to := o.From.Sub(w.log.start)-length, o.From.Sub(w.log.start)+2*o.For+gotOver
-		for at := max(0, from/length); at <= to/length && int(at) < len(spans); at++ {
+		for at := min(max(0, from/length), time.Duration(len(spans)-1)); at <= to/length && int(at) < len(spans); at++ {
 			spans[at].stratum = always
 		}
 	}

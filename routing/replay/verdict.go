@@ -31,6 +31,12 @@ func (w *world) report(p *plan, all []Policy, g gathered, o Options) *Report {
 		Logged: logged.read(nil, span), Shares: map[string]float64{}, Warnings: l.Warnings(),
 	}
 	delete(r.Logged, Tripped) // a log of calls does not tell
+	if l.Attempts() == 0 {
+		clear(r.Logged) // nor one without any what became of its requests
+	}
+	if r.Logged[Cost] == 0 {
+		delete(r.Logged, Cost) // nobody wrote it down
+	}
 	r.Shape = w.shape(logged)
 	for t, share := range sharesOf(logged.calls) {
 		r.Shares[l.targets[t]] = share

@@ -137,6 +137,9 @@ func (p *Page) read(r *http.Request) (*asked, error) {
 		return a, errBadForm
 	}
 	if r.Method != http.MethodPost {
+		if len(a.For) > 0 && a.Lasts == "" {
+			a.Lasts = a.For[0].Value
+		}
 		return a, nil
 	}
 	switch {

@@ -33,7 +33,8 @@ type hub struct {
 	state   *Overview
 	readAt  time.Time
 	pastAt  time.Time
-	away    bool // the last reading failed
+	away    bool  // the last reading failed
+	why     error // it did
 	viewers map[*viewer]bool
 	stop    context.CancelFunc // of who reads; nil: nobody
 }
@@ -128,6 +129,7 @@ func (h *hub) refresh(ctx context.Context, age time.Duration) {
 	h.failed(err)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.why = err
 	if h.away = err != nil; h.away {
 		return
 	}

@@ -166,7 +166,7 @@ func (p *Page) overview(w http.ResponseWriter, r *http.Request, key jobs.Key) {
 	p.hub.refresh(r.Context(), goodFor)
 	made, err := p.hub.sections(chosen)
 	if err == nil && made == nil {
-		p.show(w, http.StatusServiceUnavailable, "plain.html", p.layout("Not now", key, plain{"Postgres does not answer", "So nobody knows how everything stands. This page looks again by itself.", true}))
+		p.show(w, http.StatusServiceUnavailable, "plain.html", p.layout("Not now", key, p.hub.unread()))
 		return
 	}
 	if err != nil {
@@ -183,6 +183,16 @@ func (p *Page) overview(w http.ResponseWriter, r *http.Request, key jobs.Key) {
 type plain struct {
 	Title, Text string
 	Again       bool // it is loaded anew by itself
+}
+
+// unread says why nothing was read yet.
+func (h *hub) unread() plain {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.why != nil && !store.Away(h.why) {
+		return plain{"It cannot be read how everything stands", "The server's log says why; `tidegate doctor` finds what is wrong, as a database that is not up to date. This page looks again by itself.", true}
+	}
+	return plain{"Postgres does not answer", "So nobody knows how everything stands. This page looks again by itself.", true}
 }
 
 // readFiles reads what browsers load beside a page.

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
 	"tidegate/cmd/app/dashboard"
@@ -32,6 +33,7 @@ type site struct {
 	*httptest.Server
 	t      *testing.T
 	store  *store.Store
+	pool   *pgxpool.Pool
 	client *http.Client
 	reads  atomic.Int32
 	state  atomic.Pointer[dashboard.Overview] // nil: it cannot be read
@@ -65,7 +67,12 @@ func newSite(t *testing.T, open bool) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	s := &site{t: t, store: store.New(pool)}
+	return newSiteOn(t, pool, open)
+}
+
+func newSiteOn(t *testing.T, pool *pgxpool.Pool, open bool) *site {
+	t.Helper()
+	s := &site{t: t, store: store.New(pool), pool: pool}
 	s.state.Store(&dashboard.Overview{
 		At: time.Now(), Workers: dashboard.Workers{Alive: 1},
 		Targets: []dashboard.Target{{Name: "openai", Circuit: jobs.CircuitOpen, DownSince: time.Now().Add(-time.Minute), Reason: "<b>status 503</b>"}},
@@ -179,11 +186,12 @@ func TestPageNeedsNothingElse(t *testing.T) {
 	}
 }
 
-func TestPageWithoutPostgres(t *testing.T) {
+// What cannot be read is said, and where to look.
+func TestPageOfNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, true)
 	s.state.Store(nil)
-	if got := s.ask(http.MethodGet, "/", nil); got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "Postgres does not answer") {
+	if got := s.ask(http.MethodGet, "/", nil); got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "tidegate doctor") {
 		t.Errorf("%d: %s", got.status, got.body)
 	}
 }
@@ -336,6 +344,29 @@ func TestActs(t *testing.T) {
 		}
 		if did != test.did {
 			t.Errorf("%s did %q", name, did)
+		}
+	}
+}
+
+// What was is in the database: another server shows it, too.
+func TestPastOutlivesTheServer(t *testing.T) {
+	t.Parallel()
+	first := newSite(t, true)
+	for _, sql := range []string{
+		`INSERT INTO tidegate.route_samples SELECT now() - n * interval '1 minute', 'summaries', 60, 100 * n, 0, 10, 0, 500, now() FROM generate_series(1, 30) n`,
+		`INSERT INTO tidegate.target_samples SELECT now() - n * interval '1 minute', 'openai', 60, 10, 10, 0, 500, 0, 0, 0, 1000, 2000 FROM generate_series(1, 30) n`,
+		`INSERT INTO tidegate.transitions (at, kind, name, state, reason) VALUES (now() - interval '10 minutes', 'circuit', 'openai', 'open', 'it was <sick>')`,
+	} {
+		if _, err := first.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, s := range map[string]*site{"this one": first, "another one": newSiteOn(t, first.pool, true)} {
+		got := s.ask(http.MethodGet, "/?window=1h", nil)
+		for _, want := range []string{`class="s-1`, "summaries: now 100, at most 3.0k", "t-open", "it was &lt;sick&gt;", "openai: 1 time not well in the last 1 hour"} {
+			if !strings.Contains(got.body, want) {
+				t.Errorf("%s does not show %q", name, want)
+			}
 		}
 	}
 }

@@ -143,6 +143,9 @@ func (g *Gatherer) Add(l *jobs.Logged) error {
 		if !l.Called() {
 			return nil // it was called all the same, late
 		}
+		if err := g.builder.Came(place, arrived); err != nil {
+			return err
+		}
 		return g.builder.AddCall(place, callOf(l))
 	}
 	var err error

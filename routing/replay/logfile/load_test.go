@@ -288,3 +288,47 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// Where nothing tells when a request came but its calls, it came with the first of them,
+// wherever that stands.
+func TestRequestsCameWithTheirFirstCalls(t *testing.T) {
+	t.Parallel()
+	lines := []string{
+		"2026-03-01T12:00:00Z,one,a,OVERLOAD,1000000",
+		"2026-03-01T12:00:05Z,two,a,OK,1000000",
+		"2026-03-01T15:00:00Z,one,b,OK,2000000",
+	}
+	log := func(order ...int) *replay.Log {
+		path := filepath.Join(t.TempDir(), "log.csv")
+		text := "at,request_id,target,class,latency_us\n"
+		for _, i := range order {
+			text += lines[i] + "\n"
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return load(t, logfile.Load{}, path)
+	}
+	want := log(0, 1, 2)
+	for _, order := range [][]int{{2, 1, 0}, {1, 2, 0}, {2, 0, 1}} {
+		got := log(order...)
+		if diff := cmp.Diff(requestsOf(want), requestsOf(got)); diff != "" {
+			t.Errorf("%v: %s", order, diff)
+		}
+		if diff := cmp.Diff(callsOf(want), callsOf(got)); diff != "" {
+			t.Errorf("%v: %s", order, diff)
+		}
+	}
+}
+
+// A first line that lacks a column says which.
+func TestColumnThatIsMissing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log.csv")
+	if err := os.WriteFile(path, []byte("at,route,target,latency_us\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := (logfile.Load{}).Files(context.Background(), path); err == nil || !strings.Contains(err.Error(), "there is no column class; there are: at, route, target, latency_us; a ledger has") {
+		t.Errorf("%v", err)
+	}
+}

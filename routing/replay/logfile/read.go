@@ -217,6 +217,9 @@ func (r *Reader) table(from *csv.Reader, names []string, o Options) (source, err
 	if slices.Contains(names, "bucket_lo") {
 		return nil, errors.New("it holds the lengths of ServeGen alone; name the file of its arrivals, which lies beside it")
 	}
+	if _, missing := places(names, tables[0].known...); slices.ContainsFunc(names, func(name string) bool { return byName[name] != nil }) {
+		return nil, fmt.Errorf("%w; a ledger has at, route, target, class and latency_us at least", missing)
+	}
 	return nil, fmt.Errorf("its first line names none of the columns that are known; a ledger has at, route, target, class and latency_us at least, and this one: %s", listed(names))
 }
 

@@ -20,8 +20,16 @@ func (p *Page) circuits() (*plot, error) {
 	type line struct{ policy, target string }
 	var lines []line
 	bars := map[line][]string{}
-	all := max(p.To.Sub(p.From), time.Second)
 	_, results := p.lines()
+	to := p.To // what came last may be answered long after
+	for _, r := range results {
+		for _, o := range r.Openings {
+			if o.To.After(to) {
+				to = o.To
+			}
+		}
+	}
+	all := max(to.Sub(p.From), time.Second)
 	for number, r := range results {
 		for _, o := range r.Openings {
 			at := line{r.Policy, o.Target}
@@ -55,7 +63,7 @@ func (p *Page) circuits() (*plot, error) {
 		}
 	}
 	fmt.Fprintf(&text, `<text x="%d" y="%d">%s</text><text x="%d" y="%d" text-anchor="end">%s</text></svg>`,
-		labelWidth, high-6, p.From.UTC().Format("2006-01-02 15:04"), width, high-6, p.To.UTC().Format("2006-01-02 15:04"))
+		labelWidth, high-6, p.From.UTC().Format(time.DateTime), width, high-6, to.UTC().Format(time.DateTime))
 	return &plot{Title: "When circuits were open", Says: says, Light: template.HTML(text.String())}, nil // #nosec G203 -- names are escaped above
 }
 

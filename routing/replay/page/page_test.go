@@ -130,3 +130,27 @@ func TestPageOfLittle(t *testing.T) {
 		t.Error("it does not say where the calls go")
 	}
 }
+
+// A batch comes within a moment, and circuits open while it is worked on: the plot is of
+// that time.
+func TestPageShowsCircuitsOfWhatComesAtOnce(t *testing.T) {
+	t.Parallel()
+	p := made("only.yaml")
+	p.To = noon
+	p.Results[0].Openings = []replay.Opening{
+		{Target: "a", From: noon.Add(10 * time.Second), To: noon.Add(20 * time.Second)},
+		{Target: "a", From: noon.Add(30 * time.Second), To: noon.Add(40 * time.Second)},
+	}
+	text := written(t, p)
+	if !strings.Contains(text, "2026-03-01 12:00:00</text>") || !strings.Contains(text, "2026-03-01 12:00:40</text>") {
+		t.Error("the plot is not of the time from the first request to the end of the last opening")
+	}
+	if strings.Contains(text, ">110%<") {
+		t.Error("a share may be more than all")
+	}
+	for _, x := range []string{"420", "740"} { // a quarter of what is beside the labels, and three
+		if !strings.Contains(text, `x="`+x+`.0"`) {
+			t.Errorf("no opening begins at %s", x)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"maps"
@@ -202,6 +203,9 @@ func (p *Page) shares() (*plot, error) {
 		percent := func(x float64) string { return fmt.Sprintf("%.0f%%", x) }
 		o.Theme, o.Legend.SeriesNames, o.CategoryAxis.Labels = theme, names, labels
 		o.ValueAxis = []charts.ValueAxisOption{{Min: charts.Ptr(0.0), ValueFormatter: percent}}
+		if most := slices.MaxFunc(values, func(a, b []float64) int { return cmp.Compare(slices.Max(a), slices.Max(b)) }); slices.Max(most) > 80 {
+			o.ValueAxis[0].Max, o.ValueAxis[0].LabelCount = charts.Ptr(100.0), 6 // and not 110% above it
+		}
 		o.Padding = charts.NewBox(10, 10, 20, 10)
 		return painter.BarChart(o)
 	})
