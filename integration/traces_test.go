@@ -154,6 +154,9 @@ func TestTraceOfAFailover(t *testing.T) {
 	if strings.Contains(got.raw.String(), secretPrompt) {
 		t.Error("a span has the prompt")
 	}
+	if n := st.count("SELECT count(*) FROM tidegate.traces"); n != 0 {
+		t.Errorf("%d traces are kept that nobody asks for any more", n)
+	}
 	if header := traceparentOfResult(t, st.Conn); header != "00-"+trace+"-"+id(published)+"-01" {
 		t.Errorf("the event's ce-traceparent is %q, and its span %x", header, published.SpanId)
 	}
