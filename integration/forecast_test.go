@@ -84,14 +84,15 @@ func TestForecastOfABatch(t *testing.T) {
 	if err != nil || len(list.Data) != 1 {
 		t.Errorf("a list has %d batches, %v", len(list.Data), err)
 	}
-	shown := f.must("status")
+	config := write(t, "tidegate.yaml", f.config.String()) // which knows the limit
+	shown := f.must("status", "--config", config)
 	if !strings.Contains(shown.out, "of work)") {
 		t.Errorf("the status:\n%s", shown.out)
 	}
 	var status struct {
 		Routes, Batches []struct{ Forecast struct{ Reason, Text string } }
 	}
-	check(t, json.Unmarshal([]byte(f.must("status", "--json").out), &status))
+	check(t, json.Unmarshal([]byte(f.must("status", "--json", "--config", config).out), &status))
 	for _, one := range append(status.Routes, status.Batches...) {
 		if !strings.HasPrefix(one.Forecast.Reason, "waits for") || !strings.Contains(one.Forecast.Text, "of work after that") {
 			t.Errorf("the status has %+v", status)

@@ -27,6 +27,9 @@ type ResultEvent struct {
 	BatchID  string
 	CustomID string
 	Metadata map[string]string
+	// Traceparent is the span that its request belongs to, or the event itself; empty:
+	// none.
+	Traceparent string
 	// BodyBytes is the size of the answer; Body is absent when it is over
 	// MaxEventBody.
 	BodyBytes int

@@ -58,6 +58,9 @@ type Request struct {
 	Metadata map[string]string
 	// RetryOf is the request that it tries again; empty: none.
 	RetryOf string
+	// Traceparent is the span that it belongs to, as W3C's header of that name has it;
+	// empty: what the context says (WithTraceparent), or none.
+	Traceparent string
 	// Body is what OpenAI's API takes at the endpoint, kept byte for byte, unknown
 	// fields too.
 	Body json.RawMessage
@@ -134,6 +137,9 @@ func (r *Request) checkFields() error {
 	}
 	if strings.ContainsRune(r.CustomID, 0) {
 		return fmt.Errorf("custom_id: holds a NUL character, which Postgres cannot keep")
+	}
+	if r.Traceparent != "" && !ValidTraceparent(r.Traceparent) {
+		return fmt.Errorf("traceparent: %.80q is none: it must look like 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", r.Traceparent)
 	}
 	if r.MaxCost < 0 {
 		return fmt.Errorf("max_cost: %s is below zero", r.MaxCost)

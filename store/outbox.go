@@ -19,7 +19,7 @@ import (
 // another one passes over those that are being sent. Rows of a kind that this
 // program does not know are left to one that does.
 const takeOutbox = `/* tidegate: take outbox */
-SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at,
+SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at, ` + spanAbove + `,
 	q.tenant, q.route, q.endpoint, q.batch_id, q.custom_id, q.metadata,
 	r.id, r.stored_at, r.state, r.status, r.target, r.model, r.provider_id, r.finish_reason, r.input_tokens, r.cached_input_tokens,
 	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.unpriced, r.attempts, r.bad_answers,
@@ -66,7 +66,12 @@ func (s *Store) Relay(ctx context.Context, behind int64, limit int, send func([]
 		}
 		var acknowledged []int64
 		acknowledged, unsent = sendOwed(owed, send)
-		_, err = tx.Exec(ctx, dropOutbox, acknowledged)
+		if _, err = tx.Exec(ctx, dropOutbox, acknowledged); err != nil {
+			return err
+		}
+		if traced := published(owed, acknowledged); len(traced) > 0 {
+			_, err = tx.Exec(ctx, dropTraces, traced)
+		}
 		return err
 	})
 	if err != nil {
@@ -82,6 +87,9 @@ type owedRow struct {
 	id    int64
 	event jobs.Event
 	gone  bool // what it is about was removed: nobody can tell it any more
+
+	requestID uuid.UUID
+	traced    bool // a row of traces tells to which trace it belongs
 }
 
 func sendOwed(owed []owedRow, send func([]jobs.Event) ([]bool, error)) ([]int64, error) {
@@ -118,8 +126,9 @@ func scanOwed(row pgx.CollectableRow) (owedRow, error) {
 		files     batchFiles
 		result    resultRow
 		createdAt time.Time
+		traced    *string
 	)
-	fields := append(append([]any{&owed.id, &requestID, &fact, &batch.id, &batch.state, &createdAt}, result.fields()...), batch.fields()...)
+	fields := append(append([]any{&owed.id, &requestID, &fact, &batch.id, &batch.state, &createdAt, &traced}, result.fields()...), batch.fields()...)
 	err := row.Scan(append(fields, files.fields()...)...)
 	if err != nil {
 		return owed, err
@@ -142,6 +151,8 @@ func scanOwed(row pgx.CollectableRow) (owedRow, error) {
 	}
 	result.requestID = *requestID
 	event, err := result.event()
+	event.Traceparent = orZero(traced)
+	owed.requestID, owed.traced = *requestID, traced != nil
 	owed.event.Result = &event
 	return owed, err
 }

@@ -23,7 +23,11 @@ func InsertRequests(ctx context.Context, tx pgx.Tx, requests []jobs.Request) err
 	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"tidegate", "requests"}, requestColumns, rows); err != nil {
 		return fmt.Errorf("writing %d requests: %w", len(requests), err)
 	}
-	return nil
+	var traced traces
+	for i := range requests {
+		traced.add(&requests[i])
+	}
+	return traced.insert(ctx, tx)
 }
 
 func requestRow(r *jobs.Request) ([]any, error) {
@@ -69,7 +73,7 @@ const requestFields = `q.id, q.created_at, q.deadline, q.max_cost_micro_usd, q.p
 
 const loadRequests = `/* tidegate: load requests */
 SELECT ` + requestFields + `,
-	CASE WHEN r.request_id IS NULL THEN q.body END, r.request_id IS NOT NULL, b.id, b.per_day, b.total
+	CASE WHEN r.request_id IS NULL THEN q.body END, r.request_id IS NOT NULL, b.id, b.per_day, b.total, ` + spanAbove + `
 FROM unnest($1::uuid[]) AS wanted (id)
 JOIN tidegate.requests q ON q.id = wanted.id
 LEFT JOIN tidegate.results r ON r.request_id = q.id
@@ -101,6 +105,7 @@ func scanLoaded(row pgx.CollectableRow) (jobs.Loaded, error) {
 		maxCost                 *int64
 		priority                *int16
 		goal, batchID, customID *string
+		traceparent             *string
 		endpoint                *string
 		metadata, expect, body  []byte
 		retryOf                 *uuid.UUID
@@ -109,13 +114,14 @@ func scanLoaded(row pgx.CollectableRow) (jobs.Loaded, error) {
 	)
 	r := &l.Request
 	err := row.Scan(&id, &r.CreatedAt, &deadline, &maxCost, &priority, &r.Tenant, &r.Route, &endpoint, &goal, &batchID, &customID, &metadata, &expect, &retryOf, &body, &l.Ended,
-		&budget, &perDay, &total)
+		&budget, &perDay, &total, &traceparent)
 	if err != nil {
 		return l, err
 	}
 	r.ID, r.Deadline, r.MaxCost = id.String(), orZero(deadline), jobs.MicroUSD(orZero(maxCost))
 	r.Priority, r.Endpoint = int(orZero(priority)), endpointOf(endpoint)
 	r.Goal, r.BatchID, r.CustomID, r.Body = orZero(goal), orZero(batchID), orZero(customID), body
+	r.Traceparent = orZero(traceparent)
 	if retryOf != nil {
 		r.RetryOf = retryOf.String()
 	}

@@ -285,7 +285,7 @@ func withoutSteering(metadata map[string]string) map[string]string {
 }
 
 const failedBehind = `/* tidegate: failed requests behind */
-SELECT ` + requestFields + `, q.body, true, NULL::integer, NULL::bigint, NULL::bigint FROM tidegate.requests q
+SELECT ` + requestFields + `, q.body, true, NULL::integer, NULL::bigint, NULL::bigint, NULL::text FROM tidegate.requests q
 CROSS JOIN LATERAL (SELECT ` + failureOf + ` AS failure FROM tidegate.results r WHERE r.request_id = q.id AND r.state <> 'answered' OFFSET 0) r
 WHERE q.batch_id = $1 AND q.id > $2 AND r.failure = ANY ($3) ORDER BY q.id`
 

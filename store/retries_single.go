@@ -41,7 +41,7 @@ CROSS JOIN LATERAL (
 	LIMIT 1) n
 WHERE q.id = ANY ($1) LIMIT 1`
 	wholeRequests = `/* tidegate: whole requests */
-SELECT ` + requestFields + `, q.body, true, NULL::integer, NULL::bigint, NULL::bigint FROM tidegate.requests q WHERE q.id = ANY ($1) ORDER BY q.id`
+SELECT ` + requestFields + `, q.body, true, NULL::integer, NULL::bigint, NULL::bigint, NULL::text FROM tidegate.requests q WHERE q.id = ANY ($1) ORDER BY q.id`
 )
 
 // Failed reads requests whole that ended without an answer and that nobody tries again,

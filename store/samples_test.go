@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
 
 	"tidegate/jobs"
 	"tidegate/store"
@@ -267,5 +268,27 @@ func TestCountsOfOnesOwnAreGoodForAWhile(t *testing.T) {
 	w.CountTook(0)
 	if n, at := look(); n != 10_600 || !at.IsZero() {
 		t.Errorf("counted anew, %d wait, at %s", n, at)
+	}
+}
+
+// What comes from another ledger was not done here and now.
+func TestSamplesLeaveImportsOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held := w.lead("one")
+	made := jobs.Logged{RequestID: uuid.NewString(), Route: "summaries", Attempt: jobs.Attempt{At: time.Now(), Target: "cheap", Class: jobs.OK, Latency: time.Second, Propensity: 1}}
+	if n, err := w.ImportLogged(t.Context(), []jobs.Logged{made}); n != 1 || err != nil {
+		t.Fatalf("%d imported, %v", n, err)
+	}
+	if n := w.number("SELECT count(*) FROM tidegate.attempts WHERE stored_at IS NULL"); n != 1 {
+		t.Errorf("%d are not of now", n)
+	}
+	w.age()
+	w.sample(held, true)
+	if all := w.targetSamples(); len(all) != 0 {
+		t.Errorf("samples of targets %+v", all)
+	}
+	if status, err := w.Status(t.Context()); err != nil || len(status.Targets) != 0 {
+		t.Errorf("the last minute %+v, %v", status.Targets, err)
 	}
 }

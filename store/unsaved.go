@@ -54,6 +54,10 @@ func (s *Store) commitWith(ctx context.Context, requests []*jobs.Request, statem
 			return nil, fmt.Errorf("%w: %w", errUnfit, err)
 		}
 		batch.Queue(insertUnsaved, row...)
+		var traced traces
+		if traced.add(request); len(traced.ids) > 0 {
+			batch.Queue(insertTraces, traced.ids, traced.spans)
+		}
 	}
 	var stored []uuid.UUID
 	batch.Queue(statement, args...).Query(func(rows pgx.Rows) (err error) {

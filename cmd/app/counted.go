@@ -6,16 +6,20 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"tidegate/cmd/app/metrics"
+	"tidegate/cmd/app/tracing"
 	"tidegate/jobs"
 	"tidegate/store"
 	"tidegate/worker"
+	"tidegate/worker/publish"
 )
 
 const (
@@ -47,42 +51,88 @@ func checkMetricsFlag(cmd *cobra.Command) error {
 	return nil
 }
 
-// openMetrics is what serves the metrics of this process, at an address of their own if
-// there is one. Call done at the end.
-func (o *options) openMetrics(cmd *cobra.Command, config *Config) (m *metrics.Metrics, at *probed, done func(), err error) {
+// A telemetry is what this process tells of itself.
+type telemetry struct {
+	metrics *metrics.Metrics
+	tracer  *tracing.Tracer // nil: nobody wants traces
+	*probed
+	pool *pgxpool.Pool
+	log  zerolog.Logger
+}
+
+// openTelemetry prepares it, with an address of its own for metrics if there is one.
+// Close it at the end.
+func (o *options) openTelemetry(cmd *cobra.Command, config *Config, log zerolog.Logger) (t *telemetry, err error) {
 	address := config.MetricsListen
 	if flag := cmd.Flags().Lookup(strings.TrimPrefix(metricsFlag, "--")); flag.Changed {
 		address = flag.Value.String()
 	}
-	pool, err := o.connect(cmd.Context(), metricsConns)
-	if err != nil {
-		return nil, nil, nil, err
+	t = &telemetry{log: log}
+	if t.tracer, err = newTracer(cmd.Context(), log); err != nil {
+		return nil, err
 	}
-	m = newMetrics(pool)
-	if at, err = listenProbed(cmd.Context(), address, pool, m); err != nil {
-		pool.Close()
-		return nil, nil, nil, err
+	if t.pool, err = o.connect(cmd.Context(), metricsConns); err != nil {
+		return nil, err
 	}
-	if at.listener != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "metrics on http://%s/metrics\n", at.listener.Addr())
+	t.metrics = newMetrics(t.pool)
+	if t.probed, err = listenProbed(cmd.Context(), address, t.pool, t.metrics); err != nil {
+		t.pool.Close()
+		return nil, err
 	}
-	return m, at, pool.Close, nil
+	if t.listener != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "metrics on http://%s/metrics\n", t.listener.Addr())
+	}
+	return t, nil
 }
 
-// watchBy is what a worker tells metrics; nil: nobody is told.
-func watchBy(m *metrics.Metrics) worker.Watch {
-	if m == nil {
-		return worker.Watch{}
-	}
-	return worker.Watch{Kept: m.Kept, Expired: m.Expired, Rescued: m.Rescued}
+// newTracer sends traces if the environment says where to; nil: it does not.
+func newTracer(ctx context.Context, log zerolog.Logger) (*tracing.Tracer, error) {
+	return tracing.New(ctx, programVersion(), os.Getenv, func(err error) {
+		log.Warn().Err(err).Msg("spans were not sent; they are lost")
+	})
 }
 
-// sentBy is what a relay tells them.
-func sentBy(m *metrics.Metrics) func(*jobs.Event, bool) {
-	if m == nil {
-		return nil
+func (t *telemetry) close() {
+	if err := t.tracer.Close(); err != nil {
+		t.log.Warn().Err(err).Msg("the last spans were not sent")
 	}
-	return m.Sent
+	t.pool.Close()
+}
+
+// watched is what a worker tells metrics and traces.
+func (c *StackConfig) watched() worker.Watch {
+	var w worker.Watch
+	m, t := c.Metrics, c.Tracer
+	if m != nil {
+		w = worker.Watch{Kept: m.Kept, Expired: m.Expired, Rescued: m.Rescued}
+	}
+	if t != nil {
+		w.Kept = func(entry *jobs.Entry, stored bool) {
+			if m != nil {
+				m.Kept(entry, stored)
+			}
+			t.Kept(entry, stored)
+		}
+	}
+	return w
+}
+
+// relayed is what a relay is made of, with what it tells them.
+func (c *StackConfig) relayed(outbox publish.Outbox) publish.Config {
+	made := publish.Config{Outbox: outbox, Conn: c.Conn, Log: c.Log}
+	m, t := c.Metrics, c.Tracer
+	if m != nil || t != nil {
+		made.Sent = func(event *jobs.Event, acknowledged bool) {
+			if m != nil {
+				m.Sent(event, acknowledged)
+			}
+			t.Sent(event, acknowledged)
+		}
+	}
+	if t != nil {
+		made.Trace = t.Traceparent
+	}
+	return made
 }
 
 // counted has the metrics show what this stack's worker says of itself.
@@ -93,13 +143,18 @@ func (s *Stack) counted() *Stack {
 			works.Leads = s.Worker.Leads
 		}
 		m.Follow(works)
-		s.know(s.config.Routes)
 	}
+	s.know(s.config.Routes)
 	return s
 }
 
-// know tells the metrics what targets there are.
+// know tells metrics and traces what targets there are.
 func (s *Stack) know(routes []jobs.Route) {
+	traced := map[string]tracing.Target{}
+	for _, t := range targetsOf(routes) {
+		traced[t.Name] = tracing.Target{Provider: t.Provider, Model: t.Model, BaseURL: t.BaseURL}
+	}
+	s.config.Tracer.Know(traced)
 	if s.config.Metrics == nil {
 		return
 	}

@@ -50,7 +50,8 @@ With --config it uses your providers and stages no outage: that costs money. The
 budgets in the file hold; when one is spent, the demo ends and says so.`,
 		Example: `  tidegate demo
   tidegate demo --documents ./texts
-  tidegate demo --keep ./demo && tidegate replay --from-file ./demo/attempts.parquet --against ./demo/demo.yaml --policy ./demo/dear.yaml
+  tidegate demo --keep ./demo
+  tidegate replay --from-file ./demo/attempts.parquet --against ./demo/demo.yaml --policy ./demo/dear.yaml
   tidegate demo --config tidegate.yaml --limit 20`,
 		Args:    noArguments,
 		PreRunE: func(*cobra.Command, []string) error { return checkCount("--limit", f.limit, "all") },

@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
-	"tidegate/cmd/app/metrics"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
 	"tidegate/worker"
@@ -30,7 +29,7 @@ const (
 // name: files and batches do not end for that. Safe for concurrent use.
 type frontDesk struct {
 	pool    *pgxpool.Pool
-	metrics *metrics.Metrics
+	telling *telemetry
 	log     zerolog.Logger
 	logEnds worker.LogEnds
 
@@ -43,8 +42,8 @@ type frontDesk struct {
 	stack  *Stack // nil: none runs
 }
 
-func newFrontDesk(pool *pgxpool.Pool, counted *metrics.Metrics, config *Config, ends worker.LogEnds, log zerolog.Logger) *frontDesk {
-	return &frontDesk{pool: pool, metrics: counted, config: config, logEnds: ends, log: log, started: make(chan struct{})}
+func newFrontDesk(pool *pgxpool.Pool, telling *telemetry, config *Config, ends worker.LogEnds, log zerolog.Logger) *frontDesk {
+	return &frontDesk{pool: pool, telling: telling, config: config, logEnds: ends, log: log, started: make(chan struct{})}
 }
 
 // Answer is for batchapi.
@@ -102,7 +101,7 @@ func (d *frontDesk) serve(ctx context.Context, listener net.Listener, front *bat
 	var parts sync.WaitGroup
 	defer parts.Wait()
 	parts.Go(func() { d.Run(ctx) })
-	return serveHTTP(ctx, listener, front, calls)
+	return serveHTTP(ctx, listener, front, d.telling.tracer, calls)
 }
 
 func (d *frontDesk) once(ctx context.Context) error {
@@ -112,7 +111,7 @@ func (d *frontDesk) once(ctx context.Context) error {
 	_, routes := config.Build()
 	stack, err := NewStack(ctx, StackConfig{
 		Pool: d.pool, Desk: true, Routes: routes, Choosing: config.choosing(), Weights: config.Weights(), Log: d.log,
-		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget, Name: jobs.DeskName(workerName()), Metrics: d.metrics, LogEnds: d.logEnds,
+		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget, Name: jobs.DeskName(workerName()), Metrics: d.telling.metrics, Tracer: d.telling.tracer, LogEnds: d.logEnds,
 	})
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"tidegate/cmd/app/tracing"
 	"tidegate/deploy/embedded"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
@@ -73,6 +74,7 @@ type dev struct {
 	front     *batchapi.Server
 	log       zerolog.Logger
 	logEnds   worker.LogEnds
+	tracer    *tracing.Tracer // nil: nobody wants traces
 	logFile   *os.File
 }
 
@@ -184,8 +186,11 @@ func (d *dev) assemble(ctx context.Context) error {
 	_, routes := d.config.Build()
 	counted := newMetrics(d.backbone.Pool)
 	var err error
+	if d.tracer, err = newTracer(ctx, d.log); err != nil {
+		return err
+	}
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Retention: d.config.retention(), Webhooks: d.config.Webhooks, Door: d.config.natsDoor(d.backbone.NATS != nil), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Metrics: counted, LogEnds: d.logEnds, Log: d.log,
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Retention: d.config.retention(), Webhooks: d.config.Webhooks, Door: d.config.natsDoor(d.backbone.NATS != nil), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Metrics: counted, Tracer: d.tracer, LogEnds: d.logEnds, Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
 	if err != nil {
@@ -245,7 +250,7 @@ func (d *dev) run(ctx context.Context) error {
 	if d.simulator != nil {
 		parts.Go(func() { _ = d.simulator.Run(lasting) })
 	}
-	parts.Go(func() { _ = serveHTTP(lasting, d.listener, d.front, 0) })
+	parts.Go(func() { _ = serveHTTP(lasting, d.listener, d.front, d.tracer, 0) })
 	parts.Go(func() { d.watchPostgres(lasting, giveUp) })
 	err := d.reloads().beside(working, d.stack.Run)
 	stop()
@@ -277,6 +282,7 @@ func (d *dev) close() {
 			d.log.Warn().Err(err).Msg("stopping")
 		}
 	}
+	_ = d.tracer.Close() // what warns of it says so
 	if d.listener != nil {
 		_ = d.listener.Close()
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"tidegate/cmd/app/tracing"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
 )
@@ -83,8 +84,8 @@ func answer(w http.ResponseWriter, status int, body any) {
 
 // serveHTTP serves until ctx ends, and lets open requests finish, for some seconds and
 // as long as calls may go on, but for those that have no end of their own.
-func serveHTTP(ctx context.Context, listener net.Listener, handler *batchapi.Server, calls time.Duration) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes}
+func serveHTTP(ctx context.Context, listener net.Listener, handler *batchapi.Server, tracer *tracing.Tracer, calls time.Duration) error {
+	server := &http.Server{Handler: tracer.Wrap(handler), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	select {

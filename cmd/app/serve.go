@@ -85,16 +85,16 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 		return err
 	}
 	defer apart.Close()
-	counted, probes, done, err := o.openMetrics(cmd, reload.running)
+	telling, err := o.openTelemetry(cmd, reload.running, log)
 	if err != nil {
 		return err
 	}
-	defer done()
-	desk := newFrontDesk(apart, counted, reload.running, worker.LogEnds(o.logEnds), log)
+	defer telling.close()
+	desk := newFrontDesk(apart, telling, reload.running, worker.LogEnds(o.logEnds), log)
 	if len(reload.running.Routes) > 0 {
 		waited = desk
 	}
-	front, err := newFront(pool, follow, waited, counted, desk.Running, log)
+	front, err := newFront(pool, follow, waited, telling.metrics, desk.Running, log)
 	if err != nil {
 		return err
 	}
@@ -106,11 +106,11 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 		return err
 	}
 	reload.fixed, reload.hangups, reload.log = []string{"postgres", "nats", "metrics_listen", "listen", "batches", "http", "worker"}, hung, log
-	serving := func(ctx context.Context) error { return serveHTTP(ctx, listener, front, 0) }
+	serving := func(ctx context.Context) error { return serveHTTP(ctx, listener, front, telling.tracer, 0) }
 	if waited != nil {
 		reload.take = desk.Take
 		calls := reload.running.Worker.ShutdownTimeout // which a reload does not change
 		serving = func(ctx context.Context) error { return desk.serve(ctx, listener, front, calls) }
 	}
-	return probes.beside(ctx, func(ctx context.Context) error { return reload.beside(ctx, serving) })
+	return telling.beside(ctx, func(ctx context.Context) error { return reload.beside(ctx, serving) })
 }

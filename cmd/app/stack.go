@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tidegate/cmd/app/metrics"
+	"tidegate/cmd/app/tracing"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
 	"tidegate/jobs/queue"
@@ -66,6 +67,7 @@ type StackConfig struct {
 	Name        string           // of this start of the worker, unique in the fleet; empty: of host, process and time
 	LogEnds     worker.LogEnds   // which requests that end are worth a line; empty: some
 	Metrics     *metrics.Metrics // counts what it does; nil: nobody does
+	Tracer      *tracing.Tracer  // makes spans of it; nil: nobody does
 	Log         zerolog.Logger
 	Now         func() time.Time // nil: time.Now
 	// Provider stands between the router and what makes the calls; nil: nothing
@@ -132,7 +134,7 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 		s.Worker, err = worker.New(s.workerConfig())
 		return s.counted(), err
 	}
-	relay, err := publish.New(publish.Config{Outbox: s.Store, Conn: config.Conn, Sent: sentBy(config.Metrics), Log: config.Log})
+	relay, err := publish.New(config.relayed(s.Store))
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +167,7 @@ func (s *Stack) workerConfig() worker.Config {
 		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Desk: config.Desk, Concurrency: config.Concurrency,
 		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store, Removal: s.Store, History: s.Store, Survey: s.Store},
 		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Retention: config.Retention, Timing: config.Timing, Name: s.name, Version: programVersion(),
-		Log: config.Log, LogEnds: config.LogEnds, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Watch: watchBy(config.Metrics), Now: config.Now,
+		Log: config.Log, LogEnds: config.LogEnds, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Watch: config.watched(), Now: config.Now,
 	}
 }
 

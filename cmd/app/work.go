@@ -89,14 +89,14 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 		return err
 	}
 	defer conn.Close()
-	counted, probes, done, err := o.openMetrics(cmd, config)
+	telling, err := o.openTelemetry(cmd, config, log)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer telling.close()
 	_, routes := config.Build()
 	stack, err := NewStack(ctx, StackConfig{
-		Pool: pool, Conn: conn, Routes: routes, Batches: config.batchLimits(), Retention: config.retention(), Webhooks: config.Webhooks, Door: config.natsDoor(false), Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Metrics: counted, LogEnds: worker.LogEnds(o.logEnds), Log: log,
+		Pool: pool, Conn: conn, Routes: routes, Batches: config.batchLimits(), Retention: config.retention(), Webhooks: config.Webhooks, Door: config.natsDoor(false), Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Metrics: telling.metrics, Tracer: telling.tracer, LogEnds: worker.LogEnds(o.logEnds), Log: log,
 		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget,
 		Timing: timing,
 	})
@@ -110,7 +110,7 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	defer told()
 	defer log.Info().Msg("stopped")
 	reload.fixed, reload.take, reload.hangups, reload.log = []string{"postgres", "nats", "metrics_listen", "nats_door", "canaries", "worker", "batches", "retention", "webhooks"}, stack.Take, hung, log
-	return probes.beside(ctx, func(ctx context.Context) error { return reload.beside(ctx, stack.Run) })
+	return telling.beside(ctx, func(ctx context.Context) error { return reload.beside(ctx, stack.Run) })
 }
 
 // checkMigrated refuses a database that is older than the program.

@@ -88,7 +88,7 @@ func (s *Server) readAwaited(r *http.Request, body []byte) (*jobs.Request, jobs.
 		return nil, stream, invalid("", "invalid_value", "%s", shown(err.Error()))
 	}
 	now := s.config.Now().Truncate(time.Microsecond)
-	request := &jobs.Request{ID: store.NewRequestID(), Tenant: caller(r).Tenant, Body: whole, CreatedAt: now, Goal: awaitedGoal}
+	request := &jobs.Request{ID: store.NewRequestID(), Tenant: caller(r).Tenant, Body: whole, CreatedAt: now, Goal: awaitedGoal, Traceparent: jobs.TraceparentOf(r.Context())}
 	if err := s.steerAwaited(r, request); err != nil {
 		return nil, stream, err
 	}

@@ -199,7 +199,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := &answerWriter{ResponseWriter: w, control: http.NewResponseController(w), taking: s.patience.taking, release: func() {}}
 	// net/http goes on with its own request, whose body it knows: what is left of that is
 	// not waited for if it is large, and not for long if it is small.
-	r = r.WithContext(r.Context())
+	r = r.WithContext(jobs.WithTraceparent(r.Context(), r.Header.Get("Traceparent")))
 	if r.ContentLength != 0 {
 		_ = answer.control.SetReadDeadline(time.Now().Add(s.patience.silence)) // a connection without deadlines has none to miss
 	}

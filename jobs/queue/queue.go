@@ -101,6 +101,9 @@ func (q *Queue) checkExpects(ctx context.Context, db store.Querier, r *jobs.Requ
 
 // complete fills in what the producer left out and checks the whole.
 func (q *Queue) complete(ctx context.Context, db store.Querier, r *jobs.Request) error {
+	if r.Traceparent == "" {
+		r.Traceparent = jobs.TraceparentOf(ctx)
+	}
 	if err := r.Validate(); err != nil {
 		return err
 	}

@@ -290,7 +290,7 @@ func (d *Door) take(msg *nats.Msg, tenant string, until time.Time) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		accepted, err = d.config.Intake.Take(ctx, tenant, msg.Header.Get(nats.MsgIdHdr), msg.Data)
+		accepted, err = d.config.Intake.Take(jobs.WithTraceparent(ctx, msg.Header.Get("traceparent")), tenant, msg.Header.Get(nats.MsgIdHdr), msg.Data)
 	}()
 	select {
 	case <-over:

@@ -168,7 +168,11 @@ func wrap(e *jobs.ResultEvent, body *ResultBody) (*nats.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event of request %s: %w", e.RequestID, err)
 	}
-	return newMessage(ResultSubject(e.Tenant, e.Route, e.BatchID, e.RequestID), e.ID, TypeResult, e.RequestID, e.StoredAt, data), nil
+	msg := newMessage(ResultSubject(e.Tenant, e.Route, e.BatchID, e.RequestID), e.ID, TypeResult, e.RequestID, e.StoredAt, data)
+	if e.Traceparent != "" {
+		msg.Header["ce-traceparent"] = []string{e.Traceparent}
+	}
+	return msg, nil
 }
 
 // wrapReference is wrap for a body of which something was left out.

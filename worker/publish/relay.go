@@ -42,6 +42,9 @@ type Config struct {
 	Poll time.Duration
 	// Linger is how long a round waits for company; zero means 40 ms.
 	Linger time.Duration
+	// Trace says to which span the event of a result belongs, as a traceparent; empty: to
+	// none. Nil: to that of its request.
+	Trace func(*jobs.ResultEvent) string
 	// Sent is told of each event whether JetStream has acknowledged it; an event that it
 	// has not comes again. Nil: nobody is told.
 	Sent func(event *jobs.Event, acknowledged bool)
@@ -160,6 +163,9 @@ func (r *Relay) send(ctx context.Context, events []jobs.Event) ([]bool, error) {
 	limit := MessageLimit(r.config.Conn, r.stream)
 	var first error
 	for i, event := range events {
+		if event.Result != nil && r.config.Trace != nil {
+			event.Result.Traceparent = r.config.Trace(event.Result)
+		}
 		msg, err := Message(event, limit)
 		if tooLarge := new(TooLargeError); errors.As(err, &tooLarge) {
 			r.tell(tooLarge)

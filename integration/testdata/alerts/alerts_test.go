@@ -248,4 +248,3 @@ func TestAlertsFireAndStaySilent(t *testing.T) {
 		}
 	}
 }
-

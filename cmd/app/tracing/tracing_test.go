@@ -1,0 +1,109 @@
+package tracing
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+
+	"tidegate/jobs"
+)
+
+func TestTracesAreOffUnlessSomebodyAsks(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		env       map[string]string
+		on, fails bool
+	}{
+		"nothing":              {nil, false, false},
+		"an endpoint":          {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, true, false},
+		"one for traces":       {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:4318/v1/traces"}, true, false},
+		"an exporter":          {map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}, true, false},
+		"none":                 {map[string]string{"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, false, false},
+		"disabled":             {map[string]string{"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, false, false},
+		"another exporter":     {map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"}, false, true},
+		"another protocol":     {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, false, true},
+		"the protocol that is": {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, true, false},
+	} {
+		on, err := wanted(func(key string) string { return c.env[key] })
+		if on != c.on || (err != nil) != c.fails {
+			t.Errorf("%s: %v %v", name, on, err)
+		}
+	}
+}
+
+// A relay in another process names the span of a try that it never saw, in the trace that
+// its producer named, or in one of its own.
+func TestSpansOfTwoProcessesMeet(t *testing.T) {
+	t.Parallel()
+	for _, asked := range []string{"", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"} {
+		recorded := &recorder{}
+		worker, relay := tracerTo(recorded), tracerTo(recorded)
+		request := &jobs.Request{ID: "r", Route: "summaries", Traceparent: asked, CreatedAt: time.Unix(1, 0)}
+		a := jobs.Attempt{At: time.Unix(2, 0), Target: "cheap", Class: jobs.OK, Latency: time.Second}
+		worker.Kept(&jobs.Entry{Request: request, Trace: jobs.Trace{{Attempt: &a}}, Result: &jobs.Result{State: jobs.StateAnswered}}, true)
+		event := jobs.ResultEvent{Result: jobs.Result{ID: "e", RequestID: "r"}, Traceparent: asked}
+		event.Traceparent = relay.Traceparent(&event)
+		relay.Sent(&jobs.Event{Result: &event}, true)
+		if asked != "" && asked[54] == '0' {
+			if len(recorded.spans) > 0 || event.Traceparent[54] != '0' {
+				t.Errorf("what is not sampled has spans: %v, and the event says %s", recorded.spans, event.Traceparent)
+			}
+			continue
+		}
+		if len(recorded.spans) != 3 {
+			t.Fatalf("%q: %d spans", asked, len(recorded.spans))
+		}
+		call, work, published := recorded.spans[0], recorded.spans[1], recorded.spans[2]
+		if call.Parent().SpanID() != work.SpanContext().SpanID() || published.Parent().SpanID() != work.SpanContext().SpanID() ||
+			published.SpanContext().TraceID() != work.SpanContext().TraceID() || write(published.SpanContext()) != event.Traceparent {
+			t.Errorf("%q: the spans do not meet: %v %v %v", asked, call, work, published)
+		}
+	}
+}
+
+// Nobody who has no Tracer pays for one.
+func TestNoTracer(t *testing.T) {
+	t.Parallel()
+	var none *Tracer
+	none.Kept(&jobs.Entry{Request: &jobs.Request{}}, true)
+	none.Sent(&jobs.Event{Result: &jobs.ResultEvent{}}, true)
+	none.Know(nil)
+	if none.Close() != nil || none.Traceparent(&jobs.ResultEvent{Traceparent: "x"}) != "x" || none.Wrap(nil) != nil {
+		t.Error("something is done")
+	}
+}
+
+// A recorder keeps spans as they end.
+type recorder struct{ spans []sdk.ReadOnlySpan }
+
+func tracerTo(r *recorder) *Tracer {
+	t := &Tracer{provider: sdk.NewTracerProvider(sdk.WithSyncer(r), sdk.WithIDGenerator(ids{}))}
+	t.tracer = t.provider.Tracer(library)
+	return t
+}
+
+// ExportSpans is for sdk/trace.SpanExporter.
+func (r *recorder) ExportSpans(_ context.Context, spans []sdk.ReadOnlySpan) error {
+	r.spans = append(r.spans, spans...)
+	return nil
+}
+
+// Shutdown is for sdk/trace.SpanExporter.
+func (r *recorder) Shutdown(context.Context) error { return nil }
+
+func BenchmarkKept(b *testing.B) {
+	entry := &jobs.Entry{
+		Request: &jobs.Request{ID: "r", Route: "summaries", CreatedAt: time.Unix(1, 0)}, Result: &jobs.Result{State: jobs.StateAnswered},
+		Trace: jobs.Trace{{Attempt: &jobs.Attempt{At: time.Unix(2, 0), Target: "cheap", Class: jobs.OK, Latency: time.Second}}},
+	}
+	for name, t := range map[string]*Tracer{"off": nil, "on": tracerTo(&recorder{})} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				t.Kept(entry, true)
+			}
+		})
+	}
+}

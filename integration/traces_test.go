@@ -1,0 +1,181 @@
+package integration
+
+import (
+	"encoding/hex"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	common "go.opentelemetry.io/proto/otlp/common/v1"
+	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"tidegate/integration/fixture"
+	"tidegate/routing/simulator"
+	"tidegate/worker/publish"
+)
+
+// A spanReceiver takes spans as an OpenTelemetry collector does, over HTTP.
+type spanReceiver struct {
+	mu    sync.Mutex
+	spans []*otlp.Span
+	names map[string]bool // of the services
+	raw   strings.Builder // all that was sent
+}
+
+// ServeHTTP takes some.
+func (r *spanReceiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	body, err := io.ReadAll(request.Body)
+	var sent collector.ExportTraceServiceRequest
+	if err != nil || request.URL.Path != "/v1/traces" || proto.Unmarshal(body, &sent) != nil {
+		http.Error(w, "not what a collector takes", http.StatusBadRequest)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.raw.Write(body)
+	for _, of := range sent.ResourceSpans {
+		r.names[valueOf(of.Resource.Attributes, "service.name")] = true
+		for _, scope := range of.ScopeSpans {
+			r.spans = append(r.spans, scope.Spans...)
+		}
+	}
+	w.Header().Set("Content-Type", "application/x-protobuf")
+}
+
+// of are the spans of a trace, in the order of their beginnings.
+func (r *spanReceiver) of(trace string) []*otlp.Span {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var found []*otlp.Span
+	for _, s := range r.spans {
+		if hex.EncodeToString(s.TraceId) == trace {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+func valueOf(attributes []*common.KeyValue, name string) string {
+	for _, a := range attributes {
+		if a.Key == name {
+			return a.Value.GetStringValue()
+		}
+	}
+	return ""
+}
+
+// named are the spans with a name.
+func named(spans []*otlp.Span, name string) (found []*otlp.Span) {
+	for _, s := range spans {
+		if s.Name == name {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+// TestTraceOfAFailover: what is sent with a traceparent is one trace, from the door to the
+// event, through two processes, with the call that failed and the one after it.
+func TestTraceOfAFailover(t *testing.T) {
+	t.Parallel()
+	const above, trace = "00f067aa0ba902b7", "4bf92f3577b34da6a3ce929d0e0e4736"
+	st := newStage(t, staging{})
+	st.prepare()
+	st.down("cheap", simulator.Fault{Mode: simulator.Unavailable})
+	got := &spanReceiver{names: map[string]bool{}}
+	environment := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + serve(t, got), "OTEL_SERVICE_NAME=tides", "OTEL_BSP_SCHEDULE_DELAY=50", "NO_PROXY=*"}
+	p := buildProgram(t)
+	where := []string{"--config", write(t, "tidegate.yaml", st.config.String()), "--database-url", st.URL, "--nats-url", st.NATSURL, "--data", t.TempDir()}
+	server := p.start(t, environment, append([]string{"serve", "--listen", "127.0.0.1:0"}, where...)...)
+	f := &front{stage: st, base: server.base()}
+	reply, text := f.do(t.Context(), http.MethodPost, "/jobs", jsonType, `{"route":"summaries","body":{"messages":[{"role":"user","content":"`+secretPrompt+`. Ends."}]}}`,
+		"Traceparent", "00-"+trace+"-"+above+"-01")
+	if reply.status != http.StatusAccepted {
+		t.Fatalf("%d %s", reply.status, text)
+	}
+	worker := p.start(t, environment, append([]string{"work"}, where...)...)
+	fixture.Await(t, soon, "the span of the event has come", func() bool { return len(named(got.of(trace), "publish result")) == 1 })
+	for _, process := range []*process{worker, server} {
+		process.signal(syscall.SIGTERM)
+		process.end()
+	}
+
+	spans := got.of(trace)
+	one := func(name, parent string, kind otlp.Span_SpanKind) *otlp.Span {
+		t.Helper()
+		found := named(spans, name)
+		if len(found) != 1 {
+			t.Fatalf("%d spans %q in %v", len(found), name, spans)
+		}
+		if s := found[0]; hex.EncodeToString(s.ParentSpanId) != parent || s.Kind != kind || s.EndTimeUnixNano < s.StartTimeUnixNano {
+			t.Errorf("%q is below %x, not %s: %v", name, s.ParentSpanId, parent, s)
+		}
+		return found[0]
+	}
+	id := func(s *otlp.Span) string { return hex.EncodeToString(s.SpanId) }
+	door := one("POST /v1/jobs", above, otlp.Span_SPAN_KIND_SERVER)
+	work := one("process summaries", id(door), otlp.Span_SPAN_KIND_CONSUMER)
+	failed := one("chat sim-small", id(work), otlp.Span_SPAN_KIND_CLIENT)
+	answered := one("chat sim-medium", id(work), otlp.Span_SPAN_KIND_CLIENT)
+	published := one("publish result", id(work), otlp.Span_SPAN_KIND_PRODUCER)
+	if len(spans) != 5 {
+		t.Errorf("%d spans: %v", len(spans), spans)
+	}
+	if failed.Status.GetCode() != otlp.Status_STATUS_CODE_ERROR || valueOf(failed.Attributes, "error.type") != "OVERLOAD" || answered.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR {
+		t.Errorf("the call that failed: %v, and that which did not: %v", failed, answered)
+	}
+	if len(answered.Links) != 1 || id(failed) != hex.EncodeToString(answered.Links[0].SpanId) || len(failed.Links) > 0 {
+		t.Errorf("the failover is not linked to what failed: %v", answered.Links)
+	}
+	for name, want := range map[string]string{
+		"gen_ai.operation.name": "chat", "gen_ai.provider.name": "sim-fast", "gen_ai.request.model": "sim-medium", "tidegate.target": "sim-fast", "server.address": "127.0.0.1",
+	} {
+		if value := valueOf(answered.Attributes, name); value != want {
+			t.Errorf("%s is %q, not %q", name, value, want)
+		}
+	}
+	counted := func(a *common.KeyValue) bool {
+		return a.Key == "gen_ai.usage.output_tokens" && a.Value.GetIntValue() > 0
+	}
+	if !slices.ContainsFunc(answered.Attributes, counted) {
+		t.Errorf("no tokens: %v", answered.Attributes)
+	}
+	if !got.names["tides"] || len(got.names) != 1 {
+		t.Errorf("services: %v", got.names)
+	}
+	if strings.Contains(got.raw.String(), secretPrompt) {
+		t.Error("a span has the prompt")
+	}
+	if n := st.count("SELECT count(*) FROM tidegate.traces"); n != 0 {
+		t.Errorf("%d traces are kept that nobody asks for any more", n)
+	}
+	if header := traceparentOfResult(t, st.Conn); header != "00-"+trace+"-"+id(published)+"-01" {
+		t.Errorf("the event's ce-traceparent is %q, and its span %x", header, published.SpanId)
+	}
+}
+
+// traceparentOfResult is that of the one result's event in the stream.
+func traceparentOfResult(t *testing.T, conn *nats.Conn) string {
+	t.Helper()
+	js, err := jetstream.New(conn)
+	check(t, err)
+	stream, err := js.Stream(t.Context(), publish.StreamName)
+	check(t, err)
+	for i := stream.CachedInfo().State.FirstSeq; i <= stream.CachedInfo().State.LastSeq; i++ {
+		msg, err := stream.GetMsg(t.Context(), i)
+		check(t, err)
+		if msg.Header.Get("ce-type") == publish.TypeResult {
+			return msg.Header["ce-traceparent"][0]
+		}
+	}
+	t.Fatal("there is no event of a result")
+	return ""
+}
