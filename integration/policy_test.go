@@ -49,6 +49,8 @@ func TestPolicyIsChecked(t *testing.T) {
 	strange := write(t, "strange.yaml", "targets:",
 		"  - {name: new, provider: new, base_url: http://127.0.0.1:1/v1, model: m, price: {input: 0.1, output: 0.4}}",
 		"routes:", "  - {name: answers, chain: [new]}")
+	unpriced := write(t, "unpriced.yaml", "targets:", "  - {name: cheap, provider: cheap, base_url: http://127.0.0.1:1/v1, model: m}",
+		"routes:", "  - {name: answers, chain: [cheap]}", "estimator: {explore: 0.2}")
 	wrong := write(t, "wrong.yaml", "routes:", "  - {name: answers, chain: [cheap]}")
 	for _, is := range []struct {
 		code int
@@ -62,6 +64,8 @@ func TestPolicyIsChecked(t *testing.T) {
 		{3, []string{"NO VERDICT", "?  cost of 1,000 requests", "which the log has no call of"}, []string{strange}},
 		{0, []string{"NO VERDICT"}, []string{strange, "--no-verdict", "pass"}},
 		{1, []string{"NO VERDICT"}, []string{strange, "--no-verdict", "fail"}},
+		{3, []string{"NO VERDICT", "what cheap costs is not known, and the cost has a limit"}, []string{unpriced, "--max-latency-increase", "none"}},
+		{0, []string{"it keeps all limits"}, []string{unpriced, "--max-cost-increase", "none", "--max-latency-increase", "none"}},
 		{3, []string{"the log holds no request"}, []string{old, "--from-file", short}},
 		{2, []string{"wrong.yaml:2:"}, []string{wrong}},
 		{2, []string{"none.yaml"}, []string{"none.yaml"}},

@@ -42,6 +42,9 @@ func (f *checkFlags) judge(done *replayedView) *checkedView {
 	view := &checkedView{Outcome: outcomeGood, Replay: done, result: r, Findings: []heldTo{}}
 	for _, b := range f.bounds() {
 		found := b.of(r)
+		if b.metric == replay.Cost && found.Known {
+			done.doubtCost(r)
+		}
 		if view.Findings = append(view.Findings, found); found.Known && (!found.Kept || f.certain && !found.Surely) {
 			view.Outcome, view.code = outcomeWorse, exitFailure
 		}
@@ -50,6 +53,17 @@ func (f *checkFlags) judge(done *replayedView) *checkedView {
 		view.Outcome, view.code = outcomeNone, f.noVerdictCode()
 	}
 	return view
+}
+
+// doubtCost has a policy get no verdict that calls targets of unknown price: what it costs
+// has a limit, and would seem to be nothing.
+func (v *replayedView) doubtCost(r *replay.Result) {
+	for _, name := range v.unpriced {
+		if r.Shares[name].At > 0 && r.Confidence != replay.NoVerdict {
+			r.Confidence = replay.NoVerdict
+			r.Reasons = append([]string{fmt.Sprintf("what %s costs is not known, and the cost has a limit: add price: to it, or say --max-cost-increase none", name)}, r.Reasons...)
+		}
+	}
 }
 
 // slop is what two figures may differ by that are the same.

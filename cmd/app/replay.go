@@ -107,6 +107,7 @@ type replayedView struct {
 	// Frontier are the policies of which no other is as cheap and as fast.
 	Frontier []string `json:"frontier,omitempty"`
 	*replay.Report
+	unpriced []string // targets of the new policies of which nobody knows what they cost
 }
 
 // replay reads the policies and the log, and replays.
@@ -150,7 +151,7 @@ func (o *options) replay(cmd *cobra.Command, f *replayFlags, asked *replayed) (*
 			report.Warnings = append(report.Warnings, fmt.Sprintf("%s says worker.concurrency: %d, and the one that made the log %d: it is replayed with %s of %d calls", some[i].name, own, old.config.Worker.Concurrency, counted(fleet.workers, "worker"), own))
 		}
 	}
-	return &replayedView{log.from, fleet.text(old.config.Worker.Concurrency), frontierOf(report.Results), report}, nil
+	return &replayedView{log.from, fleet.text(old.config.Worker.Concurrency), frontierOf(report.Results), report, unpriced(policies)}, nil
 }
 
 func runReplay(cmd *cobra.Command, log *replay.Log, policies []replay.Policy, settings replay.Options) (*replay.Report, error) {
