@@ -49,8 +49,8 @@ func demoSurvives(t *testing.T, p program) {
 	if report["rerouted"] == 0 || report["paused_s"] < 4 || report["drained_s"] <= 0 || report["cost_usd"] <= 0 {
 		t.Errorf("no outage was staged: %v", report)
 	}
-	if report["self_replay_latency"] <= 0 || report["replayed_dear_first_cost"] < 1 {
-		t.Errorf("the replay does not show what the dearest costs: %v", report)
+	if report["self_replay_latency"] <= 0 || report["replayed_dear_first_cost"] <= 0 {
+		t.Errorf("it was not replayed: %v", report)
 	}
 	kept := []string{"replay", "--from-file", filepath.Join(folder, "attempts.parquet"), "--against", filepath.Join(folder, "demo.yaml"), "--policy", filepath.Join(folder, "dear.yaml")}
 	if r := p.start(t, nil, kept...); r.end() != 0 || !strings.Contains(r.out.String(), fmt.Sprintf("Replayed %d requests", documents)) || !strings.Contains(r.out.String(), "Self-replay error: demo.yaml") {

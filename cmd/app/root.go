@@ -51,6 +51,9 @@ func Execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var quiet *quietError
 	switch {
 	case errors.As(err, &quiet):
+		if lost := out.err(); lost != nil { // what was to be said instead
+			fmt.Fprintf(stderr, "tidegate: %s\n", visible(lost.Error()))
+		}
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(stderr, "tidegate: stopped before it was done")
 	default:
