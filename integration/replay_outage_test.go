@@ -102,6 +102,8 @@ func TestStagedOutageIsReplayed(t *testing.T) {
 		t.Fatalf("the replay has the drains %+v", got.Drains)
 	}
 	is, d := stormy.drained(), got.Drains[0]
+	t.Logf("the outage waited %.2f s, completed p95 %.2f s and drained like %+v", was.Logged[replay.Waited], was.Logged[replay.P95], is)
+	t.Logf("the replay has %.2f, %.2f and %+v", got.Metrics[replay.Waited], got.Metrics[replay.P95], d)
 	if beyond(is.Held.Seconds(), d.HeldLow.Seconds(), d.HeldHigh.Seconds()) || beyond(is.Took.Seconds(), d.TookLow.Seconds(), d.TookHigh.Seconds()) {
 		t.Errorf("the outage drains like %+v, and the replay like %+v", is, d)
 	}

@@ -144,25 +144,49 @@ func sharesOf(calls []float64) []float64 {
 	return shares
 }
 
+// fewBlocks say next to nothing of chance when they are drawn anew. Then the sides, each
+// with its own luck of routers, stand for it; and of six draws the least and the most are too
+// near each other for that, by about a deviation each.
+const fewBlocks = 10
+
+// deviationOf is that of some draws.
+func deviationOf(drawn []float64) float64 {
+	if len(drawn) < 2 {
+		return 0
+	}
+	sum, squares, n := 0.0, 0.0, float64(len(drawn))
+	for _, x := range drawn {
+		sum += x
+	}
+	for _, x := range drawn {
+		squares += (x - sum/n) * (x - sum/n)
+	}
+	return math.Sqrt(squares / (n - 1))
+}
+
 // ranges are the estimates of a policy: by the first side, between the least and the
 // most of all, two deviations further, and as much further as a replay of what there was
 // is off.
 func ranges(sides []*tally, beside *tally, self *SelfReplay, span time.Duration, seed uint64) map[Metric]Range {
 	at, same := sides[0].read(nil, span), beside.read(nil, span)
 	deviations := sides[0].deviations(span, seed)
-	made := map[Metric]Range{}
+	made, drawn := map[Metric]Range{}, map[Metric][]float64{}
 	for metric, x := range at {
-		made[metric] = Range{x, x, x}
+		made[metric], drawn[metric] = Range{x, x, x}, []float64{x}
 	}
 	for _, side := range sides[1:] {
 		for metric, x := range side.read(nil, span) {
 			r := made[metric]
 			x = r.At + (x - same[metric]) // of the stretches that both have
-			made[metric] = Range{r.At, min(r.Low, x), max(r.High, x)}
+			made[metric], drawn[metric] = Range{r.At, min(r.Low, x), max(r.High, x)}, append(drawn[metric], x)
 		}
 	}
 	for metric, r := range made {
-		r.Low, r.High = max(0, r.Low-2*deviations[metric]), r.High+2*deviations[metric]
+		by := 2 * deviations[metric]
+		if len(sides[0].blocks) < fewBlocks {
+			by += deviationOf(drawn[metric])
+		}
+		r.Low, r.High = max(0, r.Low-by), r.High+by
 		made[metric] = r
 	}
 	if self != nil {

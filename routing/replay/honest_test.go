@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -433,8 +434,10 @@ func TestRangesAreWideEnough(t *testing.T) {
 			t.Errorf("%s: %+v, want %v to %v", what, got, low, high)
 		}
 	}
-	even, low, high := of(5, 5, 5, 5), of(4, 4, 4, 4), of(7, 7, 7, 7)
+	even, low, high := of(slices.Repeat([]float64{5}, fewBlocks)...), of(slices.Repeat([]float64{4}, fewBlocks)...), of(slices.Repeat([]float64{7}, fewBlocks)...)
 	near("three sides", ranges([]*tally{even, low, high}, even, nil, week, 1)[Mean], 4, 7, 1e-5)
+	deviation := math.Sqrt(14.0 / 6) // of 5, 4 and 7
+	near("three sides of a block", ranges([]*tally{of(5), of(4), of(7)}, of(5), nil, week, 1)[Mean], 4-deviation, 7+deviation, 1e-5)
 	uneven := of(1, 3, 5, 7, 9, 1, 3, 5, 7, 9)
 	apart := 2 * math.Sqrt(8.0/10)
 	near("uneven blocks", ranges([]*tally{uneven, uneven}, uneven, nil, week, 1)[Mean], 5-apart, 5+apart, 0.4)

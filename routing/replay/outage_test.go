@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -124,12 +125,14 @@ func TestDrainsHaveTheRangesOfTheirRoutes(t *testing.T) {
 	alone := drain{route: "a", from: 200 * s, to: 300 * s, held: time.Minute, took: time.Second, alone: true}
 	first := &tally{drains: []drain{of("a", 60*time.Second, 5*time.Second), of("b", 70*time.Second, 6*time.Second), alone}}
 	other := &tally{drains: []drain{of("a", 62*time.Second, 4*time.Second), of("b", 69*time.Second, 8*time.Second)}}
+	by := func(apart float64) time.Duration { return time.Duration(apart / math.Sqrt2 * float64(time.Second)) } // the deviation of two
 	want := []Drain{
-		{"a", 60 * time.Second, 7, 5 * time.Second, 60 * time.Second, 62 * time.Second, 4 * time.Second, 5 * time.Second, false},
-		{"b", 70 * time.Second, 7, 6 * time.Second, 69 * time.Second, 70 * time.Second, 6 * time.Second, 8 * time.Second, false},
+		{"a", 60 * time.Second, 7, 5 * time.Second, 60*time.Second - by(2), 62*time.Second + by(2), 4*time.Second - by(1), 5*time.Second + by(1), false},
+		{"b", 70 * time.Second, 7, 6 * time.Second, 69*time.Second - by(1), 70*time.Second + by(1), 6*time.Second - by(2), 8*time.Second + by(2), false},
 		{"a", time.Minute, 0, time.Second, time.Minute, time.Minute, time.Second, time.Second, true},
 	}
-	if diff := cmp.Diff(want, drainRanges([]*tally{first, other})); diff != "" {
+	nearly := cmp.Comparer(func(a, b time.Duration) bool { return (a - b).Abs() < time.Microsecond })
+	if diff := cmp.Diff(want, drainRanges([]*tally{first, other}), nearly); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -228,6 +228,7 @@ func (room *room) answers(at int64) (d drain, over bool) {
 func drainRanges(sides []*tally) (made []Drain) {
 	for _, d := range sides[0].drains {
 		is := Drain{Route: d.route, Held: d.held, Waiting: d.waiting, Took: d.took, HeldLow: d.held, HeldHigh: d.held, TookLow: d.took, TookHigh: d.took, Alone: d.alone}
+		held, took := []float64{float64(d.held)}, []float64{float64(d.took)}
 		for _, side := range sides[1:] {
 			if d.alone {
 				break
@@ -240,7 +241,12 @@ func drainRanges(sides []*tally) (made []Drain) {
 			}
 			is.HeldLow, is.HeldHigh = min(is.HeldLow, other.held), max(is.HeldHigh, other.held)
 			is.TookLow, is.TookHigh = min(is.TookLow, other.took), max(is.TookHigh, other.took)
+			held, took = append(held, float64(other.held)), append(took, float64(other.took))
 		}
+		by := time.Duration(deviationOf(held)) // see fewBlocks: one drain is drawn six times
+		is.HeldLow, is.HeldHigh = max(0, is.HeldLow-by), is.HeldHigh+by
+		by = time.Duration(deviationOf(took))
+		is.TookLow, is.TookHigh = max(0, is.TookLow-by), is.TookHigh+by
 		made = append(made, is)
 	}
 	return made
