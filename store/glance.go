@@ -22,27 +22,7 @@ SELECT (SELECT count(*) FROM (SELECT FROM tidegate.outbox LIMIT $1) o),
 // drills, workers, circuits, budgets, what is owed, and so many of the newest batches. What
 // it costs does not depend on how many wait.
 func (s *Store) Glance(ctx context.Context, batches int) (Status, error) {
-	var status Status
-	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
-	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, s.readRoutes, readPauses, readDrills, readWorkers, readOwed} {
-			if err := read(ctx, tx, &status); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return status, fmt.Errorf("reading the status: %w", err)
-	}
-	if status.Circuits, err = s.Circuits(ctx); err != nil {
-		return status, err
-	}
-	if status.Budgets, err = s.Budgets(ctx, false); err != nil {
-		return status, err
-	}
-	status.Batches, err = s.Batches(ctx, batches)
-	return status, err
+	return s.standing(ctx, batches, readClock, s.readRoutes, readPauses, readDrills, readWorkers, readOwed)
 }
 
 func readOwed(ctx context.Context, tx pgx.Tx, status *Status) error {

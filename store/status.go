@@ -64,10 +64,16 @@ const statusBatches = 5
 
 // Status reads how everything stands, in one snapshot.
 func (s *Store) Status(ctx context.Context) (Status, error) {
+	return s.standing(ctx, statusBatches, readClock, s.readRoutes, readWaiting, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox, readKept)
+}
+
+// standing reads some parts of a status in one snapshot, and beside it circuits, budgets and so
+// many of the newest batches.
+func (s *Store) standing(ctx context.Context, batches int, parts ...func(context.Context, pgx.Tx, *Status) error) (Status, error) {
 	var status Status
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		for _, read := range []func(context.Context, pgx.Tx, *Status) error{readClock, s.readRoutes, readWaiting, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox, readKept} {
+		for _, read := range parts {
 			if err := read(ctx, tx, &status); err != nil {
 				return err
 			}
@@ -83,7 +89,7 @@ func (s *Store) Status(ctx context.Context) (Status, error) {
 	if status.Budgets, err = s.Budgets(ctx, false); err != nil {
 		return status, err
 	}
-	status.Batches, err = s.Batches(ctx, statusBatches)
+	status.Batches, err = s.Batches(ctx, batches)
 	return status, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -99,6 +100,11 @@ func (o *options) demo(cmd *cobra.Command, f *demoFlags) error {
 	if f.documents != "" {
 		if err := d.read(cmd.Context(), f); err != nil {
 			return err
+		}
+	}
+	if f.keep != "" { // before anything is asked of anybody
+		if err := os.MkdirAll(f.keep, 0o755); err != nil {
+			return fmt.Errorf("--keep: %w", err)
 		}
 	}
 	defer d.close()

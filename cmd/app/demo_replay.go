@@ -32,13 +32,13 @@ type demoReplay struct {
 
 // dearFirst is the demo's configuration with one target asked before all others,
 // whatever it costs.
-func (d *demo) dearFirst(target string) policyFile {
+func (d *demo) dearFirst(target string) *Config {
 	config := *d.config
 	config.Routes = slices.Clone(config.Routes)
 	route := &config.Routes[0]
 	route.Chain = append([]string{target}, slices.DeleteFunc(slices.Clone(route.Chain), func(name string) bool { return name == target })...)
 	route.Goal = "ordered"
-	return policyFile{keptDear, &config}
+	return &config
 }
 
 // replay replays what the ledger has of this run.
@@ -50,8 +50,8 @@ func (d *demo) replay(ctx context.Context) (*demoReplay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}
-	old, dearest := policyFile{keptOld, d.config}, dearestOf(d.route.Chain).Name
-	other := d.dearFirst(dearest)
+	old, dearest := policyFile{"the policy of this demo", d.config}, dearestOf(d.route.Chain).Name
+	other := policyFile{dearest + " first", d.dearFirst(dearest)}
 	was, is := old.policy(log.End(), 1), other.policy(log.End(), 1)
 	report, err := replay.Replay(ctx, log, []replay.Policy{is}, replay.Options{Against: &was, Seed: 1})
 	if err != nil {
@@ -67,7 +67,7 @@ func (d *demo) replay(ctx context.Context) (*demoReplay, error) {
 func (r *demoReplay) write(out io.Writer) error {
 	fmt.Fprintf(out, "The same traffic, as `tidegate replay` has another policy take it, which asks %s first:\n\n", visible(r.dearest))
 	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(table, "\tit was\tthe policy of this demo\t"+visible(r.dearest)+" first\tCHANGE")
+	fmt.Fprintf(table, "\tit was\t%s\t%s\tCHANGE\n", oneLine(r.was.Policy), oneLine(r.new.Policy))
 	for _, m := range []replay.Metric{replay.Cost, replay.Mean, replay.P95, replay.Reroutes} {
 		was := "-"
 		if x, is := r.view.Logged[m]; is {
@@ -99,11 +99,18 @@ func (r *demoReport) tell() {
 	}
 }
 
+// next is the command that replays what was kept: with the policies that were kept with it, or
+// with the configuration that made it.
+func (d *demo) next(folder string) string {
+	in := func(name string) string { return filepath.Join(folder, name) }
+	if d.simulator == nil {
+		return fmt.Sprintf("tidegate replay --from-file %s --against %s", in(keptLog), visible(d.config.File))
+	}
+	return fmt.Sprintf("tidegate replay --from-file %s --against %s --policy %s --html report.html", in(keptLog), in(keptOld), in(keptDear))
+}
+
 // keep leaves the ledger and both policies in a folder.
 func (d *demo) keep(ctx context.Context, folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("--keep: %w", err)
-	}
 	to, err := os.Create(filepath.Join(folder, keptLog))
 	if err != nil {
 		return fmt.Errorf("--keep: %w", err)
@@ -116,7 +123,7 @@ func (d *demo) keep(ctx context.Context, folder string) error {
 	if d.simulator == nil {
 		return nil // the configuration is the user's, and has its own place
 	}
-	for name, config := range map[string]*Config{keptOld: d.config, keptDear: d.dearFirst(dearestOf(d.route.Chain).Name).config} {
+	for name, config := range map[string]*Config{keptOld: d.config, keptDear: d.dearFirst(dearestOf(d.route.Chain).Name)} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte(config.String()), 0o600); err != nil {
 			return fmt.Errorf("--keep: %w", err)
 		}

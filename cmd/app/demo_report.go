@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -83,10 +82,12 @@ func (d *demo) report(ctx context.Context, ended time.Time) (*demoReport, error)
 		return nil, err
 	}
 	if len(d.route.Chain) > 1 {
-		r.replayed, err = d.replay(ctx)
+		if r.replayed, err = d.replay(ctx); err != nil { // what was answered, and paid, is there all the same
+			fmt.Fprintf(d.out, "The traffic of this demo could not be replayed: %s\n", oneLine(err.Error()))
+		}
 	}
 	r.tell()
-	return r, err
+	return r, nil
 }
 
 func dearestOf(chain []*jobs.Target) *jobs.Target {
@@ -154,8 +155,7 @@ func (d *demo) conclude(ctx context.Context, r *demoReport, kept string) error {
 	}
 	fmt.Fprintln(d.out, "Try next:")
 	if kept != "" {
-		in := func(name string) string { return filepath.Join(kept, name) }
-		fmt.Fprintf(d.out, "  tidegate replay --from-file %s --against %s --policy %s --html report.html\n", in(keptLog), in(keptOld), in(keptDear))
+		fmt.Fprintf(d.out, "  %s\n", d.next(kept))
 	}
 	fmt.Fprint(d.out, `  tidegate dev                                     the whole thing, to stay, on this machine
   tidegate enqueue --text ./texts --prompt "…"     your own documents, in another shell beside it
