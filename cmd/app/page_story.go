@@ -53,6 +53,7 @@ func (v *whyView) facts() []string {
 	add(v.Goal != "", "goal "+v.Goal)
 	add(!v.Deadline.IsZero(), "deadline after "+lasted(v.Deadline.Sub(v.Accepted)))
 	add(v.MaxCost > 0, "at most "+v.MaxCost.String())
+	add(v.TraceID != "", "trace "+v.TraceID)
 	return facts
 }
 
