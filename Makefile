@@ -76,12 +76,12 @@ verify: ## Check that go.mod is tidy, the modules are unaltered, and macOS compi
 # no part of the program.
 .PHONY: check-deploy
 check-deploy: ## Check manifests and Dockerfile by the types that Kubernetes publishes, a minute the first time
-	cd integration/testdata/kubernetes && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test ./...
+	cd integration/testdata/kubernetes && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 # So is Prometheus's engine.
 .PHONY: check-alerts
 check-alerts: ## Check that each alert fires and stays silent, by Prometheus's own engine, half a minute the first time
-	cd integration/testdata/alerts && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test ./...
+	cd integration/testdata/alerts && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 .PHONY: ci
 ci: lint verify check-deploy check-alerts test check-page ## Run exactly what CI runs

@@ -67,10 +67,10 @@ func replaced(from, to string) func(*patient) {
 	}
 }
 
-func (p *patient) exec(sql string) {
-	p.Helper()
-	_, err := p.Pool.Exec(p.Context(), sql)
-	check(p.T, err)
+func (s *stage) exec(sql string) {
+	s.Helper()
+	_, err := s.Pool.Exec(s.Context(), sql)
+	check(s.T, err)
 }
 
 var commandForm = regexp.MustCompile("`tidegate ([^`]+)`")

@@ -81,8 +81,8 @@ func TestForecastOfABatch(t *testing.T) {
 		t.Errorf("in an outage: %+v", said)
 	}
 	list, err := client.Batches.List(f.Context(), openai.BatchListParams{})
-	if err != nil || len(list.Data) != 1 {
-		t.Errorf("a list has %d batches, %v", len(list.Data), err)
+	if err != nil || len(list.Data) != 1 || !strings.Contains(list.Data[0].JSON.ExtraFields["forecast"].Raw(), `"reason":"waits for`) {
+		t.Errorf("a list has %d batches, %v: %s", len(list.Data), err, list.RawJSON())
 	}
 	config := write(t, "tidegate.yaml", f.config.String()) // which knows the limit
 	shown := f.must("status", "--config", config)

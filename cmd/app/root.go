@@ -116,7 +116,7 @@ Start here:
 		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o), newRetryCommand(o), newWhyCommand(o), newAttemptsCommand(o), newReplayCommand(o), newPolicyCommand(o),
 		newCircuitsCommand(o), newBudgetsCommand(o), newKeysCommand(o), newWebhooksCommand(o), newPauseCommand(o), newResumeCommand(o), newDrillCommand(o),
 		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newPricesCommand(o), newSimulateCommand(o),
-		newVersionCommand(o),
+		newVersionCommand(o), newManCommand(o),
 	)
 	root.AddCommand(newTopics()...)
 	checkTopics(root)

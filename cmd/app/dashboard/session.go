@@ -21,6 +21,8 @@ const (
 	sessionLasts = 12 * time.Hour
 	// sessionGood is how long a session that was good is taken for good, as a key is.
 	sessionGood = 3 * time.Second
+	// admitWithin is how long Postgres may take to say who somebody is.
+	admitWithin = 5 * time.Second
 	// triesAtOnce may fail from one address, and then one every triesEach.
 	triesAtOnce, triesEach = 10, 6 * time.Second
 	// mostKnown bounds what is remembered of sessions and addresses.
@@ -72,7 +74,9 @@ func (d *door) admit(r *http.Request) (jobs.Key, error) {
 	if ok && now.Before(known.until) {
 		return known.key, nil
 	}
-	key, err := d.store.Session(r.Context(), cookie.Value)
+	ctx, cancel := context.WithTimeout(r.Context(), admitWithin)
+	defer cancel()
+	key, err := d.store.Session(ctx, cookie.Value)
 	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(key.Scopes, jobs.ScopeAdmin) {
 		err = errNoSession
 	}
@@ -150,19 +154,27 @@ func (p *Page) guardRiver(next http.Handler) http.Handler {
 // refuse sends who is not logged in to the login, and says to others why not.
 func (p *Page) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
+	case errors.Is(err, errNoSession) && r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Site") == "cross-site":
+		// Who follows a link of another site comes without his cookie, and a redirect
+		// would not bring it. A page of ours that leads on does.
+		p.show(w, http.StatusOK, "hop.html", p.layout("Tidegate", jobs.Key{}, loginThen(r)))
 	case errors.Is(err, errNoSession) && r.Method == http.MethodGet && !strings.HasPrefix(r.URL.Path, "/page/"):
-		to := "/login"
-		if r.URL.Path != "/" {
-			to += "?next=" + url.QueryEscape(r.URL.RequestURI())
-		}
-		http.Redirect(w, r, to, http.StatusSeeOther)
+		http.Redirect(w, r, loginThen(r), http.StatusSeeOther)
 	case errors.Is(err, errNoSession):
-		p.show(w, http.StatusUnauthorized, "plain.html", p.layout("Log in", jobs.Key{}, plain{"You are not logged in", "The session is over, or its key is. Log in again at /login.", false}))
+		p.say(w, r, http.StatusUnauthorized, jobs.Key{}, plain{"You are not logged in", "The session is over, or its key is. Log in again at /login.", false})
 	case store.Away(err):
-		p.show(w, http.StatusServiceUnavailable, "plain.html", p.layout("Not now", jobs.Key{}, plain{"Postgres does not answer", "So nobody knows who may come in. This page looks again by itself.", true}))
+		p.say(w, r, http.StatusServiceUnavailable, jobs.Key{}, plain{"Postgres does not answer", "So nobody knows who may come in. It is looked again by itself.", true})
 	default:
-		p.show(w, http.StatusForbidden, "plain.html", p.layout("Not from there", jobs.Key{}, plain{"You are not let in", err.Error(), false}))
+		p.say(w, r, http.StatusForbidden, jobs.Key{}, plain{"You are not let in", err.Error(), false})
 	}
+}
+
+// loginThen is the login that leads to what was asked for.
+func loginThen(r *http.Request) string {
+	if r.URL.RequestURI() == "/" {
+		return "/login"
+	}
+	return "/login?next=" + url.QueryEscape(r.URL.RequestURI())
 }
 
 // A loginForm is what the login shows.
@@ -197,7 +209,9 @@ func (p *Page) login(w http.ResponseWriter, r *http.Request) {
 		again(http.StatusTooManyRequests, "Too many keys from your address were wrong. Wait a minute, and try again.")
 		return
 	}
-	key, err := p.config.Store.Unlock(r.Context(), strings.TrimSpace(r.PostFormValue("key")))
+	ctx, cancel := context.WithTimeout(r.Context(), admitWithin)
+	defer cancel()
+	key, err := p.config.Store.Unlock(ctx, strings.TrimSpace(r.PostFormValue("key")))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		p.door.failed(from)
@@ -210,7 +224,7 @@ func (p *Page) login(w http.ResponseWriter, r *http.Request) {
 	}
 	token := ""
 	if err == nil {
-		token, err = p.config.Store.OpenSession(r.Context(), key, sessionLasts)
+		token, err = p.config.Store.OpenSession(ctx, key, sessionLasts)
 	}
 	if err != nil {
 		p.config.Log.Error().Err(err).Msg("a login failed")
