@@ -26,6 +26,9 @@ written anew.`,
   sudo tidegate man /usr/local/share/man/man1`,
 		Args: arguments(1, 1, "one folder"),
 		RunE: func(cmd *cobra.Command, args []string) error { return o.man(cmd, args[0]) },
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveFilterDirs
+		},
 	}
 }
 
