@@ -157,7 +157,7 @@ check-sdks: build ## Check files and batches with the official OpenAI SDKs: that
 	@{ $(GO) test -v -count=1 -timeout $(TIMEOUT) -run '^(TestOfficialSDK|TestCreateIsRepeated|TestTypedErrors|TestPagesOfLists)$$' ./integration 2>&1; echo "exit $$?"; } | $(COUNT)
 
 .PHONY: check-page
-check-page: ## Look at the page with a real Chromium, through an outage, about 1 minute; SHOTS=docs: take its pictures
+check-page: ## Look at the page with a real Chromium, through an outage, about 3 minutes; SHOTS=docs: take its pictures
 	@.ci/browser
 	@{ $(GO) test -v -count=1 -tags browser -timeout $(TIMEOUT) $(RUN) ./integration/browser $(if $(SHOTS),-args -shots '$(abspath $(SHOTS))') 2>&1; echo "exit $$?"; } | $(COUNT)
 

@@ -2,8 +2,11 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +77,13 @@ func TestForecastOfABatch(t *testing.T) {
 	now := time.Now().Unix()
 	if work := said.Work; work < 150 || work > 450 || said.Earliest < now || said.DoneAt < said.Earliest || said.Latest < said.DoneAt || said.Missed != "" {
 		t.Errorf("3,000 calls at ten a second: %+v, now it is %d", said, now)
+	}
+	got, err := http.Get(f.base + "/status")
+	check(t, err)
+	text, err := io.ReadAll(got.Body)
+	check(t, errors.Join(err, got.Body.Close()))
+	if !regexp.MustCompile(`"text": ?"done by \d\d:\d\d(:\d\d)? UTC ± `).Match(text) {
+		t.Errorf("over HTTP the status does not say of what zone its times are: %s", text)
 	}
 	f.down("*", simulator.Fault{Mode: simulator.Unavailable})
 	fixture.Await(t, soon, "nobody can say when it ends", func() bool { ask(); return strings.HasPrefix(said.Reason, "waits for") })

@@ -70,12 +70,12 @@ type batchView struct {
 }
 
 // foresee adds forecasts to a status. Where they cannot be made it goes without.
-func (v *statusView) foresee(ctx context.Context, f *forecasts, s *store.Status) {
+func (v *statusView) foresee(ctx context.Context, f *forecasts, s *store.Status, zone *time.Location) {
 	outlook, err := f.outlook(ctx)
 	if err != nil {
 		return
 	}
-	now := v.At.Local()
+	now := v.At.In(zone)
 	for i := range v.Routes {
 		v.Routes[i].Forecast = viewForecast(outlook.Route(v.Routes[i].Route), time.Time{}, now)
 	}

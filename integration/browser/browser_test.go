@@ -201,7 +201,7 @@ type looks struct {
 	width  int64
 }
 
-var manyLooks = []looks{{"light", "light", 1440}, {"dark", "dark", 1440}, {"tablet", "light", 800}, {"narrow", "light", 360}, {"narrow and dark", "dark", 360}}
+var manyLooks = []looks{{"light", "light", 1440}, {"dark", "dark", 1440}, {"small laptop", "light", 1210}, {"tablet, wide", "light", 1000}, {"tablet", "light", 800}, {"narrow", "light", 360}, {"narrow and dark", "dark", 360}}
 
 func (v *visitor) look(l looks) {
 	v.t.Helper()

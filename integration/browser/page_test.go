@@ -86,9 +86,45 @@ func outageOfOne(t *testing.T, s *stage, v *visitor) {
 	v.await("the headline says what is down, and who is called", `/^gpt-5-mini is down/.test(document.querySelector("#now-title").textContent) && document.querySelector("#now .rest").textContent.includes("deepseek-chat")`)
 	v.await("the other one answers", `/^\d/.test(document.querySelector("#target-deepseek-chat [data-label=Success] .value").innerText)`)
 	v.audits("an outage of one")
+	keepsItsPlace(t, s, v)
 	s.heal("openai")
 	v.await("all flows again", `document.querySelector("#now-title").textContent === "All flows"`)
 	v.await("what happened is told", `[...document.querySelectorAll("#events li")].some((li) => /gpt-5-mini\s+closed/.test(li.innerText))`)
+}
+
+// keepsItsPlace checks that what changes takes nothing from who reads: what is open stays
+// open, what is chosen chosen, what is half written there, and nobody is moved.
+func keepsItsPlace(t *testing.T, s *stage, v *visitor) {
+	t.Helper()
+	v.run(`document.querySelector("#table-flow").open = true;
+		document.querySelector("#route-labels [data-act]").focus();
+		getSelection().selectAllChildren(document.querySelector("#target-deepseek-chat .name"));
+		scrollTo(0, 500);
+		window.__place = { at: scrollY, focused: document.activeElement, ticks: Number(document.body.dataset.ticks) }`)
+	s.enqueue("summaries", 300)
+	v.await("it has changed some times", `Number(document.body.dataset.ticks) >= window.__place.ticks + 3`)
+	for what, is := range map[string]string{
+		"the table is open":          `document.querySelector("#table-flow").open`,
+		"the focus is where it was":  `document.activeElement === window.__place.focused`,
+		"the text is still chosen":   `getSelection().toString() === "deepseek-chat"`,
+		"the page is where it was":   `Math.abs(scrollY - window.__place.at) <= 1 && scrollY > 0`,
+		"nothing is in front of all": `!document.querySelector("dialog[open]")`,
+	} {
+		if !eval[bool](v, is) {
+			t.Errorf("not: %s; the text is %q, the page at %g", what, eval[string](v, `getSelection().toString()`), eval[float64](v, `scrollY`))
+		}
+	}
+	v.ask(`#route-labels a[href*="do=pause"]`)
+	v.await("it is asked", `document.querySelector("dialog[open] #reason") === document.activeElement`)
+	v.press("half a wo")
+	v.run(`window.__place.ticks = Number(document.body.dataset.ticks)`)
+	v.await("it has changed since", `Number(document.body.dataset.ticks) >= window.__place.ticks + 2`)
+	if got := eval[string](v, `document.activeElement.value`); got != "half a wo" {
+		t.Errorf("half a word became %q", got)
+	}
+	v.press(kb.Escape)
+	v.await("it is not asked any more", `!document.querySelector("dialog[open]")`)
+	v.run(`document.querySelector("#table-flow").open = false; getSelection().removeAllRanges()`)
 }
 
 // pauseAndResume does it with the keys.
@@ -279,6 +315,11 @@ func login(t *testing.T, s *stage, v *visitor) {
 	if cookies := eval[string](v, `document.cookie`); cookies != "" {
 		t.Errorf("a script reads %q", cookies)
 	}
+	v.open(strings.Replace(s.simulator, "127.0.0.1", "localhost", 1) + "/") // another site
+	v.run(fmt.Sprintf(`const a = document.createElement("a"); a.href = %q; a.id = "in"; a.textContent = "see"; document.body.append(a)`, s.Address+"/?window=24h"))
+	v.click("#in")
+	v.await("a link of another site leads to the page, and to no login", `document.querySelector("#now-title") && location.search === "?window=24h"`)
+	v.forget("404")
 	s.tidegate("keys", "revoke", made.ID)
 	fixture.Await(t, outage, "the session ends with its key", func() bool {
 		v.open(s.Address + "/")

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ func newSiteOn(t *testing.T, pool *pgxpool.Pool, open bool) *site {
 		Batches: []dashboard.Batch{{Batch: jobs.Batch{ID: "batch_1", Tenant: "acme", State: jobs.BatchCompleted, Total: 10, Completed: 7, Failed: 3, EndedAt: time.Now()}}},
 	})
 	page := dashboard.New(dashboard.Config{
-		Store: s.store, Steer: steer{s}, Version: "v1", Log: zerolog.Nop(),
+		Store: s.store, Steer: steer{s}, River: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "river "+r.URL.Path) }), Version: "v1", Log: zerolog.Nop(),
 		Local: func(*http.Request) (bool, error) { return open, nil },
 		Read: func(context.Context) (*dashboard.Overview, error) {
 			s.reads.Add(1)
@@ -282,6 +283,39 @@ func TestTriesAreFew(t *testing.T) {
 	}
 }
 
+// Of many that come at once no more are looked at; and who has the right key may come as
+// often as he likes.
+func TestTriesAtOnceAreFew(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, false)
+	_, whole := s.key(jobs.ScopeAdmin)
+	for range 15 {
+		if got := s.login(whole); got.status != http.StatusSeeOther {
+			t.Fatalf("with a good key: %d", got.status)
+		}
+	}
+	s.fresh()
+	var looked atomic.Int32
+	var all sync.WaitGroup
+	for range 60 {
+		all.Go(func() {
+			got, err := s.client.PostForm(s.URL+"/login", url.Values{"key": {"tg_0123456789abcdef_wrong"}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = got.Body.Close()
+			if got.StatusCode == http.StatusUnauthorized {
+				looked.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := looked.Load(); n < 1 || n > 11 {
+		t.Errorf("of 60 wrong keys at once, %d were looked at", n)
+	}
+}
+
 // Where one goes after the login is a page of this site.
 func TestLoginLeadsNowhereElse(t *testing.T) {
 	t.Parallel()
@@ -437,6 +471,28 @@ func TestLinksOfOtherSitesLeadIn(t *testing.T) {
 	s.login(whole)
 	if got := s.ask(http.MethodGet, "/login?next=%2F%3Fwindow%3D15m", nil); got.status != http.StatusSeeOther || got.header.Get("Location") != "/?window=15m" {
 		t.Errorf("who is logged in: %d to %s", got.status, got.header.Get("Location"))
+	}
+}
+
+// River's own page is behind the same login, and what it shows stays in no cache.
+func TestRiverIsBehindTheLogin(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, false)
+	for method, want := range map[string]int{http.MethodGet: http.StatusSeeOther, http.MethodPost: http.StatusUnauthorized, http.MethodPut: http.StatusUnauthorized} {
+		if got := s.ask(method, "/river/api/queues", nil); got.status != want || strings.Contains(got.body, "river /") {
+			t.Errorf("%s without a session: %d", method, got.status)
+		}
+	}
+	_, whole := s.key(jobs.ScopeAdmin)
+	s.login(whole)
+	for path, cached := range map[string]string{"/river/": "no-store", "/river/api/jobs": "no-store", "/river/assets/a.js": ""} {
+		got := s.ask(http.MethodGet, path, nil)
+		if got.body != "river "+path || got.header.Get("Cache-Control") != cached || got.header.Get("X-Frame-Options") != "DENY" {
+			t.Errorf("%s: %d, %v", path, got.status, got.header)
+		}
+	}
+	if got := s.ask(http.MethodPost, "/river/api/queues/a/pause", nil, "Sec-Fetch-Site", "cross-site"); got.status != http.StatusForbidden {
+		t.Errorf("of another site: %d", got.status)
 	}
 }
 

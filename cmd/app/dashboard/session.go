@@ -93,16 +93,9 @@ func (d *door) admit(r *http.Request) (jobs.Key, error) {
 	return key, nil
 }
 
-// mayTry tells whether an address may try another key.
+// mayTry tells whether an address may try another key, and counts the try as one that
+// failed: of many that come at once only so many are looked at.
 func (d *door) mayTry(from string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	t := d.tries[from]
-	return t.failed-int(d.now().Sub(t.since)/triesEach) < triesAtOnce
-}
-
-// failed notes a try that failed.
-func (d *door) failed(from string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.tries) >= mostKnown {
@@ -115,8 +108,22 @@ func (d *door) failed(from string) {
 	} else {
 		t.since = t.since.Add(time.Duration(gone) * triesEach)
 	}
+	if t.failed >= triesAtOnce {
+		return false
+	}
 	t.failed++
 	d.tries[from] = t
+	return true
+}
+
+// spare takes a try back that did not fail, or of which nobody knows.
+func (d *door) spare(from string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t, known := d.tries[from]; known {
+		t.failed = max(0, t.failed-1)
+		d.tries[from] = t
+	}
 }
 
 func address(r *http.Request) string {
@@ -142,11 +149,19 @@ func (p *Page) guard(next func(http.ResponseWriter, *http.Request, jobs.Key)) ht
 // guardRiver does it for River's own page, which loads what it needs in its own way.
 func (p *Page) guardRiver(next http.Handler) http.Handler {
 	return p.cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := p.door.admit(r); err != nil {
+		key, err := p.door.admit(r)
+		if err != nil {
 			p.headed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.refuse(w, r, err) })).ServeHTTP(w, r)
 			return
 		}
 		w.Header().Set("X-Frame-Options", "DENY")
+		w.Header().Set("Referrer-Policy", "same-origin")
+		if !strings.Contains(r.URL.Path, "/assets/") { // those are in the program, and the same for all
+			w.Header().Set("Cache-Control", "no-store")
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			p.config.Log.Info().Str("method", r.Method).Str("path", r.URL.Path).Str("key", orKey(key)).Msg("somebody steers from River's page")
+		}
 		next.ServeHTTP(w, r)
 	}))
 }
@@ -214,14 +229,13 @@ func (p *Page) login(w http.ResponseWriter, r *http.Request) {
 	key, err := p.config.Store.Unlock(ctx, strings.TrimSpace(r.PostFormValue("key")))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		p.door.failed(from)
 		again(http.StatusUnauthorized, "This key is not known, or no longer good. `tidegate keys` lists those that are.")
 		return
 	case err == nil && !slices.Contains(key.Scopes, jobs.ScopeAdmin):
-		p.door.failed(from)
 		again(http.StatusForbidden, "This key lacks the scope admin. The page shows all tenants, so it is for keys with that scope alone: tidegate keys create --scope admin.")
 		return
 	}
+	p.door.spare(from)
 	token := ""
 	if err == nil {
 		token, err = p.config.Store.OpenSession(ctx, key, sessionLasts)

@@ -25,7 +25,7 @@ const (
 	// until then.
 	idle = 5 * time.Minute
 	// policy lets the page load what is its own; it has scripts and styles in its text.
-	policy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; base-uri 'self'; frame-ancestors 'none'"
+	policy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
 
 // steers are the requests that change something and may.
