@@ -82,12 +82,12 @@ verify: ## Check that go.mod is tidy, the modules are unaltered, and macOS compi
 # no part of the program.
 .PHONY: check-deploy
 check-deploy: ## Check manifests and Dockerfile by the types that Kubernetes publishes, a minute the first time
-	cd integration/testdata/kubernetes && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test ./...
+	cd integration/testdata/kubernetes && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 # So is Prometheus's engine.
 .PHONY: check-alerts
 check-alerts: ## Check that each alert fires and stays silent, by Prometheus's own engine, half a minute the first time
-	cd integration/testdata/alerts && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test ./...
+	cd integration/testdata/alerts && $(GO) mod tidy -diff && $(GO) vet ./... && $(GO) test -count=1 ./...
 
 .PHONY: ci
 ci: lint verify check-deploy check-alerts test check-page ## Run exactly what CI runs
@@ -163,7 +163,7 @@ check-sdks: build ## Check files and batches with the official OpenAI SDKs: that
 	@{ $(GO) test -v -count=1 -timeout $(TIMEOUT) -run '^(TestOfficialSDK|TestCreateIsRepeated|TestTypedErrors|TestPagesOfLists)$$' ./integration 2>&1; echo "exit $$?"; } | $(COUNT)
 
 .PHONY: check-page
-check-page: ## Look at the page with a real Chromium, through an outage, about 1 minute; SHOTS=docs: take its pictures
+check-page: ## Look at the page with a real Chromium, through an outage, about 3 minutes; SHOTS=docs: take its pictures
 	@.ci/browser
 	@{ $(GO) test -v -count=1 -tags browser -timeout $(TIMEOUT) $(RUN) ./integration/browser $(if $(SHOTS),-args -shots '$(abspath $(SHOTS))') 2>&1; echo "exit $$?"; } | $(COUNT)
 

@@ -67,10 +67,25 @@ func replaced(from, to string) func(*patient) {
 	}
 }
 
-func (p *patient) exec(sql string) {
+func (s *stage) exec(sql string) {
+	s.Helper()
+	_, err := s.Pool.Exec(s.Context(), sql)
+	check(s.T, err)
+}
+
+// database is that of the test, as a statement names it.
+func (p *patient) database() string {
 	p.Helper()
-	_, err := p.Pool.Exec(p.Context(), sql)
+	config, err := pgx.ParseConfig(p.URL)
 	check(p.T, err)
+	return pgx.Identifier{config.Database}.Sanitize()
+}
+
+// instead has a function of ours answer in the place of Postgres' own, for all who connect
+// from now on.
+func (p *patient) instead(function string) {
+	p.Helper()
+	p.exec("CREATE SCHEMA instead; CREATE FUNCTION instead." + function + "; ALTER DATABASE " + p.database() + " SET search_path = instead, pg_catalog")
 }
 
 var commandForm = regexp.MustCompile("`tidegate ([^`]+)`")
@@ -136,6 +151,27 @@ func faults() map[string]fault {
 		"migrated by a newer version": {
 			func(p *patient) { p.exec("INSERT INTO tidegate.migrations (number, name) VALUES (999, 'of tomorrow')") }, "newer tidegate", "wrong", "use the tidegate that migrated it",
 			became(func(p *patient) { p.exec("DELETE FROM tidegate.migrations WHERE number = 999") }),
+		},
+		"an old Postgres": {
+			func(p *patient) {
+				p.instead("current_setting(text) RETURNS text LANGUAGE sql AS $$ SELECT CASE $1 WHEN 'server_version_num' THEN '130014' ELSE pg_catalog.current_setting($1) END $$")
+			}, "postgres: its version is 13", "wrong", "PostgreSQL 14 or newer", became(func(p *patient) { p.exec("DROP SCHEMA instead CASCADE") }),
+		},
+		"a clock that is wrong": {
+			func(p *patient) {
+				p.instead("clock_timestamp() RETURNS timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.clock_timestamp() - interval '1 minute' $$")
+			}, "postgres: its clock differs from this machine's by (1m|59)", "warning", "NTP", became(func(p *patient) { p.exec("DROP SCHEMA instead CASCADE") }),
+		},
+		"a database that takes no writes": {
+			func(p *patient) { p.exec("ALTER DATABASE " + p.database() + " SET default_transaction_read_only = on") }, "postgres: it takes no writes", "wrong", "RESET default_transaction_read_only",
+			func(p *patient, remedy string) {
+				statement := regexp.MustCompile(`ALTER DATABASE … RESET \w+`).FindString(remedy)
+				p.exec("SET default_transaction_read_only = off; " + strings.Replace(statement, "…", p.database(), 1))
+			},
+		},
+		"a table that is gone": {
+			func(p *patient) { p.exec("ALTER TABLE tidegate.river_job RENAME TO gone") }, "queues: .*river_job", "wrong", "restore it from a backup",
+			became(func(p *patient) { p.exec("ALTER TABLE tidegate.gone RENAME TO river_job") }),
 		},
 		"no rights": {
 			func(p *patient) {

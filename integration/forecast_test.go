@@ -2,8 +2,11 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -75,14 +78,21 @@ func TestForecastOfABatch(t *testing.T) {
 	if work := said.Work; work < 150 || work > 450 || said.Earliest < now || said.DoneAt < said.Earliest || said.Latest < said.DoneAt || said.Missed != "" {
 		t.Errorf("3,000 calls at ten a second: %+v, now it is %d", said, now)
 	}
+	got, err := http.Get(f.base + "/status")
+	check(t, err)
+	text, err := io.ReadAll(got.Body)
+	check(t, errors.Join(err, got.Body.Close()))
+	if !regexp.MustCompile(`"text": ?"done by \d\d:\d\d(:\d\d)? UTC ± `).Match(text) {
+		t.Errorf("over HTTP the status does not say of what zone its times are: %s", text)
+	}
 	f.down("*", simulator.Fault{Mode: simulator.Unavailable})
 	fixture.Await(t, soon, "nobody can say when it ends", func() bool { ask(); return strings.HasPrefix(said.Reason, "waits for") })
 	if said.DoneAt != 0 || said.Work < 100 {
 		t.Errorf("in an outage: %+v", said)
 	}
 	list, err := client.Batches.List(f.Context(), openai.BatchListParams{})
-	if err != nil || len(list.Data) != 1 {
-		t.Errorf("a list has %d batches, %v", len(list.Data), err)
+	if err != nil || len(list.Data) != 1 || !strings.Contains(list.Data[0].JSON.ExtraFields["forecast"].Raw(), `"reason":"waits for`) {
+		t.Errorf("a list has %d batches, %v: %s", len(list.Data), err, list.RawJSON())
 	}
 	config := write(t, "tidegate.yaml", f.config.String()) // which knows the limit
 	shown := f.must("status", "--config", config)

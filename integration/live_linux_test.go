@@ -54,8 +54,14 @@ func newTerminal(t *testing.T) *terminal {
 // start runs the program there, and returns how it ends.
 func (term *terminal) start(p program, args ...string) (*exec.Cmd, <-chan error) {
 	term.Helper()
+	return term.startAs(p, "xterm-256color", args...)
+}
+
+// startAs is start on a terminal of some kind.
+func (term *terminal) startAs(p program, kind string, args ...string) (*exec.Cmd, <-chan error) {
+	term.Helper()
 	cmd := exec.Command(string(p), args...)
-	cmd.Env, cmd.Dir = append(os.Environ(), "TERM=xterm-256color"), term.TempDir()
+	cmd.Env, cmd.Dir = append(os.Environ(), "TERM="+kind), term.TempDir()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.inside, term.inside, term.inside
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	check(term.T, cmd.Start())
@@ -173,4 +179,20 @@ func TestLiveStatus(t *testing.T) {
 			t.Errorf("a line is %v", view)
 		}
 	})
+}
+
+// TestStatusOnADumbTerminal: one that can move no cursor gets lines.
+func TestStatusOnADumbTerminal(t *testing.T) {
+	t.Parallel()
+	st := newStage(t, staging{})
+	st.work(nil)
+	st.settle(st.enqueue(1, nil))
+	term := newTerminal(t)
+	cmd, ended := term.startAs(buildProgram(t), "dumb", "status", "--watch", "--every", "200ms", "--database-url", st.URL)
+	term.shows("route summaries: flows")
+	check(t, cmd.Process.Signal(syscall.SIGINT))
+	check(t, <-ended)
+	if said := term.screen.String(); strings.Contains(said, "\x1b") {
+		t.Errorf("it says %q", said)
+	}
 }

@@ -91,7 +91,10 @@ func TestMetricsAgreeWithTheLedger(t *testing.T) {
 	m.Fleet(st.store.Gauges, time.Now)
 	st.prepare()
 	st.down("cheap", simulator.Fault{Mode: simulator.Unavailable})
-	batch := st.enqueue(40, nil)
+	gone, batch := st.enqueue(5, nil), st.enqueue(40, nil)
+	if n, err := st.store.CancelBatch(t.Context(), gone.ID); err != nil || n != 5 { // by nobody who counts
+		t.Fatal(n, err)
+	}
 	crew := st.work(func(c *app.StackConfig) { c.Metrics = m })
 	st.settle(batch)
 	late := scrapeOf(t, m)
@@ -105,9 +108,10 @@ func TestMetricsAgreeWithTheLedger(t *testing.T) {
 	got := scrapeOf(t, m)
 	for name, sql := range map[string]string{
 		"tidegate_attempts_total":          "SELECT class || ' ' || target, count(*) FROM tidegate.attempts GROUP BY 1",
-		"tidegate_requests_ended_total":    "SELECT q.route || ' ' || r.state, count(*) FROM tidegate.results r JOIN tidegate.requests q ON q.id = r.request_id GROUP BY 1",
+		"tidegate_requests_ended_total":    "SELECT q.route || ' ' || r.state, count(*) FROM tidegate.results r JOIN tidegate.requests q ON q.id = r.request_id AND r.state <> 'cancelled' GROUP BY 1",
+		"tidegate_results_sent_total":      "SELECT q.route || ' ' || r.state, count(*) FROM tidegate.results r JOIN tidegate.requests q ON q.id = r.request_id GROUP BY 1",
 		"tidegate_call_duration_seconds":   "SELECT target, count(*) FROM tidegate.attempts WHERE class = 'OK' GROUP BY 1",
-		"tidegate_request_wait_seconds":    "SELECT route, count(*) FROM tidegate.requests GROUP BY 1",
+		"tidegate_request_wait_seconds":    "SELECT route, count(DISTINCT request_id) FROM tidegate.attempts WHERE route <> '' GROUP BY 1",
 		"tidegate_tokens_total":            "SELECT target || ' input', sum(input_tokens) FROM tidegate.attempts WHERE class = 'OK' GROUP BY 1 UNION ALL SELECT target || ' output', sum(output_tokens) FROM tidegate.attempts WHERE class = 'OK' GROUP BY 1",
 		"tidegate_cost_dollars_total":      "SELECT CASE route WHEN '' THEN 'none' ELSE route END || ' ' || target, sum(cost_micro_usd) / 1e6 FROM tidegate.attempts GROUP BY 1 HAVING sum(cost_micro_usd) > 0",
 		"tidegate_requests_poisoned_total": "SELECT '', 0 WHERE false",

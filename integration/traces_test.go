@@ -2,6 +2,8 @@ package integration
 
 import (
 	"encoding/hex"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
@@ -154,11 +158,45 @@ func TestTraceOfAFailover(t *testing.T) {
 	if strings.Contains(got.raw.String(), secretPrompt) {
 		t.Error("a span has the prompt")
 	}
-	if n := st.count("SELECT count(*) FROM tidegate.traces"); n != 0 {
-		t.Errorf("%d traces are kept that nobody asks for any more", n)
+	if story := st.must("why", valueOf(work.Attributes, "messaging.message.id")).out; !strings.Contains(story, "trace "+trace) {
+		t.Errorf("why does not tell of the trace:\n%s", story)
 	}
 	if header := traceparentOfResult(t, st.Conn); header != "00-"+trace+"-"+id(published)+"-01" {
 		t.Errorf("the event's ce-traceparent is %q, and its span %x", header, published.SpanId)
+	}
+}
+
+// TestTracesOfBatches: a batch's requests belong to the trace that whoever made it named:
+// by the header of its create or its retry, since its lines have none, or to a shell's
+// command by the environment.
+func TestTracesOfBatches(t *testing.T) {
+	t.Parallel()
+	f := newFront(t, staging{})
+	client, traces := f.client(), map[string]string{}
+	trace := func(n int) string { return fmt.Sprintf("00-%032d-00f067aa0ba902b7-01", n) }
+	batch := f.order(client, f.upload(client, batchLines(3)).ID, option.WithHeader("Traceparent", trace(1)))
+	traces[batch.ID] = trace(1)
+	f.poll(client, batch.ID, openai.BatchStatusCompleted)
+	f.exec("UPDATE tidegate.results SET state = 'refused', class = 'CONTENT' WHERE request_id = (SELECT min(id::text)::uuid FROM tidegate.requests)")
+	f.exec("UPDATE tidegate.batches SET completed = total - 1, failed = 1")
+	var retry struct{ ID string }
+	reply, text := f.do(t.Context(), http.MethodPost, "/batches/"+batch.ID+"/retry", jsonType, `{}`, "Traceparent", trace(2))
+	check(t, json.Unmarshal([]byte(text), &retry))
+	if reply.status != http.StatusOK {
+		t.Fatalf("%d %s", reply.status, text)
+	}
+	traces[retry.ID] = trace(2)
+	f.poll(client, retry.ID, openai.BatchStatusCompleted)
+	shell := buildProgram(t).start(t, []string{"TRACEPARENT=" + trace(3)}, "enqueue", write(t, "in.jsonl", openaiLine(0)), "--database-url", f.URL)
+	if code := shell.end(); code != 0 {
+		t.Fatalf("enqueue: %d", code)
+	}
+	traces[batchForm.FindString(shell.out.String())] = trace(3)
+	for id, want := range traces {
+		if all, in := f.count("SELECT count(*) FROM tidegate.requests WHERE batch_id = $1", id),
+			f.count("SELECT count(*) FROM tidegate.requests q JOIN tidegate.traces t ON t.request_id = q.id WHERE batch_id = $1 AND t.traceparent = $2", id, want); all == 0 || in != all {
+			t.Errorf("%d of %d requests of %s are in its trace", in, all, id)
+		}
 	}
 }
 

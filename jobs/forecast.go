@@ -21,6 +21,12 @@ type Forecast struct {
 	Reason string
 }
 
+// A Foreseen batch is when it will be done, and until when it must be.
+type Foreseen struct {
+	Said     Forecast
+	Deadline time.Time // zero: it has none
+}
+
 // Known tells whether somebody can say when it is done.
 func (f *Forecast) Known() bool { return !f.At.IsZero() }
 

@@ -51,7 +51,8 @@ const (
 	speedSure = 50
 	// spreadEach and spreadEnds are what a stretch has that is compared with the one before.
 	spreadEach, spreadEnds = time.Minute, 20
-	spreadBlend            = 0.2   // the weight of the latest stretch
+	spreadBlend            = 0.2   // the weight of the latest stretch, at least
+	spreadPrior            = 1     // as many stretches what is thought at first counts for
 	spreadMost             = 0.5   // of the logarithm, what one stretch counts for
 	spreadFirst            = 0.006 // what is thought of a route of which nothing is known: eight hundredths off
 )
@@ -142,7 +143,8 @@ func (s *Speed) compare() {
 		if s.Stretches++; s.Stretches == 1 {
 			s.Spread = spreadFirst
 		}
-		s.Spread += spreadBlend * (max(0, off*off-chance) - s.Spread)
+		blend := max(spreadBlend, 1/float64(s.Stretches+spreadPrior))
+		s.Spread += blend * (max(0, off*off-chance) - s.Spread)
 	}
 	s.Before, s.Stretch = s.Stretch, Ends{}
 }

@@ -19,6 +19,9 @@ const (
 	saturated = 0.75
 	// progressOld is after what time nobody is thought to work who has said nothing.
 	progressOld = time.Minute
+	// oftenDown is how often a target is down, about: outages last half an hour in the
+	// mean, and are a twentieth of the time.
+	oftenDown = 10 * time.Hour
 	// longestForecast bounds what can be said of a speed that is next to nothing.
 	longestForecast = 50 * 365 * 24 * time.Hour
 )
@@ -198,9 +201,15 @@ func (f *Forecasts) Until(name string, least, most, own float64) jobs.Forecast {
 	at := func(seconds float64) time.Time {
 		return f.there().Add(m.until + lasting(seconds))
 	}
-	said.At, said.Early, said.Late = at(expected+tail/2), at(early/wide), at(late*wide*(1+bothDown)+2*tail+1)
+	said.At, said.Early, said.Late = at(expected+tail), at(early/wide), at(late*wide*(1+unforeseen(late))+6*tail+1)
 	said.Reason = m.slow
 	return said
+}
+
+// unforeseen is which part of a time is lost to outages that nobody foresees, in nine of ten
+// cases at most: of a short one none.
+func unforeseen(seconds float64) float64 {
+	return bothDown * min(1, seconds/oftenDown.Seconds())
 }
 
 // lasting is so many seconds, within what can be said.

@@ -58,6 +58,38 @@ func (s *Store) Batches(ctx context.Context, limit int) ([]jobs.Batch, error) {
 	return batches, nil
 }
 
+const batchesBehind = `/* tidegate: batches behind */
+SELECT ` + batchFields + ` FROM tidegate.batches WHERE removed_at IS NULL AND (created_at, id) < (SELECT created_at, id FROM tidegate.batches WHERE id = $2)
+ORDER BY created_at DESC, id DESC LIMIT $1`
+
+// BatchesBehind lists batches that are older than one of them, the newest first.
+func (s *Store) BatchesBehind(ctx context.Context, id string, limit int) ([]jobs.Batch, error) {
+	rows, err := s.pool.Query(ctx, batchesBehind, limit, id)
+	if err != nil {
+		return nil, fmt.Errorf("listing batches: %w", err)
+	}
+	batches, err := pgx.CollectRows(rows, scanBatch)
+	if err != nil {
+		return nil, fmt.Errorf("listing batches: %w", err)
+	}
+	return batches, nil
+}
+
+const batchRetries = `/* tidegate: retries of */ SELECT id FROM tidegate.batches WHERE retry_of = $1 AND removed_at IS NULL ORDER BY created_at LIMIT 100`
+
+// RetriesOf names the batches that try again what failed of another one, up to a hundred.
+func (s *Store) RetriesOf(ctx context.Context, batch string) ([]string, error) {
+	rows, err := s.pool.Query(ctx, batchRetries, batch)
+	if err != nil {
+		return nil, fmt.Errorf("listing the retries of %s: %w", batch, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("listing the retries of %s: %w", batch, err)
+	}
+	return ids, nil
+}
+
 const tenantBatches = `/* tidegate: batches of a tenant */ SELECT ` + batchFields + ` FROM tidegate.batches WHERE tenant = $1 AND removed_at IS NULL`
 
 // BatchesOf lists a tenant's batches.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,8 +23,46 @@ SELECT (SELECT count(*) FROM (SELECT FROM tidegate.outbox LIMIT $1) o),
 // drills, workers, circuits, budgets, what is owed, and so many of the newest batches. What
 // it costs does not depend on how many wait.
 func (s *Store) Glance(ctx context.Context, batches int) (Status, error) {
-	return s.standing(ctx, batches, readClock, s.readRoutes, readPauses, readDrills, readWorkers, readOwed)
+	status, err := s.standing(ctx, batches, readClock, s.readRoutes, readPauses, readDrills, readWorkers, readOwed)
+	if err != nil {
+		return status, err
+	}
+	return status, s.addOpen(ctx, &status, batches)
 }
+
+// openGlanced bounds how many batches are counted that have not ended.
+const openGlanced = 1000
+
+const (
+	openBatches = `/* tidegate: open batches */
+SELECT ` + batchFields + ` FROM tidegate.batches WHERE ended_at IS NULL AND removed_at IS NULL ORDER BY created_at, id LIMIT $1`
+	countOpen = `/* tidegate: count open batches */ SELECT count(*) FROM (SELECT FROM tidegate.batches WHERE ended_at IS NULL AND removed_at IS NULL LIMIT $1) b`
+)
+
+// addOpen adds to the newest batches the oldest that go on, so many at most, and counts
+// those that do.
+func (s *Store) addOpen(ctx context.Context, status *Status, batches int) error {
+	if err := s.pool.QueryRow(ctx, countOpen, openGlanced).Scan(&status.Open); err != nil {
+		return fmt.Errorf("counting batches: %w", err)
+	}
+	rows, err := s.pool.Query(ctx, openBatches, batches)
+	if err != nil {
+		return fmt.Errorf("listing batches: %w", err)
+	}
+	open, err := pgx.CollectRows(rows, scanBatch)
+	if err != nil {
+		return fmt.Errorf("listing batches: %w", err)
+	}
+	for _, batch := range slices.Backward(open) {
+		if !slices.ContainsFunc(status.Batches, func(b jobs.Batch) bool { return b.ID == batch.ID }) {
+			status.Batches = append(status.Batches, batch)
+		}
+	}
+	return nil
+}
+
+// OpenMore tells whether more batches go on than are counted.
+func (s *Status) OpenMore() bool { return s.Open >= openGlanced }
 
 func readOwed(ctx context.Context, tx pgx.Tx, status *Status) error {
 	return readOwedUpTo(ctx, tx, status, outboxGlanced)

@@ -127,7 +127,10 @@ func insertOrdered(ctx context.Context, tx pgx.Tx, batch *jobs.Batch, limits job
 		metadata, orNull(order.Route), orNull(order.Goal), orNull(order.OutputLives)); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, insertWork, batch.ID); err != nil || limits.None() {
+	if _, err := tx.Exec(ctx, insertWork, batch.ID); err != nil {
+		return err
+	}
+	if err := traceBatch(ctx, tx, batch.ID); err != nil || limits.None() {
 		return err
 	}
 	return InsertBudget(ctx, tx, batch.ID, limits)

@@ -66,12 +66,7 @@ func (s *Store) Relay(ctx context.Context, behind int64, limit int, send func([]
 		}
 		var acknowledged []int64
 		acknowledged, unsent = sendOwed(owed, send)
-		if _, err = tx.Exec(ctx, dropOutbox, acknowledged); err != nil {
-			return err
-		}
-		if traced := published(owed, acknowledged); len(traced) > 0 {
-			_, err = tx.Exec(ctx, dropTraces, traced)
-		}
+		_, err = tx.Exec(ctx, dropOutbox, acknowledged)
 		return err
 	})
 	if err != nil {
@@ -87,9 +82,6 @@ type owedRow struct {
 	id    int64
 	event jobs.Event
 	gone  bool // what it is about was removed: nobody can tell it any more
-
-	requestID uuid.UUID
-	traced    bool // a row of traces tells to which trace it belongs
 }
 
 func sendOwed(owed []owedRow, send func([]jobs.Event) ([]bool, error)) ([]int64, error) {
@@ -152,7 +144,6 @@ func scanOwed(row pgx.CollectableRow) (owedRow, error) {
 	result.requestID = *requestID
 	event, err := result.event()
 	event.Traceparent = orZero(traced)
-	owed.requestID, owed.traced = *requestID, traced != nil
 	owed.event.Result = &event
 	return owed, err
 }

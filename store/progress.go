@@ -192,58 +192,78 @@ SELECT DISTINCT q.route FROM unnest($2::uuid[]) AS p (id) CROSS JOIN LATERAL (
 // BatchTurn says where a batch stands in its queues: a look at some of its requests by
 // an index, whatever its size. Of one without requests it has no route.
 func (s *Store) BatchTurn(ctx context.Context, batch *jobs.Batch) (jobs.Turn, error) {
-	turn := jobs.Turn{Tenant: batch.Tenant, Own: batch.Total - batch.Completed - batch.Failed}
-	err := s.within(ctx, silence, func(tx pgx.Tx) error { return readTurn(ctx, tx, batch, &turn) })
+	turns, err := s.BatchTurns(ctx, []*jobs.Batch{batch})
 	if err != nil {
-		return turn, fmt.Errorf("looking where batch %s stands: %w", batch.ID, err)
+		return jobs.Turn{}, err
 	}
-	return turn, nil
+	return turns[0], nil
 }
 
-func readTurn(ctx context.Context, tx pgx.Tx, batch *jobs.Batch, turn *jobs.Turn) error {
-	var enqueued *int
-	if err := tx.QueryRow(ctx, enqueuedOfBatch, batch.ID).Scan(&enqueued); err != nil {
-		return err
-	}
-	if enqueued != nil { // it came as a file, or tries another one again
-		turn.Unqueued = max(0, batch.Total-*enqueued)
-	}
-	first, err := oneRow(ctx, tx, pgx.RowTo[uuid.UUID], firstOfBatch, batch.ID)
-	if err != nil || first == nil {
-		return err
-	}
-	last, err := oneRow(ctx, tx, pgx.RowToStructByPos[lastRequest], lastOfBatch, batch.ID, jobs.DefaultPriority)
-	if err != nil || last == nil {
-		return err
-	}
-	turn.Last, turn.Priority, turn.Deadline = last.Came, last.Priority, orZero(last.Deadline)
-	rows, err := tx.Query(ctx, routesOfBatch, batch.ID, between(*first, last.ID, placeProbes))
+// BatchTurns says it of many batches, in their order, with two questions for all of them.
+func (s *Store) BatchTurns(ctx context.Context, batches []*jobs.Batch) ([]jobs.Turn, error) {
+	turns := make([]jobs.Turn, len(batches))
+	err := s.within(ctx, silence, func(tx pgx.Tx) error {
+		ends, err := readEndsOf(ctx, tx, batches, turns)
+		if err != nil {
+			return err
+		}
+		return readRoutesOf(ctx, tx, ends, turns)
+	})
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("looking where batches stand: %w", err)
 	}
-	turn.Routes, err = pgx.CollectRows(rows, pgx.RowTo[string])
-	return err
+	return turns, nil
 }
 
-// lastRequest is the request of a batch that came last.
-type lastRequest struct {
-	ID       uuid.UUID
-	Came     time.Time
-	Priority int
-	Deadline *time.Time
+// batchEnds are the first and the last request of a batch.
+type batchEnds struct {
+	batch       string
+	first, last uuid.UUID
+	known       bool
 }
 
-// oneRow reads one row; nil: there is none.
-func oneRow[T any](ctx context.Context, tx pgx.Tx, scan pgx.RowToFunc[T], query string, args ...any) (*T, error) {
-	rows, err := tx.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
+// readEndsOf reads all of turns but their routes.
+func readEndsOf(ctx context.Context, tx pgx.Tx, batches []*jobs.Batch, turns []jobs.Turn) ([]batchEnds, error) {
+	ends := make([]batchEnds, len(batches))
+	var asked pgx.Batch
+	for i, b := range batches {
+		turn, end := &turns[i], &ends[i]
+		*turn, end.batch = jobs.Turn{Tenant: b.Tenant, Own: b.Total - b.Completed - b.Failed}, b.ID
+		asked.Queue(enqueuedOfBatch, b.ID).QueryRow(func(row pgx.Row) error {
+			var enqueued *int
+			err := row.Scan(&enqueued)
+			if enqueued != nil { // it came as a file, or tries another one again
+				turn.Unqueued = max(0, b.Total-*enqueued)
+			}
+			return err
+		})
+		asked.Queue(firstOfBatch, b.ID).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, []any{&end.first}, func() error { end.known = true; return nil })
+			return err
+		})
+		asked.Queue(lastOfBatch, b.ID, jobs.DefaultPriority).Query(func(rows pgx.Rows) error {
+			var deadline *time.Time
+			_, err := pgx.ForEachRow(rows, []any{&end.last, &turn.Last, &turn.Priority, &deadline}, func() error { return nil })
+			turn.Deadline = orZero(deadline)
+			return err
+		})
 	}
-	found, err := pgx.CollectRows(rows, scan)
-	if err != nil || len(found) == 0 {
-		return nil, err
+	return ends, tx.SendBatch(ctx, &asked).Close()
+}
+
+// readRoutesOf reads on which routes the requests between the first and the last of each
+// batch are.
+func readRoutesOf(ctx context.Context, tx pgx.Tx, ends []batchEnds, turns []jobs.Turn) error {
+	var asked pgx.Batch
+	for i := range ends {
+		if end := &ends[i]; end.known {
+			asked.Queue(routesOfBatch, end.batch, between(end.first, end.last, placeProbes)).Query(func(rows pgx.Rows) (err error) {
+				turns[i].Routes, err = pgx.CollectRows(rows, pgx.RowTo[string])
+				return err
+			})
+		}
 	}
-	return &found[0], nil
+	return tx.SendBatch(ctx, &asked).Close()
 }
 
 // between are ids at even distances, with the first and the last.

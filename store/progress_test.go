@@ -87,6 +87,18 @@ func TestBatchTurn(t *testing.T) {
 	if turn, err := w.BatchTurn(t.Context(), &jobs.Batch{ID: "batch_none"}); err != nil || len(turn.Routes) != 0 {
 		t.Errorf("of none: %+v, %v", turn, err)
 	}
+	w.accept("batch_2", 3)
+	other, err := w.Batch(t.Context(), "batch_2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	turns, err := w.BatchTurns(t.Context(), []*jobs.Batch{&other, {ID: "batch_none"}, &batch})
+	if err != nil || len(turns) != 3 || turns[0].Own != 3 || len(turns[0].Routes) != 1 || len(turns[1].Routes) != 0 {
+		t.Fatalf("of several: %+v, %v", turns, err)
+	}
+	if diff := cmp.Diff(turn, turns[2]); diff != "" {
+		t.Errorf("asked of together (-alone +together):\n%s", diff)
+	}
 }
 
 // A look reads as little where a million wait as where nothing does.

@@ -55,7 +55,9 @@ SELECT id, ended_at FROM tidegate.batches WHERE removed_at IS NOT NULL ORDER BY 
 // so that nobody finds a request without its result, and works it again.
 const removeStored = `, suspected AS (
 	DELETE FROM tidegate.suspects WHERE request_id = ANY (ARRAY(SELECT request_id FROM stored))
-), ` + dropWaiting + `, results AS (
+), ` + dropWaiting + `, traced AS (
+	DELETE FROM tidegate.traces WHERE request_id = ANY (ARRAY(SELECT request_id FROM stored))
+), results AS (
 	DELETE FROM tidegate.results WHERE request_id = ANY (ARRAY(SELECT request_id FROM stored))
 ), requests AS (
 	DELETE FROM tidegate.requests WHERE id = ANY (ARRAY(SELECT request_id FROM stored)) RETURNING id
@@ -178,7 +180,9 @@ func removeSome(ctx context.Context, tx pgx.Tx, batch string, atMost int, done *
 		return seen, true, err
 	}
 	done.Batches++
-	_, err = tx.Exec(ctx, removeBudget, batch)
+	if _, err = tx.Exec(ctx, removeBudget, batch); err == nil {
+		_, err = tx.Exec(ctx, dropTrace, uuidOfBatch(batch))
+	}
 	return seen, true, err
 }
 

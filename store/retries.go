@@ -260,6 +260,9 @@ func (p *retryPlan) insert(ctx context.Context, tx pgx.Tx, retry *jobs.Retry) er
 	if _, err := tx.Exec(ctx, insertWork, retry.ID); err != nil {
 		return err
 	}
+	if err := traceBatch(ctx, tx, retry.ID); err != nil {
+		return err
+	}
 	switch {
 	case retry.Limits == nil:
 		_, err = tx.Exec(ctx, insertSameBudget, retry.Of, retry.ID)

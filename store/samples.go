@@ -40,8 +40,13 @@ SELECT q.route, 0, count(*), 0
 FROM tidegate.results r JOIN tidegate.requests q ON q.id = r.request_id
 WHERE r.stored_at > $1 AND r.stored_at <= $2 AND r.state <> 'answered' GROUP BY q.route`
 
+	// What the survey counted, and what the last sample says.
 	lastWaiting = `/* tidegate: last waiting */
-SELECT route, waiting, counted_at FROM tidegate.route_samples WHERE at = $1`
+SELECT route, waiting, counted_at, false FROM tidegate.route_samples WHERE at = $1
+UNION ALL
+SELECT route, (coalesce((seen ->> 'parked')::numeric, 0) + coalesce((SELECT sum((s ->> 'jobs')::numeric) FROM jsonb_array_elements(seen -> 'strata') s), 0))::bigint,
+	(seen ->> 'counted_at')::timestamptz, true
+FROM tidegate.progress WHERE seen ->> 'counted_at' > '0001-01-02'`
 
 	sampleRoute = `/* tidegate: sample route */
 INSERT INTO tidegate.route_samples (at, route, seconds, waiting, in_hand, answered, failed, cost_micro_usd, counted_at)
@@ -53,9 +58,8 @@ type sampling struct {
 	tx            pgx.Tx
 	from, to, now time.Time
 	done          map[string]*routeDone
-	last          map[string]lastSample
-	count         bool
-	took          time.Duration
+	last          map[string]sampled // what the last sample says
+	survey        map[string]sampled // what the survey counted
 }
 
 type routeDone struct {
@@ -63,23 +67,14 @@ type routeDone struct {
 	cost             int64
 }
 
-type lastSample struct {
-	waiting int
-	counted time.Time
-}
-
 // TakeSample writes down how routes stand, and what was done since the last sample. Where
-// more wait than are quickly counted, they are counted if count says so; else what has
-// ended since is taken off what the last sample says. It returns how long counting took.
-// It returns ErrDeposed if held leads no more.
-func (s *Store) TakeSample(ctx context.Context, held jobs.Lead, count bool) (counting time.Duration, err error) {
-	err = s.asLead(ctx, held, "taking a sample", func(tx pgx.Tx) error {
-		made := sampling{tx: tx, count: count, done: map[string]*routeDone{}, last: map[string]lastSample{}}
-		err := made.take(ctx)
-		counting = made.took
-		return err
+// more wait than are quickly counted, the survey has counted them (CountQueues); what has
+// ended since is taken off. It returns ErrDeposed if held leads no more.
+func (s *Store) TakeSample(ctx context.Context, held jobs.Lead) error {
+	return s.asLead(ctx, held, "taking a sample", func(tx pgx.Tx) error {
+		made := sampling{tx: tx, done: map[string]*routeDone{}, last: map[string]sampled{}, survey: map[string]sampled{}}
+		return made.take(ctx)
 	})
-	return counting, err
 }
 
 func (s *sampling) take(ctx context.Context) error {
@@ -130,9 +125,14 @@ func (s *sampling) read(ctx context.Context) error {
 	if rows, err = s.tx.Query(ctx, lastWaiting, s.from); err != nil {
 		return err
 	}
-	var l lastSample
-	_, err = pgx.ForEachRow(rows, []any{&route, &l.waiting, &l.counted}, func() error {
-		s.last[route] = l
+	var one sampled
+	var surveyed bool
+	_, err = pgx.ForEachRow(rows, []any{&route, &one.Waiting, &one.Counted, &surveyed}, func() error {
+		if surveyed {
+			s.survey[route] = one
+		} else {
+			s.last[route] = one
+		}
 		return nil
 	})
 	return err
@@ -144,19 +144,35 @@ func (s *sampling) write(ctx context.Context, r *crowd) error {
 	if done == nil {
 		done = &routeDone{}
 	}
-	last, known := s.last[r.Route]
-	switch {
-	case r.more && s.count:
-		began := time.Now()
-		if err := r.count(ctx, s.tx); err != nil {
+	if r.more {
+		known, err := s.crowd(ctx, r, done.answered+done.failed)
+		if err != nil {
 			return err
 		}
-		s.took += time.Since(began)
-	case r.more && known:
-		r.Waiting, counted = max(r.Waiting, last.waiting-done.answered-done.failed), last.counted
+		r.Waiting, counted = max(r.Waiting, known.Waiting), known.Counted
 	}
 	_, err := s.tx.Exec(ctx, sampleRoute, s.from, s.to, r.Route, r.Waiting, r.InHand, done.answered, done.failed, done.cost, counted)
 	return err
+}
+
+// crowd says how many wait where very many do, so many of whom have ended since the last
+// sample. Nobody surveys a route that is gone, nor the quarantine: those are counted here,
+// now and then, as far as that is quick.
+func (s *sampling) crowd(ctx context.Context, r *crowd, ended int) (sampled, error) {
+	last, known := s.last[r.Route]
+	survey, surveyed := s.survey[r.Route]
+	switch {
+	case surveyed && survey.Counted.After(last.Counted):
+		since := s.to.Sub(survey.Counted).Seconds() / s.to.Sub(s.from).Seconds()
+		survey.Waiting -= int(float64(ended) * min(1, max(0, since)))
+		return survey, nil
+	case known && (surveyed || s.now.Sub(last.Counted) < countHolds):
+		last.Waiting -= ended
+		return last, nil
+	default:
+		err := r.count(ctx, s.tx, countSome)
+		return sampled{r.Waiting, s.now}, err
+	}
 }
 
 const (

@@ -21,11 +21,12 @@ func (w *world) age() {
 	}
 	w.exec("UPDATE tidegate.route_samples SET at = at - interval '3 seconds', counted_at = counted_at - interval '3 seconds'")
 	w.exec("UPDATE tidegate.target_samples SET at = at - interval '3 seconds'")
+	w.exec(`UPDATE tidegate.progress SET seen = jsonb_set(seen, '{counted_at}', to_jsonb((seen ->> 'counted_at')::timestamptz - interval '3 seconds'))`)
 }
 
-func (w *world) sample(held jobs.Lead, count bool) {
+func (w *world) sample(held jobs.Lead) {
 	w.t.Helper()
-	if _, err := w.TakeSample(w.t.Context(), held, count); err != nil {
+	if err := w.TakeSample(w.t.Context(), held); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -55,7 +56,7 @@ func TestSamplesSayWhatWasDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := w.lead("one")
-	w.sample(held, true)
+	w.sample(held)
 	requests := w.accept("", 5)
 	w.commit(answered(&requests[0]), answered(&requests[1]), ended(&requests[2], jobs.StateRefused))
 	limited := jobs.Attempt{At: time.Now(), Target: "dear", Class: jobs.Rate, Latency: time.Millisecond, Cost: 7, Unpriced: true}
@@ -63,8 +64,8 @@ func TestSamplesSayWhatWasDone(t *testing.T) {
 	w.exec(insertJob, "summaries", "available", 0)
 	w.exec(insertJob, "summaries", "running", 1)
 	w.age()
-	w.sample(held, true)
-	w.sample(held, true) // at once again: there is nothing to say
+	w.sample(held)
+	w.sample(held) // at once again: there is nothing to say
 	routes := w.routeSamples()
 	if len(routes) != 4 {
 		t.Fatalf("samples of routes %+v", routes)
@@ -83,12 +84,21 @@ func TestSamplesSayWhatWasDone(t *testing.T) {
 	if diff := cmp.Diff(targets, w.targetSamples(), cmpopts.IgnoreFields(jobs.TargetSample{}, "At", "Span")); diff != "" {
 		t.Errorf("samples of targets (-want +got):\n%s", diff)
 	}
-	if _, err := w.TakeSample(t.Context(), jobs.Lead{Worker: "nobody"}, true); !errors.Is(err, jobs.ErrDeposed) {
+	if err := w.TakeSample(t.Context(), jobs.Lead{Worker: "nobody"}); !errors.Is(err, jobs.ErrDeposed) {
 		t.Errorf("somebody who leads nothing: %v", err)
 	}
 }
 
-// Very many are counted by a supervisor now and then; in between, what has ended is taken
+// survey counts what waits on summaries, and writes it down.
+func (w *world) survey(held jobs.Lead) {
+	w.t.Helper()
+	all := []jobs.Progress{{Route: "summaries"}}
+	if err := errors.Join(w.CountQueues(w.t.Context(), all), w.SaveProgress(w.t.Context(), held, all)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Very many are counted by the survey now and then; in between, what has ended is taken
 // off. Who reads the status counts the first of them, and takes the sample's word for the
 // rest.
 func TestManyAreCountedNowAndThen(t *testing.T) {
@@ -110,24 +120,31 @@ func TestManyAreCountedNowAndThen(t *testing.T) {
 	if n, counted := waiting(); n != many || !counted.IsZero() {
 		t.Errorf("without a sample %d wait, counted at %s", n, counted)
 	}
-	w.sample(held, true)
+	w.sample(held)
 	if n, counted := waiting(); n != many || counted.IsZero() {
 		t.Errorf("%d wait, counted at %s", n, counted)
 	}
-	requests := w.accept("", 100)
-	for i := range requests {
-		w.commit(answered(&requests[i]))
-	}
 	w.exec(`INSERT INTO tidegate.river_job (args, kind, max_attempts, queue) SELECT '{}', 'completion', 5, 'summaries' FROM generate_series(1, 300)`)
-	w.age()
-	w.sample(held, false)
+	requests := w.accept("", 150)
+	end := func(some []jobs.Request) {
+		for i := range some {
+			w.commit(answered(&some[i]))
+		}
+		w.age()
+		w.sample(held)
+	}
+	end(requests[:100])
 	if n, _ := waiting(); n != many-100 {
 		t.Errorf("after a hundred have ended, %d wait", n)
 	}
-	w.age()
-	w.sample(held, true)
+	w.survey(held)
+	end(nil)
 	if n, _ := waiting(); n != many+300 {
 		t.Errorf("counted anew, %d wait", n)
+	}
+	end(requests[100:])
+	if n, _ := waiting(); n != many+250 {
+		t.Errorf("after fifty more have ended, %d wait", n)
 	}
 	w.exec("DELETE FROM tidegate.river_job WHERE id > (SELECT min(id) + 41 FROM tidegate.river_job)")
 	if n, counted := waiting(); n != 42 || !counted.IsZero() {
@@ -284,7 +301,7 @@ func TestSamplesLeaveImportsOut(t *testing.T) {
 		t.Errorf("%d are not of now", n)
 	}
 	w.age()
-	w.sample(held, true)
+	w.sample(held)
 	if all := w.targetSamples(); len(all) != 0 {
 		t.Errorf("samples of targets %+v", all)
 	}

@@ -51,7 +51,8 @@ type Status struct {
 	Pauses   []jobs.Pause       // by route
 	Drills   []jobs.Drill       // those that are on, by target; their times are the database's
 	Workers  []WorkerStatus     // the oldest first
-	Batches  []jobs.Batch       // the newest
+	Batches  []jobs.Batch       // the newest; at a glance also those that go on, the oldest last
+	Open     int                // batches that go on, at a glance alone: up to a thousand
 	Budgets  []jobs.Budget      // but for those of batches that have ended
 	Results  map[jobs.State]int // stored in the last minute
 	Kept     []jobs.Kept        // requests, then attempts; those that a supervisor has swept

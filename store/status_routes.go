@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -159,7 +160,7 @@ func (s *Store) recount(ctx context.Context, tx pgx.Tx, r *crowd, now time.Time)
 		return nil
 	}
 	began := time.Now()
-	if err := r.count(ctx, tx); err != nil {
+	if err := r.count(ctx, tx, countAll); err != nil {
 		return err
 	}
 	if s.counts.of == nil || len(s.counts.of) >= mostCounts {
@@ -169,10 +170,14 @@ func (s *Store) recount(ctx context.Context, tx pgx.Tx, r *crowd, now time.Time)
 	return nil
 }
 
-const countWaiting = `/* tidegate: count waiting */
-SELECT count(*) FROM tidegate.river_job WHERE state IN ('available', 'retryable', 'scheduled', 'pending') AND queue = $1`
+// countSome is how many are counted by who does not wait for the end of it.
+const countAll, countSome = math.MaxInt64, 1_000_000
 
-// count counts what waits, all of it.
-func (r *crowd) count(ctx context.Context, tx pgx.Tx) error {
-	return tx.QueryRow(ctx, countWaiting, r.Route).Scan(&r.Waiting)
+const countWaiting = `/* tidegate: count waiting */
+SELECT count(*) FROM (
+	SELECT FROM tidegate.river_job WHERE state IN ('available', 'retryable', 'scheduled', 'pending') AND queue = $1 LIMIT $2) j`
+
+// count counts what waits, so many at most.
+func (r *crowd) count(ctx context.Context, tx pgx.Tx, most int64) error {
+	return tx.QueryRow(ctx, countWaiting, r.Route, most).Scan(&r.Waiting)
 }

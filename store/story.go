@@ -82,7 +82,7 @@ func (s *Store) Story(ctx context.Context, requestID string) (story Story, err e
 
 const storyRequest = `/* tidegate: story */
 SELECT now(), q.created_at, q.deadline, q.max_cost_micro_usd, q.tenant, q.route, q.endpoint, q.goal, q.batch_id, q.custom_id, octet_length(q.body), q.retry_of,
-	t.name IS NULL, coalesce(t.chain, '{}'), coalesce(s.crashes + s.alone, 0), coalesce(r.state, '')
+	t.name IS NULL, coalesce(t.chain, '{}'), coalesce(s.crashes + s.alone, 0), coalesce(r.state, ''), coalesce(` + spanAbove + `, '')
 FROM tidegate.requests q LEFT JOIN tidegate.routes t ON t.name = q.route LEFT JOIN tidegate.suspects s ON s.request_id = q.id
 	LEFT JOIN tidegate.results r ON r.request_id = q.id
 WHERE q.id = $1`
@@ -95,7 +95,7 @@ func (s *Story) read(ctx context.Context, tx pgx.Tx, id uuid.UUID) error {
 	var ended string
 	r := &s.Request
 	err := tx.QueryRow(ctx, storyRequest, id).Scan(&s.At, &r.CreatedAt, &deadline, &maxCost, &r.Tenant, &r.Route, &endpoint, &goal, &batch, &custom, &s.Bytes, &retryOf,
-		&s.Retired, &s.Chain, &s.Crashes, &ended)
+		&s.Retired, &s.Chain, &s.Crashes, &ended, &r.Traceparent)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -17,7 +19,10 @@ INSERT INTO tidegate.traces (request_id, traceparent) SELECT * FROM unnest($1::u
 	// By the key, whatever the planner thinks of the table.
 	spanAbove = `(SELECT traceparent FROM tidegate.traces WHERE request_id = q.id)`
 
-	dropTraces = `/* tidegate: drop traces */ DELETE FROM tidegate.traces WHERE request_id = ANY ($1)`
+	// A batch that came as a file stands there, too, under the UUID that its id has: its
+	// requests are made later, and by somebody else.
+	traceOfBatch = `/* tidegate: trace of batch */ SELECT traceparent FROM tidegate.traces WHERE request_id = $1`
+	dropTrace    = `/* tidegate: drop trace */ DELETE FROM tidegate.traces WHERE request_id = $1`
 )
 
 // traces are what requests say of the traces that they belong to.
@@ -49,17 +54,34 @@ func (t *traces) insert(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// published are the requests whose traces nobody asks for any more: those of rows that
-// were acknowledged.
-func published(owed []owedRow, acknowledged []int64) (ids []uuid.UUID) {
-	sent := make(map[int64]bool, len(acknowledged))
-	for _, id := range acknowledged {
-		sent[id] = true
+// traceBatch writes to which trace the requests of a batch will belong, if the context
+// says so.
+func traceBatch(ctx context.Context, tx pgx.Tx, batch string) error {
+	span, id := jobs.TraceparentOf(ctx), uuidOfBatch(batch)
+	if span == "" || id == uuid.Nil {
+		return nil
 	}
-	for i := range owed {
-		if owed[i].traced && sent[owed[i].id] {
-			ids = append(ids, owed[i].requestID)
-		}
+	if _, err := tx.Exec(ctx, insertTraces, [][16]byte{id}, []string{span}); err != nil {
+		return fmt.Errorf("writing to which trace batch %s belongs: %w", batch, err)
 	}
-	return ids
+	return nil
+}
+
+// TraceOfBatch is the span to which the requests of a batch belong that came as a file, or
+// tries another one again; empty: nobody named one.
+func (s *Store) TraceOfBatch(ctx context.Context, batch string) (span string, err error) {
+	err = s.pool.QueryRow(ctx, traceOfBatch, uuidOfBatch(batch)).Scan(&span)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", fmt.Errorf("reading to which trace batch %s belongs: %w", batch, err)
+	}
+	return span, nil
+}
+
+// uuidOfBatch is nil of an id that NewBatchID has not made: such a batch is in no trace.
+func uuidOfBatch(batch string) uuid.UUID {
+	id, err := uuid.Parse(strings.TrimPrefix(batch, batchPrefix))
+	if err != nil {
+		return uuid.Nil
+	}
+	return id
 }

@@ -121,7 +121,15 @@ func (c *circuits) tell(turns []turn) {
 		if t.Degraded != "" {
 			line = line.Str("degraded", t.Degraded)
 		}
-		line.Str("target", t.Target).Str("from", string(t.from)).Str("to", string(t.State)).
-			Str("reason", t.Reason).Time("cooldown_until", t.CooldownUntil).Msg("circuit changed")
+		cooling(line.Str("target", t.Target).Str("from", string(t.from)).Str("to", string(t.State)).Str("reason", t.Reason), &t.Circuit).
+			Msg("circuit changed")
 	}
+}
+
+// cooling adds to a line until when a target is left alone, if it is.
+func cooling(line *zerolog.Event, of *jobs.Circuit) *zerolog.Event {
+	if of.CooldownUntil.IsZero() {
+		return line
+	}
+	return line.Time("cooldown_until", of.CooldownUntil)
 }

@@ -124,8 +124,8 @@ func (h *heart) read(ctx context.Context) error {
 	h.mu.Unlock()
 	changed := h.router.Follow(&fleet, h.name)
 	for _, circuit := range changed {
-		h.log.Warn().Str("target", circuit.Target).Str("to", string(circuit.State)).Str("reason", circuit.Reason).
-			Time("cooldown_until", circuit.CooldownUntil).Msg("circuit follows the fleet")
+		cooling(h.log.Warn().Str("target", circuit.Target).Str("to", string(circuit.State)).Str("reason", circuit.Reason), &circuit).
+			Msg("circuit follows the fleet")
 	}
 	h.told(fleet, changed)
 	return nil

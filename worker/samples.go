@@ -2,43 +2,18 @@ package worker
 
 import (
 	"context"
-	"time"
 
 	"tidegate/jobs"
 )
 
-// countShare is the part of the time that may go into counting what waits: a count that
-// took a tenth of a second is not made again for ten.
-const countShare = 100
-
-// countAgain is when those are counted again who could not be in time.
-const countAgain = time.Minute
-
-// samples is what a supervisor knows of those that it writes.
-type samples struct {
-	taken   time.Time // the last one
-	counted time.Time // the last one that counted all that waits
-	pause   time.Duration
-}
-
 // sample writes down now and then how everything stands.
 func (s *supervisor) sample(ctx context.Context, _ *jobs.Fleet) error {
 	now := s.now()
-	if s.fleet.History == nil || now.Sub(s.samples.taken) < jobs.SampleEvery {
+	if s.fleet.History == nil || now.Sub(s.sampledAt) < jobs.SampleEvery {
 		return nil
 	}
-	return s.briefly(ctx, func(ctx context.Context) error {
-		count := now.Sub(s.samples.counted) >= s.samples.pause
-		took, err := s.fleet.History.TakeSample(ctx, s.held, count)
-		s.samples.taken = now // also where it failed: others go before
-		if count {
-			s.samples.counted, s.samples.pause = now, countShare*took
-		}
-		if count && err != nil {
-			s.samples.pause = countAgain
-		}
-		return err
-	})
+	s.sampledAt = now // also where it fails: others go before
+	return s.briefly(ctx, func(ctx context.Context) error { return s.fleet.History.TakeSample(ctx, s.held) })
 }
 
 // thin adds up old samples.

@@ -177,9 +177,8 @@ type Survey interface {
 
 // History is what a supervisor writes down of how everything stands, for people who look.
 type History interface {
-	// TakeSample writes a sample, and counts very many if count says so. It returns how
-	// long counting took.
-	TakeSample(ctx context.Context, held jobs.Lead, count bool) (counting time.Duration, err error)
+	// TakeSample writes a sample.
+	TakeSample(ctx context.Context, held jobs.Lead) error
 	// ThinSamples adds up old samples, and drops very old ones.
 	ThinSamples(ctx context.Context, held jobs.Lead) error
 }

@@ -58,7 +58,7 @@ type supervisor struct {
 	noted    noted
 
 	admission admission
-	samples   samples
+	sampledAt time.Time // the last sample
 }
 
 // queues is River's part of a pause.
@@ -170,7 +170,7 @@ func (s *supervisor) lead(ctx context.Context) error {
 		s.log.Info().Str("worker", s.name).Int64("epoch", held.Epoch).Msg("this worker supervises the fleet")
 		s.held, s.kept, s.deaths, s.orphans, s.expired = held, time.Time{}, deaths{}, orphans{}, expired{}
 		s.noted = noted{}
-		s.admission, s.samples = admission{}, samples{}
+		s.admission, s.sampledAt = admission{}, time.Time{}
 		clear(s.holding)
 		clear(s.words)
 		clear(s.raised)

@@ -41,8 +41,10 @@ for as long as retention: of the configuration keeps attempts.
   tidegate attempts --target gpt-5-mini --class TIMEOUT --since 24h
   tidegate attempts export --since 7d -o week.parquet
   tidegate attempts --json | jq '.attempts[].latency_us'`,
-		Args:    noArguments,
-		PreRunE: func(*cobra.Command, []string) error { return f.check() },
+		Args: noArguments,
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			return firstError(f.check(), checkZero(cmd.Flags(), "limit", "20"))
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.onStore(cmd, func(ctx context.Context, s *store.Store) error { return o.listAttempts(ctx, cmd.OutOrStdout(), s, f) })
 		},

@@ -38,14 +38,14 @@ No prompt, no answer, no key and no words of a provider are among the columns:
   tidegate attempts export --since 2026-11-01 --until 2026-12-01 --route summaries -o november.csv.gz
   tidegate attempts export --since 1h --format jsonl | jq 'select(.class != "OK")'`,
 		Args:    noArguments,
-		PreRunE: func(cmd *cobra.Command, _ []string) error { return f.check(cmd.OutOrStdout()) },
+		PreRunE: func(cmd *cobra.Command, _ []string) error { return f.check(cmd.OutOrStdout(), o.json) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.onStore(cmd, func(ctx context.Context, s *store.Store) error { return o.exportAttempts(ctx, cmd, s, f) })
 		},
 	}
 	f.register(cmd)
 	cmd.Flags().StringVarP(&f.output, "output", "o", "-", "file to write, - for the standard output")
-	cmd.Flags().StringVar(&f.format, "format", "", "format: "+strings.Join(logfile.Written(), ", ")+" (default: the ending of the file, else csv)")
+	cmd.Flags().StringVar(&f.format, "format", "", "format: "+strings.Join(logfile.Written(), ", ")+" (default: the ending of the file, else csv, or jsonl with --json)")
 	return cmd
 }
 
@@ -58,13 +58,18 @@ func columnsText() string {
 	return strings.TrimRight(text.String(), "\n")
 }
 
-func (f *exportFlags) check(stdout io.Writer) error {
+// check looks at the flags together. asJSON is whether what is printed is for programs.
+func (f *exportFlags) check(stdout io.Writer, asJSON bool) error {
 	byName, zipped := logfile.ByName(f.output)
 	f.zipped = zipped
 	if f.format == "" && byName == "" && f.output != "-" {
 		return usagef("--output: the ending of %s is that of no format; name one of .csv, .jsonl and .parquet, or say --format", f.output)
 	}
-	f.format = cmp.Or(f.format, byName, logfile.CSV)
+	usual := logfile.CSV
+	if asJSON && f.output == "-" {
+		usual = logfile.JSONL
+	}
+	f.format = cmp.Or(f.format, byName, usual)
 	switch known := logfile.Written(); {
 	case !strings.Contains(" "+strings.Join(known, " ")+" ", " "+f.format+" "):
 		return usagef("--format: %q is not a format; %s", f.format, didYouMean(f.format, known))

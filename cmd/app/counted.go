@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"tidegate/cmd/app/metrics"
 	"tidegate/cmd/app/tracing"
 	"tidegate/jobs"
+	"tidegate/routing/prices"
 	"tidegate/store"
 	"tidegate/worker"
 	"tidegate/worker/publish"
@@ -152,7 +154,7 @@ func (s *Stack) counted() *Stack {
 func (s *Stack) know(routes []jobs.Route) {
 	traced := map[string]tracing.Target{}
 	for _, t := range targetsOf(routes) {
-		traced[t.Name] = tracing.Target{Provider: t.Provider, Model: t.Model, BaseURL: t.BaseURL}
+		traced[t.Name] = tracing.Target{Provider: genAIProvider(t), Model: t.Model, BaseURL: t.BaseURL}
 	}
 	s.config.Tracer.Know(traced)
 	if s.config.Metrics == nil {
@@ -163,9 +165,22 @@ func (s *Stack) know(routes []jobs.Route) {
 		names[i] = routes[i].Name
 	}
 	for _, t := range targetsOf(routes) {
-		known[t.Name] = metrics.Target{Provider: t.Provider, Model: t.Model}
+		known[t.Name] = metrics.Target{Provider: genAIProvider(t), Model: t.Model}
 	}
 	s.config.Metrics.Know(names, known)
+}
+
+// genAIProviders are vendors, as who sends the bill, under the names that OpenTelemetry's
+// conventions for GenAI have for them.
+var genAIProviders = map[string]string{
+	"anthropic": "anthropic", "azure": "azure.ai.openai", "bedrock": "aws.bedrock", "cohere": "cohere", "deepseek": "deepseek", "google": "gcp.gemini", "groq": "groq",
+	"mistral": "mistral_ai", "openai": "openai", "perplexity": "perplexity", "vertex": "gcp.vertex_ai", "xai": "x_ai",
+}
+
+// genAIProvider is who answers at a target as the conventions name him, or, where they
+// have no name for him, as the configuration does.
+func genAIProvider(t *jobs.Target) string {
+	return cmp.Or(genAIProviders[prices.VendorOf(t.BaseURL)], t.Provider)
 }
 
 // targetsOf lists all targets of routes; one that stands in several comes as often.

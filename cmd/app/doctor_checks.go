@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"tidegate/deploy/embedded"
 	"tidegate/jobs"
@@ -27,6 +29,7 @@ const (
 	oldestPostgres = 140000 // as server_version_num says it
 	skewAllowed    = 2 * time.Second
 	doctorProbe    = ".tidegate-doctor-" // a file that shows that the data folder can be written
+	leastFree      = int64(200 << 20)    // what a Postgres of dev takes before it has done anything, and some room
 )
 
 func (e *examination) checkConfig(context.Context) {
@@ -126,17 +129,21 @@ func (e *examination) noPostgres(about string, err error) {
 func (e *examination) checkServer(ctx context.Context, about string, pool *pgxpool.Pool) {
 	var version, connections int
 	var now time.Time
-	var replica bool
-	const ask = "SELECT current_setting('server_version_num')::int, current_setting('max_connections')::int, clock_timestamp(), pg_is_in_recovery()"
-	if err := pool.QueryRow(ctx, ask).Scan(&version, &connections, &now, &replica); err != nil {
+	var replica, readOnly bool
+	const ask = "SELECT current_setting('server_version_num')::int, current_setting('max_connections')::int, clock_timestamp(), pg_is_in_recovery(), current_setting('transaction_read_only')::bool"
+	if err := pool.QueryRow(ctx, ask).Scan(&version, &connections, &now, &replica, &readOnly); err != nil {
 		e.wrong(about, schemaRemedy(ctx, pool, err), "it does not answer a query: %v", err)
 		return
 	}
 	if version < oldestPostgres {
 		e.wrong(about, "use PostgreSQL 14 or newer", "its version is %d", version/10000)
 	}
-	if replica {
+	switch {
+	case replica:
 		e.wrong(about, "point tidegate at the primary", "it is a replica and takes no writes")
+	case readOnly:
+		e.wrong(about, "make room if its disk is full, which is when hosters do that; then ALTER DATABASE … RESET default_transaction_read_only, or the same of the role",
+			"it takes no writes: default_transaction_read_only is on")
 	}
 	if uses := workerConns(len(e.config.Routes)) + e.config.doorConns(false); connections < 2*uses {
 		e.warn(about, fmt.Sprintf("raise max_connections: a worker uses up to %d", uses), "max_connections is %d", connections)
@@ -152,7 +159,7 @@ func (e *examination) checkQueues(ctx context.Context, pool *pgxpool.Pool) {
 	const about = "queues"
 	status, err := store.New(pool).Status(ctx)
 	if err != nil {
-		e.wrong(about, "", "%v", err)
+		e.wrong(about, schemaRemedy(ctx, pool, err), "%v", err)
 		return
 	}
 	e.checkWorkers(&status)
@@ -193,9 +200,13 @@ func (e *examination) checkNATS(ctx context.Context) {
 		e.warn(about, "start `tidegate dev`, say with --data in which folder it runs, or set `nats:`, $NATS_URL or --nats-url", "none is named, and no dev runs here")
 		return
 	}
-	conn, err := dialNATS(e.where.nats, "tidegate doctor", true)
+	conn, err := dialNATS(e.where.nats, "tidegate doctor", true, zerolog.Nop())
 	if errors.Is(err, errNATSURL) {
 		e.wrong(about, "correct it where it is named: --nats-url, `nats:` in the configuration, or $NATS_URL", "%v", err)
+		return
+	}
+	if errors.Is(err, nats.ErrAuthorization) {
+		e.wrong(about, natsRefusedRemedy, "%s lets us in by no means: %v", RedactURL(jobs.Secret(e.where.nats)), errors.Unwrap(err))
 		return
 	}
 	if err != nil {
@@ -324,5 +335,9 @@ func (e *examination) checkMachine(ctx context.Context) {
 	}
 	_ = probe.Close()
 	_ = os.Remove(probe.Name())
+	if free, known := freeBytes(parent); known && free < leastFree {
+		e.warn(about, "make room there, or choose another folder with --data", "the disk of the data folder %s has only %s left, and `dev` needs %s", dir, bytesText(free), bytesText(leastFree))
+		return
+	}
 	e.ok(about, "the data folder %s can be written", dir)
 }

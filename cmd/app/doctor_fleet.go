@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -110,6 +112,8 @@ func schemaRemedy(ctx context.Context, pool *pgxpool.Pool, err error) string {
 		return fmt.Sprintf("have a superuser say: GRANT %s TO %s; or connect as %[1]s, who owns the schema", owner, user)
 	case errors.As(err, &refused) && (refused.Code == "42P05" || refused.Code == "26000"): // statements of other sessions
 		return poolerRemedy
+	case errors.As(err, &refused) && slices.Contains(undefined, refused.Code):
+		return "somebody took away what migrations had made: restore it from a backup, or give tidegate an empty database and `tidegate migrate`"
 	case strings.Contains(err.Error(), "newer tidegate"):
 		return "use the tidegate that migrated it, or a newer one: this one is " + programVersion()
 	default:
@@ -158,6 +162,15 @@ func (e *examination) checkPooler(ctx context.Context, about string, pool *pgxpo
 func serverOf(ctx context.Context, conn *pgx.Conn) (pid int, err error) {
 	err = conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&pid)
 	return pid, err
+}
+
+// freeBytes is what the disk of a folder has left for us.
+func freeBytes(dir string) (free int64, known bool) {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(dir, &disk); err != nil {
+		return 0, false
+	}
+	return int64(disk.Bavail) * int64(disk.Bsize), true //nolint:gosec,unconvert // types of other systems differ
 }
 
 // checkListen says whether `serve` finds its port free, or is there already.

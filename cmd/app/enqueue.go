@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -72,7 +73,7 @@ Flags are for lines that say nothing.`,
 	flags.Float64Var(&f.maxCost, "max-cost-usd", 0, "most that one request may cost, of those that say nothing, in US dollars")
 	flags.IntVar(&f.priority, "priority", jobs.DefaultPriority, "priority of requests that name none, beside others of their tenant: 1 goes first, 4 last")
 	flags.StringVar(&f.budget, "budget", "", "most that all requests may cost together, in US dollars: when it is spent the rest waits until it is raised (see budgets)")
-	flags.StringToStringVar(&f.metadata, "metadata", nil, "key=value pairs to add to every request")
+	flags.StringToStringVar(&f.metadata, "metadata", nil, "`key=value` pairs to add to every request")
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out bad lines, and name them, instead of refusing all")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "enqueue nothing: count requests, estimate tokens and cost")
 	flags.BoolVar(&f.wait, "wait", false, "wait until every request has its result")
@@ -109,7 +110,7 @@ func (f *enqueueFlags) check(args []string) error {
 }
 
 func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) error {
-	ctx := cmd.Context()
+	ctx := traced(cmd.Context())
 	if f.dryRun {
 		return o.dryRun(cmd, args, f)
 	}
@@ -159,6 +160,13 @@ func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) er
 		return err
 	}
 	return fmt.Errorf("%d of %s got no answer: `tidegate results %s` says why", batch.Failed, counted(batch.Total, "request"), batch.ID)
+}
+
+// traced has what a command makes belong to the span that $TRACEPARENT names, which is how
+// a shell's commands are told of it. A text that is none is left out, as the conventions
+// want it.
+func traced(ctx context.Context) context.Context {
+	return jobs.WithTraceparent(ctx, os.Getenv("TRACEPARENT"))
 }
 
 // options are those of the batch; the flags are checked.

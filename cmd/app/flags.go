@@ -158,6 +158,9 @@ func chosen(changed func(name string) bool, names ...string) string {
 // shell's variable that is not set. What it would have chosen must not become
 // everything, nor a database that it would have named another one.
 func checkGiven(cmd *cobra.Command, args []string) error {
+	if name := cmd.Name(); name == cobra.ShellCompRequestCmd || name == cobra.ShellCompNoDescRequestCmd {
+		return nil // a shell asks for a word that has yet to begin
+	}
 	if slices.Contains(args, "") {
 		return usagef("an argument is empty: is a variable not set?")
 	}

@@ -123,34 +123,56 @@ func (o *outlook) turn(turn *jobs.Turn) (worst jobs.Forecast) {
 
 // Batch says when a batch will be done, and its deadline (zero: none).
 func (f *forecasts) Batch(ctx context.Context, batch *jobs.Batch) (said jobs.Forecast, deadline time.Time, err error) {
-	if batch.Order != nil {
-		deadline = batch.Order.ExpiresAt
+	all, err := f.Batches(ctx, []jobs.Batch{*batch})
+	if err != nil {
+		return said, deadline, err
 	}
-	switch {
-	case batch.Ended():
-		return said, deadline, nil
-	case batch.State == jobs.BatchValidating:
-		return f.atLeast(ctx, batch), deadline, nil
-	case batch.State == jobs.BatchFinalizing:
-		return jobs.Forecast{Reason: "its files are being written"}, deadline, nil
-	case batch.State == jobs.BatchCancelling:
-		return jobs.Forecast{Reason: "it is being cancelled"}, deadline, nil
+	return all[0].Said, all[0].Deadline, nil
+}
+
+// Batches says it of many, in their order, for what it costs to ask of one.
+func (f *forecasts) Batches(ctx context.Context, batches []jobs.Batch) ([]jobs.Foreseen, error) {
+	all := make([]jobs.Foreseen, len(batches))
+	var at []int // of those that stand in queues
+	var standing []*jobs.Batch
+	for i := range batches {
+		b := &batches[i]
+		if b.Order != nil {
+			all[i].Deadline = b.Order.ExpiresAt
+		}
+		switch {
+		case b.Ended():
+		case b.State == jobs.BatchValidating:
+			all[i].Said = f.atLeast(ctx, b)
+		case b.State == jobs.BatchFinalizing:
+			all[i].Said.Reason = "its files are being written"
+		case b.State == jobs.BatchCancelling:
+			all[i].Said.Reason = "it is being cancelled"
+		default:
+			at, standing = append(at, i), append(standing, b)
+		}
+	}
+	if len(at) == 0 {
+		return all, nil
 	}
 	outlook, err := f.outlook(ctx)
 	if err != nil {
-		return said, deadline, err
+		return nil, err
 	}
-	turn, err := f.store.BatchTurn(ctx, batch)
+	turns, err := f.store.BatchTurns(ctx, standing)
 	if err != nil {
-		return said, deadline, err
+		return nil, err
 	}
-	if deadline.IsZero() {
-		deadline = turn.Deadline
+	for i := range turns {
+		made, turn := &all[at[i]], &turns[i]
+		if made.Deadline.IsZero() {
+			made.Deadline = turn.Deadline
+		}
+		if made.Said = (jobs.Forecast{Ahead: turn.Own, Reason: "it is being enqueued"}); len(turn.Routes) > 0 {
+			made.Said = outlook.turn(turn)
+		}
 	}
-	if len(turn.Routes) == 0 {
-		return jobs.Forecast{Ahead: turn.Own, Reason: "it is being enqueued"}, deadline, nil
-	}
-	return outlook.turn(&turn), deadline, nil
+	return all, nil
 }
 
 // atLeast says when the first line of a batch will be done whose lines are being checked,

@@ -70,19 +70,20 @@ type batchView struct {
 }
 
 // foresee adds forecasts to a status. Where they cannot be made it goes without.
-func (v *statusView) foresee(ctx context.Context, f *forecasts, s *store.Status) {
+func (v *statusView) foresee(ctx context.Context, f *forecasts, s *store.Status, zone *time.Location) {
 	outlook, err := f.outlook(ctx)
 	if err != nil {
 		return
 	}
-	now := v.At.Local()
+	now := v.At.In(zone)
 	for i := range v.Routes {
 		v.Routes[i].Forecast = viewForecast(outlook.Route(v.Routes[i].Route), time.Time{}, now)
 	}
+	foreseen, err := f.Batches(ctx, s.Batches)
+	if err != nil {
+		return
+	}
 	for i := range v.Batches {
-		said, deadline, err := f.Batch(ctx, &s.Batches[i])
-		if err == nil {
-			v.Batches[i].Forecast = viewForecast(said, deadline, now)
-		}
+		v.Batches[i].Forecast = viewForecast(foreseen[i].Said, foreseen[i].Deadline, now)
 	}
 }

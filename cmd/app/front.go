@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
@@ -24,6 +25,7 @@ func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, counted *m
 		return nil, err
 	}
 	config, look := running(), newLook(pool, running)
+	look.zone = time.UTC // who asks may be anywhere
 	server := batchapi.New(batchapi.Config{
 		Store: store.New(pool), Queue: requests, Events: follow, Forecasts: look.forecasts, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
 		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Waiting: config.HTTP.Waiting, Desk: desk, PrivateWebhooks: config.Webhooks.AllowPrivate, Log: log,

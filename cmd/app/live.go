@@ -45,13 +45,13 @@ func newHands(pool *pgxpool.Pool) (hands, error) {
 	}, nil
 }
 
-// watchStatus shows the status again and again until ctx ends: in place on a terminal,
-// in lines elsewhere.
+// watchStatus shows the status again and again until ctx ends: in place on a terminal
+// that can do that, in lines elsewhere.
 func (o *options) watchStatus(cmd *cobra.Command, pool *pgxpool.Pool, look *look, every time.Duration) error {
 	ctx, done := whileRead(cmd.Context(), cmd.OutOrStdout())
 	defer done()
 	out, isFile := bare(cmd.OutOrStdout()).(*os.File)
-	if o.json || !isFile || !isTerminal(out) || !isTerminal(os.Stdin) {
+	if o.json || !isFile || !redraws(out) || !isTerminal(os.Stdin) {
 		return o.statusLines(ctx, cmd, look, every)
 	}
 	able, err := newHands(pool)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -13,11 +14,12 @@ type look struct {
 	store     *store.Store
 	config    func() *Config
 	forecasts *forecasts
+	zone      *time.Location // in which times of the day are told
 }
 
 func newLook(pool *pgxpool.Pool, config func() *Config) *look {
 	s := store.New(pool)
-	return &look{store: s, config: config, forecasts: newForecasts(s, config)}
+	return &look{store: s, config: config, forecasts: newForecasts(s, config), zone: time.Local}
 }
 
 // once reads how everything stands.
@@ -27,6 +29,6 @@ func (l *look) once(ctx context.Context) (store.Status, statusView, error) {
 		return status, statusView{}, err
 	}
 	view := viewStatus(status, l.config())
-	view.foresee(ctx, l.forecasts, &status)
+	view.foresee(ctx, l.forecasts, &status, l.zone)
 	return status, view, nil
 }

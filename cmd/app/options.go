@@ -107,12 +107,16 @@ func (o *options) logger(w io.Writer) (zerolog.Logger, error) {
 // logWriter writes for a person on a terminal, JSON elsewhere.
 func logWriter(w io.Writer, asJSON bool) io.Writer {
 	if isTerminal(w) && !asJSON {
-		return zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000"}
+		return zerolog.ConsoleWriter{Out: w, TimeFormat: "15:04:05.000", NoColor: !redraws(w)}
 	}
 	return w
 }
 
-// isTerminal tells whether w is a terminal, where progress may be redrawn.
+// redraws tells whether w is a terminal on which something may be drawn again, and in
+// colours: one that says that it is dumb, as that of an editor, can do neither.
+func redraws(w any) bool { return isTerminal(w) && os.Getenv("TERM") != "dumb" }
+
+// isTerminal tells whether w is a terminal, where a person reads.
 func isTerminal(w any) bool {
 	file, ok := bare(w).(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))

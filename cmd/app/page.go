@@ -27,6 +27,7 @@ func addPage(server *batchapi.Server, pool *pgxpool.Pool, requests *queue.Queue,
 			}
 			return view.page(), nil
 		},
+		Batch: look.pageBatch, Batches: look.pageBatches,
 		River: riverpage.New(server.Ending(), pool, log), Version: programVersion(), Log: log,
 	})
 	for _, h := range page.Handlers() {

@@ -13,8 +13,9 @@ import (
 	"tidegate/store"
 )
 
-// pageBatches is how many of the newest batches the page shows.
-const pageBatches = 12
+// pageBatches is how many of the newest batches the page shows, and how many of the oldest
+// that go on.
+const pageBatches = 8
 
 // A pageReader reads how everything stands, for the page.
 type pageReader struct {
@@ -37,7 +38,7 @@ func (p *pageReader) read(ctx context.Context) (*dashboard.Overview, error) {
 		return nil, err
 	}
 	p.config = p.look.config()
-	o := &dashboard.Overview{At: status.At, Outbox: status.Outbox, Behind: status.Behind, Workers: pageWorkers(&status)}
+	o := &dashboard.Overview{At: status.At, Outbox: status.Outbox, Behind: status.Behind, Workers: pageWorkers(&status), Open: status.Open, OpenMore: status.OpenMore()}
 	for i := range status.Routes {
 		made := pageRoute(&status, &status.Routes[i])
 		if made.Waiting+made.InHand > 0 {
@@ -154,9 +155,9 @@ func pagePrice(p jobs.Price) (short, more string) {
 	case p.Free:
 		return "free", ""
 	case p.Output == 0 && p.Input != 0:
-		short = fmt.Sprintf("%s in", p.Input)
+		short = fmt.Sprintf("%s\u00a0in", p.Input)
 	default:
-		short = fmt.Sprintf("%s in, %s out", p.Input, p.Output)
+		short = fmt.Sprintf("%s\u00a0in, %s\u00a0out", p.Input, p.Output)
 	}
 	if p.CachedInput != p.Input {
 		more = fmt.Sprintf("%s cached", p.CachedInput)
@@ -220,20 +221,26 @@ func (p *pageReader) batch(ctx context.Context, b jobs.Batch) (dashboard.Batch, 
 
 func (p *pageReader) find(ctx context.Context, b *jobs.Batch, ended int) (found, error) {
 	is := found{ended: ended, final: b.Ended(), at: time.Now()}
-	cost, exact, priced, err := p.look.store.BatchCost(ctx, b.ID, ended)
-	if err != nil {
+	var err error
+	if is.cost, err = p.look.batchCost(ctx, b.ID, ended); err != nil || is.final {
 		return is, err
-	}
-	is.cost = jobs.CostText(cost, !priced)
-	if !exact {
-		is.cost = "≈ " + is.cost
-	}
-	if is.final {
-		return is, nil
 	}
 	said, deadline, err := p.look.forecasts.Batch(ctx, b)
 	is.done = pageDone(said, deadline)
 	return is, err
+}
+
+// batchCost is what a batch has cost, as a person reads it.
+func (l *look) batchCost(ctx context.Context, id string, ended int) (string, error) {
+	cost, exact, priced, err := l.store.BatchCost(ctx, id, ended)
+	if err != nil {
+		return "", err
+	}
+	if text := jobs.CostText(cost, !priced); exact {
+		return text, nil
+	} else {
+		return "≈ " + text, nil
+	}
 }
 
 // pageDone is a forecast as the page shows it.
@@ -241,8 +248,8 @@ func pageDone(f jobs.Forecast, deadline time.Time) dashboard.Done {
 	done := dashboard.Done{Why: f.Reason}
 	if f.Known() {
 		done.At, done.Margin = f.At, jobs.Span(f.Margin())
-	} else if f.Ahead > 0 && f.Reason == "" {
-		done.Why = "not known yet"
+	} else if f.Ahead > 0 || f.Reason != "" {
+		done.Why = f.Text(time.Time{}) // in which is no time of day
 	}
 	done.Missed, done.MayMiss = f.Misses(deadline)
 	return done

@@ -13,7 +13,7 @@ import (
 // page is the story as the page tells it: what write says, step by step.
 func (v *whyView) page() *dashboard.Story {
 	s := &dashboard.Story{
-		ID: v.RequestID, CustomID: v.CustomID, Batch: v.BatchID, State: strings.ReplaceAll(v.State, "_", " "), Accepted: v.Accepted,
+		ID: v.RequestID, CustomID: v.CustomID, Batch: v.BatchID, RetryOf: v.RetryOf, State: strings.ReplaceAll(v.State, "_", " "), Accepted: v.Accepted,
 		Facts: v.facts(),
 	}
 	for _, said := range v.InShort {
@@ -50,11 +50,10 @@ func (v *whyView) facts() []string {
 		}
 	}
 	add(v.CustomID != "", "custom_id "+v.CustomID)
-	add(v.BatchID != "", "in "+v.BatchID)
-	add(v.RetryOf != "", "a retry of "+v.RetryOf)
 	add(v.Goal != "", "goal "+v.Goal)
 	add(!v.Deadline.IsZero(), "deadline after "+lasted(v.Deadline.Sub(v.Accepted)))
 	add(v.MaxCost > 0, "at most "+v.MaxCost.String())
+	add(v.TraceID != "", "trace "+v.TraceID)
 	return facts
 }
 

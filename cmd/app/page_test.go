@@ -40,7 +40,7 @@ func TestPageTellsTheStory(t *testing.T) {
 	if diff := cmp.Diff(view.InShort, page.InShort); diff != "" {
 		t.Errorf("in short (-want +got):\n%s", diff)
 	}
-	if page.State != "answered" || len(page.Steps[4].Candidates) == 0 || !strings.Contains(strings.Join(page.Facts, "; "), "custom_id net/http; in batch_1") {
+	if page.State != "answered" || len(page.Steps[4].Candidates) == 0 || !strings.Contains(strings.Join(page.Facts, "; "), "custom_id net/http") || page.Batch != "batch_1" {
 		t.Errorf("%+v", page)
 	}
 }
@@ -61,7 +61,7 @@ func TestPageTarget(t *testing.T) {
 		{Beat: jobs.Beat{Accepted: map[string]float64{"b": 100}}, Dead: true},
 	}}
 	b := p.target(status, fleet, &jobs.Circuit{Target: "b", State: jobs.CircuitOpen, CooldownUntil: now.Add(time.Minute), DownSince: now.Add(-time.Hour), Prober: "w"})
-	if b.PerMinute != 180 || b.Limit != 600 || b.LimitFrom != "as configured" || b.Price != "$0.25 in, $2.00 out" || b.Unpriced || b.Drill == nil || !b.Probed || b.CooldownUntil.IsZero() || len(b.Routes) != 1 {
+	if b.PerMinute != 180 || b.Limit != 600 || b.LimitFrom != "as configured" || b.Price != "$0.25\u00a0in, $2.00\u00a0out" || b.Unpriced || b.Drill == nil || !b.Probed || b.CooldownUntil.IsZero() || len(b.Routes) != 1 {
 		t.Errorf("b is %+v", b)
 	}
 	a := p.target(status, fleet, &jobs.Circuit{Target: "a", State: jobs.CircuitOpen, CooldownUntil: now.Add(2 * jobs.LongestCooldown)})

@@ -30,7 +30,7 @@ type progress struct {
 // newProgress begins to show progress of what, of total steps; zero: not known.
 func newProgress(out io.Writer, what string, total int) *progress {
 	p := &progress{out: out, what: what, total: total, told: time.Now()}
-	if !isTerminal(out) {
+	if !redraws(out) {
 		return p
 	}
 	terminal, _ := bare(out).(io.Writer) // it is one

@@ -55,7 +55,7 @@ can be trusted here, and what an --outage or a --limit would have done.`,
 			return done.write(cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringArrayVar(&asked.policies, "policy", nil, "configuration to replay (repeatable)")
+	cmd.Flags().StringArrayVar(&asked.policies, "policy", nil, "configuration to replay, a `FILE` (repeatable)")
 	cmd.Flags().StringVar(&html, "html", "", "file for a page with plots, which needs nothing else")
 	cmd.Flags().StringVar(&asked.sweep, "sweep", "", "setting that takes one value after the other, from:to:step, in the policy, or in the one in use: weights.cost=0:1:0.1, "+
 		"the other weights as they are to each other, or any number of the configuration, as in targets.gpt-5.circuit.failures_in_a_row=2:10:2")

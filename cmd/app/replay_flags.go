@@ -40,9 +40,9 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.files, "from-file", nil, "`file` to replay in place of the ledger, as \"tidegate attempts export\" writes it, or a trace; - for the standard input (repeatable)")
 	flags.StringVar(&f.format, "format", "", "format of the files: "+strings.Join(logfile.Formats(), ", ")+" (default: what they begin with)")
 	flags.StringVar(&f.route, "route", "", "only requests of this route, and those of a file that name none")
-	flags.StringArrayVar(&f.outages, "outage", nil, "outage that did not happen, as in target=openai,mode=503,from=26h,for=2h: of a target or a provider, from a time or so long after the log's start; "+
+	flags.StringArrayVar(&f.outages, "outage", nil, "`OUTAGE` that did not happen, as in target=openai,mode=503,from=26h,for=2h: of a target or a provider, from a time or so long after the log's start; "+
 		"modes are 429, 500, 503, 529, refused, hang, slow:4 and others (repeatable)")
-	flags.StringArrayVar(&f.limits, "limit", nil, "limit of a provider that it did not have, as in target=gpt-5-mini,requests_per_minute=600 (repeatable)")
+	flags.StringArrayVar(&f.limits, "limit", nil, "`LIMIT` of a provider that it did not have, as in target=gpt-5-mini,requests_per_minute=600 (repeatable)")
 	flags.IntVar(&f.workers, "workers", 0, "how many workers there are, each with worker.concurrency calls at once (0: as many as the log needs at its busiest)")
 	flags.Uint64Var(&f.seed, "seed", 1, "of the luck of calls; the same log, policies and seed give the same report")
 	flags.StringVar(&f.cache, "cache", "", "folder for days of the ledger that were read, so that they are read once (default: one for this database in the user's cache)")

@@ -89,6 +89,9 @@ func (o *options) results(cmd *cobra.Command, args []string, f *resultsFlags) er
 		return sayNone(cmd.Context(), pool, cmd.ErrOrStderr(), filter)
 	case f.output != "":
 		fmt.Fprintf(cmd.ErrOrStderr(), "wrote %s to %s\n", counted(n, "result"), f.output)
+		if o.json && f.output != "-" {
+			return printJSON(cmd.OutOrStdout(), map[string]any{"file": f.output, "results": n})
+		}
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (o *options) retry(cmd *cobra.Command, args []string, f *retryFlags) error 
 	if err != nil {
 		return err
 	}
-	ctx := cmd.Context()
+	ctx := traced(cmd.Context())
 	pool, err := o.connect(ctx, 4)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
@@ -116,7 +117,7 @@ Start here:
 		newEnqueueCommand(o), newStatusCommand(o), newWatchCommand(o), newResultsCommand(o), newCancelCommand(o), newRetryCommand(o), newWhyCommand(o), newAttemptsCommand(o), newReplayCommand(o), newPolicyCommand(o),
 		newCircuitsCommand(o), newBudgetsCommand(o), newKeysCommand(o), newWebhooksCommand(o), newPauseCommand(o), newResumeCommand(o), newDrillCommand(o),
 		newWorkCommand(o), newServeCommand(o), newMigrateCommand(o), newDoctorCommand(o), newPricesCommand(o), newSimulateCommand(o),
-		newVersionCommand(o),
+		newVersionCommand(o), newManCommand(o),
 	)
 	root.AddCommand(newTopics()...)
 	checkTopics(root)
@@ -138,6 +139,16 @@ func checkTopics(root *cobra.Command) {
 					return noSuchCommand(root, args[0])
 				}
 				return nil
+			}
+			offers := command.ValidArgsFunction
+			command.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+				names, directive := offers(cmd, args, begun)
+				for _, topic := range newTopics() {
+					if len(args) == 0 && strings.HasPrefix(topic.Name(), begun) {
+						names = append(names, topic.Name()+"\t"+topic.Short)
+					}
+				}
+				return names, directive
 			}
 		case "completion":
 			command.Args, command.RunE = noArguments, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }

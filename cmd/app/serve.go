@@ -105,10 +105,10 @@ func (o *options) serve(cmd *cobra.Command, address string) error {
 	if err := o.sayListening(cmd, listener); err != nil {
 		return err
 	}
+	reload.take = desk.Take // the page shows by it what targets cost, also where nobody is answered
 	reload.fixed, reload.hangups, reload.log = []string{"postgres", "nats", "metrics_listen", "listen", "batches", "http", "worker"}, hung, log
 	serving := func(ctx context.Context) error { return serveHTTP(ctx, listener, front, telling.tracer, 0) }
 	if waited != nil {
-		reload.take = desk.Take
 		calls := reload.running.Worker.ShutdownTimeout // which a reload does not change
 		serving = func(ctx context.Context) error { return desk.serve(ctx, listener, front, calls) }
 	}

@@ -41,6 +41,8 @@ words for people, progress and warnings are on the standard error.`,
   DATABASE_URL      where Postgres is, if the configuration says nothing of it
   NATS_URL          where NATS is, likewise
   NO_COLOR          set to anything: no colours in status --watch
+  TRACEPARENT       the span to which belongs what enqueue and retry make
+  OTEL_…            where work, serve and dev send traces: see docs/OPERATING.md
 
 The configuration itself names others, as ${OPENAI_API_KEY}: what stands in such a
 bracket is taken from the environment, and ${NAME:-default} has a default. The usual

@@ -2,9 +2,11 @@ package app
 
 import (
 	"cmp"
+	"os"
 	"slices"
 	"time"
 
+	"tidegate/cmd/app/tracing"
 	"tidegate/jobs"
 	"tidegate/store"
 )
@@ -19,6 +21,7 @@ type whyView struct {
 	Route     string        `json:"route"`
 	Chain     []string      `json:"chain"` // of its route now
 	Goal      string        `json:"optimization_goal,omitempty"`
+	TraceID   string        `json:"trace_id,omitempty"` // that which its producer named, or its own
 	Accepted  time.Time     `json:"accepted_at"`
 	Deadline  time.Time     `json:"deadline,omitzero"`
 	MaxCost   jobs.MicroUSD `json:"max_cost_micro_usd,omitzero"`
@@ -76,7 +79,7 @@ func newWhy(s *store.Story) *whyView {
 	r := &s.Request
 	v := &whyView{
 		RequestID: r.ID, CustomID: r.CustomID, BatchID: r.BatchID, RetryOf: r.RetryOf, Tenant: r.Tenant, Route: r.Route, Chain: s.Chain, Goal: r.Goal,
-		Accepted: r.CreatedAt, Deadline: r.Deadline, MaxCost: r.MaxCost, Steps: []whyStep{}, Calls: len(s.Attempts), story: s,
+		TraceID: tracing.TraceID(r, os.Getenv), Accepted: r.CreatedAt, Deadline: r.Deadline, MaxCost: r.MaxCost, Steps: []whyStep{}, Calls: len(s.Attempts), story: s,
 	}
 	for i := range s.Attempts {
 		v.add(&s.Attempts[i])

@@ -86,6 +86,9 @@ func (v *whyView) writeHead(b *strings.Builder) {
 	if v.MaxCost > 0 {
 		facts = append(facts, "at most "+v.MaxCost.String())
 	}
+	if v.TraceID != "" {
+		facts = append(facts, "trace "+v.TraceID)
+	}
 	fmt.Fprintf(b, "  %s\n", strings.Join(facts, ", "))
 }
 

@@ -154,6 +154,15 @@ func (v *visitor) click(selector string) {
 	v.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
+// ask presses a button that asks before it does something. What stands above it may come and
+// go meanwhile, so that the mouse would miss it: it is pressed as the keyboard does.
+func (v *visitor) ask(selector string) {
+	v.t.Helper()
+	v.await("there is "+selector, fmt.Sprintf(`document.querySelector(%q)`, selector))
+	v.run(fmt.Sprintf(`document.querySelector(%q).focus()`, selector))
+	v.press(kb.Enter)
+}
+
 // write writes into a field.
 func (v *visitor) write(selector, text string) {
 	v.t.Helper()
@@ -192,7 +201,7 @@ type looks struct {
 	width  int64
 }
 
-var manyLooks = []looks{{"light", "light", 1440}, {"dark", "dark", 1440}, {"tablet", "light", 800}, {"narrow", "light", 360}, {"narrow and dark", "dark", 360}}
+var manyLooks = []looks{{"light", "light", 1440}, {"dark", "dark", 1440}, {"small laptop", "light", 1210}, {"tablet, wide", "light", 1000}, {"tablet", "light", 800}, {"narrow", "light", 360}, {"narrow and dark", "dark", 360}}
 
 func (v *visitor) look(l looks) {
 	v.t.Helper()

@@ -5,6 +5,8 @@ package browser
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,9 +33,12 @@ func TestPage(t *testing.T) {
 	outageOfOne(t, s, v)
 	pauseAndResume(t, s, v)
 	openAndClose(t, s, v)
+	drill(t, s, v)
+	retry(t, s, v)
 	v.quiet("an operator's day")
 	restart(t, s, v)
 	story(t, s, v, batch)
+	hostile(t, s, v)
 	riversPage(t, s, v)
 	v.quiet("the outage")
 	login(t, s, v)
@@ -81,9 +86,45 @@ func outageOfOne(t *testing.T, s *stage, v *visitor) {
 	v.await("the headline says what is down, and who is called", `/^gpt-5-mini is down/.test(document.querySelector("#now-title").textContent) && document.querySelector("#now .rest").textContent.includes("deepseek-chat")`)
 	v.await("the other one answers", `/^\d/.test(document.querySelector("#target-deepseek-chat [data-label=Success] .value").innerText)`)
 	v.audits("an outage of one")
+	keepsItsPlace(t, s, v)
 	s.heal("openai")
 	v.await("all flows again", `document.querySelector("#now-title").textContent === "All flows"`)
 	v.await("what happened is told", `[...document.querySelectorAll("#events li")].some((li) => /gpt-5-mini\s+closed/.test(li.innerText))`)
+}
+
+// keepsItsPlace checks that what changes takes nothing from who reads: what is open stays
+// open, what is chosen chosen, what is half written there, and nobody is moved.
+func keepsItsPlace(t *testing.T, s *stage, v *visitor) {
+	t.Helper()
+	v.run(`document.querySelector("#table-flow").open = true;
+		document.querySelector("#route-labels [data-act]").focus();
+		getSelection().selectAllChildren(document.querySelector("#target-deepseek-chat .name"));
+		scrollTo(0, 500);
+		window.__place = { at: scrollY, focused: document.activeElement, ticks: Number(document.body.dataset.ticks) }`)
+	s.enqueue("summaries", 300)
+	v.await("it has changed some times", `Number(document.body.dataset.ticks) >= window.__place.ticks + 3`)
+	for what, is := range map[string]string{
+		"the table is open":          `document.querySelector("#table-flow").open`,
+		"the focus is where it was":  `document.activeElement === window.__place.focused`,
+		"the text is still chosen":   `getSelection().toString() === "deepseek-chat"`,
+		"the page is where it was":   `Math.abs(scrollY - window.__place.at) <= 1 && scrollY > 0`,
+		"nothing is in front of all": `!document.querySelector("dialog[open]")`,
+	} {
+		if !eval[bool](v, is) {
+			t.Errorf("not: %s; the text is %q, the page at %g", what, eval[string](v, `getSelection().toString()`), eval[float64](v, `scrollY`))
+		}
+	}
+	v.ask(`#route-labels a[href*="do=pause"]`)
+	v.await("it is asked", `document.querySelector("dialog[open] #reason") === document.activeElement`)
+	v.press("half a wo")
+	v.run(`window.__place.ticks = Number(document.body.dataset.ticks)`)
+	v.await("it has changed since", `Number(document.body.dataset.ticks) >= window.__place.ticks + 2`)
+	if got := eval[string](v, `document.activeElement.value`); got != "half a wo" {
+		t.Errorf("half a word became %q", got)
+	}
+	v.press(kb.Escape)
+	v.await("it is not asked any more", `!document.querySelector("dialog[open]")`)
+	v.run(`document.querySelector("#table-flow").open = false; getSelection().removeAllRanges()`)
 }
 
 // pauseAndResume does it with the keys.
@@ -101,7 +142,7 @@ func pauseAndResume(t *testing.T, s *stage, v *visitor) {
 	if said := s.tidegate("status"); !strings.Contains(said, "the prompt is wrong") {
 		t.Errorf("the status does not say it:\n%s", said)
 	}
-	v.click(`#route-labels a[href*="do=resume"]`)
+	v.ask(`#route-labels a[href*="do=resume"]`)
 	v.await("it is asked", `document.querySelector("dialog[open] button.main")`)
 	v.click(`dialog button.main`)
 	v.await("it is done", `/labels is worked again/.test(document.querySelector("dialog[open] h2")?.textContent || "")`)
@@ -113,7 +154,7 @@ func pauseAndResume(t *testing.T, s *stage, v *visitor) {
 // openAndClose is a person's word about a circuit, without a reason and with one.
 func openAndClose(t *testing.T, s *stage, v *visitor) {
 	t.Helper()
-	v.click(`#target-mistral-small a[href*="do=open"]`)
+	v.ask(`#target-mistral-small a[href*="do=open"]`)
 	v.await("it is asked", `document.querySelector("dialog[open] #reason")`)
 	v.run(`document.querySelector("#for").value = "30m"`)
 	v.click(`dialog button.main`)
@@ -125,7 +166,7 @@ func openAndClose(t *testing.T, s *stage, v *visitor) {
 	v.await("it is done", `/mistral-small is open/.test(document.querySelector("dialog[open] h2")?.textContent || "")`)
 	v.click(`dialog [data-close]`)
 	v.await("it is open for half an hour", `(() => { const e = document.querySelector("#target-mistral-small [data-until]"); const left = e && Number(e.dataset.until) - Date.now(); return left > 20 * 60000 && left < 31 * 60000; })()`)
-	v.click(`#target-mistral-small a[href*="do=close"]`)
+	v.ask(`#target-mistral-small a[href*="do=close"]`)
 	v.await("it is asked", `document.querySelector("dialog[open] button.main")`)
 	v.click(`dialog button.main`)
 	v.await("it is closed", `document.getElementById("target-mistral-small").dataset.state === "closed"`)
@@ -135,11 +176,90 @@ func openAndClose(t *testing.T, s *stage, v *visitor) {
 	}
 }
 
+// drill stages an outage of a target by its button, and ends it by the other one.
+func drill(t *testing.T, s *stage, v *visitor) {
+	t.Helper()
+	v.ask(`#target-mistral-small a[href*="do=drill"]`)
+	v.await("it is asked", `document.querySelector("dialog[open] #mode") === document.activeElement`)
+	v.audits("a drill")
+	v.run(`document.querySelector("#mode").value = "503"; document.querySelector("#for").value = "5m"`)
+	v.click(`dialog button.main`)
+	v.await("it is done", `/mistral-small fails now, for 5 min/.test(document.querySelector("dialog[open] h2")?.textContent || "")`)
+	v.press(kb.Escape)
+	s.enqueue("labels", 100)
+	v.await("its circuit opens, and the page says that it is a drill", `document.getElementById("target-mistral-small").dataset.state !== "closed" && /A drill \(503\), for another [34] min/.test(document.getElementById("target-mistral-small").innerText) && /This is a drill of mistral-small/.test(document.querySelector("#now .rest").textContent)`)
+	v.audits("while a drill is on")
+	v.ask(`#target-mistral-small a[href*="do=end-drill"]`)
+	v.await("it is asked", `document.querySelector("dialog[open] button.main")`)
+	v.click(`dialog button.main`)
+	v.await("it is over", `/The drill of mistral-small is over/.test(document.querySelector("dialog[open] h2")?.textContent || "")`)
+	v.press(kb.Escape)
+	v.await("all flows again", `document.querySelector("#now-title").textContent === "All flows" && !document.querySelector("#targets .drill")`)
+}
+
+// retry has what was refused of a batch tried again by its button.
+func retry(t *testing.T, s *stage, v *visitor) {
+	t.Helper()
+	s.command("PUT", "mistral", `{"mode":"content"}`)
+	batch := s.enqueue("labels", 20)
+	v.await("a batch has ended, and 20 of it are refused", fmt.Sprintf(`document.getElementById(%[1]q)?.dataset.state === "completed" && document.querySelector("#" + %[1]q + " [data-label=Failed]").innerText.trim() === "20"`, batch))
+	s.heal("mistral")
+	v.ask("#" + batch + ` a[href*="do=retry"]`)
+	v.await("it is asked", `document.querySelector("dialog[open] button.main")`)
+	v.click(`dialog button.main`)
+	v.await("it is done", `/^20 requests of batch_.* are tried again, as batch_/.test(document.querySelector("dialog[open] h2")?.textContent || "")`)
+	v.press(kb.Escape)
+	v.await("the new one is answered", `[...document.querySelectorAll("#batches tbody tr")].some((row) => /a retry/.test(row.innerText) && row.dataset.state === "completed" && /20 of 20/.test(row.innerText))`)
+	v.click("#" + batch + ` a.name`)
+	v.await("its page leads to the retry, and to each of its requests", `/tried again by batch_/.test(document.body?.innerText) && document.querySelectorAll("#requests tbody a").length === 20`)
+	v.audits("a batch")
+	v.click(`#requests nav a[href*="state=refused"]`)
+	v.await("those that were refused", `document.querySelectorAll("#requests tbody tr").length === 20 && document.querySelector("#requests nav [aria-current]").textContent === "refused"`)
+	v.click(`#requests tbody a`)
+	v.await("one of them leads back", fmt.Sprintf(`document.querySelector("a[href='/page/batch?id=" + %q + "']") && document.querySelectorAll(".steps li").length >= 2`, batch))
+	v.open(s.Address + "/page/batches")
+	v.await("all batches are listed", fmt.Sprintf(`document.getElementById(%q)`, batch))
+	v.audits("all batches")
+	v.open(s.Address + "/?window=15m")
+	v.await("the page is live", `document.querySelector("#link")?.dataset.state === "live"`)
+}
+
+// hostile sends ids that are scripts: they are shown, and not done.
+func hostile(t *testing.T, s *stage, v *visitor) {
+	t.Helper()
+	ids := []string{`<script>window.__done=1</script>`, `"><img src=x onerror="window.__done=1">`, `'); window.__done=1; //`, `javascript:window.__done=1`, "\u202eodd", strings.Repeat("x", 250), "文書 📄"}
+	var lines []byte
+	for _, id := range ids {
+		line, err := json.Marshal(map[string]any{"custom_id": id, "body": map[string]any{"messages": []map[string]string{{"role": "user", "content": "Why?"}}}})
+		check(t, err)
+		lines = append(append(lines, line...), '\n')
+	}
+	check(t, os.WriteFile(s.path("hostile.jsonl"), lines, 0o600))
+	batch := strings.Fields(s.tidegate("enqueue", s.path("hostile.jsonl"), "--route", "labels", "--wait", "-o", s.path("out.jsonl")))[0]
+	v.open(s.Address + "/page/batch?id=" + batch)
+	v.await("all are there", fmt.Sprintf(`document.querySelectorAll("#requests tbody tr").length === %d`, len(ids)))
+	v.audits("ids that are scripts")
+	for _, id := range append(ids[:4], ids[5:]...) {
+		if !strings.Contains(v.text("#requests tbody"), id) {
+			t.Errorf("%s is not shown as it is", id)
+		}
+		v.open(s.Address + "/page/request?batch=" + batch + "&id=" + url.QueryEscape(id))
+		if !strings.Contains(v.text("body"), "custom_id "+id) {
+			t.Errorf("the story of %s is %s", id, v.text("body"))
+		}
+		v.audits("the story of " + id[:min(len(id), 12)])
+		v.open(s.Address + "/page/batch?id=" + batch + "&after=" + url.QueryEscape(id) + "&state=" + url.QueryEscape(id))
+	}
+	if eval[bool](v, `"__done" in window`) {
+		t.Error("a script was done")
+	}
+}
+
 // restart has the server end and begin again: the page that is open says so, comes back by
 // itself, and what was is still there.
 func restart(t *testing.T, s *stage, v *visitor) {
 	t.Helper()
-	v.run(`window.__same = true`)
+	v.run(`window.__same = true; document.querySelector("#events").open = true`)
 	s.stop()
 	v.await("the page says that it is not connected", `document.querySelector("#link").dataset.state === "lost"`)
 	s.dev(strings.TrimPrefix(s.Address, "http://"))
@@ -155,7 +275,7 @@ func story(t *testing.T, s *stage, v *visitor, batch string) {
 	v.await("it is asked for", `document.querySelector("#id")`)
 	v.write(`#id`, "document-7")
 	v.write(`#batch`, batch+kb.Enter)
-	v.await("its story is told", `document.querySelectorAll(".steps li").length >= 3 && /answered/.test(document.body.innerText)`)
+	v.await("its story is told", `document.querySelectorAll(".steps li").length >= 3 && /answered/.test(document.body?.innerText)`)
 	v.audits("a story")
 	v.rings("a story")
 	if said := v.text("body"); strings.Contains(said, "tide gate closes") {
@@ -167,7 +287,7 @@ func story(t *testing.T, s *stage, v *visitor, batch string) {
 func riversPage(t *testing.T, s *stage, v *visitor) {
 	t.Helper()
 	v.open(s.Address + "/river/queues")
-	v.await("River's page shows the queues", `document.body.innerText.includes("summaries") && document.body.innerText.includes("labels")`)
+	v.await("River's page shows the queues", `document.body?.innerText.includes("summaries") && document.body.innerText.includes("labels")`)
 	if status := eval[float64](v, `(() => { const r = new XMLHttpRequest(); r.open("POST", "/river/api/jobs/delete", false); r.send("{}"); return r.status; })()`); status != 403 {
 		t.Errorf("a job is deleted there: %g", status)
 	}
@@ -195,6 +315,11 @@ func login(t *testing.T, s *stage, v *visitor) {
 	if cookies := eval[string](v, `document.cookie`); cookies != "" {
 		t.Errorf("a script reads %q", cookies)
 	}
+	v.open(strings.Replace(s.simulator, "127.0.0.1", "localhost", 1) + "/") // another site
+	v.run(fmt.Sprintf(`const a = document.createElement("a"); a.href = %q; a.id = "in"; a.textContent = "see"; document.body.append(a)`, s.Address+"/?window=24h"))
+	v.click("#in")
+	v.await("a link of another site leads to the page, and to no login", `document.querySelector("#now-title") && location.search === "?window=24h"`)
+	v.forget("404")
 	s.tidegate("keys", "revoke", made.ID)
 	fixture.Await(t, outage, "the session ends with its key", func() bool {
 		v.open(s.Address + "/")

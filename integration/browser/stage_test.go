@@ -32,9 +32,11 @@ type stage struct {
 	t         *testing.T
 	dir       string
 	program   string
-	simulator string // its address
-	Address   string // of the page
-	stop      func() // stops dev
+	simulator string   // its address
+	Address   string   // of the page
+	stop      func()   // stops dev, or the server
+	where     []string // flags of where the fleet is
+	processes map[string]*os.Process
 }
 
 const script = `
@@ -58,10 +60,18 @@ worker: {shutdown_timeout: 2s}
 // newStage starts everything. perMinute is what the second target of summaries takes.
 func newStage(t *testing.T, perMinute int) *stage {
 	t.Helper()
+	s := newProviders(t, perMinute)
+	s.dev("127.0.0.1:0")
+	return s
+}
+
+// newProviders builds the program and starts the providers, of which a configuration tells.
+func newProviders(t *testing.T, perMinute int) *stage {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "tidegate-page-") // short: a socket is in it
 	check(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &stage{t: t, dir: dir, program: filepath.Join(dir, "tidegate")}
+	s := &stage{t: t, dir: dir, program: filepath.Join(dir, "tidegate"), where: []string{"--data", filepath.Join(dir, "data")}, processes: map[string]*os.Process{}}
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", s.program, "tidegate/cmd/tidegate")
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the program: %v\n%s", err, said)
@@ -71,7 +81,6 @@ func newStage(t *testing.T, perMinute int) *stage {
 	s.start("simulate", &urls, "simulate", "--json", "--listen", "127.0.0.1:0", "--script", s.path("script.yaml"))
 	s.simulator, _, _ = strings.Cut(urls["openai"], "/openai")
 	check(t, os.WriteFile(s.path("tidegate.yaml"), fmt.Appendf(nil, configuration, s.simulator, perMinute), 0o600))
-	s.dev("127.0.0.1:0")
 	return s
 }
 
@@ -99,6 +108,7 @@ func (s *stage) start(name string, says any, args ...string) (stop func()) {
 	out, err := cmd.StdoutPipe()
 	check(s.t, err)
 	check(s.t, cmd.Start())
+	s.processes[name] = cmd.Process
 	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		late := time.AfterFunc(soon, func() { _ = cmd.Process.Kill() })
@@ -111,6 +121,9 @@ func (s *stage) start(name string, says any, args ...string) (stop func()) {
 			s.t.Logf("%s said:\n%s", name, tail(failed.String()))
 		}
 	})
+	if says == nil { // it says nothing
+		return stop
+	}
 	decoder := json.NewDecoder(bufio.NewReader(out))
 	if err := decoder.Decode(says); err != nil {
 		s.t.Fatalf("%s: %v\n%s", name, err, tail(failed.String()))
@@ -124,7 +137,7 @@ func (s *stage) tidegate(args ...string) string {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), outage)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, s.program, append(args, "--data", s.path("data"))...)
+	cmd := exec.CommandContext(ctx, s.program, append(args, s.where...)...)
 	cmd.Env = append(os.Environ(), "DATABASE_URL=", "NATS_URL=")
 	said, err := cmd.CombinedOutput()
 	if err != nil {

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"container/heap"
 	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"time"
 
+	"tidegate/integration/bench"
 	"tidegate/jobs"
 	"tidegate/routing"
 )
@@ -23,15 +23,14 @@ const (
 // A world lives through a scene: a worker around the real router, and beside it a
 // supervisor that looks, and somebody who asks for forecasts.
 type world struct {
+	bench.Agenda
+
 	scene  *scene
 	usual  time.Duration // that the drain takes if nothing happens
 	began  time.Time
-	now    time.Time
 	random *rand.Rand
 	router *routing.Router
 	asks   *routing.Router
-	events events
-	order  uint64
 	queues []*queue
 	takes  []bucket
 	good   map[string]float64
@@ -68,7 +67,7 @@ type bucket struct {
 
 func newWorld(s *scene, usual time.Duration, seed uint64) *world {
 	w := &world{scene: s, usual: usual, began: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), random: rand.New(rand.NewPCG(seed, 3)), good: map[string]float64{}}
-	w.now = w.began
+	w.Now = w.began
 	targets := make([]*jobs.Target, len(s.targets))
 	for i, p := range s.targets {
 		targets[i] = &jobs.Target{Name: fmt.Sprint("t", i), Provider: fmt.Sprint("p", i), Model: "m", Price: jobs.Price{}, Limits: p.limits, Timeouts: jobs.DefaultTimeouts}
@@ -89,7 +88,7 @@ func newWorld(s *scene, usual time.Duration, seed uint64) *world {
 		}
 		routes = append(routes, route)
 	}
-	clock := func() time.Time { return w.now }
+	clock := func() time.Time { return w.Now }
 	w.router = routing.New(routing.Config{Routes: routes, Provider: w, Now: clock, Seed: seed, OnChange: func(c jobs.Circuit) { w.turned = append(w.turned, c) }})
 	w.asks = routing.New(routing.Config{Routes: routes, Provider: w, Now: clock, Seed: seed, Fleet: true})
 	return w
@@ -97,21 +96,18 @@ func newWorld(s *scene, usual time.Duration, seed uint64) *world {
 
 // run lives until all that is measured is done, and returns the forecasts.
 func (w *world) run() []made {
-	w.after(0, w.beat)
-	w.after(0, w.look)
+	w.After(0, w.beat)
+	w.After(0, w.look)
 	for _, q := range w.queues {
 		if q.comes > 0 {
-			w.after(0, func() { w.arrive(q) })
+			w.After(0, func() { w.arrive(q) })
 		}
 		if q.settled {
-			w.after(settling, func() { q.before = 0; w.began = w.now })
+			w.After(settling, func() { q.before = 0; w.began = w.Now })
 		}
-		w.after(0, func() { w.pump(q) })
+		w.After(0, func() { w.pump(q) })
 	}
-	for len(w.events) > 0 && w.now.Sub(w.began) < longest && !w.done() {
-		next := heap.Pop(&w.events).(event)
-		w.now = next.at
-		next.do()
+	for w.Now.Sub(w.began) < longest && !w.done() && w.Next(time.Time{}) {
 		w.turn()
 	}
 	return w.made
@@ -126,14 +122,9 @@ func (w *world) done() bool {
 	return true
 }
 
-func (w *world) after(d time.Duration, do func()) {
-	w.order++
-	heap.Push(&w.events, event{w.now.Add(max(0, d)), w.order, do})
-}
-
 func (w *world) arrive(q *queue) {
 	q.behind++
-	w.after(time.Duration(w.random.ExpFloat64()/q.comes*float64(time.Second)), func() { w.arrive(q) })
+	w.After(time.Duration(w.random.ExpFloat64()/q.comes*float64(time.Second)), func() { w.arrive(q) })
 	w.pump(q)
 }
 
@@ -142,7 +133,7 @@ func (w *world) beat() {
 	for target, rate := range said.Accepted {
 		w.good[target] = max(w.good[target], rate)
 	}
-	w.after(beatEvery, w.beat)
+	w.After(beatEvery, w.beat)
 }
 
 func (w *world) inHand() map[string]int {
@@ -155,21 +146,21 @@ func (w *world) inHand() map[string]int {
 
 // look is what a supervisor does: it measures, counts, and somebody asks.
 func (w *world) look() {
-	w.after(lookEvery, w.look)
+	w.After(lookEvery, w.look)
 	circuits := w.router.Circuits()
-	fleet := jobs.Fleet{Circuits: circuits, LastGood: w.good, Peers: []jobs.Peer{{Beat: w.router.Beat(w.inHand()), At: w.now}}}
+	fleet := jobs.Fleet{Circuits: circuits, LastGood: w.good, Peers: []jobs.Peer{{Beat: w.router.Beat(w.inHand()), At: w.Now}}}
 	fleet.Peers[0].Worker = "w"
 	for _, q := range w.queues {
 		did := jobs.Idle
 		switch {
-		case jobs.Hold(w.chain(q), circuits, w.now).Holds:
+		case jobs.Hold(w.chain(q), circuits, w.Now).Holds:
 			did = jobs.Stalled
 		case q.before+q.ours+q.behind > 0:
 			did = jobs.Busy
 		}
-		q.progress.Speed.See(w.now, lookEvery, q.ended-q.seen, did)
+		q.progress.Speed.See(w.Now, lookEvery, q.ended-q.seen, did)
 		q.seen = q.ended
-		q.progress.At, q.progress.CountedAt, q.progress.Served = w.now, w.now, true
+		q.progress.At, q.progress.CountedAt, q.progress.Served = w.Now, w.Now, true
 		q.progress.InHand = q.running
 		q.progress.Strata = []jobs.Stratum{{Jobs: q.ours + q.behind}}
 	}
@@ -194,7 +185,7 @@ func (w *world) ask(fleet *jobs.Fleet) {
 	forecasts := w.asks.Forecasts(fleet, seen)
 	for i, q := range w.queues {
 		if q.doneAt.IsZero() && q.before == 0 {
-			w.made = append(w.made, made{i, w.now, forecasts.Until(q.name, float64(q.left), float64(q.left), float64(q.left))})
+			w.made = append(w.made, made{i, w.Now, forecasts.Until(q.name, float64(q.left), float64(q.left), float64(q.left))})
 		}
 	}
 }
@@ -206,7 +197,7 @@ func (w *world) turn() {
 		w.turned = nil
 		for _, c := range turned {
 			if c.State == jobs.CircuitOpen {
-				w.after(c.CooldownUntil.Sub(w.now), func() { w.router.Probe(context.Background(), c.Target) })
+				w.After(c.CooldownUntil.Sub(w.Now), func() { w.router.Probe(context.Background(), c.Target) })
 			}
 		}
 		w.pumpAll()
@@ -225,7 +216,7 @@ func (w *world) pumpAll() {
 func (w *world) pump(q *queue) {
 	for q.running < q.atOnce && q.before+q.ours+q.behind > 0 {
 		q.came++
-		request := &jobs.Request{ID: fmt.Sprint(q.came), Route: q.name, CreatedAt: w.now, Body: []byte(`{"messages":[{"role":"user","content":"Why?"}]}`)}
+		request := &jobs.Request{ID: fmt.Sprint(q.came), Route: q.name, CreatedAt: w.Now, Body: []byte(`{"messages":[{"role":"user","content":"Why?"}]}`)}
 		walk, outcome := w.router.Walk(request, nil)
 		if walk == nil {
 			w.again(q, outcome.Until)
@@ -249,15 +240,15 @@ func (w *world) pump(q *queue) {
 func (w *world) again(q *queue, until time.Time) {
 	wait := time.Second
 	if !until.IsZero() {
-		wait = min(wait, max(until.Sub(w.now), 5*time.Millisecond))
+		wait = min(wait, max(until.Sub(w.Now), 5*time.Millisecond))
 	}
-	at := w.now.Add(wait)
-	if q.lookAt.After(w.now) && !q.lookAt.After(at) {
+	at := w.Now.Add(wait)
+	if q.lookAt.After(w.Now) && !q.lookAt.After(at) {
 		return
 	}
 	q.lookAt = at
-	w.after(wait, func() {
-		if q.lookAt.Equal(w.now) {
+	w.After(wait, func() {
+		if q.lookAt.Equal(w.Now) {
 			w.pumpAll()
 		}
 	})
@@ -272,7 +263,7 @@ func (w *world) step(q *queue, walk *routing.Walk, ours bool) {
 			return
 		case ready:
 			answer, err, latency := w.say(walk.Target().Name)
-			w.after(latency, func() {
+			w.After(latency, func() {
 				if no := walk.End(answer, err); no != nil {
 					w.settle(q, no, ours)
 				} else {
@@ -299,7 +290,7 @@ func (w *world) settle(q *queue, outcome *jobs.Outcome, ours bool) {
 	q.ended++
 	if ours {
 		if q.left--; q.left == 0 {
-			q.doneAt = w.now
+			q.doneAt = w.Now
 		}
 	}
 }
@@ -311,7 +302,7 @@ func (w *world) say(name string) (*jobs.Answer, *jobs.Error, time.Duration) {
 	p := &w.scene.targets[at]
 	takes, slower := p.takes, 1.0
 	for _, now := range p.phases {
-		if share := float64(w.now.Sub(w.began)) / float64(max(w.usual, 1)); w.usual > 0 && share >= now.from && share < now.to {
+		if share := float64(w.Now.Sub(w.began)) / float64(max(w.usual, 1)); w.usual > 0 && share >= now.from && share < now.to {
 			if now.down || w.random.Float64() < now.fails {
 				return nil, &jobs.Error{Class: jobs.Overload, Status: 503, Said: true, Message: "overloaded"}, 300 * time.Millisecond
 			}
@@ -322,8 +313,8 @@ func (w *world) say(name string) (*jobs.Answer, *jobs.Error, time.Duration) {
 		}
 	}
 	if b := &w.takes[at]; takes > 0 {
-		b.level = min(takes, b.level+takes*w.now.Sub(b.at).Seconds())
-		if b.at = w.now; b.level < 1 {
+		b.level = min(takes, b.level+takes*w.Now.Sub(b.at).Seconds())
+		if b.at = w.Now; b.level < 1 {
 			return nil, &jobs.Error{Class: jobs.Rate, Status: 429, Said: true, Message: "too many"}, 150 * time.Millisecond
 		}
 		b.level--
@@ -339,27 +330,4 @@ func (w *world) Check(*jobs.Target, jobs.Endpoint, []byte) error { return nil }
 func (w *world) Complete(_ context.Context, target *jobs.Target, _ jobs.Endpoint, _ []byte) (*jobs.Answer, *jobs.Error) {
 	answer, err, _ := w.say(target.Name)
 	return answer, err
-}
-
-// An event happens at a time; of those of one time, in the order in which they were
-// foreseen.
-type event struct {
-	at    time.Time
-	order uint64
-	do    func()
-}
-
-type events []event
-
-func (e events) Len() int { return len(e) }
-func (e events) Less(i, j int) bool {
-	return e[i].at.Before(e[j].at) || e[i].at.Equal(e[j].at) && e[i].order < e[j].order
-}
-func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
-func (e *events) Pop() any {
-	old := *e
-	last := old[len(old)-1]
-	*e = old[:len(old)-1]
-	return last
 }

@@ -4,6 +4,8 @@
 //	enqueue ── down ── worker, server ── settled ══ nobody ══ 1 viewer ══ 20 viewers ══ …
 //	                                                └──────── some rounds of it ────────┘
 //
+// At last one looks at River's page in each round: that asks every two seconds.
+//
 // A viewer is a connection that takes what the page sends (server-sent events), as a
 // browser does. What Postgres has worked is read from /proc: of the postmaster, of all its
 // processes, and of those that have ended. share_per_viewer is what it worked more than

@@ -20,7 +20,8 @@ type figures struct {
 	Jobs    int     `json:"jobs"`
 	Nobody  float64 `json:"share_of_core_nobody"` // what Postgres works while nobody looks
 	Viewers []crowd `json:"viewers"`
-	Counted float64 `json:"counted_s"` // at most
+	River   float64 `json:"share_of_core_river"` // what one who looks at River's page costs
+	Counted float64 `json:"counted_s"`           // at most
 }
 
 // A crowd is what some viewers cost.
@@ -35,6 +36,7 @@ type crowd struct {
 
 func (f figures) bars() *bench.Bars {
 	bars := &bench.Bars{}
+	bars.AtMost("share of a core of who looks at River's page", &f.River, mostShare)
 	for _, c := range f.Viewers {
 		bars.AtMost(fmt.Sprintf("share of a core per viewer, of %d", c.Viewers), bench.Number(c.Each), mostShare)
 		bars.AtMost(fmt.Sprintf("age of what is shown, in s, to %d", c.Viewers), bench.Number(c.MostAge), mostAge.Seconds())
@@ -49,6 +51,7 @@ func (p plan) table(machine string, f figures) string {
 	for _, c := range f.Viewers {
 		fmt.Fprintf(&text, "%10d %21.3f%% %21.2f%% %8.1f–%.1f s %14.1f\n", c.Viewers, 100*c.Each, 100*c.All, c.Age, c.MostAge, c.KBps)
 	}
+	fmt.Fprintf(&text, "%10s %21.3f%%\n", "1, River's", 100*f.River)
 	fmt.Fprintf(&text, "\nThe backlog was counted at most %.0f s ago.\n", f.Counted)
 	return text.String()
 }

@@ -13,9 +13,9 @@ func TestBars(t *testing.T) {
 	if err := f.bars().Err(); err != nil {
 		t.Error(err)
 	}
-	f.Viewers[0].Each, f.Viewers[1].MostAge = 0.03, 6
+	f.Viewers[0].Each, f.Viewers[1].MostAge, f.River = 0.03, 6, 0.2
 	err := f.bars().Err()
-	for _, want := range []string{"per viewer, of 1: 0.03", "to 20: 6"} {
+	for _, want := range []string{"per viewer, of 1: 0.03", "to 20: 6", "River's page: 0.2"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

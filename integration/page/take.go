@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -71,7 +72,7 @@ func fill(ctx context.Context, stage *bench.Stage, n int) error {
 
 // rounded has nobody look, then some, and more, a few times.
 func (p plan) rounded(ctx context.Context, stage *bench.Stage, address string, f *figures) error {
-	var nobody float64
+	var nobody, river float64
 	shares := make([]float64, len(crowds))
 	audiences := make([]audience, len(crowds))
 	for round := range p.rounds {
@@ -82,16 +83,22 @@ func (p plan) rounded(ctx context.Context, stage *bench.Stage, address string, f
 		nobody += share
 		bench.Say("round %d: nobody looks: %.2f%% of a core", round+1, 100*share)
 		for i, n := range crowds {
-			share, err := audiences[i].look(ctx, address, n, func(ctx context.Context) (float64, error) { return p.measure(ctx, stage) })
+			share, err := audiences[i].look(ctx, audiences[i].follow, address, n, func(ctx context.Context) (float64, error) { return p.measure(ctx, stage) })
 			if err != nil {
 				return err
 			}
 			shares[i] += share
 			bench.Say("round %d: %d look: %.2f%% of a core", round+1, n, 100*share)
 		}
+		share, err = (&audience{}).look(ctx, pollRiver, address, 1, func(ctx context.Context) (float64, error) { return p.measure(ctx, stage) })
+		if err != nil {
+			return err
+		}
+		river += share
+		bench.Say("round %d: 1 looks at River's page: %.2f%% of a core", round+1, 100*share)
 	}
 	rounds := float64(p.rounds)
-	f.Nobody = *bench.Round(nobody/rounds, 1e5)
+	f.Nobody, f.River = *bench.Round(nobody/rounds, 1e5), *bench.Round(max(0, (river-nobody)/rounds), 1e5)
 	for i, n := range crowds {
 		more := max(0, (shares[i]-nobody)/rounds)
 		a := &audiences[i]
@@ -132,13 +139,13 @@ func (a *audience) middle() (sum float64) {
 }
 
 // look has n look while something is measured.
-func (a *audience) look(ctx context.Context, address string, n int, measure func(context.Context) (float64, error)) (float64, error) {
+func (a *audience) look(ctx context.Context, follow func(ctx context.Context, address string) error, address string, n int, measure func(context.Context) (float64, error)) (float64, error) {
 	looking, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	failed := make(chan error, n)
 	for range n {
 		all.Go(func() {
-			if err := a.follow(looking, address); err != nil && looking.Err() == nil {
+			if err := follow(looking, address); err != nil && looking.Err() == nil {
 				failed <- err
 			}
 		})
@@ -229,4 +236,41 @@ func ago(found []string) float64 {
 		small /= 1000
 	}
 	return 60*minutes + small
+}
+
+// riverEvery is how often River's page asks, and riverAsks what, with its queues and the
+// jobs of a state open.
+const riverEvery = 2 * time.Second
+
+var riverAsks = []string{"/river/api/states", "/river/api/queues?limit=100", "/river/api/jobs?limit=20&state=available"}
+
+// pollRiver asks as River's page does.
+func pollRiver(ctx context.Context, address string) error {
+	for {
+		for _, path := range riverAsks {
+			if err := ask(ctx, address+path); err != nil {
+				return err
+			}
+		}
+		if err := bench.Sleep(ctx, time.Now().Add(riverEvery)); err != nil {
+			return err
+		}
+	}
+}
+
+func ask(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", url, answer.Status)
+	}
+	_, err = io.Copy(io.Discard, answer.Body)
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"tidegate/integration/bench"
 	"tidegate/jobs"
 	"tidegate/routing"
 )
@@ -36,13 +37,12 @@ var dayBegan = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // A world is one batch on one day: a worker's queue, its parked requests and its
 // calls, around the real router.
 type world struct {
+	bench.Agenda
+
 	day    *day
 	load   load
 	random *rand.Rand
 	router *routing.Router
-	now    time.Time
-	events events
-	order  uint64
 
 	requests []*jobs.Request
 	history  []jobs.Trace
@@ -68,7 +68,7 @@ type became struct {
 }
 
 func newWorld(d *day, l load, whenOpen jobs.WhenOpen, goal string, seed uint64) *world {
-	w := &world{day: d, load: l, random: rand.New(rand.NewPCG(seed, 7)), now: dayBegan.Add(l.from)}
+	w := &world{day: d, load: l, random: rand.New(rand.NewPCG(seed, 7)), Agenda: bench.Agenda{Now: dayBegan.Add(l.from)}}
 	chain := make([]*jobs.Target, len(d.targets))
 	for i, t := range d.targets {
 		chain[i] = &jobs.Target{
@@ -78,12 +78,12 @@ func newWorld(d *day, l load, whenOpen jobs.WhenOpen, goal string, seed uint64) 
 	}
 	w.router = routing.New(routing.Config{
 		Routes:   []jobs.Route{{Name: route, Chain: chain, Goal: goal, WhenOpen: whenOpen}},
-		Provider: w, Now: func() time.Time { return w.now }, Seed: seed,
+		Provider: w, Now: func() time.Time { return w.Now }, Seed: seed,
 		OnChange: func(c jobs.Circuit) { w.turned = append(w.turned, c) },
 	})
 	for i := range l.requests {
 		w.requests = append(w.requests, &jobs.Request{
-			ID: fmt.Sprint(i), Route: route, CreatedAt: w.now, Deadline: w.now.Add(l.within),
+			ID: fmt.Sprint(i), Route: route, CreatedAt: w.Now, Deadline: w.Now.Add(l.within),
 			Body: []byte(`{"messages":[{"role":"user","content":"Which of these words is the name of a river?"}],"max_tokens":300}`),
 		})
 		w.waiting = append(w.waiting, i)
@@ -94,16 +94,10 @@ func newWorld(d *day, l load, whenOpen jobs.WhenOpen, goal string, seed uint64) 
 
 // run lives through the day.
 func (w *world) run() became {
-	w.at(0, w.count)
-	w.at(0, w.pump)
+	w.After(0, w.count)
+	w.After(0, w.pump)
 	end := w.end()
-	for len(w.events) > 0 && w.left > 0 {
-		next := heap.Pop(&w.events).(event)
-		if next.at.After(end) {
-			break
-		}
-		w.now = next.at
-		next.do()
+	for w.left > 0 && w.Next(end) {
 		w.turn()
 	}
 	return w.done
@@ -112,17 +106,11 @@ func (w *world) run() became {
 // end is the deadline.
 func (w *world) end() time.Time { return dayBegan.Add(w.load.from + w.load.within) }
 
-// at does something after a while.
-func (w *world) at(after time.Duration, do func()) {
-	w.order++
-	heap.Push(&w.events, event{w.now.Add(max(0, after)), w.order, do})
-}
-
 // count tells the router what waits, as a worker does.
 func (w *world) count() {
 	w.router.Backlog(route, w.left, w.end())
 	w.router.Beat(map[string]int{route: w.running + min(len(w.waiting), atOnce)})
-	w.at(backlogEvery, w.count)
+	w.After(backlogEvery, w.count)
 }
 
 // turn sees to what circuits have done: one that opened is probed when its cooldown
@@ -134,10 +122,10 @@ func (w *world) turn() {
 		for _, c := range turned {
 			switch c.State {
 			case jobs.CircuitOpen:
-				w.at(c.CooldownUntil.Sub(w.now), func() { w.router.Probe(context.Background(), c.Target) })
+				w.After(c.CooldownUntil.Sub(w.Now), func() { w.router.Probe(context.Background(), c.Target) })
 			case jobs.CircuitClosed:
 				if w.give == 0 {
-					w.at(0, w.giveBack)
+					w.After(0, w.giveBack)
 				}
 				w.give = giveFirst
 			}
@@ -157,7 +145,7 @@ func (w *world) giveBack() {
 	if w.give *= 2; len(w.parked) == 0 {
 		w.give = 0
 	} else {
-		w.at(time.Second, w.giveBack)
+		w.After(time.Second, w.giveBack)
 	}
 	for _, c := range w.router.Circuits() {
 		if c.State != jobs.CircuitClosed {
@@ -169,12 +157,12 @@ func (w *world) giveBack() {
 
 // soon pumps after a while, if none is due before.
 func (w *world) soon(after time.Duration) {
-	at := w.now.Add(max(0, after))
+	at := w.Now.Add(max(0, after))
 	if !w.pumpAt.IsZero() && !w.pumpAt.After(at) {
 		return
 	}
 	w.pumpAt = at
-	w.at(after, func() {
+	w.After(after, func() {
 		if w.pumpAt.Equal(at) { // else an earlier one has seen to it
 			w.pump()
 		}
@@ -184,7 +172,7 @@ func (w *world) soon(after time.Duration) {
 // pump lets go who may, in their order.
 func (w *world) pump() {
 	w.pumpAt = time.Time{}
-	for len(w.parked) > 0 && !w.parked[0].until.After(w.now) {
+	for len(w.parked) > 0 && !w.parked[0].until.After(w.Now) {
 		w.waiting = append(w.waiting, heap.Pop(&w.parked).(parkedOne).request)
 	}
 	for w.running < atOnce && len(w.waiting) > 0 {
@@ -193,7 +181,7 @@ func (w *world) pump() {
 		if walk == nil && outcome.Verdict == jobs.Blocked && outcome.Held {
 			wait := lookAgain
 			if !outcome.Until.IsZero() {
-				wait = min(wait, max(outcome.Until.Sub(w.now), 10*time.Millisecond))
+				wait = min(wait, max(outcome.Until.Sub(w.Now), 10*time.Millisecond))
 			}
 			w.soon(wait)
 			return
@@ -207,7 +195,7 @@ func (w *world) pump() {
 		w.step(i, walk)
 	}
 	if len(w.parked) > 0 {
-		w.soon(w.parked[0].until.Sub(w.now))
+		w.soon(w.parked[0].until.Sub(w.Now))
 	}
 }
 
@@ -223,7 +211,7 @@ func (w *world) step(i int, walk *routing.Walk) {
 			return
 		case ready:
 			answer, err, latency := w.say(walk.Target().Name)
-			w.at(latency, func() {
+			w.After(latency, func() {
 				if no := walk.End(answer, err); no != nil {
 					w.running--
 					w.settle(i, *no)
@@ -250,7 +238,7 @@ func (w *world) settle(i int, outcome jobs.Outcome) {
 	switch outcome.Verdict {
 	case jobs.Answered:
 		w.left--
-		if !w.now.After(w.requests[i].Deadline) {
+		if !w.Now.After(w.requests[i].Deadline) {
 			w.done.Met++
 		}
 	case jobs.Refused:
@@ -258,11 +246,11 @@ func (w *world) settle(i int, outcome jobs.Outcome) {
 		w.done.Refused++
 	case jobs.Blocked:
 		until := outcome.Until
-		if until.Sub(w.now) > parkAfter {
+		if until.Sub(w.Now) > parkAfter {
 			w.done.Parked++
 		}
-		if outcome.Held || !until.After(w.now) {
-			until = w.now.Add(10 * time.Millisecond)
+		if outcome.Held || !until.After(w.Now) {
+			until = w.Now.Add(10 * time.Millisecond)
 		}
 		heap.Push(&w.parked, parkedOne{until, i})
 	}
@@ -271,7 +259,7 @@ func (w *world) settle(i int, outcome jobs.Outcome) {
 // say is what a target says now.
 func (w *world) say(target string) (*jobs.Answer, *jobs.Error, time.Duration) {
 	for i := range w.day.targets {
-		if t := &w.day.targets[i]; t.name == target && w.random.Float64() < t.at(w.now.Sub(dayBegan)) {
+		if t := &w.day.targets[i]; t.name == target && w.random.Float64() < t.at(w.Now.Sub(dayBegan)) {
 			latency := time.Duration(float64(medianLatency) * math.Exp(spread*w.random.NormFloat64()))
 			return &jobs.Answer{Body: []byte(`{"choices":[]}`), Usage: usage, FinishReason: "stop"}, nil, latency
 		}
@@ -289,29 +277,6 @@ func (w *world) Complete(_ context.Context, target *jobs.Target, _ jobs.Endpoint
 		answer.Usage = jobs.Usage{}
 	}
 	return answer, err
-}
-
-// An event happens at a time; of those of one time, in the order in which they were
-// foreseen.
-type event struct {
-	at    time.Time
-	order uint64
-	do    func()
-}
-
-type events []event
-
-func (e events) Len() int { return len(e) }
-func (e events) Less(i, j int) bool {
-	return e[i].at.Before(e[j].at) || e[i].at.Equal(e[j].at) && e[i].order < e[j].order
-}
-func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
-func (e *events) Pop() any {
-	old := *e
-	last := old[len(old)-1]
-	*e = old[:len(old)-1]
-	return last
 }
 
 // parked are requests that wait for a time, the nearest first.

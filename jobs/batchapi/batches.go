@@ -133,7 +133,9 @@ func (s *Server) listBatches(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, viewList(batches, limit, viewBatch, func(b *jobs.Batch) string { return b.ID }))
+	list := viewList(batches, limit, viewBatch, func(b *jobs.Batch) string { return b.ID })
+	s.foresee(r.Context(), batches, list.Data)
+	writeJSON(w, http.StatusOK, list)
 	return nil
 }
 

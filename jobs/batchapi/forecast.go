@@ -16,6 +16,8 @@ const warningHeader = "Tidegate-Warning"
 type Forecasts interface {
 	// Batch says when a batch will be done, and its deadline; zero: it has none.
 	Batch(ctx context.Context, batch *jobs.Batch) (said jobs.Forecast, deadline time.Time, err error)
+	// Batches says it of many, in their order, for about what it costs to ask of one.
+	Batches(ctx context.Context, batches []jobs.Batch) ([]jobs.Foreseen, error)
 	// Request says when a request will be done that has no result.
 	Request(ctx context.Context, request *jobs.Request) (jobs.Forecast, error)
 }
@@ -65,6 +67,21 @@ func (s *Server) batchForeseen(w http.ResponseWriter, r *http.Request, batch *jo
 	view.Forecast = viewForecast(said, deadline)
 	s.warn(w, r, said, deadline)
 	return view
+}
+
+// foresee adds forecasts to a list of batches. Where they cannot be made it goes without.
+func (s *Server) foresee(ctx context.Context, batches []jobs.Batch, shown []batchView) {
+	if s.config.Forecasts == nil {
+		return
+	}
+	said, err := s.config.Forecasts.Batches(ctx, batches[:len(shown)])
+	if err != nil {
+		s.config.Log.Debug().Err(err).Msg("batches are listed without their forecasts")
+		return
+	}
+	for i := range shown {
+		shown[i].Forecast = viewForecast(said[i].Said, said[i].Deadline)
+	}
 }
 
 // warn says in a header that a deadline is thought to be missed, to who has just sent

@@ -27,6 +27,11 @@ func (k *Keeper) enqueue(ctx context.Context, batch *jobs.Batch) error {
 	if err != nil {
 		return err
 	}
+	span, err := k.Store.TraceOfBatch(ctx, batch.ID)
+	if err != nil {
+		return err
+	}
+	ctx = jobs.WithTraceparent(ctx, span) // of all that are accepted from here on
 	defer from.stop()
 	for at.Requests < batch.Total {
 		portion, err := k.portion(ctx, batch, from.next)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"tidegate/jobs"
 	"tidegate/store"
@@ -164,7 +165,7 @@ func (p *Page) read(r *http.Request) (*asked, error) {
 func (p *Page) askAct(w http.ResponseWriter, r *http.Request, key jobs.Key) {
 	a, err := p.read(r)
 	if err != nil {
-		p.show(w, http.StatusBadRequest, "plain.html", p.layout("An error", key, plain{"There is no such thing to do", err.Error(), false}))
+		p.say(w, r, http.StatusBadRequest, key, plain{"There is no such thing to do", err.Error(), false})
 		return
 	}
 	p.showAct(w, r, http.StatusOK, key, a)
@@ -183,7 +184,7 @@ func (p *Page) act(w http.ResponseWriter, r *http.Request, key jobs.Key) {
 	r.Body = http.MaxBytesReader(w, r.Body, 8<<10)
 	a, err := p.read(r)
 	if errors.Is(err, errBadForm) {
-		p.show(w, http.StatusBadRequest, "plain.html", p.layout("An error", key, plain{"There is no such thing to do", err.Error(), false}))
+		p.say(w, r, http.StatusBadRequest, key, plain{"There is no such thing to do", err.Error(), false})
 		return
 	}
 	status := http.StatusBadRequest
@@ -210,6 +211,6 @@ func (p *Page) why(err error, a *asked) string {
 	if store.Away(err) {
 		return "Postgres does not answer: try again in some seconds. Whether it was done is shown when it is back."
 	}
-	text := err.Error()
-	return strings.ToUpper(text[:1]) + text[1:] + "."
+	first, size := utf8.DecodeRuneInString(err.Error())
+	return string(unicode.ToUpper(first)) + err.Error()[size:] + "."
 }

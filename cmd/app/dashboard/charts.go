@@ -1,8 +1,10 @@
 package dashboard
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
+	"slices"
 	"time"
 
 	"github.com/go-analyze/charts"
@@ -49,10 +51,10 @@ func (t *trend) draw(id, title, unit string, w window, write scale) (chart, erro
 		peak = max(peak, l.peak())
 	}
 	if peak == 0 {
-		c.Says = fmt.Sprintf("%s: nothing in the last %s.", title, w.Name)
+		c.Says = fmt.Sprintf("%s: nothing in the last %s.", title, w.Last)
 		return c, nil
 	}
-	c.Says = fmt.Sprintf("%s, %s, over the last %s.", title, unit, w.Name)
+	c.Says = fmt.Sprintf("%s, %s, over the last %s.", title, unit, w.Last)
 	for i, l := range lines {
 		now := write(l.last())
 		c.Legend = append(c.Legend, legend{i + 1, l.Name, now})
@@ -73,19 +75,38 @@ func (l *line) peak() (peak float64) {
 	return peak
 }
 
-// few are as many lines as one can tell apart.
+// few are as many lines as one can tell apart: the largest ones, in the order in which all
+// of them are, and what the others are together.
 func (t *trend) few() []line {
 	if len(t.lines) <= mostLines {
 		return t.lines
 	}
-	few := append([]line{}, t.lines[:mostLines-1]...)
+	bySize := make([]int, len(t.lines))
+	for i := range bySize {
+		bySize[i] = i
+	}
+	slices.SortStableFunc(bySize, func(a, b int) int { return cmp.Compare(t.lines[b].size(), t.lines[a].size()) })
+	shown := bySize[:mostLines-1]
+	slices.Sort(shown)
+	var few []line
 	rest := line{others, make([]float64, len(t.lines[0].Values))}
-	for _, l := range t.lines[mostLines-1:] {
+	for n, l := range t.lines {
+		if slices.Contains(shown, n) {
+			few = append(few, l)
+			continue
+		}
 		for i, v := range l.Values {
 			rest.Values[i] += v
 		}
 	}
 	return append(few, rest)
+}
+
+func (l *line) size() (sum float64) {
+	for _, v := range l.Values {
+		sum += v
+	}
+	return sum
 }
 
 // tabulate puts some of the figures into a table, the latest first.

@@ -23,7 +23,10 @@ type Headline struct {
 	Text  string    // with a time to follow, if there is one
 	Since time.Time // zero: of no time
 	Rest  []string  // sentences that say what follows from it
-	Done  Done      // when all that waits will be
+	Done  Done      // when all that waits will be, but for what is unsaid
+	// Unsaid is of what nobody can say when it is done, and why not; empty: of all it can
+	// be said.
+	Unsaid string
 	// Say is the same without what changes all the time: it is read aloud when it
 	// changes.
 	Say string
@@ -36,7 +39,8 @@ func (o *Overview) headline() Headline {
 		waiting += o.Routes[i].Waiting
 	}
 	h := o.worst(waiting)
-	h.Rest, h.Done = append(h.Rest, o.rest(waiting)...), o.done()
+	h.Rest = append(h.Rest, o.rest(waiting)...)
+	o.done(&h)
 	h.Say = strings.TrimSpace(h.Text + ". " + o.aloud())
 	return h
 }
@@ -131,21 +135,36 @@ func (o *Overview) rerouted() string {
 	return "Calls go to " + listed(to) + "."
 }
 
-// done is when everything that waits will be done; zero: nobody can say of all of it.
-func (o *Overview) done() (last Done) {
+// done says when everything that waits will be done, and of what nobody can say: why not
+// is said of the route on which the most wait.
+func (o *Overview) done(h *Headline) {
+	unsaid := 0
+	var most *Route
 	for i := range o.Routes {
 		r := &o.Routes[i]
-		if r.Waiting+r.InHand == 0 {
-			continue
-		}
-		if r.Done.At.IsZero() {
-			return Done{}
-		}
-		if r.Done.At.After(last.At) {
-			last = r.Done
+		switch {
+		case r.Waiting+r.InHand == 0:
+		case !r.Done.At.IsZero():
+			if r.Done.At.After(h.Done.At) {
+				h.Done = r.Done
+			}
+		default:
+			unsaid++
+			if most == nil || r.Waiting+r.InHand > most.Waiting+most.InHand {
+				most = r
+			}
 		}
 	}
-	return last
+	if most == nil {
+		return
+	}
+	h.Unsaid = most.Name
+	if unsaid > 1 {
+		h.Unsaid = many(unsaid, "route") + ", as " + most.Name
+	}
+	if most.Done.Why != "" {
+		h.Unsaid += " (" + most.Done.Why + ")"
+	}
 }
 
 // down names the targets that are, and since when the first of them is.

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -98,9 +99,37 @@ func TestHeadlineSaysWhenAllIsDone(t *testing.T) {
 	if h := o.headline(); !h.Done.At.Equal(noon.Add(time.Hour)) || h.Done.Margin != "6 min" {
 		t.Errorf("done %+v", h.Done)
 	}
-	o.Routes[1].Done = Done{Why: "not known yet"}
-	if h := o.headline(); !h.Done.At.IsZero() {
-		t.Errorf("of all that waits nobody knows: %+v", h.Done)
+	o.Routes[1].Done = Done{Why: "waits for deepseek; 40 min of work after that"}
+	if h := o.headline(); !h.Done.At.Equal(noon.Add(time.Hour)) || h.Unsaid != "labels (waits for deepseek; 40 min of work after that)" {
+		t.Errorf("of one nobody knows: %+v, but %q", h.Done, h.Unsaid)
+	}
+	o.Routes[0].Done = Done{Why: "not known yet"}
+	o.Routes[0].Waiting = 100
+	if h := o.headline(); !h.Done.At.IsZero() || h.Unsaid != "2 routes, as summaries (not known yet)" {
+		t.Errorf("of all that waits nobody knows: %+v, %q", h.Done, h.Unsaid)
+	}
+}
+
+// Where there is much, what is not well stands first; else all keeps its place.
+func TestTroubleStandsFirst(t *testing.T) {
+	t.Parallel()
+	few, much := well(), well()
+	few.lose("deepseek")
+	for n := range 12 {
+		much.Targets = append(much.Targets, Target{Name: fmt.Sprint("t", n), Circuit: jobs.CircuitClosed})
+		much.Routes = append(much.Routes, Route{Name: fmt.Sprint("r", n), State: Flows})
+	}
+	much.lose("t3", "t11")
+	much.Routes[7].State = Holds
+	if got := few.troubleFirst(); got.Targets[0].Name != "openai" {
+		t.Errorf("of few %+v", got.Targets)
+	}
+	got := much.troubleFirst()
+	if got.Targets[0].Name != "t3" || got.Targets[1].Name != "t11" || got.Targets[2].Name != "openai" || got.Routes[0].Name != "r6" || got.Routes[1].Name != "summaries" {
+		t.Errorf("%+v, %+v", got.Targets, got.Routes)
+	}
+	if much.Targets[0].Name != "openai" || much.Routes[0].Name != "summaries" {
+		t.Error("what was read is changed, which others have")
 	}
 }
 
@@ -115,6 +144,7 @@ func TestWords(t *testing.T) {
 		listed(nil): "", listed([]string{"a"}): "a", listed([]string{"a", "b"}): "a and b", listed([]string{"a", "b", "c", "d", "e"}): "a, b, c and 2 more",
 		percent(0, 0): "–", percent(1, 1): "100%", percent(0, 7): "0%", percent(99_999, 100_000): "99.9%", percent(1, 100_000): "0.1%",
 		many(1, "job"): "1 job", many(2000, "job"): "2,000 jobs",
+		clock(noon, noon.Add(3*time.Hour)): "12:00 UTC", clock(noon, noon.Add(13*time.Hour)): "Mar 1, 12:00 UTC",
 		compact(0): "0", compact(0.5): "0.5", compact(1500): "1.5k", compact(12_345): "12k", compact(2.5e6): "2.5M", dollars(0.001): "$0.0010", dollars(12.5): "$12.50",
 	} {
 		if got != want {

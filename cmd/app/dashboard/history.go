@@ -12,6 +12,7 @@ import (
 // A window is how far back the page looks.
 type window struct {
 	Key, Name string
+	Last      string // as in "in the last …"
 	Long      time.Duration
 	Each      time.Duration // how long a point of a chart is of
 	marks     []string      // below a chart
@@ -19,9 +20,9 @@ type window struct {
 
 // windows are those that one may choose.
 var windows = []window{
-	{"15m", "15 min", 15 * time.Minute, 10 * time.Second, []string{"−15 min", "−10", "−5", "now"}},
-	{"1h", "1 hour", time.Hour, time.Minute, []string{"−60 min", "−40", "−20", "now"}},
-	{"24h", "24 hours", 24 * time.Hour, 15 * time.Minute, []string{"−24 h", "−16", "−8", "now"}},
+	{"15m", "15 min", "15 min", 15 * time.Minute, 10 * time.Second, []string{"−15 min", "−10", "−5", "now"}},
+	{"1h", "1 hour", "hour", time.Hour, time.Minute, []string{"−60 min", "−40", "−20", "now"}},
+	{"24h", "24 hours", "24 hours", 24 * time.Hour, 15 * time.Minute, []string{"−24 h", "−16", "−8", "now"}},
 }
 
 // windowOf is the window of a name; the hour if it is none.

@@ -139,7 +139,7 @@ func TestTimeline(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("bars (-want +got):\n%s", diff)
 	}
-	if len(line.Events) != 6 || line.Events[0].What != "degraded" || line.Events[1].What != "resumed by circuit" || line.Rows[0].Says != "openai: 2 times not well in the last 1 hour, 40 min in all" {
+	if len(line.Events) != 6 || line.Events[0].What != "degraded" || line.Events[1].What != "resumed by circuit" || line.Rows[0].Says != "openai: 2 times not well in the last hour, 40 min in all" {
 		t.Errorf("events %+v, %q", line.Events, line.Rows[0].Says)
 	}
 }
@@ -155,7 +155,7 @@ func TestChart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Legend) != mostLines || c.Legend[5].Name != others || c.Legend[5].Now != "30" || len(c.Rows) != 12 || len(c.Rows[0].Cells) != mostLines || !strings.Contains(c.Says, "summaries: now 0, at most 59") {
+	if len(c.Legend) != mostLines || c.Legend[5].Name != others || c.Legend[1].Name != "<route 5>" || c.Legend[5].Now != "10" || len(c.Rows) != 12 || len(c.Rows[0].Cells) != mostLines || !strings.Contains(c.Says, "summaries: now 0, at most 59") {
 		t.Errorf("%+v", c)
 	}
 	svg := string(c.Picture)

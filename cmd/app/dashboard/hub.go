@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"sync"
 	"time"
+
+	"tidegate/store"
 )
 
 const (
@@ -33,8 +35,9 @@ type hub struct {
 	state   *Overview
 	readAt  time.Time
 	pastAt  time.Time
-	away    bool  // the last reading failed
-	why     error // it did
+	away    bool      // the last reading failed
+	why     error     // it did
+	since   time.Time // it fails
 	viewers map[*viewer]bool
 	stop    context.CancelFunc // of who reads; nil: nobody
 }
@@ -129,6 +132,10 @@ func (h *hub) refresh(ctx context.Context, age time.Duration) {
 	h.failed(err)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if err != nil && !h.away {
+		h.since = h.now()
+	}
+	h.render.forget()
 	h.why = err
 	if h.away = err != nil; h.away {
 		return
@@ -137,7 +144,6 @@ func (h *hub) refresh(ctx context.Context, age time.Duration) {
 	if past {
 		h.pastAt = h.readAt
 	}
-	h.render.forget()
 }
 
 // A view is all that one looks at.
@@ -147,15 +153,30 @@ type view struct {
 	Window   window
 	Windows  []window
 	Past     *past
-	Away     bool      // it is as it was; Postgres does not answer
-	ReadAt   time.Time // by this machine's clock
+	Away     *away // nil: it is so; else it is how it was
 	timeline timeline
+}
+
+// away is that it cannot be read how everything stands.
+type away struct {
+	Why      string
+	Since    time.Time
+	Headline Headline // as it was
+}
+
+// lost is what one must know while nothing can be read.
+func lost(was Headline, err error, since time.Time) (now Headline, is *away) {
+	is = &away{Why: "It cannot be read how everything stands", Since: since, Headline: was}
+	if store.Away(err) {
+		is.Why = "Postgres does not answer"
+	}
+	return Headline{Mood: alarm, Text: is.Why, Since: since, Say: is.Why + ". What is shown is how it was."}, is
 }
 
 // view is how everything stands, as of the last reading; nil: nothing was read yet.
 func (h *hub) view(w window) *view {
 	h.mu.Lock()
-	state, away, at := h.state, h.away, h.readAt
+	state, away, why, since := h.state, h.away, h.why, h.since
 	h.mu.Unlock()
 	if state == nil {
 		return nil
@@ -171,7 +192,13 @@ func (h *hub) view(w window) *view {
 	p.flow.sort(names)
 	p.spend.sort(names)
 	p.backlog.sort(routes)
-	return &view{Overview: state, Headline: state.headline(), Window: w, Windows: windows, Past: p, Away: away, ReadAt: at, timeline: h.history.timeline(w, state.At, state)}
+	headline := state.headline()
+	state = state.troubleFirst()
+	v := &view{Overview: state, Headline: headline, Window: w, Windows: windows, Past: p, timeline: h.history.timeline(w, state.At, state)}
+	if away {
+		v.Headline, v.Away = lost(v.Headline, why, since)
+	}
+	return v
 }
 
 // sections are all parts of the page as they stand.

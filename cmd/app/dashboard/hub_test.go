@@ -114,15 +114,22 @@ func TestHubShowsWhatStood(t *testing.T) {
 	h.refresh(t.Context(), 0)
 	c.err = errors.New("away")
 	h.refresh(t.Context(), 0)
-	if v := h.view(windows[0]); v == nil || !v.Away || v.Headline.Text != "All flows" {
-		t.Errorf("it shows %+v", v)
+	v := h.view(windows[0])
+	if v == nil || v.Away == nil || v.Away.Headline.Text != "All flows" || v.Headline.Mood != alarm || v.Headline.Text != "It cannot be read how everything stands" || v.Headline.Since.IsZero() {
+		t.Fatalf("it shows %+v", v)
+	}
+	first := v.Headline.Since
+	c.err = context.DeadlineExceeded
+	h.refresh(t.Context(), 0)
+	if v := h.view(windows[0]); v.Headline.Text != "Postgres does not answer" || !v.Headline.Since.Equal(first) {
+		t.Errorf("it says %+v", v.Headline)
 	}
 	if made, err := h.sections(windows[0]); err != nil || len(made) != len(parts) {
 		t.Errorf("%d sections, %v", len(made), err)
 	}
 	c.err = nil
 	h.refresh(t.Context(), time.Hour) // it was not read: that is no reason to wait
-	if v := h.view(windows[0]); v.Away {
+	if v := h.view(windows[0]); v.Away != nil {
 		t.Error("it is back, and the page says that it is away")
 	}
 }

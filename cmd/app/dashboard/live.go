@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidegate/jobs"
+	"tidegate/store"
 )
 
 // stillThere is how often somebody who looks is told that the server lives, and is looked
@@ -15,16 +16,16 @@ const stillThere = 15 * time.Second
 
 // live sends the sections that have changed, as they change.
 func (p *Page) live(w http.ResponseWriter, r *http.Request, _ jobs.Key) {
-	v, ok := p.hub.enter(windowOf(r.URL.Query().Get("window")))
-	if !ok {
-		http.Error(w, "too many look already", http.StatusServiceUnavailable)
-		return
-	}
-	defer p.hub.leave(v)
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 	stream := teller{w, http.NewResponseController(w)}
+	v, ok := p.hub.enter(windowOf(r.URL.Query().Get("window")))
+	if !ok { // who is told so by a status does not hear of it: browsers keep that to themselves
+		_ = stream.tell("full", nil) // it may be gone
+		return
+	}
+	defer p.hub.leave(v)
 	if stream.tell("hello", nil) != nil {
 		return
 	}
@@ -35,7 +36,8 @@ func (p *Page) live(w http.ResponseWriter, r *http.Request, _ jobs.Key) {
 		case <-r.Context().Done():
 			return
 		case <-beat.C:
-			if _, err := p.door.admit(r); err != nil {
+			// While nobody can say whether he may, nothing new can be read either.
+			if _, err := p.door.admit(r); err != nil && !store.Away(err) {
 				return
 			}
 			if stream.tell("beat", nil) != nil {
@@ -54,6 +56,8 @@ type tick struct {
 	Now  int64 `json:"now"`  // milliseconds since 1970, by the server's clock
 	Read int64 `json:"read"` // when it was read
 	Away bool  `json:"away"` // and could not be read since
+	// Version is the program's: a page of another one is loaded anew.
+	Version string `json:"version"`
 }
 
 // send sends what has changed since the last time.
@@ -73,7 +77,7 @@ func (p *Page) send(to *teller, v *viewer) error {
 		v.seen[s.ID] = s.hash
 	}
 	p.hub.mu.Lock()
-	now := tick{Now: p.clock().UnixMilli(), Read: p.hub.readAt.UnixMilli(), Away: p.hub.away}
+	now := tick{Now: p.clock().UnixMilli(), Read: p.hub.readAt.UnixMilli(), Away: p.hub.away, Version: p.config.Version}
 	p.hub.mu.Unlock()
 	return to.tell("tick", now)
 }

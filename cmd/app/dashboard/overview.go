@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"slices"
 	"time"
 
 	"tidegate/jobs"
@@ -11,11 +12,14 @@ type Overview struct {
 	At      time.Time // of the database
 	Targets []Target
 	Routes  []Route
-	Batches []Batch // the newest first
-	Workers Workers
-	Outbox  int           // events that are owed to NATS, up to some thousands
-	Behind  time.Duration // age of the oldest of them
-	Budgets []Note        // those that are spent, or nearly
+	Batches []Batch // the newest, and those that go on: the newest first
+	Open    int     // batches that go on
+	// OpenMore tells that there are more of them.
+	OpenMore bool
+	Workers  Workers
+	Outbox   int           // events that are owed to NATS, up to some thousands
+	Behind   time.Duration // age of the oldest of them
+	Budgets  []Note        // those that are spent, or nearly
 }
 
 // A Target is one that may be called, and how it stands.
@@ -43,6 +47,36 @@ func (t *Target) Down() bool { return t.Circuit != jobs.CircuitClosed }
 
 // Cools tells whether a cooldown goes on while its circuit is closed.
 func (t *Target) Cools(now time.Time) bool { return !t.Down() && t.CooldownUntil.After(now) }
+
+// manyRows are so many that one does not see all of them at once.
+const manyRows = 10
+
+// troubleFirst has what is not well stand first where there is much; else all keeps its
+// place.
+func (o *Overview) troubleFirst() *Overview {
+	sorted := *o
+	first := func(a, b bool) int {
+		switch {
+		case a == b:
+			return 0
+		case a:
+			return -1
+		default:
+			return 1
+		}
+	}
+	if len(o.Targets) > manyRows {
+		sorted.Targets = slices.Clone(o.Targets)
+		slices.SortStableFunc(sorted.Targets, func(a, b Target) int { return first(a.troubled(), b.troubled()) })
+	}
+	if len(o.Routes) > manyRows {
+		sorted.Routes = slices.Clone(o.Routes)
+		slices.SortStableFunc(sorted.Routes, func(a, b Route) int { return first(a.State != Flows, b.State != Flows) })
+	}
+	return &sorted
+}
+
+func (t *Target) troubled() bool { return t.Down() || t.Degraded != "" || t.Drill != nil }
 
 // States of a Route.
 const (

@@ -30,6 +30,11 @@ type Config struct {
 	Steer Steer
 	// Explain tells the story of a request. It returns store.ErrNotFound if there is none.
 	Explain func(ctx context.Context, request, batch string) (*Story, error)
+	// Batch shows a batch, and its requests in a state (empty: all) behind one of them
+	// (empty: from the first). It returns store.ErrNotFound if there is none.
+	Batch func(ctx context.Context, id, state, after string) (*BatchStory, error)
+	// Batches lists batches, the newest first, behind one of them (empty: from the newest).
+	Batches func(ctx context.Context, before string) (*BatchList, error)
 	// River is River's own page, under /river/; nil: it is not there.
 	River   http.Handler
 	Version string // of the program
@@ -100,6 +105,8 @@ func (p *Page) Handlers() []Handler {
 		{Pattern: "GET /page/act", Handler: p.guard(p.askAct)},
 		{Pattern: "POST /page/act", Handler: p.guard(p.act)},
 		{Pattern: "GET /page/request", Handler: p.guard(p.request)},
+		{Pattern: "GET /page/batch", Handler: p.guard(p.batch)},
+		{Pattern: "GET /page/batches", Handler: p.guard(p.batches)},
 		{Pattern: "GET /page/file/{name}", Handler: http.HandlerFunc(p.file)},
 		{Pattern: "GET /login", Handler: p.headed(http.HandlerFunc(p.askLogin))},
 		{Pattern: "POST /login", Handler: p.headed(p.cross.Handler(http.HandlerFunc(p.login)))},
@@ -166,12 +173,12 @@ func (p *Page) overview(w http.ResponseWriter, r *http.Request, key jobs.Key) {
 	p.hub.refresh(r.Context(), goodFor)
 	made, err := p.hub.sections(chosen)
 	if err == nil && made == nil {
-		p.show(w, http.StatusServiceUnavailable, "plain.html", p.layout("Not now", key, p.hub.unread()))
+		p.say(w, r, http.StatusServiceUnavailable, key, p.hub.unread())
 		return
 	}
 	if err != nil {
 		p.config.Log.Error().Err(err).Msg("the page could not be made")
-		p.show(w, http.StatusInternalServerError, "plain.html", p.layout("An error", key, plain{"The page could not be made", "The server's log says why.", false}))
+		p.say(w, r, http.StatusInternalServerError, key, plain{"The page could not be made", "The server's log says why.", false})
 		return
 	}
 	l := p.layout("Tidegate", key, made)
@@ -185,14 +192,24 @@ type plain struct {
 	Again       bool // it is loaded anew by itself
 }
 
+// say answers with one thing that is said: a page of its own, or what a page shows above
+// itself.
+func (p *Page) say(w http.ResponseWriter, r *http.Request, status int, key jobs.Key, what plain) {
+	name := "plain.html"
+	if r.Header.Get("X-Part") != "" {
+		name = "plain-part"
+	}
+	p.show(w, status, name, p.layout(what.Title, key, what))
+}
+
 // unread says why nothing was read yet.
 func (h *hub) unread() plain {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.why != nil && !store.Away(h.why) {
-		return plain{"It cannot be read how everything stands", "The server's log says why; `tidegate doctor` finds what is wrong, as a database that is not up to date. This page looks again by itself.", true}
+		return plain{"It cannot be read how everything stands", "The server's log says why; `tidegate doctor` finds what is wrong, as a database that is not up to date. It is looked again by itself.", true}
 	}
-	return plain{"Postgres does not answer", "So nobody knows how everything stands. This page looks again by itself.", true}
+	return plain{"Postgres does not answer", "So nobody knows how everything stands. It is looked again by itself.", true}
 }
 
 // readFiles reads what browsers load beside a page.

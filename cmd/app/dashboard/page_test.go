@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ func newSiteOn(t *testing.T, pool *pgxpool.Pool, open bool) *site {
 		Batches: []dashboard.Batch{{Batch: jobs.Batch{ID: "batch_1", Tenant: "acme", State: jobs.BatchCompleted, Total: 10, Completed: 7, Failed: 3, EndedAt: time.Now()}}},
 	})
 	page := dashboard.New(dashboard.Config{
-		Store: s.store, Steer: steer{s}, Version: "v1", Log: zerolog.Nop(),
+		Store: s.store, Steer: steer{s}, River: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "river "+r.URL.Path) }), Version: "v1", Log: zerolog.Nop(),
 		Local: func(*http.Request) (bool, error) { return open, nil },
 		Read: func(context.Context) (*dashboard.Overview, error) {
 			s.reads.Add(1)
@@ -89,11 +90,23 @@ func newSiteOn(t *testing.T, pool *pgxpool.Pool, open bool) *site {
 			}
 			return nil, errors.New("away")
 		},
+		Batches: func(_ context.Context, before string) (*dashboard.BatchList, error) {
+			return &dashboard.BatchList{At: time.Now(), Batches: s.state.Load().Batches, Next: "batch_1" + before}, nil
+		},
+		Batch: func(_ context.Context, id, state, after string) (*dashboard.BatchStory, error) {
+			if id != "batch_1" {
+				return nil, store.ErrNotFound
+			}
+			return &dashboard.BatchStory{
+				Batch: s.state.Load().Batches[0], Faults: []string{"line 3: <i>no body</i>"}, Retries: []string{"batch_2"}, Next: "behind" + after,
+				Requests: []dashboard.Request{{ID: "019a", CustomID: "<script>alert(1)</script>", State: "refused", Why: "BAD_REQUEST " + state}},
+			}, nil
+		},
 		Explain: func(_ context.Context, request, _ string) (*dashboard.Story, error) {
 			if request != "known" {
 				return nil, store.ErrNotFound
 			}
-			return &dashboard.Story{ID: request, State: "answered", InShort: []string{"It was <i>answered</i>."}, Steps: []dashboard.Step{{At: "+1 s", Kind: "answered", Text: "call 1"}}}, nil
+			return &dashboard.Story{ID: request, State: "answered", Batch: "batch_1", RetryOf: "first", InShort: []string{"It was <i>answered</i>."}, Steps: []dashboard.Step{{At: "+1 s", Kind: "answered", Text: "call 1"}}}, nil
 		},
 	})
 	mux := http.NewServeMux()
@@ -270,6 +283,39 @@ func TestTriesAreFew(t *testing.T) {
 	}
 }
 
+// Of many that come at once no more are looked at; and who has the right key may come as
+// often as he likes.
+func TestTriesAtOnceAreFew(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, false)
+	_, whole := s.key(jobs.ScopeAdmin)
+	for range 15 {
+		if got := s.login(whole); got.status != http.StatusSeeOther {
+			t.Fatalf("with a good key: %d", got.status)
+		}
+	}
+	s.fresh()
+	var looked atomic.Int32
+	var all sync.WaitGroup
+	for range 60 {
+		all.Go(func() {
+			got, err := s.client.PostForm(s.URL+"/login", url.Values{"key": {"tg_0123456789abcdef_wrong"}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = got.Body.Close()
+			if got.StatusCode == http.StatusUnauthorized {
+				looked.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := looked.Load(); n < 1 || n > 11 {
+		t.Errorf("of 60 wrong keys at once, %d were looked at", n)
+	}
+}
+
 // Where one goes after the login is a page of this site.
 func TestLoginLeadsNowhereElse(t *testing.T) {
 	t.Parallel()
@@ -363,7 +409,7 @@ func TestPastOutlivesTheServer(t *testing.T) {
 	}
 	for name, s := range map[string]*site{"this one": first, "another one": newSiteOn(t, first.pool, true)} {
 		got := s.ask(http.MethodGet, "/?window=1h", nil)
-		for _, want := range []string{`class="s-1`, "summaries: now 100, at most 3.0k", "t-open", "it was &lt;sick&gt;", "openai: 1 time not well in the last 1 hour"} {
+		for _, want := range []string{`class="s-1`, "summaries: now 100, at most 3.0k", "t-open", "it was &lt;sick&gt;", "openai: 1 time not well in the last hour"} {
 			if !strings.Contains(got.body, want) {
 				t.Errorf("%s does not show %q", name, want)
 			}
@@ -379,6 +425,74 @@ func TestStory(t *testing.T) {
 	}
 	if got := s.ask(http.MethodGet, "/page/request?id=%3Cscript%3E", nil); got.status != http.StatusNotFound || strings.Contains(got.body, "<script>") {
 		t.Errorf("%d: %s", got.status, got.body)
+	}
+}
+
+// A batch leads to its requests, and those lead back.
+func TestBatchPages(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, true)
+	for path, wants := range map[string][]string{
+		"/":                      {`href="/page/batch?id=batch_1"`, `href="/page/batches"`},
+		"/page/batches":          {`href="/page/batch?id=batch_1"`, `href="/page/batches?before=batch_1"`, "Retry"},
+		"/page/batches?before=x": {`href="/page/batches?before=batch_1x"`},
+		"/page/batch?id=batch_1": {"&lt;script&gt;alert(1)", `href="/page/request?id=019a"`, "line 3: &lt;i&gt;", `href="/page/batch?id=batch_2"`, "10 of 10 (100%)", `id=batch_1&amp;state=refused#requests`, `after=behind&amp;id=batch_1#requests`},
+		"/page/batch?id=batch_1&state=refused&after=a": {"BAD_REQUEST refused", `after=behinda&amp;id=batch_1&amp;state=refused#requests`, `state=refused#requests" aria-current="true"`},
+		"/page/request?id=known":                       {`href="/page/batch?id=batch_1"`, `href="/page/request?id=first"`},
+	} {
+		got := s.ask(http.MethodGet, path, nil)
+		for _, want := range wants {
+			if got.status != http.StatusOK || !strings.Contains(got.body, want) || strings.Contains(got.body, "<script>alert") {
+				t.Errorf("%s: %d, there is no %q:\n%s", path, got.status, want, got.body)
+			}
+		}
+	}
+	if got := s.ask(http.MethodGet, "/page/batch?id=%3Cb%3E", nil); got.status != http.StatusNotFound || strings.Contains(got.body, "<b>") {
+		t.Errorf("of none: %d, %s", got.status, got.body)
+	}
+}
+
+// Who follows a link of another site comes without his cookie, and is led on by a page of
+// this one; nobody else is.
+func TestLinksOfOtherSitesLeadIn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, false)
+	cross := []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}
+	got := s.ask(http.MethodGet, "/page/request?id=%22%3E1", nil, cross...)
+	if got.status != http.StatusOK || !strings.Contains(got.body, `content="0; url=/login?next=%2Fpage%2Frequest%3Fid%3D%2522%253E1"`) || strings.Contains(got.body, "summaries") {
+		t.Errorf("%d: %s", got.status, got.body)
+	}
+	for _, header := range [][]string{nil, {"Sec-Fetch-Site", "same-origin", "Sec-Fetch-Mode", "navigate"}, {"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors"}} {
+		if got := s.ask(http.MethodGet, "/?window=15m", nil, header...); got.status != http.StatusSeeOther || got.header.Get("Location") != "/login?next=%2F%3Fwindow%3D15m" {
+			t.Errorf("with %v: %d to %s", header, got.status, got.header.Get("Location"))
+		}
+	}
+	_, whole := s.key(jobs.ScopeAdmin)
+	s.login(whole)
+	if got := s.ask(http.MethodGet, "/login?next=%2F%3Fwindow%3D15m", nil); got.status != http.StatusSeeOther || got.header.Get("Location") != "/?window=15m" {
+		t.Errorf("who is logged in: %d to %s", got.status, got.header.Get("Location"))
+	}
+}
+
+// River's own page is behind the same login, and what it shows stays in no cache.
+func TestRiverIsBehindTheLogin(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, false)
+	for method, want := range map[string]int{http.MethodGet: http.StatusSeeOther, http.MethodPost: http.StatusUnauthorized, http.MethodPut: http.StatusUnauthorized} {
+		if got := s.ask(method, "/river/api/queues", nil); got.status != want || strings.Contains(got.body, "river /") {
+			t.Errorf("%s without a session: %d", method, got.status)
+		}
+	}
+	_, whole := s.key(jobs.ScopeAdmin)
+	s.login(whole)
+	for path, cached := range map[string]string{"/river/": "no-store", "/river/api/jobs": "no-store", "/river/assets/a.js": ""} {
+		got := s.ask(http.MethodGet, path, nil)
+		if got.body != "river "+path || got.header.Get("Cache-Control") != cached || got.header.Get("X-Frame-Options") != "DENY" {
+			t.Errorf("%s: %d, %v", path, got.status, got.header)
+		}
+	}
+	if got := s.ask(http.MethodPost, "/river/api/queues/a/pause", nil, "Sec-Fetch-Site", "cross-site"); got.status != http.StatusForbidden {
+		t.Errorf("of another site: %d", got.status)
 	}
 }
 

@@ -45,7 +45,7 @@ func newRenderer(version string) *renderer {
 		"number": number, "rate": rate, "money": money, "span": span, "percent": percent, "many": many, "listed": listed,
 		"version": func() string { return version },
 		"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"utc":     func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
+		"utc":     func(t time.Time) string { return clock(t, time.Now()) },
 		"ms":      func(t time.Time) int64 { return t.UnixMilli() },
 		"since":   func(now, t time.Time) string { return span(now.Sub(t)) },
 		"state":   func(s jobs.BatchState) string { return strings.ReplaceAll(string(s), "_", " ") },
@@ -203,6 +203,7 @@ func (v *view) targetRows() []targetRow {
 // A figure is one number of the page's head.
 type figure struct {
 	Label, Value, Note string
+	Part               string // of the page that says more; empty: none
 	Bad                bool
 }
 
@@ -222,19 +223,19 @@ func (v *view) Figures() []figure {
 	for _, r := range v.Past.recent {
 		answered, cost, span1 = answered+r.answered, cost+r.cost, max(span1, r.over)
 	}
-	wait := figure{Label: "Waiting", Value: number(waiting), Note: "nothing waits"}
+	wait := figure{Label: "Waiting", Part: "routes", Value: number(waiting), Note: "nothing waits"}
 	if !oldest.IsZero() {
 		wait.Note = "the oldest for " + span(v.At.Sub(oldest))
 	}
 	if !counted.IsZero() {
 		wait.Note = "counted " + span(v.At.Sub(counted)) + " ago"
 	}
-	flow, spent := figure{Label: "Answered a minute", Value: "0", Note: many(inHand, "job") + " in hand"}, figure{Label: "Spend an hour", Value: "$0", Note: dollars(v.Past.spend.sum) + " in the last " + v.Window.Name}
+	flow, spent := figure{Label: "Answered a minute", Part: "charts", Value: "0", Note: many(inHand, "job") + " in hand"}, figure{Label: "Spend an hour", Part: "charts", Value: "$0", Note: dollars(v.Past.spend.sum) + " in the last " + v.Window.Last}
 	if span1 > 0 {
 		flow.Value, spent.Value = rate(float64(answered)/span1.Minutes()), dollars(float64(cost)/1e6/span1.Hours())
 	}
 	down, _ := v.down()
-	targets := figure{Label: "Targets", Value: fmt.Sprintf("%d of %d", len(v.Targets)-len(down), len(v.Targets)), Note: "may be called", Bad: len(down) > 0}
+	targets := figure{Label: "Targets", Part: "targets", Value: fmt.Sprintf("%d of %d", len(v.Targets)-len(down), len(v.Targets)), Note: "may be called", Bad: len(down) > 0}
 	workers := figure{Label: "Workers", Value: number(v.Workers.Alive), Note: "alive", Bad: v.Workers.Alive == 0}
 	if v.Workers.Silent > 0 {
 		workers.Note, workers.Bad = fmt.Sprintf("alive, %d silent", v.Workers.Silent), true

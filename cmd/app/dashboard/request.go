@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -12,12 +13,12 @@ import (
 
 // A Story is what became of a request, and why.
 type Story struct {
-	ID, CustomID, Batch string
-	State               string
-	Facts               []string
-	InShort             []string // sentences
-	Accepted            time.Time
-	Steps               []Step
+	ID, CustomID, Batch, RetryOf string
+	State                        string
+	Facts                        []string
+	InShort                      []string // sentences
+	Accepted                     time.Time
+	Steps                        []Step
 }
 
 // A Step is one thing that happened.
@@ -47,7 +48,9 @@ func (p *Page) request(w http.ResponseWriter, r *http.Request, key jobs.Key) {
 	s := search{ID: strings.TrimSpace(r.URL.Query().Get("id")), Batch: strings.TrimSpace(r.URL.Query().Get("batch"))}
 	status := http.StatusOK
 	if s.ID != "" {
-		story, err := p.config.Explain(r.Context(), s.ID, s.Batch)
+		ctx, cancel := context.WithTimeout(r.Context(), readWithin)
+		defer cancel()
+		story, err := p.config.Explain(ctx, s.ID, s.Batch)
 		switch {
 		case err == nil:
 			s.Story = story

@@ -21,6 +21,8 @@ const (
 	sessionLasts = 12 * time.Hour
 	// sessionGood is how long a session that was good is taken for good, as a key is.
 	sessionGood = 3 * time.Second
+	// admitWithin is how long Postgres may take to say who somebody is.
+	admitWithin = 5 * time.Second
 	// triesAtOnce may fail from one address, and then one every triesEach.
 	triesAtOnce, triesEach = 10, 6 * time.Second
 	// mostKnown bounds what is remembered of sessions and addresses.
@@ -72,7 +74,9 @@ func (d *door) admit(r *http.Request) (jobs.Key, error) {
 	if ok && now.Before(known.until) {
 		return known.key, nil
 	}
-	key, err := d.store.Session(r.Context(), cookie.Value)
+	ctx, cancel := context.WithTimeout(r.Context(), admitWithin)
+	defer cancel()
+	key, err := d.store.Session(ctx, cookie.Value)
 	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(key.Scopes, jobs.ScopeAdmin) {
 		err = errNoSession
 	}
@@ -89,16 +93,9 @@ func (d *door) admit(r *http.Request) (jobs.Key, error) {
 	return key, nil
 }
 
-// mayTry tells whether an address may try another key.
+// mayTry tells whether an address may try another key, and counts the try as one that
+// failed: of many that come at once only so many are looked at.
 func (d *door) mayTry(from string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	t := d.tries[from]
-	return t.failed-int(d.now().Sub(t.since)/triesEach) < triesAtOnce
-}
-
-// failed notes a try that failed.
-func (d *door) failed(from string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.tries) >= mostKnown {
@@ -111,8 +108,22 @@ func (d *door) failed(from string) {
 	} else {
 		t.since = t.since.Add(time.Duration(gone) * triesEach)
 	}
+	if t.failed >= triesAtOnce {
+		return false
+	}
 	t.failed++
 	d.tries[from] = t
+	return true
+}
+
+// spare takes a try back that did not fail, or of which nobody knows.
+func (d *door) spare(from string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t, known := d.tries[from]; known {
+		t.failed = max(0, t.failed-1)
+		d.tries[from] = t
+	}
 }
 
 func address(r *http.Request) string {
@@ -138,11 +149,19 @@ func (p *Page) guard(next func(http.ResponseWriter, *http.Request, jobs.Key)) ht
 // guardRiver does it for River's own page, which loads what it needs in its own way.
 func (p *Page) guardRiver(next http.Handler) http.Handler {
 	return p.cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := p.door.admit(r); err != nil {
+		key, err := p.door.admit(r)
+		if err != nil {
 			p.headed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.refuse(w, r, err) })).ServeHTTP(w, r)
 			return
 		}
 		w.Header().Set("X-Frame-Options", "DENY")
+		w.Header().Set("Referrer-Policy", "same-origin")
+		if !strings.Contains(r.URL.Path, "/assets/") { // those are in the program, and the same for all
+			w.Header().Set("Cache-Control", "no-store")
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			p.config.Log.Info().Str("method", r.Method).Str("path", r.URL.Path).Str("key", orKey(key)).Msg("somebody steers from River's page")
+		}
 		next.ServeHTTP(w, r)
 	}))
 }
@@ -150,19 +169,27 @@ func (p *Page) guardRiver(next http.Handler) http.Handler {
 // refuse sends who is not logged in to the login, and says to others why not.
 func (p *Page) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
+	case errors.Is(err, errNoSession) && r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Site") == "cross-site":
+		// Who follows a link of another site comes without his cookie, and a redirect
+		// would not bring it. A page of ours that leads on does.
+		p.show(w, http.StatusOK, "hop.html", p.layout("Tidegate", jobs.Key{}, loginThen(r)))
 	case errors.Is(err, errNoSession) && r.Method == http.MethodGet && !strings.HasPrefix(r.URL.Path, "/page/"):
-		to := "/login"
-		if r.URL.Path != "/" {
-			to += "?next=" + url.QueryEscape(r.URL.RequestURI())
-		}
-		http.Redirect(w, r, to, http.StatusSeeOther)
+		http.Redirect(w, r, loginThen(r), http.StatusSeeOther)
 	case errors.Is(err, errNoSession):
-		p.show(w, http.StatusUnauthorized, "plain.html", p.layout("Log in", jobs.Key{}, plain{"You are not logged in", "The session is over, or its key is. Log in again at /login.", false}))
+		p.say(w, r, http.StatusUnauthorized, jobs.Key{}, plain{"You are not logged in", "The session is over, or its key is. Log in again at /login.", false})
 	case store.Away(err):
-		p.show(w, http.StatusServiceUnavailable, "plain.html", p.layout("Not now", jobs.Key{}, plain{"Postgres does not answer", "So nobody knows who may come in. This page looks again by itself.", true}))
+		p.say(w, r, http.StatusServiceUnavailable, jobs.Key{}, plain{"Postgres does not answer", "So nobody knows who may come in. It is looked again by itself.", true})
 	default:
-		p.show(w, http.StatusForbidden, "plain.html", p.layout("Not from there", jobs.Key{}, plain{"You are not let in", err.Error(), false}))
+		p.say(w, r, http.StatusForbidden, jobs.Key{}, plain{"You are not let in", err.Error(), false})
 	}
+}
+
+// loginThen is the login that leads to what was asked for.
+func loginThen(r *http.Request) string {
+	if r.URL.RequestURI() == "/" {
+		return "/login"
+	}
+	return "/login?next=" + url.QueryEscape(r.URL.RequestURI())
 }
 
 // A loginForm is what the login shows.
@@ -197,20 +224,21 @@ func (p *Page) login(w http.ResponseWriter, r *http.Request) {
 		again(http.StatusTooManyRequests, "Too many keys from your address were wrong. Wait a minute, and try again.")
 		return
 	}
-	key, err := p.config.Store.Unlock(r.Context(), strings.TrimSpace(r.PostFormValue("key")))
+	ctx, cancel := context.WithTimeout(r.Context(), admitWithin)
+	defer cancel()
+	key, err := p.config.Store.Unlock(ctx, strings.TrimSpace(r.PostFormValue("key")))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		p.door.failed(from)
 		again(http.StatusUnauthorized, "This key is not known, or no longer good. `tidegate keys` lists those that are.")
 		return
 	case err == nil && !slices.Contains(key.Scopes, jobs.ScopeAdmin):
-		p.door.failed(from)
 		again(http.StatusForbidden, "This key lacks the scope admin. The page shows all tenants, so it is for keys with that scope alone: tidegate keys create --scope admin.")
 		return
 	}
+	p.door.spare(from)
 	token := ""
 	if err == nil {
-		token, err = p.config.Store.OpenSession(r.Context(), key, sessionLasts)
+		token, err = p.config.Store.OpenSession(ctx, key, sessionLasts)
 	}
 	if err != nil {
 		p.config.Log.Error().Err(err).Msg("a login failed")

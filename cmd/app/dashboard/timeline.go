@@ -140,9 +140,9 @@ func (t *timeline) add(row timeRow, moved []jobs.Transition, from, now time.Time
 		}
 	}
 	draw(was, since, now)
-	row.Says = row.Name + ": " + "all well in the last " + t.Window.Name
+	row.Says = row.Name + ": " + "all well in the last " + t.Window.Last
 	if len(row.Bars) > 0 {
-		row.Says = row.Name + ": " + many(len(row.Bars), "time") + " not well in the last " + t.Window.Name + ", " + span(down) + " in all"
+		row.Says = row.Name + ": " + many(len(row.Bars), "time") + " not well in the last " + t.Window.Last + ", " + span(down) + " in all"
 	}
 	t.Rows = append(t.Rows, row)
 }

@@ -49,6 +49,15 @@ func money(m jobs.MicroUSD) string {
 	}
 }
 
+// clock is a time for who has no scripts, with its day where that is not today.
+func clock(t, now time.Time) string {
+	t, now = t.UTC(), now.UTC()
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format("15:04 UTC")
+	}
+	return t.Format("Jan 2, 15:04 UTC")
+}
+
 // span is a time as a person says it: the two largest units that count.
 func span(d time.Duration) string {
 	d = max(d, 0)

@@ -58,6 +58,7 @@ func (m *Metrics) Know(routes []string, targets map[string]Target) {
 	for _, route := range routes {
 		for _, state := range jobs.States() {
 			m.counts.ended.WithLabelValues(m.routes.of(route), string(state))
+			m.counts.sent.WithLabelValues(m.routes.of(route), string(state))
 		}
 	}
 	for target := range targets {

@@ -39,7 +39,7 @@ func busy(t *testing.T) *metrics.Metrics {
 	}
 	m.Expired(3)
 	m.Rescued(jobs.Rescue{Worker: "secret-worker", Returned: 4, Lost: 2, Quarantined: 1, Poisoned: 1})
-	for _, e := range []jobs.Event{{Result: &jobs.ResultEvent{}}, {Batch: &jobs.Batch{}}, {Circuit: &jobs.CircuitEvent{}}, {Pause: &jobs.PauseEvent{}}, {Budget: &jobs.BudgetEvent{}}} {
+	for _, e := range []jobs.Event{{Result: &jobs.ResultEvent{Route: "summaries", Result: jobs.Result{State: jobs.StateCancelled}}}, {Batch: &jobs.Batch{}}, {Circuit: &jobs.CircuitEvent{}}, {Pause: &jobs.PauseEvent{}}, {Budget: &jobs.BudgetEvent{}}} {
 		m.Sent(&e, true)
 		m.Sent(&e, false)
 	}
@@ -136,6 +136,8 @@ func TestMetricsSayHowTheFleetStands(t *testing.T) {
 		`tidegate_circuit_cooldown_seconds{target="cheap"} 30`,
 		`tidegate_circuit_cooldown_seconds{target="dear"} +Inf`,
 		`tidegate_circuit_degraded{target="dear"} 1`,
+		`tidegate_results_sent_total{route="summaries",state="cancelled"} 1`,
+		`tidegate_results_sent_total{route="summaries",state="poison"} 0`,
 		`tidegate_outbox_events 7`,
 		`tidegate_outbox_oldest_age_seconds 3`,
 		`tidegate_batches{state="in_progress"} 2`,

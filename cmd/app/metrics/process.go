@@ -24,7 +24,7 @@ const (
 
 // counts are what the process counts.
 type counts struct {
-	ended                                                      *prometheus.CounterVec
+	ended, sent                                                *prometheus.CounterVec
 	attempts, probes, tokens, cost, unpriced                   *prometheus.CounterVec
 	wasted, wastedCost                                         *prometheus.CounterVec
 	events                                                     *prometheus.CounterVec
@@ -47,6 +47,7 @@ func newCounts(to prometheus.Registerer) *counts {
 	genAI := []string{"gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"}
 	return &counts{
 		ended:       counter("tidegate_requests_ended_total", "Requests whose result this worker stored, by how they ended.", "route", "state"),
+		sent:        counter("tidegate_results_sent_total", "Results whose event is on NATS, by how their requests ended: whoever ended them, also those that were cancelled or expired in their queue.", "route", "state"),
 		expired:     single("tidegate_requests_expired_waiting_total", "Requests whose deadline passed in their queue, as this supervisor found out."),
 		attempts:    counter("tidegate_attempts_total", "Calls to targets, by what came of them: OK, or the class of the failure.", "target", "class"),
 		probes:      counter("tidegate_probes_total", "Trial calls of half-open circuits, and canaries: those of no request are idle.", "target", "class", "idle"),
@@ -189,6 +190,9 @@ func (m *Metrics) Sent(event *jobs.Event, acknowledged bool) {
 		kind = "budget"
 	}
 	m.counts.events.WithLabelValues(kind, yes(acknowledged)).Inc()
+	if r := event.Result; r != nil && acknowledged {
+		m.counts.sent.WithLabelValues(m.routes.of(r.Route), string(r.State)).Inc()
+	}
 }
 
 // Operation is an endpoint as OpenTelemetry's conventions for GenAI name it.

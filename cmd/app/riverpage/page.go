@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ const (
 	// until then.
 	idle = 5 * time.Minute
 	// policy lets the page load what is its own; it has scripts and styles in its text.
-	policy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; base-uri 'self'; frame-ancestors 'none'"
+	policy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
 
 // steers are the requests that change something and may.
@@ -35,6 +36,7 @@ type Page struct {
 	pool   *pgxpool.Pool
 	log    zerolog.Logger
 	ending context.Context // that of the program
+	said   answers
 
 	mu   sync.Mutex
 	page http.Handler // nil: nobody looks
@@ -62,7 +64,15 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Security-Policy", policy)
-	page.ServeHTTP(w, r)
+	switch {
+	case r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, Prefix+"/api/"):
+		p.said.serve(w, r, page)
+	default:
+		page.ServeHTTP(w, r)
+		if !reads {
+			p.said.forget()
+		}
+	}
 }
 
 // begin starts the page, or has it go on.

@@ -3,6 +3,7 @@ package tracing
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -45,7 +46,7 @@ func (t *Tracer) work(entry *jobs.Entry, stored bool, began time.Time) (context.
 	}
 	ctx := withIDs(trace.ContextWithRemoteSpanContext(context.Background(), at.above), ids)
 	ctx, span := t.tracer.Start(ctx, "process "+request.Route, trace.WithSpanKind(trace.SpanKindConsumer), trace.WithTimestamp(began), trace.WithAttributes(
-		attribute.String("messaging.system", library), attribute.String("messaging.operation.type", "process"),
+		attribute.String("messaging.system", library), attribute.String("messaging.operation.name", "process"), attribute.String("messaging.operation.type", "process"),
 		attribute.String("messaging.destination.name", request.Route), attribute.String("messaging.message.id", request.ID),
 	))
 	if !span.IsRecording() {
@@ -73,7 +74,7 @@ func (t *Tracer) work(entry *jobs.Entry, stored bool, began time.Time) (context.
 
 // call is the span of one call. last tells that it is the one that the result is of.
 func (t *Tracer) call(ctx context.Context, entry *jobs.Entry, a *jobs.Attempt, before trace.SpanContext, last bool) trace.SpanContext {
-	of, host := t.target(a.Target)
+	of, host, port := t.target(a.Target)
 	operation := operationOf(entry.Request.Endpoint)
 	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(a.At), trace.WithAttributes(
 		attribute.String("gen_ai.operation.name", operation), attribute.String("gen_ai.provider.name", of.Provider), attribute.String("gen_ai.request.model", of.Model),
@@ -85,13 +86,16 @@ func (t *Tracer) call(ctx context.Context, entry *jobs.Entry, a *jobs.Attempt, b
 	}
 	_, span := t.tracer.Start(withIDs(ctx, chosen{}), operation+" "+of.Model, options...)
 	if host != "" {
-		span.SetAttributes(attribute.String("server.address", host))
+		span.SetAttributes(attribute.String("server.address", host), attribute.Int("server.port", port))
 	}
 	if a.Status > 0 {
 		span.SetAttributes(attribute.Int("http.response.status_code", a.Status))
 	}
 	if a.Usage != (jobs.Usage{}) {
-		span.SetAttributes(attribute.Int("gen_ai.usage.input_tokens", a.Usage.Input), attribute.Int("gen_ai.usage.output_tokens", a.Usage.Output))
+		span.SetAttributes(
+			attribute.Int("gen_ai.usage.input_tokens", a.Usage.Input), attribute.Int("gen_ai.usage.cache_read.input_tokens", a.Usage.CachedInput),
+			attribute.Int("gen_ai.usage.output_tokens", a.Usage.Output),
+		)
 	}
 	if a.Class != jobs.OK {
 		fail(span, a.Class)
@@ -154,7 +158,7 @@ func (t *Tracer) Sent(event *jobs.Event, acknowledged bool) {
 	above := published.WithSpanID(workID(event.Result.RequestID))
 	ctx := withIDs(trace.ContextWithRemoteSpanContext(context.Background(), above), chosen{spanID: published.SpanID()})
 	_, span := t.tracer.Start(ctx, "publish result", trace.WithSpanKind(trace.SpanKindProducer), trace.WithTimestamp(event.Result.StoredAt), trace.WithAttributes(
-		attribute.String("messaging.system", "nats"), attribute.String("messaging.operation.type", "send"),
+		attribute.String("messaging.system", "nats"), attribute.String("messaging.operation.name", "publish"), attribute.String("messaging.operation.type", "send"),
 		attribute.String("messaging.message.id", event.Result.ID), attribute.String("tidegate.request", event.Result.RequestID),
 	))
 	span.End()
@@ -167,7 +171,7 @@ func (t *Tracer) Wrap(next http.Handler) http.Handler {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		route := accepts[r.URL.Path]
+		route := accepts(r.URL.Path)
 		if r.Method != http.MethodPost || route == "" {
 			next.ServeHTTP(w, r)
 			return
@@ -191,8 +195,17 @@ func (t *Tracer) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// accepts are the paths at which requests are accepted.
-var accepts = map[string]string{"/v1/jobs": "/v1/jobs", "/v1/jobs:batch": "/v1/jobs:batch", "/v1/chat/completions": "/v1/chat/completions"}
+// accepts is the route of a path at which requests are accepted; empty: it is none.
+func accepts(path string) string {
+	switch {
+	case path == "/v1/jobs", path == "/v1/jobs:batch", path == "/v1/chat/completions", path == "/v1/batches":
+		return path
+	case strings.HasPrefix(path, "/v1/batches/") && strings.HasSuffix(path, "/retry"):
+		return "/v1/batches/{id}/retry"
+	default:
+		return ""
+	}
+}
 
 // A statusWriter remembers what was answered.
 type statusWriter struct {

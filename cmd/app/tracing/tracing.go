@@ -6,12 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
@@ -45,7 +48,11 @@ func New(ctx context.Context, version string, env func(string) string, warn func
 	if err != nil || !on {
 		return nil, err
 	}
-	exporter, err := otlptracehttp.New(ctx)
+	client := otlptracehttp.NewClient()
+	if _, is := first(env, protocols); is == protocolGRPC {
+		client = otlptracegrpc.NewClient()
+	}
+	exporter, err := otlptrace.New(ctx, client)
 	if err != nil {
 		return nil, fmt.Errorf("preparing traces: %w", err)
 	}
@@ -73,21 +80,52 @@ func wanted(env func(string) string) (bool, error) {
 		return false, nil
 	case "otlp":
 	case "":
-		if env("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
+		if _, endpoint := first(env, endpoints); endpoint == "" {
 			return false, nil
 		}
 	default:
 		return false, fmt.Errorf("$OTEL_TRACES_EXPORTER: %q is not there; use otlp or none", exporter)
 	}
-	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
-		if protocol := env(name); protocol != "" {
-			if protocol != "http/protobuf" {
-				return false, fmt.Errorf("$%s: %q is not there; use http/protobuf, which collectors take at port 4318", name, protocol)
-			}
-			break
+	if name, is := first(env, protocols); is != "" && is != protocolHTTP && is != protocolGRPC {
+		return false, fmt.Errorf("$%s: %q is not there; use %s, which collectors take at port 4318, or %s, at port 4317", name, is, protocolHTTP, protocolGRPC)
+	}
+	err := checkEndpoint(env)
+	return err == nil, err
+}
+
+// checkEndpoint refuses an address that the exporter would put a default of its own in the
+// place of.
+func checkEndpoint(env func(string) string) error {
+	name, endpoint := first(env, endpoints)
+	if endpoint == "" {
+		return nil
+	}
+	if at, err := url.Parse(endpoint); err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
+		return fmt.Errorf("$%s: must be a URL with http or https, as in http://127.0.0.1:4318", name)
+	}
+	return nil
+}
+
+// How spans go to a collector.
+const (
+	protocolHTTP = "http/protobuf"
+	protocolGRPC = "grpc"
+)
+
+// Variables, of which the first goes before the other one.
+var (
+	protocols = []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"}
+	endpoints = []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+)
+
+// first is the first variable that says something, and what.
+func first(env func(string) string, names []string) (name, value string) {
+	for _, name = range names {
+		if value = env(name); value != "" {
+			return name, value
 		}
 	}
-	return true, nil
+	return "", ""
 }
 
 // Know says what the targets of the configuration are, by name.
@@ -107,17 +145,22 @@ func (t *Tracer) Close() error {
 	return t.provider.Shutdown(ctx)
 }
 
-func (t *Tracer) target(name string) (Target, string) {
+// target is a target, and where it is.
+func (t *Tracer) target(name string) (of Target, host string, port int) {
 	known := t.targets.Load()
 	if known == nil {
-		return Target{}, ""
+		return of, "", 0
 	}
-	of := (*known)[name]
+	of = (*known)[name]
 	at, err := url.Parse(of.BaseURL)
 	if err != nil {
-		return of, ""
+		return of, "", 0
 	}
-	return of, at.Hostname()
+	port, err = strconv.Atoi(at.Port())
+	if err != nil {
+		port = map[string]int{"http": 80, "https": 443}[at.Scheme]
+	}
+	return of, at.Hostname(), port
 }
 
 // place is where the spans of a request belong: its trace, and the span above them, which
@@ -132,6 +175,16 @@ func placeOf(requestID, traceparent string) place {
 		return place{above.TraceID(), above}
 	}
 	return place{traceID: trace.TraceID(sum("trace " + requestID)[:16])}
+}
+
+// TraceID is the trace of a request: that which its producer named, or its own where the
+// environment asks for traces as New reads it, since workers make one then; empty: it has
+// none, as far as can be told from here.
+func TraceID(request *jobs.Request, env func(string) string) string {
+	if on, err := wanted(env); request.Traceparent == "" && (!on || err != nil) {
+		return ""
+	}
+	return placeOf(request.ID, request.Traceparent).traceID.String()
 }
 
 // read reads a traceparent; one that is none gives a context that is not valid.

@@ -2,10 +2,14 @@ package tracing
 
 import (
 	"context"
+	"net"
+	"os"
 	"testing"
 	"time"
 
 	sdk "go.opentelemetry.io/otel/sdk/trace"
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
 
 	"tidegate/jobs"
 )
@@ -23,12 +27,82 @@ func TestTracesAreOffUnlessSomebodyAsks(t *testing.T) {
 		"none":                 {map[string]string{"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, false, false},
 		"disabled":             {map[string]string{"OTEL_SDK_DISABLED": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, false, false},
 		"another exporter":     {map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"}, false, true},
-		"another protocol":     {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, false, true},
-		"the protocol that is": {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, true, false},
+		"another protocol":     {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, false, true},
+		"one for traces alone": {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_TRACES_EXPORTER": "otlp"}, false, true},
+		"HTTP":                 {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, true, false},
+		"gRPC":                 {map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, true, false},
+		"no URL":               {map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"}, false, true},
+		"no URL, a name":       {map[string]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "collector"}, false, true},
 	} {
 		on, err := wanted(func(key string) string { return c.env[key] })
 		if on != c.on || (err != nil) != c.fails {
 			t.Errorf("%s: %v %v", name, on, err)
+		}
+	}
+}
+
+// collected hands on the traces that a collector is sent over gRPC.
+type collected struct {
+	collector.UnimplementedTraceServiceServer
+	spans chan *collector.ExportTraceServiceRequest
+}
+
+// Export is for collector.TraceServiceServer.
+func (c collected) Export(_ context.Context, sent *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+	c.spans <- sent
+	return &collector.ExportTraceServiceResponse{}, nil
+}
+
+// A collector gets spans over gRPC, too. That it does over HTTP is tested on the whole
+// program.
+func TestSpansGoOverGRPC(t *testing.T) {
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := collected{spans: make(chan *collector.ExportTraceServiceRequest, 1)}
+	server := grpc.NewServer()
+	collector.RegisterTraceServiceServer(server, got)
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+listener.Addr().String()) // the exporter reads them itself
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+	tracer, err := New(t.Context(), "v1", os.Getenv, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	tracer.Kept(&jobs.Entry{Request: &jobs.Request{ID: "r", Route: "summaries", CreatedAt: time.Unix(1, 0)}, Result: &jobs.Result{State: jobs.StateExpired}}, true)
+	if err := tracer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sent := <-got.spans
+	if spans := sent.ResourceSpans[0].ScopeSpans[0].Spans; len(spans) != 1 || spans[0].Name != "process summaries" {
+		t.Errorf("%v", spans)
+	}
+}
+
+// Which trace a request is in can be told without a Tracer.
+func TestTraceOfARequest(t *testing.T) {
+	t.Parallel()
+	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+	off, on := func(string) string { return "" }, func(name string) string {
+		return map[string]string{"OTEL_TRACES_EXPORTER": "otlp"}[name]
+	}
+	named, unnamed := &jobs.Request{ID: "r", Traceparent: "00-" + trace + "-00f067aa0ba902b7-01"}, &jobs.Request{ID: "r"}
+	own := placeOf("r", "").traceID.String()
+	for _, c := range []struct {
+		request *jobs.Request
+		env     func(string) string
+		want    string
+	}{{named, off, trace}, {named, on, trace}, {unnamed, off, ""}, {unnamed, on, own}} {
+		if got := TraceID(c.request, c.env); got != c.want {
+			t.Errorf("%q: %q, not %q", c.request.Traceparent, got, c.want)
 		}
 	}
 }

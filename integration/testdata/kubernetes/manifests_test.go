@@ -270,6 +270,24 @@ func checkPolicy(t *testing.T, p *networking.NetworkPolicy, deployments map[stri
 	}
 }
 
+// Pods reach what they need: names, Postgres, NATS, providers, and a collector of spans.
+func TestPolicyLetsOutWhatIsNeeded(t *testing.T) {
+	t.Parallel()
+	out := map[string]bool{}
+	for _, p := range all[networking.NetworkPolicy](build(t, "base")) {
+		for _, rule := range p.Spec.Egress {
+			for _, port := range rule.Ports {
+				out[fmt.Sprint(*port.Protocol, " ", port.Port.IntVal)] = true
+			}
+		}
+	}
+	for _, port := range []string{"UDP 53", "TCP 53", "TCP 5432", "TCP 4222", "TCP 443", "TCP 4318", "TCP 4317"} {
+		if !out[port] {
+			t.Errorf("%s is shut: %v", port, out)
+		}
+	}
+}
+
 // Every variable that the configuration names is in the Secret.
 func TestConfigurationFindsItsVariables(t *testing.T) {
 	t.Parallel()

@@ -19,7 +19,7 @@
   function clock(ms, rough) {
     const at = new Date(ms), today = new Date(now()).toDateString() === at.toDateString();
     const second = rough && ms - now() > 600000 ? {} : { second: "2-digit" };
-    const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", ...second, hour12: false });
+    const time = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", ...second, hourCycle: "h23" });
     return today ? time : `${at.toLocaleDateString([], { month: "short", day: "numeric" })}, ${time}`;
   }
 
@@ -80,49 +80,111 @@
     const section = $(id);
     if (!section) return;
     const parsed = new DOMParser().parseFromString(html, "text/html");
+    const focused = document.activeElement;
     children(section, parsed.body);
+    if (focused !== document.activeElement && section.contains(focused)) focused.focus({ preventScroll: true }); // it was moved
     tell(section);
     const say = $("say-now"), aloud = $("say");
     if (id === "now" && say && aloud && aloud.textContent !== say.textContent) {
       if (spoken) aloud.textContent = say.textContent;
       spoken = true;
     }
+    if (id === "now") entitle();
   }
   let spoken = false; // who comes anew reads the headline by itself
 
+  // entitle has the title say it, too, to who has the page behind others.
+  const named = document.title;
+  function entitle() {
+    const mood = $("headline")?.dataset.mood;
+    document.title = !linked ? named : mood === "alarm" || mood === "warning" ? `${mood === "alarm" ? "■" : "▲"} ${$("now-title").textContent}` : named;
+  }
+
   // The line to the server, and what is said of it.
-  let stream, read = 0, away = false, linked = false;
+  let stream, read = Number(document.body.dataset.read || 0), away = false, linked = false, tried = false, full = false, version;
+  let heard = Date.now(); // when anything came, by this clock
   function link() {
     const shown = $("link");
-    if (!shown) return;
+    if (!shown || !tried) return;
     shown.hidden = false;
     const old = Math.max(0, now() - read);
     const state = !linked ? "lost" : away || old > 15000 ? "old" : "live";
+    const lost = $("lost"), was = shown.dataset.state;
     shown.dataset.state = state;
-    write($("link-text"), state === "lost" ? "Not connected; trying again" : state === "old" ? `As of ${span(old)} ago` : "Live");
+    write($("link-text"), state === "lost" ? "Not connected" : state === "old" ? `As of ${span(old)} ago` : "Live");
+    const silent = Date.now() - heard > silence;
+    const why = full ? "Too many people look at once." : state === "lost" || silent ? "The server does not answer." : "";
+    lost.hidden = why === "";
+    if (why) {
+      write($("lost-why"), why);
+      write($("lost-old"), read ? ` What is shown is how it stood ${span(old)} ago, at ${clock(read)}.` : "");
+    }
+    if (was === "live" && state === "lost") $("say").textContent = "The server does not answer. What is shown is how it was.";
+    if (was === "lost" && state === "live") $("say").textContent = "The page is live again.";
+    document.body.dataset.link = why ? "lost" : state;
+  }
+
+  // A server that goes on is heard of every two seconds. After this time of nothing the
+  // line is thought to be dead, whatever it looks like.
+  const silence = 20000;
+  function listen() {
+    heard = Date.now();
+    linked = tried = true;
   }
 
   function follow() {
+    stream?.close();
     stream = new EventSource(`/page/live?window=${document.body.dataset.window}`);
-    stream.addEventListener("open", () => { linked = true; });
+    const mine = stream;
+    stream.addEventListener("hello", () => {
+      full = false;
+      listen();
+    });
+    stream.addEventListener("beat", listen);
+    stream.addEventListener("full", () => { full = true; });
     stream.addEventListener("section", (e) => {
+      listen();
       const made = JSON.parse(e.data);
       take(made.id, made.html);
     });
     stream.addEventListener("tick", (e) => {
+      listen();
       const said = JSON.parse(e.data);
+      if (version && version !== said.version && !dialog?.open) location.reload(); // the program is another one, and so is its page
+      version ??= said.version;
       ahead = said.now - Date.now();
       read = said.read;
       away = said.away;
-      linked = true;
       document.body.dataset.ticks = Number(document.body.dataset.ticks || 0) + 1;
       link();
+      entitle();
     });
     stream.addEventListener("error", () => {
+      if (mine !== stream) return;
       linked = false;
+      tried = true;
       link();
-      if (stream.readyState === EventSource.CLOSED) setTimeout(again, 3000);
+      entitle();
+      if (mine.readyState === EventSource.CLOSED) setTimeout(() => { if (mine === stream) again(); }, 3000);
     });
+  }
+
+  // A browser has six lines to a server, and each page that is live has one of them: who
+  // cannot see the page needs none.
+  const unseen = 60000;
+  let leaves;
+  function seen() {
+    clearTimeout(leaves);
+    if (document.hidden) {
+      leaves = setTimeout(() => {
+        stream?.close();
+        stream = undefined;
+        document.title = named;
+      }, unseen);
+    } else if (!stream) {
+      heard = Date.now();
+      follow();
+    }
   }
 
   // again finds out whether somebody is still let in.
@@ -134,7 +196,7 @@
         return;
       }
     } catch { /* the server is away */ }
-    follow();
+    if (stream) follow();
   }
 
   // What somebody does is asked for above the page.
@@ -203,11 +265,21 @@
   }
 
   tell(document);
-  if (document.body.hasAttribute("data-again")) setTimeout(() => location.reload(), 3000);
+  if ($("zone")) $("zone").textContent = `Times are of this browser's zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone}, where no other is said.`;
+  if (document.body.hasAttribute("data-again")) setTimeout(() => location.replace(location.pathname === "/page/act" ? "/" : location.pathname + location.search), 3000);
   if (document.body.dataset.window) {
-    follow();
+    entitle();
+    seen();
+    document.addEventListener("visibilitychange", seen);
     setInterval(() => {
       tell(document);
+      if (!stream) return;
+      if (Date.now() - heard > 2 * silence) {
+        linked = false;
+        tried = true;
+        heard = Date.now() - silence;
+        follow();
+      }
       link();
     }, 1000);
   }
