@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"tidegate/deploy/embedded"
 	"tidegate/migrations"
@@ -96,7 +97,7 @@ func (b *Backbone) startNATS(ctx context.Context, config BackboneConfig) error {
 		}
 		b.NATS, b.NATSURL = server, server.URL()
 	}
-	conn, err := dialNATS(b.NATSURL, "tidegate", true)
+	conn, err := dialNATS(b.NATSURL, "tidegate", true, zerolog.Nop())
 	if err != nil {
 		return err
 	}

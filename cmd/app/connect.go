@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go"
 
 	"tidegate/jobs"
 	"tidegate/routing"
@@ -110,25 +109,6 @@ func (o *options) configReader() func(before *Config) reading {
 	}
 }
 
-// dialNATS connects and stays connected: it tries again for ever, so that a
-// NATS that is away at the start is only away.
-func dialNATS(servers, name string, wait bool) (*nats.Conn, error) {
-	if fault := natsFault(servers); fault != "" {
-		return nil, fmt.Errorf("%w: %s", errNATSURL, fault)
-	}
-	conn, err := nats.Connect(servers,
-		nats.Name(name),
-		nats.MaxReconnects(-1),
-		nats.ReconnectWait(500*time.Millisecond),
-		nats.RetryOnFailedConnect(!wait),
-		nats.Timeout(3*time.Second),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("no NATS answers at %s: %w; start one with `nats-server -js`, or name another with --nats-url", RedactURL(jobs.Secret(servers)), err)
-	}
-	return conn, nil
-}
-
 // errNATSURL says that a URL of NATS cannot be read.
 var errNATSURL = errors.New("reading the NATS URL")
 
@@ -142,7 +122,7 @@ func natsFault(servers string) string {
 		if one = strings.TrimSpace(one); !strings.Contains(one, "://") {
 			one = "nats://" + one
 		}
-		if parsed, err := url.Parse(one); err == nil && (parsed.User != nil || !strings.Contains(one, "@")) {
+		if parsed, err := url.Parse(one); err == nil && slices.Contains(natsSchemes, parsed.Scheme) && (parsed.User != nil || !strings.Contains(one, "@")) {
 			continue
 		}
 		if fault := jobs.URLFault(one, natsSchemes...); fault != "" {

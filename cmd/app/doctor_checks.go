@@ -14,7 +14,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"tidegate/deploy/embedded"
 	"tidegate/jobs"
@@ -198,9 +200,13 @@ func (e *examination) checkNATS(ctx context.Context) {
 		e.warn(about, "start `tidegate dev`, say with --data in which folder it runs, or set `nats:`, $NATS_URL or --nats-url", "none is named, and no dev runs here")
 		return
 	}
-	conn, err := dialNATS(e.where.nats, "tidegate doctor", true)
+	conn, err := dialNATS(e.where.nats, "tidegate doctor", true, zerolog.Nop())
 	if errors.Is(err, errNATSURL) {
 		e.wrong(about, "correct it where it is named: --nats-url, `nats:` in the configuration, or $NATS_URL", "%v", err)
+		return
+	}
+	if errors.Is(err, nats.ErrAuthorization) {
+		e.wrong(about, natsRefusedRemedy, "%s lets us in by no means: %v", RedactURL(jobs.Secret(e.where.nats)), errors.Unwrap(err))
 		return
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"tidegate/jobs/batchapi"
 	"tidegate/worker/publish"
@@ -84,7 +85,7 @@ func (e *events) dialled() (*nats.Conn, error) {
 	if e.servers == "" {
 		return nil, &batchapi.AwayError{Why: "this server is told of no NATS, which has the events: name one with --nats-url, $NATS_URL or `nats:` in the configuration", Lasts: true}
 	}
-	conn, err := dialNATS(e.servers, "tidegate serve", false)
+	conn, err := dialNATS(e.servers, "tidegate serve", false, zerolog.Nop())
 	if err != nil {
 		return nil, fmt.Errorf("connecting for events: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
 	"tidegate/jobs"
@@ -62,7 +63,7 @@ func (o *options) watch(cmd *cobra.Command, f *watchFlags) error {
 	if where.nats == "" {
 		return o.nowhere("NATS", "--nats-url, $NATS_URL or `nats:` in the configuration")
 	}
-	conn, err := dialNATS(where.nats, "tidegate watch", true)
+	conn, err := dialNATS(where.nats, "tidegate watch", true, zerolog.Nop())
 	if err != nil {
 		return err
 	}

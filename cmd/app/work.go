@@ -84,7 +84,7 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	if err := checkMigrated(ctx, pool); err != nil {
 		return err
 	}
-	conn, err := dialNATS(where.nats, "tidegate worker", false)
+	conn, err := dialNATS(where.nats, "tidegate worker", false, log)
 	if err != nil {
 		return err
 	}
