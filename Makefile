@@ -19,6 +19,12 @@ RUN     := $(if $(T),-run '$(T)')
 # tests failed, where one was skipped, and where there was none.
 COUNT   := awk -f .ci/count.awk
 
+# The race detector would have a program that ends wait for a second first, in case that a
+# goroutine is left that races: each test binary, and each process of integration.
+export GORACE ?= atexit_sleep_ms=0
+# The longest packages begin first, or one of them would run alone at the end.
+LONG    := ./integration ./worker ./routing/replay ./jobs/queue ./store ./routing
+
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## Show this list
@@ -39,8 +45,8 @@ dev: build ## Run everything on this machine: Postgres, NATS, worker, simulated 
 	@bin/tidegate dev $(ARGS)
 
 .PHONY: test
-test: race-ready ## Run every test with the race detector; a skipped test fails
-	@{ $(GO) test -v -race -count=1 -timeout $(TIMEOUT) $(RUN) $(PKG) 2>&1; echo "exit $$?"; } | $(COUNT)
+test: race-ready ## Run every test, with the race detector; a skipped test fails
+	@{ GO='$(GO)' .ci/test $(TIMEOUT) '$(T)' $(if $(filter ./...,$(PKG)),$(LONG)) $(PKG) 2>&1; echo "exit $$?"; } | $(COUNT)
 
 .PHONY: test-fast
 test-fast: ## Run the tests without the race detector; what did not change is not run again

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -46,6 +47,38 @@ func TestDecayedChoosesWell(t *testing.T) {
 	}
 	if f.OverEqual > 1.1 {
 		t.Errorf("where all are equal it takes %.3f of what round robin takes", f.OverEqual)
+	}
+}
+
+// What is played at once comes to what it comes to alone: no scene hears of another.
+func TestScenesAreApart(t *testing.T) {
+	t.Parallel()
+	played := func(play func(p *plan, scenes []*scene) error) (all []figures) {
+		p := plan{seeds: 1, lasts: 10 * time.Minute, rate: 5, ample: 6, tight: 3.5, only: "relapsing"}
+		scenes, err := p.scenes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := play(&p, scenes); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range scenes {
+			if s.figures.calls == 0 {
+				t.Errorf("%s: nobody was called", s.way)
+			}
+			all = append(all, *s.figures)
+		}
+		return all
+	}
+	together := played(func(p *plan, scenes []*scene) error { return p.play(context.Background(), scenes) })
+	alone := played(func(_ *plan, scenes []*scene) error {
+		for _, s := range scenes {
+			s.play()
+		}
+		return nil
+	})
+	if !reflect.DeepEqual(together, alone) {
+		t.Errorf("together it is %+v, alone %+v", together, alone)
 	}
 }
 

@@ -38,6 +38,7 @@ type site struct {
 	client *http.Client
 	reads  atomic.Int32
 	state  atomic.Pointer[dashboard.Overview] // nil: it cannot be read
+	door   atomic.Pointer[error]              // why nobody knows who may come in; nil: it is known
 	did    atomic.Pointer[string]
 }
 
@@ -82,7 +83,12 @@ func newSiteOn(t *testing.T, pool *pgxpool.Pool, open bool) *site {
 	})
 	page := dashboard.New(dashboard.Config{
 		Store: s.store, Steer: steer{s}, River: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "river "+r.URL.Path) }), Version: "v1", Log: zerolog.Nop(),
-		Local: func(*http.Request) (bool, error) { return open, nil },
+		Local: func(*http.Request) (bool, error) {
+			if err := s.door.Load(); err != nil {
+				return false, *err
+			}
+			return open, nil
+		},
 		Read: func(context.Context) (*dashboard.Overview, error) {
 			s.reads.Add(1)
 			if now := s.state.Load(); now != nil {
@@ -206,6 +212,25 @@ func TestPageOfNothing(t *testing.T) {
 	s.state.Store(nil)
 	if got := s.ask(http.MethodGet, "/", nil); got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, "tidegate doctor") {
 		t.Errorf("%d: %s", got.status, got.body)
+	}
+}
+
+// What Postgres says is not for who is not in.
+func TestNobodyKnowsWhoMayComeIn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, true)
+	for why, want := range map[error]string{
+		errors.New(`relation "tidegate.keys" does not exist`): "tidegate migrate",
+		context.DeadlineExceeded:                              "Postgres does not answer",
+	} {
+		s.door.Store(&why)
+		got := s.ask(http.MethodGet, "/", nil)
+		if got.status != http.StatusServiceUnavailable || !strings.Contains(got.body, want) || strings.Contains(got.body, "relation") || !strings.Contains(got.body, "data-again") {
+			t.Errorf("%d: %s", got.status, got.body)
+		}
+		if part := s.ask(http.MethodPost, "/page/act", url.Values{"do": {"resume"}, "name": {"summaries"}}, "X-Part", "1"); part.status != http.StatusServiceUnavailable || s.did.Load() != nil || !strings.Contains(part.body, "data-close") || strings.Contains(part.body, "<html") {
+			t.Errorf("%d: %s", part.status, part.body)
+		}
 	}
 }
 
