@@ -167,7 +167,7 @@ func faults() map[string]fault {
 			func(p *patient, remedy string) {
 				conn, err := pgx.Connect(p.Context(), p.URL) // as a person does, who meets the same
 				check(p.T, err)
-				defer conn.Close(p.Context())
+				defer func() { check(p.T, conn.Close(p.Context())) }()
 				for _, statement := range regexp.MustCompile(`SET [^;]+|ALTER DATABASE [^;]+`).FindAllString(remedy, -1) {
 					_, err := conn.Exec(p.Context(), strings.Replace(statement, "…", p.database(), 1))
 					check(p.T, err)
