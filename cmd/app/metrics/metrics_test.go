@@ -38,7 +38,7 @@ func busy(t *testing.T) *metrics.Metrics {
 		m.Kept(&jobs.Entry{Request: &jobs.Request{ID: jobs.NoRequest}, Trace: jobs.Trace{{Attempt: &a}}}, true)
 	}
 	m.Expired(3)
-	m.Rescued(jobs.Rescue{Worker: "secret-worker", Returned: 4, Lost: 2, Quarantined: 1, Poisoned: 1})
+	m.Rescued(jobs.Rescue{Worker: "secret-worker", Returned: 4, Lost: 2, LostAt: map[string]int{"cheap": 2}, Quarantined: 1, Poisoned: 1})
 	for _, e := range []jobs.Event{{Result: &jobs.ResultEvent{Route: "summaries", Result: jobs.Result{State: jobs.StateCancelled}}}, {Batch: &jobs.Batch{}}, {Circuit: &jobs.CircuitEvent{}}, {Pause: &jobs.PauseEvent{}}, {Budget: &jobs.BudgetEvent{}}} {
 		m.Sent(&e, true)
 		m.Sent(&e, false)
@@ -153,8 +153,9 @@ func TestMetricsSayHowTheFleetStands(t *testing.T) {
 		`tidegate_worker_jobs{place="gate",route="summaries"} 2`,
 		`tidegate_worker_jobs{place="called",route="summaries"} 3`,
 		`tidegate_wasted_calls_total{target="cheap",why="discarded"} 1`,
-		`tidegate_wasted_calls_total{target="cheap",why="lost"} 2`,
+		`tidegate_wasted_calls_total{target="cheap",why="lost"} 4`,
 		`tidegate_attempts_total{class="RATE",target="cheap"} 2`,
+		`tidegate_attempts_total{class="LOST",target="cheap"} 4`, // two of them of dead workers
 		`tidegate_request_wait_seconds_bucket{route="summaries",le="1"} 13`,
 		`gen_ai_client_token_usage_sum{gen_ai_operation_name="chat",gen_ai_provider_name="acme",gen_ai_request_model="m-1",gen_ai_token_type="input"} 280`,
 	} {
