@@ -78,6 +78,8 @@ func TestBadLinesEnqueueNothing(t *testing.T) {
 		"a larger line":    {among(large(jobs.MaxLineBytes)), 1, []string{"line 6:", nothing}},
 		"an array":         {among(`[1]`), 1, []string{"line 6:", "jq -c", nothing}},
 		"no line":          {[]string{"enqueue", write(t, "in.jsonl", "", "")}, 1, []string{"in.jsonl", "no request"}},
+		"init of a folder": {[]string{"init", os.TempDir(), "--force"}, 1, []string{"is a folder", "tidegate.yaml"}},
+		"init nowhere":     {[]string{"init", "/nowhere/tidegate.yaml"}, 1, []string{"no such file", "make its folder first"}},
 		"no file":          {[]string{"enqueue", "nowhere.jsonl"}, 1, []string{"no such file: nowhere.jsonl", "name one of JSONL", "--text"}},
 		"no document":      {[]string{"enqueue", "--text", t.TempDir(), "--prompt", "p"}, 1, []string{"no text file"}},
 		"no folder":        {[]string{"enqueue", "--text", "nowhere", "--prompt", "p"}, 1, []string{"nowhere", "no such file"}},

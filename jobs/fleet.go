@@ -91,10 +91,11 @@ type Lead struct {
 // A Rescue is what was done with the jobs of a dead worker.
 type Rescue struct {
 	Worker      string
-	Returned    int // jobs that run again, their attempts restored
-	Lost        int // calls that were under way: they are written down as attempts of class LOST
-	Quarantined int // of the jobs returned, those that run alone from now on
-	Poisoned    int // requests that ended as poison: they killed workers while they ran alone
+	Returned    int            // jobs that run again, their attempts restored
+	Lost        int            // calls that were under way: they are written down as attempts of class LOST
+	LostAt      map[string]int // of these, by their targets
+	Quarantined int            // of the jobs returned, those that run alone from now on
+	Poisoned    int            // requests that ended as poison: they killed workers while they ran alone
 }
 
 // RescueLimits say how many deaths of workers one request may be near. A zero

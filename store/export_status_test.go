@@ -23,3 +23,9 @@ func (s *Store) CountTook(took time.Duration) {
 		s.counts.of[route] = c
 	}
 }
+
+// What is asked at a glance of batches that go on.
+const (
+	OpenBatches = openBatches
+	CountOpen   = countOpen
+)

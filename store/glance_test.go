@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tidegate/jobs"
+	"tidegate/store"
 )
 
 func batchIDs(all []jobs.Batch) (ids []string) {
@@ -61,5 +62,23 @@ func TestBatchesBehind(t *testing.T) {
 	w.exec(`UPDATE tidegate.batches SET retry_of = 'batch_8' WHERE id IN ('batch_0', 'batch_1')`)
 	if retries, err := w.RetriesOf(t.Context(), "batch_8"); err != nil || !slices.Equal(retries, []string{"batch_0", "batch_1"}) && !slices.Equal(retries, []string{"batch_1", "batch_0"}) {
 		t.Errorf("%v, %v", retries, err)
+	}
+}
+
+// Those that go on are found among many that have ended without a look at these.
+func TestGlanceReadsFewBatches(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.exec(`INSERT INTO tidegate.batches (id, tenant, state, total, created_at, ended_at)
+		SELECT 'batch_' || n, 'acme', CASE WHEN n > 29990 THEN 'in_progress' ELSE 'completed' END, 1, now() - (30000 - n) * interval '1 minute', CASE WHEN n <= 29990 THEN now() END
+		FROM generate_series(1, 30000) n`)
+	w.exec("VACUUM ANALYZE tidegate.batches")
+	for query, args := range map[string][]any{store.OpenBatches: {8}, store.CountOpen: {1000}} {
+		if pages, how := w.reads(query, args...); pages > 60 {
+			t.Errorf("it read %d pages:\n%s", pages, how)
+		}
+	}
+	if whole, _ := w.reads("SELECT count(DISTINCT state) FROM tidegate.batches"); whole < 300 {
+		t.Errorf("the whole table is %d pages: the test would let anything pass", whole)
 	}
 }

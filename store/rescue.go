@@ -26,8 +26,12 @@ func (s *Store) Rescue(ctx context.Context, held jobs.Lead, worker string, limit
 				return err
 			}
 		}
-		if err := tx.QueryRow(ctx, condemn, worker, alone).Scan(&done.Poisoned, &done.Lost); err != nil {
+		if err := tx.QueryRow(ctx, condemn, worker, alone).Scan(&done.Poisoned, &done.LostAt); err != nil {
 			return err
+		}
+		done.Lost = 0
+		for _, n := range done.LostAt {
+			done.Lost += n
 		}
 		if err := tx.QueryRow(ctx, giveBack, worker, crashes, jobs.QuarantineQueue).Scan(&done.Returned, &done.Quarantined); err != nil {
 			return err
@@ -122,9 +126,9 @@ const condemn = `/* tidegate: condemn */ WITH ` + mine + `, ` + lost + `, given 
 		q.created_at, q.deadline, q.max_cost_micro_usd, octet_length(q.body), q.priority, nullif(q.tenant, '` + jobs.DefaultTenant + `'), q.goal, q.endpoint
 	FROM lost l LEFT JOIN tidegate.requests q ON q.id = l.request_id ORDER BY l.request_id, l.at
 	ON CONFLICT (request_id, at) DO NOTHING
-	RETURNING at
+	RETURNING target
 )
-SELECT (SELECT count(*) FROM stored), (SELECT count(*) FROM tried)`
+SELECT (SELECT count(*) FROM stored), (SELECT coalesce(jsonb_object_agg(target, n), '{}') FROM (SELECT coalesce(target, '') AS target, count(*) AS n FROM tried GROUP BY 1) t)`
 
 // What a job was scheduled at stays, and so does its place in the queue.
 const giveBack = `/* tidegate: give jobs back */ WITH ` + mine + `, fate AS (

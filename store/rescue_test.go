@@ -73,7 +73,7 @@ func TestRescueGivesJobsBack(t *testing.T) {
 	w.begin("neighbour", 0, requests[2].ID)
 	w.save("gone", open(1, "down", -time.Second))
 	expect(t, "probe", w.take("gone", 1), true)
-	expect(t, "rescue", w.rescue(held, "gone"), jobs.Rescue{Worker: "gone", Returned: 3, Lost: 1})
+	expect(t, "rescue", w.rescue(held, "gone"), jobs.Rescue{Worker: "gone", Returned: 3, Lost: 1, LostAt: map[string]int{"cheap": 1}})
 	want := []string{
 		"doc-0 available summaries 0", "doc-1 available summaries 2", "doc-2 running summaries 1", "doc-3 completed summaries 2",
 		"doc-4 available summaries 0", "doc-5 available summaries 1",
@@ -136,14 +136,14 @@ func TestPoisonIsFoundAlone(t *testing.T) {
 		w.begin(worker, 0, requests[0].ID)
 		return w.rescue(held, worker)
 	}
-	expect(t, "first", dies("w1", true), jobs.Rescue{Worker: "w1", Returned: 2, Lost: 1})
-	expect(t, "second", dies("w2", true), jobs.Rescue{Worker: "w2", Returned: 2, Lost: 1, Quarantined: 1})
+	expect(t, "first", dies("w1", true), jobs.Rescue{Worker: "w1", Returned: 2, Lost: 1, LostAt: map[string]int{"cheap": 1}})
+	expect(t, "second", dies("w2", true), jobs.Rescue{Worker: "w2", Returned: 2, Lost: 1, LostAt: map[string]int{"cheap": 1}, Quarantined: 1})
 	if diff := cmp.Diff([]string{"doc-0 available tidegate-quarantine 1", "doc-1 available summaries 1"}, w.jobsNow()); diff != "" {
 		t.Errorf("after two (-want +got):\n%s", diff)
 	}
-	expect(t, "third", dies("w3", false), jobs.Rescue{Worker: "w3", Returned: 1, Lost: 1})
+	expect(t, "third", dies("w3", false), jobs.Rescue{Worker: "w3", Returned: 1, Lost: 1, LostAt: map[string]int{"cheap": 1}})
 	expect(t, "results", w.number("SELECT count(*) FROM tidegate.results"), 0)
-	expect(t, "fourth", dies("w4", false), jobs.Rescue{Worker: "w4", Lost: 1, Poisoned: 1})
+	expect(t, "fourth", dies("w4", false), jobs.Rescue{Worker: "w4", Lost: 1, LostAt: map[string]int{"cheap": 1}, Poisoned: 1})
 	if diff := cmp.Diff([]string{"doc-0 completed tidegate-quarantine 2", "doc-1 available summaries 1"}, w.jobsNow()); diff != "" {
 		t.Errorf("at the end (-want +got):\n%s", diff)
 	}
@@ -214,10 +214,10 @@ func TestBeginAndRescueAtOnce(t *testing.T) {
 				}
 			}
 		})
-		lost := w.rescue(held, name).Lost
+		done := w.rescue(held, name)
 		parts.Wait()
-		if n := <-begun; n != lost {
-			t.Errorf("%d calls began and %d were lost", n, lost)
+		if n := <-begun; n != done.Lost || n != done.LostAt["a"] {
+			t.Errorf("%d calls began and %d were lost, %v", n, done.Lost, done.LostAt)
 		}
 	}
 	expect(t, "calls", w.number("SELECT count(*) FROM tidegate.calls"), 0)

@@ -185,8 +185,11 @@ func (s *Story) choose(circuits []jobs.Circuit) {
 const named = `/* tidegate: named */
 SELECT id FROM tidegate.requests WHERE batch_id = $1 AND custom_id = $2 ORDER BY id LIMIT 2`
 
+// ErrSeveral is that a name does not say which of several things is meant.
+var ErrSeveral = errors.New("stands more than once")
+
 // Named finds the request of a batch by its producer's own name for it. It returns
-// ErrNotFound if there is none, and an error if there are several.
+// ErrNotFound if there is none, and ErrSeveral if there are several.
 func (s *Store) Named(ctx context.Context, batchID, customID string) (string, error) {
 	rows, err := s.pool.Query(ctx, named, batchID, customID)
 	if err != nil {
@@ -199,7 +202,7 @@ func (s *Store) Named(ctx context.Context, batchID, customID string) (string, er
 	case len(ids) == 0:
 		return "", fmt.Errorf("request %q of batch %s: %w", customID, batchID, ErrNotFound)
 	case len(ids) > 1:
-		return "", fmt.Errorf("custom_id %q stands more than once in batch %s: name the request by its id, as `tidegate results --batch %s --json` shows it", customID, batchID, batchID)
+		return "", fmt.Errorf("custom_id %q %w in batch %s: name the request by its id, as `tidegate results --batch %s --json` shows it", customID, ErrSeveral, batchID, batchID)
 	}
 	return ids[0].String(), nil
 }

@@ -312,7 +312,8 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 	row := func(name string, cells ...string) { fmt.Fprintf(table, "  %s\t%s\n", name, strings.Join(cells, "\t")) }
 	row("Postgres", d.postgres(), d.postgresNote())
 	row("NATS", RedactURL(jobs.Secret(l.NATS)), d.natsNote())
-	row("HTTP", l.HTTP, "the page; /v1/files, /v1/batches (an OpenAI base URL: …/v1), /v1/status")
+	row("Page", l.HTTP+"/", "for a browser: what is down, what waits, what it costs, when it is done")
+	row("HTTP", l.HTTP, "/v1/files, /v1/batches (an OpenAI base URL: …/v1), /v1/status")
 	if l.Simulator != "" {
 		row("Providers", l.Simulator, "simulated: "+strings.Join(d.simulator.Names(), ", ")+"; `tidegate init` for real ones")
 	} else {

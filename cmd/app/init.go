@@ -74,13 +74,16 @@ func (r initRun) run(out io.Writer) error {
 // writeConfig makes the file whole or not at all, and takes the place of another
 // only if force says so.
 func writeConfig(path, text string, force bool) (err error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder: name a file in it, as in %s", path, filepath.Join(path, DefaultConfigFile))
+	}
 	if !force {
 		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("%s is there already: name another file, or overwrite it with --force", path)
 		}
 		if err != nil {
-			return fmt.Errorf("writing the configuration: %w", err)
+			return cannotWrite(path, err)
 		}
 		_, err = file.WriteString(text)
 		if err = errors.Join(err, file.Close()); err != nil {
@@ -90,7 +93,7 @@ func writeConfig(path, text string, force bool) (err error) {
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".tidegate-*.yaml")
 	if err != nil {
-		return fmt.Errorf("writing the configuration: %w", err)
+		return cannotWrite(path, err)
 	}
 	_, err = file.WriteString(text)
 	err = errors.Join(err, file.Chmod(0o644), file.Close())

@@ -22,6 +22,16 @@ type pageReader struct {
 	look   *look
 	config *Config          // as of this reading
 	found  map[string]found // by batch; only one reads at a time
+	every  time.Duration    // it is found out anew
+}
+
+func goOn(batches []jobs.Batch) (n int) {
+	for i := range batches {
+		if !batches[i].Ended() {
+			n++
+		}
+	}
+	return n
 }
 
 func (p *pageReader) read(ctx context.Context) (*dashboard.Overview, error) {
@@ -50,6 +60,7 @@ func (p *pageReader) read(ctx context.Context) (*dashboard.Overview, error) {
 		o.Targets = append(o.Targets, p.target(&status, &fleet, &status.Circuits[i]))
 	}
 	p.order(o.Targets)
+	p.every = foundEvery * time.Duration(max(1, (goOn(status.Batches)+foundOften-1)/foundOften))
 	for _, b := range status.Batches {
 		made, err := p.batch(ctx, b)
 		if err != nil {
@@ -185,8 +196,9 @@ func (p *pageReader) pace(t *dashboard.Target, fleet *jobs.Fleet) {
 
 const (
 	// foundEvery is how often it is found out what a batch costs that goes on, and when it
-	// will be done.
+	// will be done, if no more than foundOften do; else it is so much less often.
 	foundEvery = 6 * time.Second
+	foundOften = 8
 	// mostFound bounds the batches of which that is remembered.
 	mostFound = 200
 )
@@ -205,7 +217,7 @@ type found struct {
 func (p *pageReader) batch(ctx context.Context, b jobs.Batch) (dashboard.Batch, error) {
 	made := dashboard.Batch{Batch: b}
 	last, known := p.found[b.ID]
-	if !known || !last.final && (b.Ended() || time.Since(last.at) >= foundEvery) {
+	if !known || !last.final && (b.Ended() || time.Since(last.at) >= p.every) {
 		var err error
 		if last, err = p.find(ctx, &b, made.Ends()); err != nil {
 			return made, err

@@ -89,8 +89,11 @@ func (p *Page) batch(w http.ResponseWriter, r *http.Request, key jobs.Key) {
 	s := shown{State: query.Get("state"), After: query.Get("after")}
 	ctx, cancel := context.WithTimeout(r.Context(), readWithin)
 	defer cancel()
-	var err error
-	if s.BatchStory, err = p.config.Batch(ctx, strings.TrimSpace(query.Get("id")), s.State, s.After); err != nil {
+	id, err := strings.TrimSpace(query.Get("id")), store.ErrNotFound
+	if nameable(id) && nameable(s.After) {
+		s.BatchStory, err = p.config.Batch(ctx, id, s.State, s.After)
+	}
+	if err != nil {
 		p.unfound(w, r, key, err, "There is no such batch", "It was never there, or it is older than what is kept.")
 		return
 	}
@@ -101,7 +104,11 @@ func (p *Page) batch(w http.ResponseWriter, r *http.Request, key jobs.Key) {
 func (p *Page) batches(w http.ResponseWriter, r *http.Request, key jobs.Key) {
 	ctx, cancel := context.WithTimeout(r.Context(), readWithin)
 	defer cancel()
-	list, err := p.config.Batches(ctx, r.URL.Query().Get("before"))
+	before := r.URL.Query().Get("before")
+	list, err := (*BatchList)(nil), store.ErrNotFound
+	if nameable(before) {
+		list, err = p.config.Batches(ctx, before)
+	}
 	if err != nil {
 		p.unfound(w, r, key, err, "There is no such batch", "The list begins behind a batch that is not there any more.")
 		return

@@ -93,7 +93,7 @@ func (o *Overview) rest(waiting int) (said []string) {
 		said = append(said, fmt.Sprintf("%s %s.", many(waiting, "job"), agree(waiting, "waits", "wait")))
 	case inHand > 0:
 		said = append(said, many(inHand, "job")+" in hand, nothing waits behind.")
-	default:
+	case o.Workers.Alive > 0: // else it is said already
 		said = append(said, "Nothing waits.")
 	}
 	if to := o.rerouted(); to != "" {

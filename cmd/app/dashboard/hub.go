@@ -134,6 +134,9 @@ func (h *hub) refresh(ctx context.Context, age time.Duration) {
 	defer h.mu.Unlock()
 	if err != nil && !h.away {
 		h.since = h.now()
+		if h.since.Sub(h.readAt) < 2*readWithin { // somebody looked then: it has answered last
+			h.since = h.readAt
+		}
 	}
 	h.render.forget()
 	h.why = err

@@ -56,12 +56,21 @@ func newDoor(config *Config) *door {
 
 var errNoSession = errors.New("nobody is logged in")
 
+// An unknownError is that nobody can say who may come in: what Postgres says of it is not
+// for who is not in.
+type unknownError struct{ error }
+
+func (e unknownError) Unwrap() error { return e.error }
+
 // admit finds out who asks. Without keys it is whoever comes from this machine. A key that
 // has lost the scope admin is none: keys do not change, but programs do.
 func (d *door) admit(r *http.Request) (jobs.Key, error) {
 	open, err := d.local(r)
-	if open || err != nil {
+	switch {
+	case open:
 		return jobs.Key{Tenant: jobs.DefaultTenant, Scopes: jobs.KeyScopes()}, err
+	case err != nil:
+		return jobs.Key{}, unknownError{err}
 	}
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {
@@ -84,6 +93,9 @@ func (d *door) admit(r *http.Request) (jobs.Key, error) {
 	defer d.mu.Unlock()
 	if err != nil {
 		delete(d.good, cookie.Value)
+		if !errors.Is(err, errNoSession) {
+			err = unknownError{err}
+		}
 		return jobs.Key{}, err
 	}
 	if len(d.good) >= mostKnown {
@@ -168,6 +180,7 @@ func (p *Page) guardRiver(next http.Handler) http.Handler {
 
 // refuse sends who is not logged in to the login, and says to others why not.
 func (p *Page) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	var unknown unknownError
 	switch {
 	case errors.Is(err, errNoSession) && r.Method == http.MethodGet && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Site") == "cross-site":
 		// Who follows a link of another site comes without his cookie, and a redirect
@@ -179,6 +192,9 @@ func (p *Page) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		p.say(w, r, http.StatusUnauthorized, jobs.Key{}, plain{"You are not logged in", "The session is over, or its key is. Log in again at /login.", false})
 	case store.Away(err):
 		p.say(w, r, http.StatusServiceUnavailable, jobs.Key{}, plain{"Postgres does not answer", "So nobody knows who may come in. It is looked again by itself.", true})
+	case errors.As(err, &unknown):
+		p.config.Log.Error().Err(err).Msg("nobody is let in to the page: it cannot be read who may come in")
+		p.say(w, r, http.StatusServiceUnavailable, jobs.Key{}, plain{"It cannot be read who may come in", "The server's log says why; `tidegate doctor` finds what is wrong, as a database without `tidegate migrate`. It is looked again by itself.", true})
 	default:
 		p.say(w, r, http.StatusForbidden, jobs.Key{}, plain{"You are not let in", err.Error(), false})
 	}

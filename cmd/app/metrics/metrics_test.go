@@ -27,7 +27,7 @@ var noon = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 func busy(t *testing.T) *metrics.Metrics {
 	t.Helper()
 	m := metrics.New("v1.2.3")
-	m.Know([]string{"summaries"}, map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
+	m.Know(map[string][]string{"summaries": {"cheap", "dear"}}, map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
 	request := &jobs.Request{ID: "r", Tenant: "secret-tenant", Route: "summaries", CreatedAt: noon}
 	for _, class := range jobs.Classes() {
 		a := jobs.Attempt{
@@ -38,7 +38,7 @@ func busy(t *testing.T) *metrics.Metrics {
 		m.Kept(&jobs.Entry{Request: &jobs.Request{ID: jobs.NoRequest}, Trace: jobs.Trace{{Attempt: &a}}}, true)
 	}
 	m.Expired(3)
-	m.Rescued(jobs.Rescue{Worker: "secret-worker", Returned: 4, Lost: 2, Quarantined: 1, Poisoned: 1})
+	m.Rescued(jobs.Rescue{Worker: "secret-worker", Returned: 4, Lost: 2, LostAt: map[string]int{"cheap": 2}, Quarantined: 1, Poisoned: 1})
 	for _, e := range []jobs.Event{{Result: &jobs.ResultEvent{Route: "summaries", Result: jobs.Result{State: jobs.StateCancelled}}}, {Batch: &jobs.Batch{}}, {Circuit: &jobs.CircuitEvent{}}, {Pause: &jobs.PauseEvent{}}, {Budget: &jobs.BudgetEvent{}}} {
 		m.Sent(&e, true)
 		m.Sent(&e, false)
@@ -138,6 +138,8 @@ func TestMetricsSayHowTheFleetStands(t *testing.T) {
 		`tidegate_circuit_degraded{target="dear"} 1`,
 		`tidegate_results_sent_total{route="summaries",state="cancelled"} 1`,
 		`tidegate_results_sent_total{route="summaries",state="poison"} 0`,
+		`tidegate_cost_dollars_total{route="summaries",target="dear"} 0`,
+		`tidegate_wasted_cost_dollars_total{target="cheap",why="bad"}`,
 		`tidegate_outbox_events 7`,
 		`tidegate_outbox_oldest_age_seconds 3`,
 		`tidegate_batches{state="in_progress"} 2`,
@@ -153,8 +155,9 @@ func TestMetricsSayHowTheFleetStands(t *testing.T) {
 		`tidegate_worker_jobs{place="gate",route="summaries"} 2`,
 		`tidegate_worker_jobs{place="called",route="summaries"} 3`,
 		`tidegate_wasted_calls_total{target="cheap",why="discarded"} 1`,
-		`tidegate_wasted_calls_total{target="cheap",why="lost"} 2`,
+		`tidegate_wasted_calls_total{target="cheap",why="lost"} 4`,
 		`tidegate_attempts_total{class="RATE",target="cheap"} 2`,
+		`tidegate_attempts_total{class="LOST",target="cheap"} 4`, // two of them of dead workers
 		`tidegate_request_wait_seconds_bucket{route="summaries",le="1"} 13`,
 		`gen_ai_client_token_usage_sum{gen_ai_operation_name="chat",gen_ai_provider_name="acme",gen_ai_request_model="m-1",gen_ai_token_type="input"} 280`,
 	} {
@@ -217,7 +220,7 @@ func TestLabelsAreBounded(t *testing.T) {
 
 func BenchmarkKept(b *testing.B) {
 	m := metrics.New("v")
-	m.Know([]string{"summaries"}, map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
+	m.Know(map[string][]string{"summaries": {"cheap", "dear"}}, map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
 	a := jobs.Attempt{At: noon, Target: "cheap", Class: jobs.OK, Latency: time.Second, Usage: jobs.Usage{Input: 10, Output: 7}}
 	entry := &jobs.Entry{Request: &jobs.Request{ID: "r", Route: "summaries", CreatedAt: noon}, Trace: jobs.Trace{{Attempt: &a}}, Result: &jobs.Result{State: jobs.StateAnswered, Attempts: 1}}
 	b.ReportAllocs()

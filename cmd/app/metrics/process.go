@@ -22,6 +22,9 @@ const (
 	wastedBad       = "bad"       // its answer was not as expected
 )
 
+// tokenKinds are the types of tokens.
+var tokenKinds = []string{"input", "cached_input", "output", "reasoning"}
+
 // counts are what the process counts.
 type counts struct {
 	ended, sent                                                *prometheus.CounterVec
@@ -172,6 +175,11 @@ func (m *Metrics) Rescued(done jobs.Rescue) {
 	c.rescues.Inc()
 	c.rescuedJobs.Add(float64(done.Returned))
 	c.lost.Add(float64(done.Lost))
+	for target, n := range done.LostAt {
+		target = m.targets.of(target)
+		c.attempts.WithLabelValues(target, string(jobs.Lost)).Add(float64(n))
+		c.wasted.WithLabelValues(target, wastedLost).Add(float64(n))
+	}
 	c.quarantined.Add(float64(done.Quarantined))
 	c.poisoned.Add(float64(done.Poisoned))
 }

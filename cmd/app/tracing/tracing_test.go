@@ -3,7 +3,10 @@ package tracing
 import (
 	"context"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -103,6 +106,36 @@ func TestTraceOfARequest(t *testing.T) {
 	}{{named, off, trace}, {named, on, trace}, {unnamed, off, ""}, {unnamed, on, own}} {
 		if got := TraceID(c.request, c.env); got != c.want {
 			t.Errorf("%q: %q, not %q", c.request.Traceparent, got, c.want)
+		}
+	}
+}
+
+// What is accepted over HTTP has a span of its own, below the sender's, which what is
+// accepted belongs to; what is only read has none.
+func TestSpansOfTheDoor(t *testing.T) {
+	t.Parallel()
+	const above = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	for path, name := range map[string]string{
+		"POST /v1/jobs": "POST /v1/jobs", "POST /v1/jobs:batch": "POST /v1/jobs:batch", "POST /v1/chat/completions": "POST /v1/chat/completions", "POST /v1/batches": "POST /v1/batches",
+		"POST /v1/batches/batch_1/retry": "POST /v1/batches/{id}/retry", "POST /v1/batches/batch_1/cancel": "", "GET /v1/batches": "", "POST /v1/files": "", "GET /metrics": "",
+	} {
+		recorded := &recorder{}
+		passed := ""
+		wrapped := tracerTo(recorded).Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			passed = r.Header.Get("Traceparent")
+			w.WriteHeader(http.StatusAccepted)
+		}))
+		method, target, _ := strings.Cut(path, " ")
+		request := httptest.NewRequestWithContext(t.Context(), method, target, nil)
+		request.Header.Set("Traceparent", above)
+		wrapped.ServeHTTP(httptest.NewRecorder(), request)
+		switch {
+		case name == "":
+			if len(recorded.spans) > 0 || passed != above {
+				t.Errorf("%s has a span, or another trace: %q", path, passed)
+			}
+		case len(recorded.spans) != 1 || recorded.spans[0].Name() != name || passed != write(recorded.spans[0].SpanContext()) || passed[3:35] != above[3:35] || passed == above:
+			t.Errorf("%s: %v, and %q is handed on", path, recorded.spans, passed)
 		}
 	}
 }
