@@ -165,8 +165,13 @@ func faults() map[string]fault {
 		"a database that takes no writes": {
 			func(p *patient) { p.exec("ALTER DATABASE " + p.database() + " SET default_transaction_read_only = on") }, "postgres: it takes no writes", "wrong", "RESET default_transaction_read_only",
 			func(p *patient, remedy string) {
-				statement := regexp.MustCompile(`ALTER DATABASE … RESET \w+`).FindString(remedy)
-				p.exec("SET default_transaction_read_only = off; " + strings.Replace(statement, "…", p.database(), 1))
+				conn, err := pgx.Connect(p.Context(), p.URL) // as a person does, who meets the same
+				check(p.T, err)
+				defer func() { check(p.T, conn.Close(p.Context())) }()
+				for _, statement := range regexp.MustCompile(`SET [^;]+|ALTER DATABASE [^;]+`).FindAllString(remedy, -1) {
+					_, err := conn.Exec(p.Context(), strings.Replace(statement, "…", p.database(), 1))
+					check(p.T, err)
+				}
 			},
 		},
 		"a table that is gone": {

@@ -160,14 +160,16 @@ func (s *Stack) know(routes []jobs.Route) {
 	if s.config.Metrics == nil {
 		return
 	}
-	names, known := make([]string, len(routes)), map[string]metrics.Target{}
+	chains, known := map[string][]string{}, map[string]metrics.Target{}
 	for i := range routes {
-		names[i] = routes[i].Name
+		chain := []string{}
+		for _, t := range targetsOf(routes[i : i+1]) {
+			chain = append(chain, t.Name)
+			known[t.Name] = metrics.Target{Provider: genAIProvider(t), Model: t.Model}
+		}
+		chains[routes[i].Name] = chain
 	}
-	for _, t := range targetsOf(routes) {
-		known[t.Name] = metrics.Target{Provider: genAIProvider(t), Model: t.Model}
-	}
-	s.config.Metrics.Know(names, known)
+	s.config.Metrics.Know(chains, known)
 }
 
 // genAIProviders are vendors, as who sends the bill, under the names that OpenTelemetry's

@@ -142,7 +142,7 @@ func (e *examination) checkServer(ctx context.Context, about string, pool *pgxpo
 	case replica:
 		e.wrong(about, "point tidegate at the primary", "it is a replica and takes no writes")
 	case readOnly:
-		e.wrong(about, "make room if its disk is full, which is when hosters do that; then ALTER DATABASE … RESET default_transaction_read_only, or the same of the role",
+		e.wrong(about, "make room if its disk is full, which is when hosters do that; then SET default_transaction_read_only = off; ALTER DATABASE … RESET default_transaction_read_only; or the same of the role",
 			"it takes no writes: default_transaction_read_only is on")
 	}
 	if uses := workerConns(len(e.config.Routes)) + e.config.doorConns(false); connections < 2*uses {

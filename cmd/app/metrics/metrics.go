@@ -51,11 +51,15 @@ func New(version string) *Metrics {
 	return m
 }
 
-// Know says what routes and targets the configuration has. What is counted of them begins
-// at zero: Prometheus sees no rise in what it sees for the first time.
-func (m *Metrics) Know(routes []string, targets map[string]Target) {
+// Know says what routes the configuration has, with the targets of their chains, and what
+// these are. What is counted of them begins at zero: Prometheus sees no rise in what it
+// sees for the first time.
+func (m *Metrics) Know(chains map[string][]string, targets map[string]Target) {
 	m.known.Store(&targets)
-	for _, route := range routes {
+	for route, chain := range chains {
+		for _, target := range chain {
+			m.counts.cost.WithLabelValues(m.routes.of(route), m.targets.of(target))
+		}
 		for _, state := range jobs.States() {
 			m.counts.ended.WithLabelValues(m.routes.of(route), string(state))
 			m.counts.sent.WithLabelValues(m.routes.of(route), string(state))
@@ -68,6 +72,10 @@ func (m *Metrics) Know(routes []string, targets map[string]Target) {
 		}
 		for _, why := range []string{wastedLost, wastedDiscarded, wastedBad} {
 			m.counts.wasted.WithLabelValues(target, why)
+			m.counts.wastedCost.WithLabelValues(target, why)
+		}
+		for _, kind := range tokenKinds {
+			m.counts.tokens.WithLabelValues(target, kind)
 		}
 		m.counts.unpriced.WithLabelValues(target)
 	}

@@ -27,7 +27,7 @@ var noon = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 func busy(t *testing.T) *metrics.Metrics {
 	t.Helper()
 	m := metrics.New("v1.2.3")
-	m.Know([]string{"summaries"}, map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
+	m.Know(map[string][]string{"summaries": {"cheap", "dear"}}, map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
 	request := &jobs.Request{ID: "r", Tenant: "secret-tenant", Route: "summaries", CreatedAt: noon}
 	for _, class := range jobs.Classes() {
 		a := jobs.Attempt{
@@ -138,6 +138,8 @@ func TestMetricsSayHowTheFleetStands(t *testing.T) {
 		`tidegate_circuit_degraded{target="dear"} 1`,
 		`tidegate_results_sent_total{route="summaries",state="cancelled"} 1`,
 		`tidegate_results_sent_total{route="summaries",state="poison"} 0`,
+		`tidegate_cost_dollars_total{route="summaries",target="dear"} 0`,
+		`tidegate_wasted_cost_dollars_total{target="cheap",why="bad"}`,
 		`tidegate_outbox_events 7`,
 		`tidegate_outbox_oldest_age_seconds 3`,
 		`tidegate_batches{state="in_progress"} 2`,
@@ -218,7 +220,7 @@ func TestLabelsAreBounded(t *testing.T) {
 
 func BenchmarkKept(b *testing.B) {
 	m := metrics.New("v")
-	m.Know([]string{"summaries"}, map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
+	m.Know(map[string][]string{"summaries": {"cheap", "dear"}}, map[string]metrics.Target{"cheap": {Provider: "acme", Model: "m-1"}})
 	a := jobs.Attempt{At: noon, Target: "cheap", Class: jobs.OK, Latency: time.Second, Usage: jobs.Usage{Input: 10, Output: 7}}
 	entry := &jobs.Entry{Request: &jobs.Request{ID: "r", Route: "summaries", CreatedAt: noon}, Trace: jobs.Trace{{Attempt: &a}}, Result: &jobs.Result{State: jobs.StateAnswered, Attempts: 1}}
 	b.ReportAllocs()

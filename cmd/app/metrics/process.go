@@ -22,6 +22,9 @@ const (
 	wastedBad       = "bad"       // its answer was not as expected
 )
 
+// tokenKinds are the types of tokens.
+var tokenKinds = []string{"input", "cached_input", "output", "reasoning"}
+
 // counts are what the process counts.
 type counts struct {
 	ended, sent                                                *prometheus.CounterVec

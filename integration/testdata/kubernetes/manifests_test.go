@@ -215,6 +215,9 @@ func ports(d *apps.Deployment) map[string]int32 {
 func checkProbes(t *testing.T, d *apps.Deployment) {
 	t.Helper()
 	pod := d.Spec.Template.Spec
+	if at := d.Spec.Template.Annotations; at["prometheus.io/scrape"] != "true" || at["prometheus.io/port"] != fmt.Sprint(ports(d)["metrics"]) {
+		t.Errorf("%s: Prometheus is told of %v", d.Name, at)
+	}
 	for _, c := range pod.Containers {
 		for path, probe := range map[string]*core.Probe{"/healthz": c.LivenessProbe, "/readyz": c.ReadinessProbe} {
 			if probe == nil || probe.HTTPGet == nil || probe.HTTPGet.Path != path || ports(d)[probe.HTTPGet.Port.StrVal] == 0 {
