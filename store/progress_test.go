@@ -114,7 +114,7 @@ func TestLooksReadFewRows(t *testing.T) {
 	if pages, how := w.reads(store.RouteLooks, 1000, time.Minute); pages > 100 {
 		t.Errorf("it read %d pages:\n%s", pages, how)
 	}
-	if whole, _ := w.reads("SELECT count(DISTINCT kind) FROM tidegate.river_job"); whole < 500 {
+	if whole, _ := w.reads("SELECT count(args) FROM tidegate.river_job"); whole < 500 {
 		t.Errorf("the whole table is %d pages: the test would let anything pass", whole)
 	}
 }
