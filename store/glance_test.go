@@ -32,6 +32,12 @@ func TestGlanceSeesWhatGoesOn(t *testing.T) {
 	if diff := cmp.Diff([]string{"batch_030", "batch_029", "batch_028", "batch_007", "batch_004", "batch_001"}, batchIDs(status.Batches)); diff != "" || status.Open != 4 || status.OpenMore() {
 		t.Errorf("%d go on (-want +got):\n%s", status.Open, diff)
 	}
+	if status, err = w.Status(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"batch_030", "batch_029", "batch_028", "batch_027", "batch_026", "batch_007", "batch_004", "batch_001"}, batchIDs(status.Batches)); diff != "" {
+		t.Errorf("in a status (-want +got):\n%s", diff)
+	}
 }
 
 // A list goes on behind the last one that was shown, also where several came at one time.

@@ -51,8 +51,8 @@ type Status struct {
 	Pauses   []jobs.Pause       // by route
 	Drills   []jobs.Drill       // those that are on, by target; their times are the database's
 	Workers  []WorkerStatus     // the oldest first
-	Batches  []jobs.Batch       // the newest; at a glance also those that go on, the oldest last
-	Open     int                // batches that go on, at a glance alone: up to a thousand
+	Batches  []jobs.Batch       // the newest, and the oldest that go on, these last
+	Open     int                // batches that go on, up to a thousand
 	Budgets  []jobs.Budget      // but for those of batches that have ended
 	Results  map[jobs.State]int // stored in the last minute
 	Kept     []jobs.Kept        // requests, then attempts; those that a supervisor has swept
@@ -60,12 +60,17 @@ type Status struct {
 	Behind   time.Duration      // age of the oldest row of the outbox; zero: none
 }
 
-// statusBatches is how many batches a status lists.
+// statusBatches is how many of the newest batches a status lists, and of the oldest that go
+// on.
 const statusBatches = 5
 
 // Status reads how everything stands, in one snapshot.
 func (s *Store) Status(ctx context.Context) (Status, error) {
-	return s.standing(ctx, statusBatches, readClock, s.readRoutes, readWaiting, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox, readKept)
+	status, err := s.standing(ctx, statusBatches, readClock, s.readRoutes, readWaiting, readTargets, readPauses, readDrills, readWorkers, readResults, readOutbox, readKept)
+	if err != nil {
+		return status, err
+	}
+	return status, s.addOpen(ctx, &status, statusBatches)
 }
 
 // standing reads some parts of a status in one snapshot, and beside it circuits, budgets and so

@@ -57,8 +57,8 @@ func TestStatusOfAKnownState(t *testing.T) {
 			{Route: "summaries", Waiting: 3, InHand: 1, Discarded: 1},
 		},
 		Targets: []store.TargetStatus{{Target: "cheap", Calls: 3, Answered: 2, Cost: 65, Median: 12 * time.Millisecond, Tokens: 10}},
-		Results: map[jobs.State]int{jobs.StateAnswered: 2, jobs.StateRefused: 1},
-		Outbox:  3,
+		Open:    1, Results: map[jobs.State]int{jobs.StateAnswered: 2, jobs.StateRefused: 1},
+		Outbox: 3,
 	}
 	unsaid := cmp.Options{
 		cmpopts.IgnoreFields(store.Status{}, "At", "Behind", "Circuits", "Batches", "Pauses", "Drills", "Workers"),

@@ -33,7 +33,7 @@ more. Of routes with fair admission it shows which tenants wait to be admitted, 
 and until when. Then where each target's circuit stands and why, what was answered in the
 last minute and at what cost, which drills are on and how to end them, which
 workers live and which of them supervises the fleet, budgets of which over four
-fifths are spent, the newest batches and when they are thought to be done, what is owed
+fifths are spent, the newest batches and those that have gone on for the longest, when they are thought to be done, what is owed
 to NATS, and how long what has ended is kept.
 
 A time such as 14:10 ± 6 min is right in eight of ten cases if nothing new happens. While
