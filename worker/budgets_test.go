@@ -26,6 +26,14 @@ func (s *site) limit(key jobs.BudgetKey, perDay, total jobs.MicroUSD) {
 	}
 }
 
+// heard waits until the worker knows what stands in the database now: a read that is
+// under way may be of before, and the one behind it is over when a third begins.
+func (s *site) heard() {
+	s.t.Helper()
+	known := s.script.followed() + 3
+	fixture.Await(s.t, soon, "the worker has heard of it", func() bool { return s.script.followed() >= known })
+}
+
 // acme accepts n requests of that tenant.
 func (s *site) acme(n int) {
 	s.t.Helper()
@@ -186,6 +194,7 @@ func TestPromptsAreCountedNearALimit(t *testing.T) {
 		t.Errorf("%d prompts were counted far from the limit", n)
 	}
 	s.limit(ofAcme, 0, 350)
+	s.heard()
 	s.acme(20)
 	s.answers(35)
 	s.parked(5, "$0.00035 of $0.00035 spent in all")

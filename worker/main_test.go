@@ -39,6 +39,7 @@ type script struct {
 	unpriced  bool          // nobody knows what a call costs
 	rough     jobs.MicroUSD // what it may cost as long as its prompt is not counted; zero: what it does
 	counted   int           // prompts
+	follows   int           // reads of the fleet
 	asked     func()        // when it is asked what a call costs; nil: nothing
 }
 
@@ -116,8 +117,21 @@ func (s *script) Circuits() []jobs.Circuit {
 	return []jobs.Circuit{s.circuit}
 }
 
-func (s *script) Follow(*jobs.Fleet, string) []jobs.Circuit { return nil }
-func (s *script) Grant(string, uint64) bool                 { return true }
+func (s *script) Follow(*jobs.Fleet, string) []jobs.Circuit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.follows++
+	return nil
+}
+
+// followed is how often the worker has read what others say.
+func (s *script) followed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.follows
+}
+
+func (s *script) Grant(string, uint64) bool { return true }
 
 func (s *script) Probe(ctx context.Context, _ string) *jobs.Attempt {
 	if s.probe == nil {

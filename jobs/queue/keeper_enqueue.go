@@ -27,12 +27,12 @@ func (k *Keeper) enqueue(ctx context.Context, batch *jobs.Batch) error {
 	if err != nil {
 		return err
 	}
+	defer from.stop()
 	span, err := k.Store.TraceOfBatch(ctx, batch.ID)
 	if err != nil {
 		return err
 	}
 	ctx = jobs.WithTraceparent(ctx, span) // of all that are accepted from here on
-	defer from.stop()
 	for at.Requests < batch.Total {
 		portion, err := k.portion(ctx, batch, from.next)
 		if err := cmp.Or(from.broken(), err, ctx.Err()); err != nil {
