@@ -41,20 +41,26 @@ func TestNATSThatRefusesUs(t *testing.T) {
 	check(t, err)
 	at.User = url.UserPassword("u", "right")
 	worker := run(t, "work", "--config", write(t, "tidegate.yaml", s.config.String()), "--database-url", s.URL, "--nats-url", at.String())
-	fixture.Await(t, soon, "the worker is let in", func() bool { return srv.NumClients() == 1 })
+	sent := func(results int) func() bool {
+		return func() bool {
+			return s.count("SELECT count(*) FROM tidegate.results") == results && s.count("SELECT count(*) FROM tidegate.outbox") == 0
+		}
+	}
+	s.enqueue(1, nil)
+	fixture.Await(t, soon, "the worker is let in", sent(1))
 	srv.Shutdown()
 	srv.WaitForShutdown()
 	srv = natsOf(t, dir, "wrong", port)
 	fixture.Await(t, soon, "it was refused often", func() bool { stats, err := srv.Varz(nil); return err == nil && stats.TotalConnections > 4 })
 	s.enqueue(2, nil)
-	fixture.Await(t, soon, "both are answered", func() bool { return s.count("SELECT count(*) FROM tidegate.results") == 2 })
+	fixture.Await(t, soon, "both are answered", func() bool { return s.count("SELECT count(*) FROM tidegate.results") == 3 })
 	if got := tidegate(t, "doctor", "--database-url", s.URL, "--nats-url", at.String()); !strings.Contains(got.out, "lets us in by no means") || strings.Contains(got.out+got.errors, "right") {
 		t.Errorf("%+v", got)
 	}
 	srv.Shutdown()
 	srv.WaitForShutdown()
 	natsOf(t, dir, "right", port)
-	fixture.Await(t, soon, "the events are out", func() bool { return s.count("SELECT count(*) FROM tidegate.outbox") == 0 })
+	fixture.Await(t, soon, "the events are out", sent(3))
 	for says, times := range map[string]int{"NATS is away": 2, "uthorization violation": 1, "NATS is back": 1} {
 		if n := strings.Count(worker.errors.String(), says); n == 0 || n > times {
 			t.Errorf("it said %q %d times:\n%s", says, n, worker.errors.String())

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -30,6 +31,7 @@ func dialNATS(servers, name string, wait bool, log zerolog.Logger) (*nats.Conn, 
 		nats.ConnectHandler(func(*nats.Conn) { told.back() }),
 		nats.ReconnectHandler(func(*nats.Conn) { told.back() }),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { told.away(err) }),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { told.tried(err) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told.failed(err) }), // else it writes to the standard error
 	)
 	switch {
@@ -38,8 +40,14 @@ func dialNATS(servers, name string, wait bool, log zerolog.Logger) (*nats.Conn, 
 	case err != nil:
 		return nil, fmt.Errorf("no NATS answers at %s: %w; start one with `nats-server -js`, or name another with --nats-url", RedactURL(jobs.Secret(servers)), err)
 	}
+	if !conn.IsConnected() {
+		told.away(cmp.Or(conn.LastError(), errNoNATSYet))
+	}
 	return conn, nil
 }
+
+// errNoNATSYet says that a NATS was not there when it was asked first.
+var errNoNATSYet = errors.New("it does not answer yet")
 
 // natsRefusedRemedy is what to do where NATS answers, and lets us in by no means.
 const natsRefusedRemedy = "correct user and password where the URL is named, as in nats://USER:PASSWORD@HOST:4222, or let that user in"
@@ -75,6 +83,13 @@ func (l *natsLog) back() {
 		l.log.Info().Msg("NATS is back")
 	}
 	l.isAway, l.last = false, ""
+}
+
+// tried tells of a try to connect in vain only what away has not told: that we are refused.
+func (l *natsLog) tried(err error) {
+	if errors.Is(err, nats.ErrAuthorization) {
+		l.failed(err)
+	}
 }
 
 func (l *natsLog) failed(err error) {
