@@ -19,7 +19,8 @@ import (
 	"tidegate/worker"
 )
 
-func TestMain(m *testing.M) { fixture.Main(m) }
+// Most of the time they wait until a deadline or a budget's day has passed.
+func TestMain(m *testing.M) { fixture.Main(m, fixture.Abreast(6)) }
 
 // soon is when everything has happened that a test waits for, on a machine that
 // has much else to do.
