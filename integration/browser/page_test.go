@@ -320,7 +320,9 @@ func login(t *testing.T, s *stage, v *visitor) {
 	v.click("#in")
 	v.await("a link of another site leads to the page, and to no login", `document.querySelector("#now-title") && location.search === "?window=24h"`)
 	v.forget("404")
+	v.await("the page is live", `document.querySelector("#link")?.dataset.state === "live"`)
 	s.tidegate("keys", "revoke", made.ID)
+	v.await("the open page leads to the login, and from there back", `location.pathname === "/login" && document.querySelector("[name=next]")?.value === "/?window=24h"`)
 	fixture.Await(t, outage, "the session ends with its key", func() bool {
 		v.open(s.Address + "/")
 		return eval[bool](v, `location.pathname === "/login"`)

@@ -187,12 +187,14 @@
     }
   }
 
+  const login = () => location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`); // and back here
+
   // again finds out whether somebody is still let in.
   async function again() {
     try {
       const answer = await fetch("/page/alive", { cache: "no-store" });
       if (answer.status === 401 || answer.status === 403) {
-        location.assign("/login");
+        login();
         return;
       }
     } catch { /* the server is away */ }
@@ -206,7 +208,7 @@
     try {
       const answer = await fetch(url, { ...options, headers: { "X-Part": "1" }, cache: "no-store" });
       if (answer.status === 401) {
-        location.assign("/login");
+        login();
         return;
       }
       text = await answer.text();
