@@ -231,8 +231,8 @@ func (m *forecastRoute) tail() float64 {
 // lasts is how many seconds a route takes for so many of its jobs. With release, routes
 // that end leave their part of a target to those who want it, too.
 func (f *Forecasts) lasts(m *forecastRoute, jobs float64, release bool) float64 {
-	if !release {
-		return jobs / m.rate
+	if alone := jobs / m.rate; !release || math.IsInf(alone, 1) { // at a rate of next to nothing
+		return alone
 	}
 	left := make([]float64, len(f.order))
 	rates := make([]float64, len(f.order))

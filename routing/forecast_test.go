@@ -158,6 +158,19 @@ func TestForecastsOfRoutesThatShare(t *testing.T) {
 	}
 }
 
+// At a rate of next to nothing, much work takes as long as can be said, as little does.
+func TestForecastOfNextToNoRate(t *testing.T) {
+	t.Parallel()
+	f := foresee(jobs.Limits{}, []string{"a", "b"}, []string{"b", "c"}, []string{"c"}).works(0, 0).works(0, 1).works(0, 0)
+	f.circuit(open("a", time.Minute)).circuit(open("c", time.Minute))
+	f.fleet.LastGood["a"], f.fleet.LastGood["b"], f.fleet.LastGood["c"] = 1, 2.848094538889218e-306, 1
+	all := f.forecasts()
+	few, much := all.Until("route1", 1, 1, 0), all.Until("route1", 512, 512, 0)
+	if !few.Known() || !much.Known() || much.At.Before(few.At) || much.Late.Before(few.Late) {
+		t.Errorf("one job is done by %+v, and 512 by %+v", few, much)
+	}
+}
+
 // More work is never done sooner, and nothing before now.
 func TestForecastsAreInOrder(t *testing.T) {
 	t.Parallel()
