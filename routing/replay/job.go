@@ -22,6 +22,7 @@ type job struct {
 	site     *site // that is called, or was last
 	fate     fate
 	calls    int
+	begunAt  int64         // its last call
 	on       time.Duration // it was called, altogether
 	mark     uint32        // of its rest; grows
 	rests    bool
@@ -143,7 +144,7 @@ const mostHistory = 8
 // over ends a request.
 func (r *run) over(j *job, as ending) {
 	j.room.inHand--
-	if as == answered && j.room.heldAt > 0 {
+	if as == answered && j.room.heldAt > 0 && j.begunAt >= j.room.heldAt { // what was under way before says nothing of the gate
 		if d, over := j.room.answers(r.at); over && r.counting() {
 			r.tally.drains = append(r.tally.drains, d)
 		}
@@ -202,6 +203,7 @@ func (r *run) call(j *job) {
 		j.fate.class, j.fate.takes, j.fate.usage = fault, usualFault, jobs.Usage{}
 	}
 	j.calls++
+	j.begunAt = r.at
 	j.room.out++
 	r.future.add(event{at: r.at + int64(j.fate.takes), kind: eventEnd, of: j})
 }

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,19 @@ func TestOutageThatDidNotHappen(t *testing.T) {
 	}
 	if *r.Self != *quiet.Self { // that is of what there was
 		t.Errorf("the replay of what there was changes with what there was not: %+v, %+v", *r.Self, *quiet.Self)
+	}
+}
+
+// Calls that were under way when the gate began to hold are answered while it does. That is
+// not the end of it.
+func TestAnswersOfBeforeAreNoEnd(t *testing.T) {
+	t.Parallel()
+	slow := func(*rand.Rand, string, time.Duration, int) (jobs.Class, time.Duration) { return jobs.OK, 30 * time.Second }
+	log := past{requests: 3600, every: time.Second, calls: anyOf("a"), meets: slow}.log(t)
+	o := Outage{Target: "a", Class: jobs.Overload, Status: 503, Takes: 300 * time.Millisecond, From: day.Add(20 * time.Minute), For: 10 * time.Minute}
+	got := replayed(t, log, Options{Outages: []Outage{o}}, chainOf("a")).Results[0]
+	if len(got.Drains) != 1 || got.Drains[0].Held < 9*time.Minute || got.Drains[0].Held > 13*time.Minute {
+		t.Errorf("an outage of ten minutes has the drains %+v", got.Drains)
 	}
 }
 
