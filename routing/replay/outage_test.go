@@ -58,7 +58,9 @@ func TestOutageThatDidNotHappen(t *testing.T) {
 // not the end of it.
 func TestAnswersOfBeforeAreNoEnd(t *testing.T) {
 	t.Parallel()
-	slow := func(*rand.Rand, string, time.Duration, int) (jobs.Class, time.Duration) { return jobs.OK, 30 * time.Second }
+	slow := func(*rand.Rand, string, time.Duration, int) (jobs.Class, time.Duration) {
+		return jobs.OK, 30 * time.Second
+	}
 	log := past{requests: 3600, every: time.Second, calls: anyOf("a"), meets: slow}.log(t)
 	o := Outage{Target: "a", Class: jobs.Overload, Status: 503, Takes: 300 * time.Millisecond, From: day.Add(20 * time.Minute), For: 10 * time.Minute}
 	got := replayed(t, log, Options{Outages: []Outage{o}}, chainOf("a")).Results[0]
