@@ -112,7 +112,7 @@ func TestWordsOfTheFleet(t *testing.T) {
 			}
 		}
 	}
-	late := open(3, "503", time.Hour)
+	first, late := open(2, "503", 0), open(3, "503", time.Hour)
 	for _, c := range []struct {
 		doing string
 		do    func()
@@ -121,9 +121,9 @@ func TestWordsOfTheFleet(t *testing.T) {
 		{"beats", func() { w.beat("one", "two", "one") }, 0},
 		{"a lead", func() { w.lead("one") }, 0},
 		{"two circuits at once", func() {
-			w.save("one", open(2, "503", 0), jobs.Circuit{Target: "b", State: jobs.CircuitClosed, Generation: 1})
+			w.save("one", first, jobs.Circuit{Target: "b", State: jobs.CircuitClosed, Generation: 1})
 		}, 1},
-		{"the same again", func() { w.save("two", open(2, "503", 0)) }, 0},
+		{"the same again", func() { w.save("two", first) }, 0},
 		{"a probe is taken", func() { w.take("one", 2) }, 0},
 		{"a probe is freed", func() { w.exec("UPDATE tidegate.circuits SET prober = NULL") }, 1},
 		{"a new generation", func() { w.save("one", late) }, 1},

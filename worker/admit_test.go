@@ -157,11 +157,11 @@ func TestNothingIsAdmittedInAnOutage(t *testing.T) {
 	s := newFairSite(t)
 	s.script.hold(true)
 	s.script.circuit = jobs.Circuit{Target: "cheap", State: jobs.CircuitOpen, Generation: 1, Since: time.Now(), DownSince: time.Now(), CooldownUntil: time.Now().Add(time.Hour)}
-	if err := s.store.ShareCircuits(t.Context(), "test", []jobs.Circuit{s.script.circuit}); err != nil {
-		t.Fatal(err)
-	}
-	s.batch("a", 20, nil)
 	w, _ := s.start()
+	fixture.Await(t, soon, "the fleet knows of the circuit", func() bool { // later, the worker would have it open again
+		return s.number("SELECT count(*) FROM tidegate.circuits WHERE state = 'open'") == 1
+	})
+	s.batch("a", 20, nil)
 	s.awaitRounds(w, 5)
 	if s.jobs("pending", 0) != 20 {
 		t.Errorf("%d are pending", s.jobs("pending", 0))
