@@ -9,7 +9,10 @@ import (
 	"tidegate/jobs"
 )
 
-var poisonous = &jobs.Request{ID: "poison", Body: []byte("poison"), Route: theRoute}
+// poisonous is a request for which each target fails.
+func poisonous() *jobs.Request {
+	return &jobs.Request{ID: "poison", Body: []byte("poison"), Route: theRoute}
+}
 
 // poisoned is a chain whose targets fail one request and answer all others.
 func poisoned(t *testing.T, names ...string) *story {
@@ -20,7 +23,7 @@ func poisoned(t *testing.T, names ...string) *story {
 		}
 		return nil
 	}
-	return s.asks(poisonous)
+	return s.asks(poisonous())
 }
 
 func TestPoisonIsRefusedAndOpensNoCircuit(t *testing.T) {
@@ -129,7 +132,8 @@ func TestPoisonDoesNotKeepACircuitOpen(t *testing.T) {
 	s := poisoned(t, "a")
 	opened(t, s.targets["a"].circuit)
 	began := s.clock.now()
-	line := []*jobs.Request{poisonous, poisonous, poisonous, {Route: theRoute}, {Route: theRoute}}
+	poison := poisonous()
+	line := []*jobs.Request{poison, poison, poison, {Route: theRoute}, {Route: theRoute}}
 	for s.targets["a"].circuit.Snapshot().State != closed {
 		n, again := s.router.Admits(theRoute)
 		if n == 0 {
