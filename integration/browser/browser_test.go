@@ -155,12 +155,12 @@ func (v *visitor) click(selector string) {
 }
 
 // ask presses a button that asks before it does something. What stands above it may come and
-// go meanwhile, so that the mouse would miss it: it is pressed as the keyboard does.
+// go meanwhile, so that the mouse would miss it, and so may the focus before a key is pressed:
+// it is pressed in one step.
 func (v *visitor) ask(selector string) {
 	v.t.Helper()
 	v.await("there is "+selector, fmt.Sprintf(`document.querySelector(%q)`, selector))
-	v.run(fmt.Sprintf(`document.querySelector(%q).focus()`, selector))
-	v.press(kb.Enter)
+	v.run(fmt.Sprintf(`(() => { const e = document.querySelector(%q); e.focus(); e.click(); })()`, selector))
 }
 
 // write writes into a field.
