@@ -13,7 +13,7 @@ import (
 const (
 	// holds is for how many times as long as it took an answer is good, up to holdsMost:
 	// with a million jobs waiting some take a second, and each who looks asks every two.
-	holds, holdsMost = 50, 5 * time.Minute
+	holds, holdsMost = 200, 5 * time.Minute
 	// answersMost is how many are kept, and askedMost how long one may take.
 	answersMost, askedMost = 200, 30 * time.Second
 )
