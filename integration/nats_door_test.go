@@ -369,6 +369,12 @@ func natsWithUsers(t *testing.T) string {
 	options, err := natsserver.ProcessConfigFile("../deploy/nats.example.conf")
 	check(t, err)
 	options.Host, options.Port, options.StoreDir, options.NoSigs, options.NoLog = "127.0.0.1", natsserver.RANDOM_PORT, t.TempDir(), true, true
+	return startNATS(t, options).ClientURL()
+}
+
+// startNATS runs a server until the test ends.
+func startNATS(t *testing.T, options *natsserver.Options) *natsserver.Server {
+	t.Helper()
 	srv, err := natsserver.NewServer(options)
 	check(t, err)
 	srv.Start()
@@ -379,7 +385,7 @@ func natsWithUsers(t *testing.T) string {
 	if !srv.ReadyForConnections(soon) {
 		t.Fatal("NATS does not start")
 	}
-	return srv.ClientURL()
+	return srv
 }
 
 // With the users of the example a tenant enqueues for itself and for nobody else, reads

@@ -14,17 +14,7 @@ import (
 // natsOf runs a server that lets one user in, on a port and with the streams of before.
 func natsOf(t *testing.T, dir, password string, port int) *natsserver.Server {
 	t.Helper()
-	srv, err := natsserver.NewServer(&natsserver.Options{Host: "127.0.0.1", Port: port, StoreDir: dir, JetStream: true, NoSigs: true, NoLog: true, Username: "u", Password: password})
-	check(t, err)
-	srv.Start()
-	t.Cleanup(func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	})
-	if !srv.ReadyForConnections(soon) {
-		t.Fatal("NATS does not start")
-	}
-	return srv
+	return startNATS(t, &natsserver.Options{Host: "127.0.0.1", Port: port, StoreDir: dir, JetStream: true, NoSigs: true, NoLog: true, Username: "u", Password: password})
 }
 
 // TestNATSThatRefusesUs: a worker that NATS lets in no more, as while credentials are

@@ -73,6 +73,18 @@ func (e Endpoint) String() string { return endpoints[min(e, EndpointUnknown)].pa
 // Name is how a configuration calls it, as in "embeddings".
 func (e Endpoint) Name() string { return endpoints[min(e, EndpointUnknown)].name }
 
+// Operation is how OpenTelemetry's conventions for GenAI call it (gen_ai.operation.name).
+func (e Endpoint) Operation() string {
+	switch e {
+	case EndpointEmbeddings:
+		return "embeddings"
+	case EndpointCompletions:
+		return "text_completion"
+	default:
+		return "chat"
+	}
+}
+
 // Known tells whether it is one of Endpoints.
 func (e Endpoint) Known() bool { return e < EndpointUnknown }
 

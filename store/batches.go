@@ -47,15 +47,7 @@ SELECT ` + batchFields + ` FROM tidegate.batches WHERE removed_at IS NULL ORDER 
 
 // Batches lists the newest batches first, at most limit.
 func (s *Store) Batches(ctx context.Context, limit int) ([]jobs.Batch, error) {
-	rows, err := s.pool.Query(ctx, newestBatches, limit)
-	if err != nil {
-		return nil, fmt.Errorf("listing batches: %w", err)
-	}
-	batches, err := pgx.CollectRows(rows, scanBatch)
-	if err != nil {
-		return nil, fmt.Errorf("listing batches: %w", err)
-	}
-	return batches, nil
+	return s.listBatches(ctx, newestBatches, limit)
 }
 
 const batchesBehind = `/* tidegate: batches behind */
@@ -64,7 +56,11 @@ ORDER BY created_at DESC, id DESC LIMIT $1`
 
 // BatchesBehind lists batches that are older than one of them, the newest first.
 func (s *Store) BatchesBehind(ctx context.Context, id string, limit int) ([]jobs.Batch, error) {
-	rows, err := s.pool.Query(ctx, batchesBehind, limit, id)
+	return s.listBatches(ctx, batchesBehind, limit, id)
+}
+
+func (s *Store) listBatches(ctx context.Context, query string, args ...any) ([]jobs.Batch, error) {
+	rows, err := s.pool.Query(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("listing batches: %w", err)
 	}
@@ -94,15 +90,7 @@ const tenantBatches = `/* tidegate: batches of a tenant */ SELECT ` + batchField
 
 // BatchesOf lists a tenant's batches.
 func (s *Store) BatchesOf(ctx context.Context, tenant string, page Page) ([]jobs.Batch, error) {
-	rows, err := s.pool.Query(ctx, tenantBatches+page.within(), tenant, page.After, page.Limit)
-	if err != nil {
-		return nil, fmt.Errorf("listing batches: %w", err)
-	}
-	batches, err := pgx.CollectRows(rows, scanBatch)
-	if err != nil {
-		return nil, fmt.Errorf("listing batches: %w", err)
-	}
-	return batches, nil
+	return s.listBatches(ctx, tenantBatches+page.within(), tenant, page.After, page.Limit)
 }
 
 func scanBatch(row pgx.CollectableRow) (jobs.Batch, error) {

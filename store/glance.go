@@ -45,13 +45,9 @@ func (s *Store) addOpen(ctx context.Context, status *Status, batches int) error 
 	if err := s.pool.QueryRow(ctx, countOpen, openGlanced).Scan(&status.Open); err != nil {
 		return fmt.Errorf("counting batches: %w", err)
 	}
-	rows, err := s.pool.Query(ctx, openBatches, batches)
+	open, err := s.listBatches(ctx, openBatches, batches)
 	if err != nil {
-		return fmt.Errorf("listing batches: %w", err)
-	}
-	open, err := pgx.CollectRows(rows, scanBatch)
-	if err != nil {
-		return fmt.Errorf("listing batches: %w", err)
+		return err
 	}
 	for _, batch := range slices.Backward(open) {
 		if !slices.ContainsFunc(status.Batches, func(b jobs.Batch) bool { return b.ID == batch.ID }) {

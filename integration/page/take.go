@@ -181,19 +181,12 @@ var (
 
 // follow takes what the page sends.
 func (a *audience) follow(ctx context.Context, address string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/page/live?window=15m", http.NoBody)
+	body, err := get(ctx, address+"/page/live?window=15m")
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the page answers %s", answer.Status)
-	}
-	lines := bufio.NewScanner(answer.Body)
+	defer func() { _ = body.Close() }()
+	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, 4<<20)
 	var shown int64 // when what is shown was read
 	for lines.Scan() {
@@ -259,18 +252,28 @@ func pollRiver(ctx context.Context, address string) error {
 }
 
 func ask(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	body, err := get(ctx, url)
 	if err != nil {
 		return err
+	}
+	defer func() { _ = body.Close() }()
+	_, err = io.Copy(io.Discard, body)
+	return err
+}
+
+// get asks for a page, and returns its body, to be closed.
+func get(ctx context.Context, url string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", url, answer.Status)
+		_ = answer.Body.Close()
+		return nil, fmt.Errorf("%s answers %s", url, answer.Status)
 	}
-	_, err = io.Copy(io.Discard, answer.Body)
-	return err
+	return answer.Body, nil
 }

@@ -148,7 +148,7 @@ func (m *Metrics) genAI(endpoint jobs.Endpoint, a *jobs.Attempt, class string) {
 	if of == (Target{}) {
 		return
 	}
-	operation, failure := Operation(endpoint), ""
+	operation, failure := endpoint.Operation(), ""
 	if a.Class != jobs.OK {
 		failure = class
 	}
@@ -200,18 +200,6 @@ func (m *Metrics) Sent(event *jobs.Event, acknowledged bool) {
 	m.counts.events.WithLabelValues(kind, yes(acknowledged)).Inc()
 	if r := event.Result; r != nil && acknowledged {
 		m.counts.sent.WithLabelValues(m.routes.of(r.Route), string(r.State)).Inc()
-	}
-}
-
-// Operation is an endpoint as OpenTelemetry's conventions for GenAI name it.
-func Operation(endpoint jobs.Endpoint) string {
-	switch endpoint {
-	case jobs.EndpointEmbeddings:
-		return "embeddings"
-	case jobs.EndpointCompletions:
-		return "text_completion"
-	default:
-		return "chat"
 	}
 }
 

@@ -75,7 +75,7 @@ func (t *Tracer) work(entry *jobs.Entry, stored bool, began time.Time) (context.
 // call is the span of one call. last tells that it is the one that the result is of.
 func (t *Tracer) call(ctx context.Context, entry *jobs.Entry, a *jobs.Attempt, before trace.SpanContext, last bool) trace.SpanContext {
 	of, host, port := t.target(a.Target)
-	operation := operationOf(entry.Request.Endpoint)
+	operation := entry.Request.Endpoint.Operation()
 	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(a.At), trace.WithAttributes(
 		attribute.String("gen_ai.operation.name", operation), attribute.String("gen_ai.provider.name", of.Provider), attribute.String("gen_ai.request.model", of.Model),
 		attribute.String("tidegate.target", a.Target), attribute.String("tidegate.class", string(a.Class)), attribute.Bool("tidegate.probe", a.Probe),
@@ -224,14 +224,3 @@ func (w *statusWriter) WriteHeader(status int) {
 
 // Unwrap is for http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func operationOf(endpoint jobs.Endpoint) string {
-	switch endpoint {
-	case jobs.EndpointEmbeddings:
-		return "embeddings"
-	case jobs.EndpointCompletions:
-		return "text_completion"
-	default:
-		return "chat"
-	}
-}
