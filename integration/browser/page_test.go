@@ -74,7 +74,7 @@ func outageOfAll(t *testing.T, s *stage, v *visitor) string {
 	v.await("the circuit of gpt-5-mini is closed", `document.getElementById("target-gpt-5-mini").dataset.state === "closed"`)
 	v.await("the backlog is drained", waits+` === 0 && document.getElementById("route-summaries").dataset.state === "flows"`)
 	v.await("the batch is complete", fmt.Sprintf(`document.getElementById(%q)?.dataset.state === "completed"`, batch))
-	v.await("throughput is drawn", `document.querySelectorAll("#charts svg.plot .s-1").length > 0`)
+	v.await("throughput is drawn", `document.querySelector("[aria-labelledby=plot-flow] svg.plot .s-1") && document.querySelector("#table-flow")`)
 	return batch
 }
 
