@@ -38,7 +38,3 @@ func (r *configReader) checkBatches(b *BatchesConfig) {
 		r.problem("batches.keep", "must be at least %s, as in 30d", leastKeep)
 	}
 }
-
-func (c *Config) batchLimits() BatchLimits {
-	return BatchLimits{MaxLines: c.Batches.MaxLines, FilesLive: c.Batches.Keep}
-}

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -63,23 +62,6 @@ func TestConfigWarnsOfBudgets(t *testing.T) {
 	for _, want := range []string{`routes[0].budget.per_day: is more than total, so it never counts`, `routes[0].chain[0]: "a" has no price, so it is not called while the route has a budget`} {
 		if !strings.Contains(all, want) {
 			t.Errorf("it does not warn of %q:\n%s", want, all)
-		}
-	}
-}
-
-func TestBudgetFlags(t *testing.T) {
-	t.Parallel()
-	for _, f := range []budgetFlags{{}, {tenant: "a", route: "b"}, {tenant: "a", route: "b", batch: "c"}, {tenant: "A"}} {
-		if key, err := f.key(); err == nil {
-			t.Errorf("%+v is %s", f, key)
-		}
-	}
-	for text, want := range map[string]string{"0": "--per-day: must be above zero", "-5": "--per-day:", "many": "--per-day:", "none": "", "5": ""} {
-		var limit *jobs.MicroUSD
-		err := readLimit("--per-day", text, &limit)
-		var usage *usageError
-		if want == "" && (err != nil || limit == nil) || want != "" && (!errors.As(err, &usage) || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

@@ -13,6 +13,9 @@ import (
 // maxConcurrency bounds the jobs in one worker at once.
 const maxConcurrency = 10_000
 
+// exampleMetrics is what messages show for metrics_listen.
+const exampleMetrics = "127.0.0.1:9464"
+
 // check looks at the configuration as a whole and notes everything that is wrong
 // with it.
 func (r *configReader) check(c *Config, known Known) {

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"path/filepath"
 	"testing"
 )
 
@@ -14,9 +13,7 @@ func TestConfigWithoutKeys(t *testing.T) {
   - {name: c, provider: acme, model: m, price: {input: 1, output: 2}, base_url: "https://api.example.com/v1", api_key: "${EMPTY}"}
 ` + "routes:\n  - {name: summaries, chain: [a, b, c]}\n"
 	env := vars("EMPTY", "", "KEY", "canary")
-	dir := t.TempDir()
-	writeTree(t, dir, map[string]string{"tidegate.yaml": text})
-	path := filepath.Join(dir, "tidegate.yaml")
+	path := inFolder(t, text, nil)
 	if _, _, err := LoadConfig(path, env, testKnown); err == nil {
 		t.Error("who calls targets was given a configuration without keys")
 	}

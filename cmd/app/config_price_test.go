@@ -5,21 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"tidegate/jobs"
-	"tidegate/routing/prices"
 )
-
-// ours is a table with prices of every kind.
-const ours = `{"version": 1, "source": "a test of 2026-01-01", "prices": [
-	{"vendor": "openai", "model": "m", "from": "2020-01-01", "context_tokens": 1000, "usd_per_mtok": {"input": 1, "cached_input": 0.5, "output": 2}, "batch_usd_per_mtok": {"input": 0.5, "output": 1}},
-	{"vendor": "openai", "model": "m", "from": "2099-01-01", "usd_per_mtok": {"input": 3, "output": 4}},
-	{"vendor": "openai", "model": "later", "from": "2099-01-01", "usd_per_mtok": {"input": 3, "output": 4}},
-	{"vendor": "openai", "model": "embed", "from": "2020-01-01", "context_tokens": 2000, "endpoint": "embeddings", "usd_per_mtok": {"input": 0.02}, "batch_usd_per_mtok": {"input": 0.01}},
-	{"vendor": "groq", "model": "g", "from": "2020-01-01", "usd_per_mtok": {"free": true}}
-]}
-`
 
 // inFolder writes a configuration and tables into a folder, and returns its path.
 func inFolder(t *testing.T, config string, tables map[string]string) string {
@@ -72,7 +58,7 @@ func TestPriceOfATarget(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			path := inFolder(t, oneTarget(c.target), map[string]string{"ours.json": ours})
+			path := inFolder(t, oneTarget(c.target), map[string]string{"ours.json": ours(t)})
 			config, warnings, err := LoadConfig(path, vars(), Known{})
 			if err != nil {
 				t.Fatal(err)
@@ -134,54 +120,5 @@ func TestUnknownPriceShowsNoVariable(t *testing.T) {
 	_, warnings, err := ParseConfig([]byte(text), "f", vars("M", "canary"), Known{})
 	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0].String(), "no price of its model") || strings.Contains(warnings[0].String(), "canary") {
 		t.Errorf("it warns of %v (%v)", warnings, err)
-	}
-}
-
-// A table that changes is taken by who runs, a broken one is not, and on the day of
-// another price that holds without anybody's doing.
-func TestReloadOfPrices(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t)
-	d.write("ours.json", ours)
-	d.write("tidegate.yaml", "prices: ours.json\n"+strings.ReplaceAll(strings.ReplaceAll(deskConfig, ", price: {input: 1, output: 2}", ""), "https://h/v1", "https://api.openai.com/v1"))
-	d.begin()
-	price := func() jobs.MicroUSD { targets, _ := d.running.Build(); return targets[0].Price.Input }
-	if price() != jobs.USD(1) {
-		t.Fatalf("at the start the price is %s", price())
-	}
-	d.write("ours.json", ours[:len(ours)/2])
-	d.looks(2)
-	d.took(0)
-	d.says("ours.json", "it ends too early", "the prices of before stay")
-	d.write("key", newKey) // which must not wait for the table
-	d.looks(2)
-	if got := d.took(1).Targets[0].APIKey.Reveal(); got != newKey || price() != jobs.USD(1) {
-		t.Errorf("beside a broken table the key is %q and the price %s", got, price())
-	}
-	d.says("configuration taken: targets.a.api_key", "the prices of before stay")
-	d.write("ours.json", strings.ReplaceAll(ours, `"input": 1,`, `"input": 0.75,`))
-	d.looks(2)
-	d.took(2)
-	d.says("configuration taken: prices")
-	if price() != jobs.USD(0.75) {
-		t.Errorf("with the new table the price is %s", price())
-	}
-	then := time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
-	d.reprice(then.Add(-time.Second))
-	d.took(2)
-	d.reprice(then)
-	d.took(3)
-	d.says("other prices hold from today: a: $3.00 in, $4.00 out; b: $3.00 in, $4.00 out")
-	d.reprice(then.Add(time.Hour))
-	d.took(3)
-	d.says()
-}
-
-func TestDefaultsHavePrices(t *testing.T) {
-	t.Parallel()
-	for _, p := range exampleProviders {
-		if _, ok := prices.Shipped().Find(prices.VendorOf(p.baseURL), p.model, time.Now()); !ok {
-			t.Errorf("the table that ships has no price of %s, which init writes", p.model)
-		}
 	}
 }

@@ -25,8 +25,6 @@ import (
 )
 
 const (
-	// exampleMetrics is what messages show for metrics_listen.
-	exampleMetrics = "127.0.0.1:9464"
 	// metricsFlag names an address for metrics.
 	metricsFlag = "--metrics-listen"
 	// metricsConns is what reading how the fleet stands needs of a pool of its own, so

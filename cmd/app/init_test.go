@@ -8,6 +8,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"tidegate/routing/prices"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -259,5 +262,14 @@ func TestInitCommand(t *testing.T) {
 	command.SetOut(&out)
 	if err := command.Execute(); err != nil || !strings.Contains(out.String(), "Wrote "+path) {
 		t.Errorf("%v: %s", err, out.String())
+	}
+}
+
+func TestDefaultsHavePrices(t *testing.T) {
+	t.Parallel()
+	for _, p := range exampleProviders {
+		if _, ok := prices.Shipped().Find(prices.VendorOf(p.baseURL), p.model, time.Now()); !ok {
+			t.Errorf("the table that ships has no price of %s, which init writes", p.model)
+		}
 	}
 }

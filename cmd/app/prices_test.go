@@ -42,7 +42,7 @@ func contains(t *testing.T, text string, says ...string) {
 
 func TestPricesOfTargets(t *testing.T) {
 	t.Parallel()
-	config := inFolder(t, pricedConfig, map[string]string{"ours.json": ours})
+	config := inFolder(t, pricedConfig, map[string]string{"ours.json": ours(t)})
 	code, out, errors := runs(t, config, "prices")
 	if code != exitOK || errors != "" {
 		t.Fatalf("exit code %d: %s", code, errors)
@@ -91,7 +91,7 @@ func TestPricesShow(t *testing.T) {
 
 func TestPricesCheck(t *testing.T) {
 	t.Parallel()
-	config := inFolder(t, pricedConfig, map[string]string{"ours.json": ours, "broken.json": strings.ReplaceAll(ours, `"output": 4`, `"outpt": 4`)})
+	config := inFolder(t, pricedConfig, map[string]string{"ours.json": ours(t), "broken.json": strings.ReplaceAll(ours(t), `"output": 4`, `"outpt": 4`)})
 	code, out, _ := runs(t, config, "prices", "check")
 	if code != exitOK {
 		t.Errorf("exit code %d", code)
@@ -164,7 +164,7 @@ func TestPricesImport(t *testing.T) {
 // names it cannot be loaded.
 func TestPricesImportOverABrokenTable(t *testing.T) {
 	t.Parallel()
-	config := inFolder(t, pricedConfig, map[string]string{"lite.json": lite, "ours.json": ours[:20]})
+	config := inFolder(t, pricedConfig, map[string]string{"lite.json": lite, "ours.json": ours(t)[:20]})
 	code, out, errors := runs(t, config, "prices", "import", filepath.Join(filepath.Dir(config), "lite.json"))
 	if code != exitOK {
 		t.Fatalf("exit code %d: %s", code, errors)
@@ -207,7 +207,7 @@ func TestPricesImportIsAskedRightly(t *testing.T) {
 // Status and doctor name targets without a price.
 func TestUnknownPricesAreSeen(t *testing.T) {
 	t.Parallel()
-	config, _, err := LoadConfig(inFolder(t, pricedConfig, map[string]string{"ours.json": ours}), vars(), Known{})
+	config, _, err := LoadConfig(inFolder(t, pricedConfig, map[string]string{"ours.json": ours(t)}), vars(), Known{})
 	if err != nil {
 		t.Fatal(err)
 	}

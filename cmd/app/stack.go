@@ -82,6 +82,10 @@ type BatchLimits struct {
 	FilesLive time.Duration // zero: for ever
 }
 
+func batchLimits(c *Config) BatchLimits {
+	return BatchLimits{MaxLines: c.Batches.MaxLines, FilesLive: c.Batches.Keep}
+}
+
 // A Stack is one worker process: store, router, provider, worker, relay. Make
 // one with NewStack, and Run it once.
 type Stack struct {
