@@ -116,15 +116,15 @@ func (r *configReader) checkCanaryTargets(c *Config, canary *CanaryConfig, at st
 	}
 	switch {
 	case canary.Route == "" && len(canary.Targets) == 0:
-		r.problem(at+".targets", "is missing: name who is asked, as in targets: [a, b], or in route a route, for all of its chain; %s", didYouMean("", called))
+		r.problem(at+".targets", "is missing: name who is asked, as in targets: [a, b], or in route a route, for all of its chain; %s", jobs.DidYouMean("", called))
 	case canary.Route != "" && len(canary.Targets) > 0:
 		r.problem(at+".targets", "stands beside a route, which means all of its chain: leave one of them out")
 	case canary.Route != "" && !slices.Contains(routes, canary.Route):
-		r.problem(at+".route", "there is no route %s; %s", r.shown(at+".route", canary.Route), didYouMean(canary.Route, routes))
+		r.problem(at+".route", "there is no route %s; %s", r.shown(at+".route", canary.Route), jobs.DidYouMean(canary.Route, routes))
 	}
 	for i, name := range canary.Targets {
 		if field := fmt.Sprintf("%s.targets[%d]", at, i); !slices.Contains(called, name) {
-			r.problem(field, "no route calls a target %s; %s", r.shown(field, name), didYouMean(name, called))
+			r.problem(field, "no route calls a target %s; %s", r.shown(field, name), jobs.DidYouMean(name, called))
 		} else if at := slices.IndexFunc(c.Targets, func(t TargetConfig) bool { return t.Name == name }); at >= 0 && !c.Targets[at].endpoints().Has(jobs.EndpointChat) {
 			r.problem(field, "%s serves no chats, and a canary is one", name)
 		}

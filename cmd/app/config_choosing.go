@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"tidegate/jobs"
 	"tidegate/routing"
 )
 
@@ -56,7 +57,7 @@ const mostExplore = 0.5
 func (r *configReader) checkEstimator(c *Config) {
 	e := &c.Estimator
 	if !slices.Contains(routing.Estimators(), e.Name) {
-		r.problem("estimator.name", "unknown estimator %s; %s", r.shown("estimator.name", e.Name), didYouMean(e.Name, routing.Estimators()))
+		r.problem("estimator.name", "unknown estimator %s; %s", r.shown("estimator.name", e.Name), jobs.DidYouMean(e.Name, routing.Estimators()))
 	}
 	switch given := r.given("estimator.alpha"); {
 	case given && !(e.Alpha > 0 && e.Alpha <= 1):

@@ -62,7 +62,7 @@ func (r *configReader) checkEndpoints(t *TargetConfig, at string) {
 		item := fmt.Sprintf("%s[%d]", field, i)
 		switch e, known := jobs.EndpointNamed(name); {
 		case !known:
-			r.problem(item, "unknown endpoint %s; %s", r.shown(item, name), didYouMean(name, endpointNames()))
+			r.problem(item, "unknown endpoint %s; %s", r.shown(item, name), jobs.DidYouMean(name, endpointNames()))
 		case slices.Contains(t.Endpoints[:i], name):
 			r.problem(item, "%s stands here already; name each once", name)
 		case !served.Has(e) && t.Dialect == "azure":

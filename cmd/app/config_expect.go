@@ -95,7 +95,7 @@ func (r *configReader) checkEscalation(names []string, route *RouteConfig, at st
 		field := fmt.Sprintf("%s.escalate_to[%d]", at, i)
 		switch {
 		case !slices.Contains(names, name):
-			r.problem(field, "there is no target %s; %s", r.shown(field, name), didYouMean(name, names))
+			r.problem(field, "there is no target %s; %s", r.shown(field, name), jobs.DidYouMean(name, names))
 		case slices.Contains(route.Chain, name):
 			r.problem(field, "%s is in the chain already, and asked after a bad answer as it is", r.shown(field, name))
 		case seen[name]:

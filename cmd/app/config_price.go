@@ -97,7 +97,7 @@ func (r *configReader) loadPrices(path string) (*prices.Table, error) {
 // one.
 func (r *configReader) checkPricing(c *Config, t *TargetConfig, at string) {
 	if !slices.Contains(billings, t.Billing) {
-		r.problem(at+".billing", "unknown choice %s; %s", r.shown(at+".billing", t.Billing), didYouMean(t.Billing, billings))
+		r.problem(at+".billing", "unknown choice %s; %s", r.shown(at+".billing", t.Billing), jobs.DidYouMean(t.Billing, billings))
 	}
 	if vendor, model, ok := strings.Cut(t.PricedAs, "/"); t.PricedAs != "" && (!ok || vendor == "" || model == "") {
 		r.problem(at+".priced_as", "%s is not VENDOR/MODEL, as in openai/gpt-5-mini", r.shown(at+".priced_as", t.PricedAs))

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"tidegate/jobs"
 )
 
 // A Problem is one mistake in the configuration, with what would be right. It
@@ -95,15 +93,4 @@ func (r *configReader) describe(field, text string) Problem {
 		}
 		around = around[:cut]
 	}
-}
-
-// didYouMean is the remedy for a name that is not among names.
-func didYouMean(text string, names []string) string {
-	if near := jobs.Nearest(text, names); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
-	if len(names) == 0 {
-		return "there are none"
-	}
-	return "there are " + strings.Join(names, ", ")
 }

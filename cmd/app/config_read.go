@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 
+	"tidegate/jobs"
+
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -133,7 +135,7 @@ func (r *configReader) readMapping(node ast.Node, into reflect.Value, field stri
 		r.places[path] = entry.place
 		index, known := fields.index[entry.key]
 		if !known {
-			r.problem(path, "unknown key; %s", didYouMean(entry.key, fields.names))
+			r.problem(path, "unknown key; %s", jobs.DidYouMean(entry.key, fields.names))
 			continue
 		}
 		r.read(entry.value, into.Field(index), path)

@@ -39,16 +39,16 @@ func (r *configReader) checkRoutes(c *Config, known Known) {
 		}
 		r.checkChain(c, route, at, used)
 		if !slices.Contains(known.Goals, route.Goal) {
-			r.problem(at+".optimization_goal", "unknown goal %s; %s", r.shown(at+".optimization_goal", route.Goal), didYouMean(route.Goal, known.Goals))
+			r.problem(at+".optimization_goal", "unknown goal %s; %s", r.shown(at+".optimization_goal", route.Goal), jobs.DidYouMean(route.Goal, known.Goals))
 		}
 		if !slices.Contains(whenOpen, route.WhenOpen) {
-			r.problem(at+".when_open", "unknown choice %s; %s", r.shown(at+".when_open", route.WhenOpen), didYouMean(route.WhenOpen, whenOpen))
+			r.problem(at+".when_open", "unknown choice %s; %s", r.shown(at+".when_open", route.WhenOpen), jobs.DidYouMean(route.WhenOpen, whenOpen))
 		}
 		if !slices.Contains(whenFiltered, route.WhenFiltered) {
-			r.problem(at+".when_filtered", "unknown choice %s; %s", r.shown(at+".when_filtered", route.WhenFiltered), didYouMean(route.WhenFiltered, whenFiltered))
+			r.problem(at+".when_filtered", "unknown choice %s; %s", r.shown(at+".when_filtered", route.WhenFiltered), jobs.DidYouMean(route.WhenFiltered, whenFiltered))
 		}
 		if !slices.Contains(admissions, route.Admission) {
-			r.problem(at+".admission", "unknown choice %s; %s", r.shown(at+".admission", route.Admission), didYouMean(route.Admission, admissions))
+			r.problem(at+".admission", "unknown choice %s; %s", r.shown(at+".admission", route.Admission), jobs.DidYouMean(route.Admission, admissions))
 		}
 		if route.Deadline < 0 {
 			r.problem(at+".deadline", "must not be below zero; leave it out for none")
@@ -76,14 +76,14 @@ func (r *configReader) checkChain(c *Config, route *RouteConfig, at string, used
 		}
 	}
 	if len(route.Chain) == 0 {
-		r.problem(at+".chain", "needs at least one target; %s", didYouMean("", names))
+		r.problem(at+".chain", "needs at least one target; %s", jobs.DidYouMean("", names))
 	}
 	seen := map[string]bool{}
 	for i, name := range route.Chain {
 		field := fmt.Sprintf("%s.chain[%d]", at, i)
 		switch {
 		case !slices.Contains(names, name):
-			r.problem(field, "there is no target %s; %s", r.shown(field, name), didYouMean(name, names))
+			r.problem(field, "there is no target %s; %s", r.shown(field, name), jobs.DidYouMean(name, names))
 		case seen[name]:
 			r.problem(field, "%s is in this chain already; a target stands in it once", r.shown(field, name))
 		}

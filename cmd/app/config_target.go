@@ -33,7 +33,7 @@ func (r *configReader) checkTarget(t *TargetConfig, at string, known Known) {
 	}
 	r.required(at+".model", t.Model, "write the model as the provider calls it")
 	if !slices.Contains(known.Dialects, t.Dialect) {
-		r.problem(at+".dialect", "unknown dialect %s; %s", r.shown(at+".dialect", t.Dialect), didYouMean(t.Dialect, known.Dialects))
+		r.problem(at+".dialect", "unknown dialect %s; %s", r.shown(at+".dialect", t.Dialect), jobs.DidYouMean(t.Dialect, known.Dialects))
 	}
 	if t.ContentPolicy != "" {
 		r.name(at+".content_policy", t.ContentPolicy)

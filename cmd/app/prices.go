@@ -125,10 +125,10 @@ func viewPrices(c *Config, now time.Time) pricesView {
 		case p.own:
 			one.Says = "configuration"
 		case one.Known:
-			one.Says, one.Entry, one.From = "table", p.found.Name(), dayOf(p.found.From)
+			one.Says, one.Entry, one.From = "table", p.found.Name(), p.found.From.Format(time.DateOnly)
 		}
 		if !p.own && !p.found.Next.IsZero() {
-			one.Until = dayOf(p.found.Next)
+			one.Until = p.found.Next.Format(time.DateOnly)
 		}
 		view.Targets = append(view.Targets, one)
 	}

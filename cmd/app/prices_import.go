@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/jobs"
 	"tidegate/routing/prices"
 )
 
@@ -36,7 +37,7 @@ those hold from the day of the import.`,
 		Args: arguments(1, 1, "one FILE, or - for the standard input"),
 		PreRunE: func(*cobra.Command, []string) error {
 			if !slices.Contains(prices.Formats(), in.format) {
-				return usagef("--format: %q is not a format; %s", in.format, didYouMean(in.format, prices.Formats()))
+				return usagef("--format: %q is not a format; %s", in.format, jobs.DidYouMean(in.format, prices.Formats()))
 			}
 			return nil
 		},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/jobs"
 	"tidegate/routing/prices"
 )
 
@@ -74,7 +75,7 @@ func nearestModel(table *prices.Table, part string) string {
 	for _, e := range table.Entries() {
 		names = append(names, e.Model, e.Name())
 	}
-	if near := didYouMean(part, names); strings.HasPrefix(near, "did you") {
+	if near := jobs.DidYouMean(part, names); strings.HasPrefix(near, "did you") {
 		return near
 	}
 	return "`tidegate prices show` lists it all"
@@ -98,7 +99,7 @@ func viewEntries(table *prices.Table, entries []prices.Entry, now time.Time) []e
 	views := make([]entryView, len(entries))
 	for i, e := range entries {
 		views[i] = entryView{
-			Vendor: e.Vendor, Model: e.Model, Aliases: e.Aliases, Prefixes: e.Prefixes, From: dayOf(e.From), Holds: "no more",
+			Vendor: e.Vendor, Model: e.Model, Aliases: e.Aliases, Prefixes: e.Prefixes, From: e.From.Format(time.DateOnly), Holds: "no more",
 			ContextTokens: e.ContextTokens, Free: e.Price.Free, Price: viewPrice(e.Price), Batch: viewPrice(e.Batch),
 		}
 		holds, ok := table.Find(e.Vendor, e.Model, now)

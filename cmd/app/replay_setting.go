@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tidegate/jobs"
 )
 
 // setSetting gives a field of a configuration a number, as in "estimator.explore",
@@ -31,7 +33,7 @@ func setField(in reflect.Value, path []string, setting string, x float64) error 
 		fields := yamlFields(in.Type())
 		at, known := fields.index[path[0]]
 		if !known {
-			return fmt.Errorf("%s: there is no setting %q; %s", setting, path[0], didYouMean(path[0], fields.names))
+			return fmt.Errorf("%s: there is no setting %q; %s", setting, path[0], jobs.DidYouMean(path[0], fields.names))
 		}
 		return setField(in.Field(at), path[1:], setting, x)
 	case reflect.Slice:
@@ -55,7 +57,7 @@ func setNamed(in reflect.Value, path []string, setting string, x float64) error 
 		}
 		names = append(names, name)
 	}
-	return fmt.Errorf("%s: there is no %q; %s", setting, path[0], didYouMean(path[0], names))
+	return fmt.Errorf("%s: there is no %q; %s", setting, path[0], jobs.DidYouMean(path[0], names))
 }
 
 func setMember(in reflect.Value, path []string, setting string, x float64) error {
@@ -75,7 +77,7 @@ func setMember(in reflect.Value, path []string, setting string, x float64) error
 		return nil
 	}
 	slices.Sort(names)
-	return fmt.Errorf("%s: there is no %q; %s", setting, path[0], didYouMean(path[0], names))
+	return fmt.Errorf("%s: there is no %q; %s", setting, path[0], jobs.DidYouMean(path[0], names))
 }
 
 // pathBelow is what of a path comes after a name that it begins with.

@@ -137,7 +137,7 @@ const swept = "swept"
 // they were to each other: those of the route's goal, or of balanced where that has none.
 func (c *Config) setWeight(weight string, x float64) error {
 	if weights := []string{"success_rate", "latency", "cost"}; !slices.Contains(weights, weight) {
-		return fmt.Errorf("there is no weight %q; %s", weight, didYouMean(weight, weights))
+		return fmt.Errorf("there is no weight %q; %s", weight, jobs.DidYouMean(weight, weights))
 	}
 	strategies := map[string]WeightsConfig{}
 	for name, w := range c.Strategies {
