@@ -12,11 +12,12 @@ import (
 )
 
 const (
-	// forecastsLive is for how long what forecasts are made of is good enough …
+	// forecastsLive is for how long what forecasts are made of is good enough, but for what
+	// came since it was counted.
 	forecastsLive = 3 * time.Second
-	// cameLive … but for what came since it was counted: for so many times as long as it
-	// took to read that. So who enqueues knows of what others enqueued before, and a
-	// thousand who do it in a second cost a twentieth of one connection.
+	// cameLive is for how many times as long as it took to read that is good enough. So who
+	// enqueues knows of what others enqueued before, and a thousand who do it in a second
+	// cost a twentieth of one connection.
 	cameLive = 20
 )
 
