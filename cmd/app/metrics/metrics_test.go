@@ -39,7 +39,7 @@ func busy(t *testing.T) *metrics.Metrics {
 	}
 	m.Expired(3)
 	m.Rescued(jobs.Rescue{Worker: "secret-worker", Returned: 4, Lost: 2, LostAt: map[string]int{"cheap": 2}, Quarantined: 1, Poisoned: 1})
-	for _, e := range []jobs.Event{{Result: &jobs.ResultEvent{Route: "summaries", Result: jobs.Result{State: jobs.StateCancelled}}}, {Batch: &jobs.Batch{}}, {Circuit: &jobs.CircuitEvent{}}, {Pause: &jobs.PauseEvent{}}, {Budget: &jobs.BudgetEvent{}}} {
+	for _, e := range []jobs.Event{{Result: &jobs.ResultEvent{Route: "summaries", Result: jobs.Result{State: jobs.StateCancelled}}}, {Batch: &jobs.BatchEvent{}}, {Circuit: &jobs.CircuitEvent{}}, {Pause: &jobs.PauseEvent{}}, {Budget: &jobs.BudgetEvent{}}} {
 		m.Sent(&e, true)
 		m.Sent(&e, false)
 	}
