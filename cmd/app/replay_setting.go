@@ -8,12 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 )
 
 // setSetting gives a field of a configuration a number, as in "estimator.explore",
 // "targets.gpt-5.limits.concurrency" or "strategies.mine.cost".
-func setSetting(c *Config, setting string, x float64) error {
+func setSetting(c *config.Config, setting string, x float64) error {
 	return setField(reflect.ValueOf(c).Elem(), strings.Split(setting, "."), setting, x)
 }
 
@@ -30,10 +31,10 @@ func setField(in reflect.Value, path []string, setting string, x float64) error 
 		}
 		return setField(in.Elem(), path, setting, x)
 	case reflect.Struct:
-		fields := yamlFields(in.Type())
-		at, known := fields.index[path[0]]
+		fields := config.FieldsOf(in.Type())
+		at, known := fields.Index[path[0]]
 		if !known {
-			return fmt.Errorf("%s: there is no setting %q; %s", setting, path[0], jobs.DidYouMean(path[0], fields.names))
+			return fmt.Errorf("%s: there is no setting %q; %s", setting, path[0], jobs.DidYouMean(path[0], fields.Names))
 		}
 		return setField(in.Field(at), path[1:], setting, x)
 	case reflect.Slice:
