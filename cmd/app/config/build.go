@@ -15,7 +15,7 @@ import (
 // order, with the prices that hold now. Routes that share a target share the pointer.
 func (c *Config) Build() ([]*jobs.Target, []jobs.Route) { return c.BuildAt(time.Now()) }
 
-// buildAt is Build with the prices that hold at a time.
+// BuildAt is Build with the prices that hold at a time.
 func (c *Config) BuildAt(now time.Time) ([]*jobs.Target, []jobs.Route) {
 	targets := make([]*jobs.Target, len(c.Targets))
 	named := map[string]*jobs.Target{}

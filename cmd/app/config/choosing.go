@@ -33,7 +33,7 @@ func (e *Estimator) setDefaults() {
 	*e = Estimator{Name: routing.Decayed, Explore: routing.DefaultExplore}
 }
 
-// goals are the strategies of one's own that requests and routes may name.
+// AllGoals are the strategies of one's own that requests and routes may name.
 func (c *Config) AllGoals() []string { return slices.Sorted(maps.Keys(c.Strategies)) }
 
 // checkStrategies notes what is wrong with the strategies.
@@ -70,7 +70,7 @@ func (r *reader) checkEstimator(c *Config) {
 	}
 }
 
-// choosing is how targets are chosen by this configuration.
+// Choosing is how targets are chosen by this configuration.
 func (c *Config) Choosing() routing.Choosing {
 	made := routing.Choosing{
 		Estimator: c.Estimator.Name, Alpha: c.Estimator.Alpha, Explore: c.Estimator.Explore, Strategies: map[string]routing.Strategy{},

@@ -2,7 +2,7 @@ package config
 
 import "tidegate/worker/publish"
 
-// natsDoor tells whether a worker accepts requests over NATS.
+// AcceptsOverNATS tells whether a worker accepts requests over NATS.
 func (c *Config) AcceptsOverNATS(byDefault bool) bool {
 	if c.NATSDoor == nil {
 		return byDefault
@@ -10,7 +10,7 @@ func (c *Config) AcceptsOverNATS(byDefault bool) bool {
 	return *c.NATSDoor
 }
 
-// doorConns is how many connections to Postgres it needs for that.
+// DoorConns is how many connections to Postgres a worker needs for that.
 func (c *Config) DoorConns(byDefault bool) int {
 	if !c.AcceptsOverNATS(byDefault) {
 		return 0

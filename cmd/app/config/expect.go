@@ -27,7 +27,7 @@ type Expect struct {
 	Otherwise       string     `yaml:"otherwise,omitempty"` // refuse or keep; empty: refuse
 }
 
-// build is nil for nil.
+// Build makes it into what judges answers; nil for nil.
 func (e *Expect) Build() *jobs.Expect {
 	if e == nil {
 		return nil

@@ -28,7 +28,7 @@ const (
 // billings are the choices of billing.
 var billings = []string{DefaultBilling, billingBatch}
 
-// pricesFile is where the table of prices is, or will be; empty: none is named. A
+// PricesFile is where the table of prices is, or will be; empty: none is named. A
 // relative path is looked for beside the configuration.
 func (c *Config) PricesFile() string {
 	if c.Prices == "" || filepath.IsAbs(c.Prices) {
@@ -37,7 +37,7 @@ func (c *Config) PricesFile() string {
 	return filepath.Join(filepath.Dir(c.File), c.Prices)
 }
 
-// table is what the configuration's prices are looked up in.
+// PriceTable is what the configuration's prices are looked up in.
 func (c *Config) PriceTable() *prices.Table {
 	if c.Table != nil {
 		return c.Table

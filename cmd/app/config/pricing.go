@@ -66,7 +66,7 @@ func (c *Config) noPrice(p *Pricing) (why, remedy string) {
 	}
 }
 
-// nextPrice is when the table has another price for one of the targets; zero: it says
+// NextPrice is when the table has another price for one of the targets; zero: it says
 // nothing of that.
 func (c *Config) NextPrice(now time.Time) time.Time {
 	var next time.Time

@@ -185,6 +185,7 @@ type Fields struct {
 
 func yamlFieldsOf[T any]() []string { return FieldsOf(reflect.TypeFor[T]()).Names }
 
+// FieldsOf are the keys of a struct, by its tags.
 func FieldsOf(t reflect.Type) Fields {
 	fields := Fields{Index: map[string]int{}}
 	for i := range t.NumField() {

@@ -88,7 +88,7 @@ func contentOf(text []byte, err error, most int64) content {
 	return content{most, sha256.Sum256(text)}
 }
 
-// agree tells whether what is in both is the same.
+// Agree tells whether what is in both is the same.
 func (c Contents) Agree(other Contents) bool {
 	for path, content := range other {
 		if mine, read := c[path]; read && mine != content {
@@ -98,7 +98,7 @@ func (c Contents) Agree(other Contents) bool {
 	return true
 }
 
-// now is what is in the same files now.
+// Now is what is in the same files now.
 func (c Contents) Now() Contents {
 	now := make(Contents, len(c))
 	for path, then := range c {

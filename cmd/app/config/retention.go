@@ -37,4 +37,5 @@ func (r *reader) checkRetention(c *Retention) {
 	}
 }
 
+// Kept is how long what has ended is kept.
 func (c *Config) Kept() jobs.Retention { return jobs.Retention(c.Retention) }
