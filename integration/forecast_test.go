@@ -14,6 +14,7 @@ import (
 	"github.com/openai/openai-go/v3"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -30,7 +31,7 @@ func limited(t *testing.T) *front {
 // limitedWorker is limited, with its worker.
 func limitedWorker(t *testing.T) (*front, *crew) {
 	t.Helper()
-	st := newStage(t, staging{config: func(c *app.Config) {
+	st := newStage(t, staging{config: func(c *config.Config) {
 		c.Targets[0].Limits.RequestsPerMinute = 600
 		c.Targets, c.Routes[0].Chain = c.Targets[:1], c.Routes[0].Chain[:1]
 	}})
@@ -101,15 +102,15 @@ func TestForecastOfABatch(t *testing.T) {
 	if err != nil || len(list.Data) != 1 || !strings.Contains(list.Data[0].JSON.ExtraFields["forecast"].Raw(), `"reason":"waits for`) {
 		t.Errorf("a list has %d batches, %v: %s", len(list.Data), err, list.RawJSON())
 	}
-	config := write(t, "tidegate.yaml", f.config.String()) // which knows the limit
-	shown := f.must("status", "--config", config)
+	conf := write(t, "tidegate.yaml", f.config.String()) // which knows the limit
+	shown := f.must("status", "--config", conf)
 	if !strings.Contains(shown.out, "of work)") {
 		t.Errorf("the status:\n%s", shown.out)
 	}
 	var status struct {
 		Routes, Batches []struct{ Forecast struct{ Reason, Text string } }
 	}
-	check(t, json.Unmarshal([]byte(f.must("status", "--json", "--config", config).out), &status))
+	check(t, json.Unmarshal([]byte(f.must("status", "--json", "--config", conf).out), &status))
 	for _, one := range append(status.Routes, status.Batches...) {
 		if !strings.HasPrefix(one.Forecast.Reason, "waits for") || !strings.Contains(one.Forecast.Text, "of work after that") {
 			t.Errorf("the status has %+v", status)

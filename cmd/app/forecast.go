@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/routing"
 	"tidegate/store"
@@ -26,7 +27,7 @@ const (
 // most, and is a few rows for each route and worker. Safe for concurrent use.
 type forecasts struct {
 	store  *store.Store
-	config func() *Config
+	config func() *config.Config
 
 	mu    sync.Mutex
 	known *foundation
@@ -34,8 +35,8 @@ type forecasts struct {
 	until time.Time // it is good enough
 }
 
-func newForecasts(s *store.Store, config func() *Config) *forecasts {
-	return &forecasts{store: s, config: config}
+func newForecasts(s *store.Store, conf func() *config.Config) *forecasts {
+	return &forecasts{store: s, config: conf}
 }
 
 // A foundation is what forecasts stand on for some seconds.
@@ -92,16 +93,16 @@ func (f *forecasts) found(ctx context.Context) (*foundation, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := f.config()
-	router := routing.New(routing.Config{Routes: routesOf(&fleet, config), Fleet: true, Choosing: config.choosing()})
+	conf := f.config()
+	router := routing.New(routing.Config{Routes: routesOf(&fleet, conf), Fleet: true, Choosing: conf.Choosing()})
 	router.Follow(&fleet, "a forecast")
-	return &foundation{read: time.Now(), fleet: fleet, seen: seen, router: router, weights: config.Weights()}, nil
+	return &foundation{read: time.Now(), fleet: fleet, seen: seen, router: router, weights: conf.Weights()}, nil
 }
 
 // routesOf are the routes that workers announced, with what the configuration here says
 // of their targets.
-func routesOf(fleet *jobs.Fleet, config *Config) []jobs.Route {
-	targets, routes := config.Build()
+func routesOf(fleet *jobs.Fleet, conf *config.Config) []jobs.Route {
+	targets, routes := conf.Build()
 	known := map[string]jobs.Route{}
 	for _, route := range routes {
 		known[route.Name] = route

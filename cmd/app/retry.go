@@ -132,7 +132,7 @@ func (f *retryFlags) checkChoice(ctx context.Context, pool *pgxpool.Pool) error 
 	case f.route != "" && !slices.Contains(known, f.route):
 		return &queue.UnknownRouteError{Route: f.route, Known: known}
 	case f.goal != "" && !slices.Contains(goals(routes), f.goal):
-		return usagef("--goal: %q is not known; %s", f.goal, didYouMean(f.goal, goals(routes)))
+		return usagef("--goal: %q is not known; %s", f.goal, jobs.DidYouMean(f.goal, goals(routes)))
 	}
 	return nil
 }
