@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/cmd/app/metrics"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
@@ -137,7 +138,7 @@ func TestMetricsAgreeWithTheLedger(t *testing.T) {
 func TestMetricsOfALateAnswer(t *testing.T) {
 	t.Parallel()
 	d := newDoor()
-	st := newStage(t, staging{serve: d.serve, config: func(c *app.Config) { c.Targets, c.Routes[0].Chain = c.Targets[:1], c.Routes[0].Chain[:1] }})
+	st := newStage(t, staging{serve: d.serve, config: func(c *config.Config) { c.Targets, c.Routes[0].Chain = c.Targets[:1], c.Routes[0].Chain[:1] }})
 	st.prepare()
 	held, leads, err := st.store.Lead(t.Context(), "another", time.Hour)
 	if err != nil || !leads {
