@@ -124,8 +124,7 @@ func TestForecastWarns(t *testing.T) {
 	f := limited(t)
 	f.enqueue(3000, nil)
 	post := func(deadline string) (warning string, said saidForecast) {
-		response, said := postJob(t, f.base, deadline)
-		return response.Header.Get("Tidegate-Warning"), said
+		return postJob(t, f.base, deadline)
 	}
 	var warning string
 	var job saidForecast
@@ -162,8 +161,8 @@ func TestForecastKnowsWhatCameJustNow(t *testing.T) {
 	})
 	first.stop() // nobody counts again
 	f.enqueue(3000, nil)
-	response, said := postJob(t, f.base, "10s")
-	if warning := response.Header.Get("Tidegate-Warning"); !strings.Contains(warning, "will be missed") || said.Missed != "likely" || said.Ahead < 3000 {
+	warning, said := postJob(t, f.base, "10s")
+	if !strings.Contains(warning, "will be missed") || said.Missed != "likely" || said.Ahead < 3000 {
 		t.Errorf("it is warned with %q, and %+v", warning, said)
 	}
 	f.enqueue(500, nil)
@@ -173,8 +172,8 @@ func TestForecastKnowsWhatCameJustNow(t *testing.T) {
 	}
 }
 
-// postJob sends one request with a deadline.
-func postJob(t *testing.T, base, deadline string) (*http.Response, saidForecast) {
+// postJob sends one request with a deadline, and says what it is warned with.
+func postJob(t *testing.T, base, deadline string) (warning string, said saidForecast) {
 	t.Helper()
 	line := fmt.Sprintf(`{"custom_id":"a","method":"POST","url":"/v1/chat/completions","deadline":%q,"body":%s}`, deadline, body(1))
 	response, err := http.Post(base+"/jobs", jsonType, strings.NewReader(line))
@@ -185,7 +184,7 @@ func postJob(t *testing.T, base, deadline string) (*http.Response, saidForecast)
 	if response.StatusCode != http.StatusAccepted {
 		t.Fatalf("it is answered with %d", response.StatusCode)
 	}
-	return response, job.Forecast
+	return response.Header.Get("Tidegate-Warning"), job.Forecast
 }
 
 // What is measured is that of whoever supervised before, too.
