@@ -17,6 +17,7 @@ var floors = map[string]int{
 
 	"cmd/app": 5,
 
+	"cmd/app/config":         4,
 	"routing/replay/logfile": 4,
 	"routing/replay/page":    4,
 
@@ -53,7 +54,7 @@ var homes = map[string][]string{
 	"github.com/failsafe-go/failsafe-go":    {"routing"},
 	"github.com/fsnotify/fsnotify":          {"cmd/app"},
 	"github.com/go-analyze/charts":          {"cmd/app/dashboard", "routing/replay/page"},
-	"github.com/goccy/go-yaml":              {"cmd/app"},
+	"github.com/goccy/go-yaml":              {"cmd/app", "cmd/app/config"},
 	"github.com/google/uuid":                {"cmd/app", "jobs/queue", "store", "worker"},
 	"github.com/jackc/pgx":                  {"cmd/app", "cmd/app/riverpage", "deploy/embedded", "jobs/queue", "migrations", "store", "worker"},
 	"github.com/nats-io":                    {"cmd/app", "deploy/embedded", "worker/publish"},

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -32,7 +32,7 @@ func TestExpiredForMoneySaysSo(t *testing.T) {
 		for _, admission := range []string{jobs.AdmissionDirect, jobs.AdmissionFair} {
 			t.Run(c.name+", "+admission, func(t *testing.T) {
 				t.Parallel()
-				s := newStage(t, staging{config: func(c *app.Config) {
+				s := newStage(t, staging{config: func(c *config.Config) {
 					c.Routes[0].Chain, c.Routes[0].Admission = c.Routes[0].Chain[:1], admission
 				}})
 				s.prepare()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -289,9 +290,9 @@ func TestBudgetOutlivesAKilledWorker(t *testing.T) {
 // goes on without a restart.
 func TestBudgetsOfAConfiguration(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, staging{config: func(c *app.Config) {
-		c.Routes[0].Budget = &app.BudgetConfig{PerDay: 0.00024}
-		c.Tenants = []app.TenantConfig{{Name: "acme", Weight: 1, Budget: &app.BudgetConfig{Total: 5}}}
+	s := newStage(t, staging{config: func(c *config.Config) {
+		c.Routes[0].Budget = &config.Budget{PerDay: 0.00024}
+		c.Tenants = []config.Tenant{{Name: "acme", Weight: 1, Budget: &config.Budget{Total: 5}}}
 	}})
 	crew := s.work(func(c *app.StackConfig) { c.Budgets = s.config.Budgets() })
 	batch := s.enqueue(60, nil)
@@ -304,8 +305,8 @@ func TestBudgetsOfAConfiguration(t *testing.T) {
 		t.Errorf("status says\n%s", got)
 	}
 	after := *s.config
-	after.Routes = append([]app.RouteConfig{}, after.Routes...)
-	after.Routes[0].Budget, after.Tenants = &app.BudgetConfig{PerDay: 3}, nil
+	after.Routes = append([]config.Route{}, after.Routes...)
+	after.Routes[0].Budget, after.Tenants = &config.Budget{PerDay: 3}, nil
 	crew.Take(&after)
 	s.awaitBatch(batch)
 	fixture.Await(t, soon, "the tenant's is gone", func() bool { _, known := s.budgets()["tenant acme"]; return !known })
@@ -323,7 +324,7 @@ func TestBudgetThatIsEnoughForTheCheapTarget(t *testing.T) {
 	for _, admission := range []string{jobs.AdmissionDirect, jobs.AdmissionFair} {
 		t.Run(admission, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t, staging{config: func(c *app.Config) {
+			s := newStage(t, staging{config: func(c *config.Config) {
 				c.Routes[0].Chain, c.Routes[0].Admission = []string{"sim-cheap", "sim-dear"}, admission
 			}})
 			s.prepare()

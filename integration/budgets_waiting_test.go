@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -20,7 +20,7 @@ func TestWaitForAPriceAndThenForMoney(t *testing.T) {
 	for name, moneyFirst := range map[string]bool{"the deadline comes near without money": false, "the money is back before": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t, staging{config: func(c *app.Config) {
+			s := newStage(t, staging{config: func(c *config.Config) {
 				fairRoute(c)
 				c.Routes[0].Chain = []string{"sim-cheap", "sim-dear"}
 				c.Routes[0].WhenOpen, c.Routes[0].Goal, c.Routes[0].Deadline = string(jobs.WhenOpenPrice), "ordered", 0

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing"
@@ -67,8 +68,8 @@ func TestKnowledgeOfTargetsStays(t *testing.T) {
 // none.
 func TestStrategiesOfOnesOwnAreGoals(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, staging{config: func(c *app.Config) {
-		c.Strategies = map[string]app.WeightsConfig{"careful": {SuccessRate: 0.6, Latency: 0.1, Cost: 0.3}}
+	s := newStage(t, staging{config: func(c *config.Config) {
+		c.Strategies = map[string]config.Weights{"careful": {SuccessRate: 0.6, Latency: 0.1, Cost: 0.3}}
 	}})
 	s.prepare()
 	asking := func(goal string) []string {

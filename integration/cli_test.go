@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -442,7 +443,7 @@ func TestCancelEndsWhatWaits(t *testing.T) {
 
 func TestStatusShowsAnOutage(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, staging{config: func(c *app.Config) {
+	s := newStage(t, staging{config: func(c *config.Config) {
 		for i := range c.Targets {
 			c.Targets[i].Circuit.Cooldown = time.Minute // a probe that fails meanwhile would be another reason
 		}
@@ -491,14 +492,14 @@ type statusView struct {
 func TestMigrateBringsADatabaseUpToDate(t *testing.T) {
 	t.Parallel()
 	url := fixture.EmptyDatabase(t)
-	config := write(t, "tidegate.yaml", app.DefaultSimulated("http://127.0.0.1:9").String())
+	conf := write(t, "tidegate.yaml", config.DefaultSimulated("http://127.0.0.1:9").String())
 	run := func(args ...string) said {
-		return tidegate(t, append([]string{"migrate", "--database-url", url, "--config", config}, args...)...)
+		return tidegate(t, append([]string{"migrate", "--database-url", url, "--config", conf}, args...)...)
 	}
 	if got := run("--check"); got.code != 1 || !strings.Contains(got.out, "missing") {
 		t.Errorf("before: %+v", got)
 	}
-	if got := tidegate(t, "work", "--database-url", url, "--config", config, "--nats-url", "nats://127.0.0.1:9"); got.code != 1 || !strings.Contains(got.errors, "tidegate migrate") {
+	if got := tidegate(t, "work", "--database-url", url, "--config", conf, "--nats-url", "nats://127.0.0.1:9"); got.code != 1 || !strings.Contains(got.errors, "tidegate migrate") {
 		t.Errorf("a worker before: %+v", got)
 	}
 	if got := run(); got.code != 0 || !strings.Contains(got.out, "applied") {
@@ -543,8 +544,8 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	s := newStage(t, staging{})
 	s.work(nil)
 	s.settle(s.enqueue(1, nil))
-	config := write(t, "tidegate.yaml", s.config.String())
-	got := s.must("doctor", "--config", config, "--call")
+	conf := write(t, "tidegate.yaml", s.config.String())
+	got := s.must("doctor", "--config", conf, "--call")
 	for _, says := range []string{"configuration", "3 targets, 1 route\n", "postgres", "up to date", "nats", "with JetStream", "sim-cheap", "answered"} {
 		if !strings.Contains(got.out, says) {
 			t.Errorf("it does not say %q:\n%s", says, got.out)
@@ -553,7 +554,7 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	if strings.Contains(got.out, "WRONG") {
 		t.Errorf("nothing is wrong:\n%s", got.out)
 	}
-	dead := write(t, "dead.yaml", app.DefaultSimulated("http://127.0.0.1:9").String())
+	dead := write(t, "dead.yaml", config.DefaultSimulated("http://127.0.0.1:9").String())
 	got = tidegate(t, "doctor", "--json", "--config", dead, "--database-url", "postgres://me:canary@127.0.0.1:9/db", "--nats-url", "nats://me:canary@127.0.0.1:9")
 	found := lastLine[struct {
 		Findings []struct{ About, Level, Remedy string }

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
 	"tidegate/store"
@@ -19,7 +19,7 @@ func longPromptsPassSmallWindows(t *testing.T, p program) {
 	const small, large = 8_000, 128_000
 	f := newFleet(t, p, staging{
 		simulated: func(c *simulator.Config) { c.Providers[0].ContextTokens, c.Providers[1].ContextTokens = small, large },
-		config: func(c *app.Config) {
+		config: func(c *config.Config) {
 			c.Targets, c.Routes[0].Chain = c.Targets[:2], c.Routes[0].Chain[:2] // newFleet left one
 			c.Targets[0].ContextTokens, c.Targets[1].ContextTokens = small, large
 		},

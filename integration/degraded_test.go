@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -25,7 +26,7 @@ func harbourBody(n int) json.RawMessage {
 }
 
 // twoWatched leaves two targets, whose circuits are probed soon.
-func twoWatched(c *app.Config) {
+func twoWatched(c *config.Config) {
 	twoTargets(c)
 	for i := range c.Targets {
 		c.Targets[i].Circuit.Cooldown = 20 * time.Millisecond
@@ -123,7 +124,7 @@ func TestDegradedTarget(t *testing.T) {
 // refused, and harms no circuit.
 func TestEscalation(t *testing.T) {
 	t.Parallel()
-	s := newStorm(t, staging{config: func(c *app.Config) {
+	s := newStorm(t, staging{config: func(c *config.Config) {
 		c.Routes[0].Chain = c.Routes[0].Chain[:2]
 		c.Routes[0].EscalateTo = []string{"sim-dear"}
 	}, latency: 5 * time.Millisecond})

@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/routing/provider"
 )
 
@@ -67,8 +68,8 @@ func TestSystemdUnits(t *testing.T) {
 			continue
 		}
 		stops, err := time.ParseDuration(u["Service.TimeoutStopSec"][0])
-		if err != nil || stops < app.DefaultShutdownTimeout+20*time.Second {
-			t.Errorf("%s is killed after %v, and calls have %s: %v", name, stops, app.DefaultShutdownTimeout, err)
+		if err != nil || stops < config.DefaultShutdownTimeout+20*time.Second {
+			t.Errorf("%s is killed after %v, and calls have %s: %v", name, stops, config.DefaultShutdownTimeout, err)
 		}
 		if !slices.Equal(u["Service.Restart"], []string{"always"}) || !slices.Equal(u["Unit.Requires"], []string{"tidegate-migrate.service"}) || !strings.Contains(u["Unit.After"][0], "tidegate-migrate.service") || !strings.Contains(u["Service.ExecReload"][0], "-HUP") {
 			t.Errorf("%s: %v", name, u)
@@ -107,7 +108,7 @@ func TestManifestsHaveGoodConfigurations(t *testing.T) {
 	}
 	for _, folder := range []string{"base", "overlays/example"} {
 		path := filepath.Join(manifests, folder, "tidegate.yaml")
-		if config, warnings, err := app.LoadConfig(path, lookup, app.Known{Dialects: provider.Dialects()}); err != nil || len(warnings) > 0 || len(config.Routes) != 1 {
+		if conf, warnings, err := config.Load(path, lookup, config.Known{Dialects: provider.Dialects()}); err != nil || len(warnings) > 0 || len(conf.Routes) != 1 {
 			t.Errorf("%s: %v, %v", path, warnings, err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 )
 
 // find asks the program for the command that args name and lets it parse
@@ -129,11 +130,11 @@ func TestConfigurationsAreTaken(t *testing.T) {
 		return value, set
 	}
 	for _, name := range []string{composeConfig, exampleConfig} {
-		config, warnings, err := app.LoadConfig(name, lookup, app.Known{})
+		conf, warnings, err := config.Load(name, lookup, config.Known{})
 		if err != nil || len(warnings) > 0 {
 			t.Fatalf("%s: %v %v", name, err, warnings)
 		}
-		if config.Postgres.Reveal() != environment["DATABASE_URL"] || config.NATS.Reveal() != environment["NATS_URL"] {
+		if conf.Postgres.Reveal() != environment["DATABASE_URL"] || conf.NATS.Reveal() != environment["NATS_URL"] {
 			t.Errorf("%s does not take Postgres and NATS from the environment", name)
 		}
 	}
@@ -143,11 +144,11 @@ func TestConfigurationsAreTaken(t *testing.T) {
 // address.
 func TestComposeHasTheSimulatedProviders(t *testing.T) {
 	t.Parallel()
-	got, _, err := app.LoadConfig(composeConfig, func(string) (string, bool) { return "", false }, app.Known{})
+	got, _, err := config.Load(composeConfig, func(string) (string, bool) { return "", false }, config.Known{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := app.DefaultSimulated("http://simulator:8090")
+	want := config.DefaultSimulated("http://simulator:8090")
 	if diff := cmp.Diff(want.Targets, got.Targets); diff != "" {
 		t.Errorf("targets (-one machine +compose):\n%s", diff)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 )
 
@@ -76,9 +76,9 @@ func (s *stage) exec(sql string) {
 // database is that of the test, as a statement names it.
 func (p *patient) database() string {
 	p.Helper()
-	config, err := pgx.ParseConfig(p.URL)
+	conf, err := pgx.ParseConfig(p.URL)
 	check(p.T, err)
-	return pgx.Identifier{config.Database}.Sanitize()
+	return pgx.Identifier{conf.Database}.Sanitize()
 }
 
 // instead has a function of ours answer in the place of Postgres' own, for all who connect
@@ -113,9 +113,9 @@ type fault struct {
 }
 
 func withRole(p *patient, name string) string {
-	config, err := pgx.ParseConfig(p.postgres)
+	conf, err := pgx.ParseConfig(p.postgres)
 	check(p.T, err)
-	return strings.Replace(p.postgres, config.User, name, 1)
+	return strings.Replace(p.postgres, conf.User, name, 1)
 }
 
 func faults() map[string]fault {
@@ -130,21 +130,21 @@ func faults() map[string]fault {
 		"no such role": {
 			func(p *patient) { p.postgres = withRole(p, "nobody_of_"+filepath.Base(p.TempDir())) }, "postgres: .*refuses", "wrong", "CREATE ROLE",
 			became(func(p *patient) {
-				config, err := pgx.ParseConfig(p.postgres)
+				conf, err := pgx.ParseConfig(p.postgres)
 				check(p.T, err)
-				p.exec("CREATE ROLE " + pgx.Identifier{config.User}.Sanitize() + " LOGIN")
+				p.exec("CREATE ROLE " + pgx.Identifier{conf.User}.Sanitize() + " LOGIN")
 			}),
 		},
 		"no such database": {
 			func(p *patient) {
-				config, err := pgx.ParseConfig(p.postgres)
+				conf, err := pgx.ParseConfig(p.postgres)
 				check(p.T, err)
-				p.postgres = strings.Replace(p.postgres, config.Database, config.Database+"_not", 1)
+				p.postgres = strings.Replace(p.postgres, conf.Database, conf.Database+"_not", 1)
 			}, "postgres: .*refuses", "wrong", "CREATE DATABASE",
 			became(func(p *patient) {
-				config, err := pgx.ParseConfig(p.postgres)
+				conf, err := pgx.ParseConfig(p.postgres)
 				check(p.T, err)
-				p.exec("CREATE DATABASE " + pgx.Identifier{config.Database}.Sanitize())
+				p.exec("CREATE DATABASE " + pgx.Identifier{conf.Database}.Sanitize())
 			}),
 		},
 		"not migrated": {func(p *patient) { p.postgres = fixture.EmptyDatabase(p.T) }, "postgres: .*missing", "wrong", "tidegate migrate", typed},
@@ -267,7 +267,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 	for name, f := range faults() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			st := newStage(t, staging{key: "right", config: func(c *app.Config) {
+			st := newStage(t, staging{key: "right", config: func(c *config.Config) {
 				for i := range c.Targets {
 					c.Targets[i].APIKey = "right"
 				}
@@ -289,7 +289,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 }
 
 // doctorConfig is a configuration as a file has it, with its keys.
-func doctorConfig(config *app.Config) []string {
-	text := regexp.MustCompile(`api_key: .*`).ReplaceAllString(config.String(), "api_key: right")
+func doctorConfig(conf *config.Config) []string {
+	text := regexp.MustCompile(`api_key: .*`).ReplaceAllString(conf.String(), "api_key: right")
 	return strings.Split(text, "\n")
 }

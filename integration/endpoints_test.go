@@ -13,7 +13,7 @@ import (
 	"github.com/openai/openai-go/v3/option"
 	"github.com/openai/openai-go/v3/responses"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -128,7 +128,7 @@ func TestBatchOfEachEndpoint(t *testing.T) {
 // What is wrong with a line is said by its number, before anything is enqueued.
 func TestFaultsOfEndpointsOverHTTP(t *testing.T) {
 	t.Parallel()
-	f := newFront(t, staging{config: func(c *app.Config) {
+	f := newFront(t, staging{config: func(c *config.Config) {
 		chat := c.Routes[0]
 		chat.Name, chat.Chain = "talk", []string{"sim-dear"}
 		c.Targets[2].Endpoints = []string{"chat"}

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/jobs/queue"
@@ -12,7 +12,7 @@ import (
 )
 
 // fairRoute gives the route of a stage fair admission.
-func fairRoute(c *app.Config) { c.Routes[0].Admission = jobs.AdmissionFair }
+func fairRoute(c *config.Config) { c.Routes[0].Admission = jobs.AdmissionFair }
 
 // waiting counts the requests that wait to be admitted.
 func (s *stage) waiting() int {
@@ -183,7 +183,7 @@ func (s *stage) newQueue() *queue.Queue {
 // returns.
 func TestFairRouteWaitsForACheapTarget(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, staging{config: func(c *app.Config) {
+	s := newStage(t, staging{config: func(c *config.Config) {
 		fairRoute(c)
 		c.Routes[0].WhenOpen = string(jobs.WhenOpenWait)
 	}})

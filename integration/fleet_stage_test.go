@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 )
@@ -75,7 +75,7 @@ func newFleet(t *testing.T, p program, s staging) *fleet {
 	t.Helper()
 	f := &fleet{program: p, door: newDoor(), timing: hurry, log: "warn", hands: map[string]*hand{}}
 	change := s.config
-	s.serve, s.config = f.door.serve, func(c *app.Config) {
+	s.serve, s.config = f.door.serve, func(c *config.Config) {
 		c.Targets, c.Routes[0].Chain = c.Targets[:1], c.Routes[0].Chain[:1]
 		c.Worker.Concurrency, c.Worker.ShutdownTimeout = atOnce, 10*time.Second
 		if change != nil {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 )
@@ -83,7 +83,7 @@ func TestCircuitsAreListedOpenedAndClosed(t *testing.T) {
 // wherever it is shown.
 func TestCircuitsStayOpenUntilTheyAreClosed(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, staging{config: func(c *app.Config) { c.Routes[0].Chain = c.Routes[0].Chain[:1] }})
+	s := newStage(t, staging{config: func(c *config.Config) { c.Routes[0].Chain = c.Routes[0].Chain[:1] }})
 	s.work(nil)
 	s.settle(s.enqueue(1, nil)) // the stream is there, and the route is worked
 	target := s.config.Targets[0].Name

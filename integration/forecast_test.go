@@ -14,6 +14,7 @@ import (
 	"github.com/openai/openai-go/v3"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -23,12 +24,19 @@ import (
 // limited is a stage with one target that may be called ten times a second, and a server.
 func limited(t *testing.T) *front {
 	t.Helper()
-	st := newStage(t, staging{config: func(c *app.Config) {
+	f, _ := limitedWorker(t)
+	return f
+}
+
+// limitedWorker is limited, with its worker.
+func limitedWorker(t *testing.T) (*front, *crew) {
+	t.Helper()
+	st := newStage(t, staging{config: func(c *config.Config) {
 		c.Targets[0].Limits.RequestsPerMinute = 600
 		c.Targets, c.Routes[0].Chain = c.Targets[:1], c.Routes[0].Chain[:1]
 	}})
-	st.work(func(c *app.StackConfig) { c.Timing = worker.Timing{Look: 50 * time.Millisecond} })
-	return &front{stage: st, base: st.serveHTTP()}
+	working := st.work(func(c *app.StackConfig) { c.Timing = worker.Timing{Look: 50 * time.Millisecond} })
+	return &front{stage: st, base: st.serveHTTP()}, working
 }
 
 // A saidForecast is a forecast as it comes over HTTP.
@@ -94,15 +102,15 @@ func TestForecastOfABatch(t *testing.T) {
 	if err != nil || len(list.Data) != 1 || !strings.Contains(list.Data[0].JSON.ExtraFields["forecast"].Raw(), `"reason":"waits for`) {
 		t.Errorf("a list has %d batches, %v: %s", len(list.Data), err, list.RawJSON())
 	}
-	config := write(t, "tidegate.yaml", f.config.String()) // which knows the limit
-	shown := f.must("status", "--config", config)
+	conf := write(t, "tidegate.yaml", f.config.String()) // which knows the limit
+	shown := f.must("status", "--config", conf)
 	if !strings.Contains(shown.out, "of work)") {
 		t.Errorf("the status:\n%s", shown.out)
 	}
 	var status struct {
 		Routes, Batches []struct{ Forecast struct{ Reason, Text string } }
 	}
-	check(t, json.Unmarshal([]byte(f.must("status", "--json", "--config", config).out), &status))
+	check(t, json.Unmarshal([]byte(f.must("status", "--json", "--config", conf).out), &status))
 	for _, one := range append(status.Routes, status.Batches...) {
 		if !strings.HasPrefix(one.Forecast.Reason, "waits for") || !strings.Contains(one.Forecast.Text, "of work after that") {
 			t.Errorf("the status has %+v", status)
@@ -116,16 +124,7 @@ func TestForecastWarns(t *testing.T) {
 	f := limited(t)
 	f.enqueue(3000, nil)
 	post := func(deadline string) (warning string, said saidForecast) {
-		line := fmt.Sprintf(`{"custom_id":"a","method":"POST","url":"/v1/chat/completions","deadline":%q,"body":%s}`, deadline, body(1))
-		response, err := http.Post(f.base+"/jobs", jsonType, strings.NewReader(line))
-		check(t, err)
-		defer func() { check(t, response.Body.Close()) }()
-		var job struct{ Forecast saidForecast }
-		check(t, json.NewDecoder(response.Body).Decode(&job))
-		if response.StatusCode != http.StatusAccepted {
-			t.Fatalf("it is answered with %d", response.StatusCode)
-		}
-		return response.Header.Get("Tidegate-Warning"), job.Forecast
+		return postJob(t, f.base, deadline)
 	}
 	var warning string
 	var job saidForecast
@@ -148,6 +147,44 @@ func TestForecastWarns(t *testing.T) {
 	if strings.Contains(got.errors, "missed") || !strings.Contains(got.errors, "done by") || lastLine[map[string]any](t, got.out)["requests"] != 5.0 {
 		t.Errorf("the command says %q and %q", got.errors, got.out)
 	}
+}
+
+// Who enqueues just after others did is warned by what these enqueued, though nobody has
+// counted it since.
+func TestForecastKnowsWhatCameJustNow(t *testing.T) {
+	t.Parallel()
+	f, first := limitedWorker(t)
+	fixture.Await(t, soon, "it is counted that nothing waits", func() bool {
+		all, err := f.store.Progress(t.Context())
+		check(t, err)
+		return len(all) == 1 && all[0].Served && !all[0].CountedAt.IsZero()
+	})
+	first.stop() // nobody counts again
+	f.enqueue(3000, nil)
+	warning, said := postJob(t, f.base, "10s")
+	if !strings.Contains(warning, "will be missed") || said.Missed != "likely" || said.Ahead < 3000 {
+		t.Errorf("it is warned with %q, and %+v", warning, said)
+	}
+	f.enqueue(500, nil)
+	fixture.Await(t, soon, "and of those that come then", func() bool { _, said = postJob(t, f.base, "10s"); return said.Ahead >= 3500 })
+	if said.Ahead > 3600 {
+		t.Errorf("of some 3,500, %d are ahead", said.Ahead)
+	}
+}
+
+// postJob sends one request with a deadline, and says what it is warned with.
+func postJob(t *testing.T, base, deadline string) (warning string, said saidForecast) {
+	t.Helper()
+	line := fmt.Sprintf(`{"custom_id":"a","method":"POST","url":"/v1/chat/completions","deadline":%q,"body":%s}`, deadline, body(1))
+	response, err := http.Post(base+"/jobs", jsonType, strings.NewReader(line))
+	check(t, err)
+	defer func() { check(t, response.Body.Close()) }()
+	var job struct{ Forecast saidForecast }
+	check(t, json.NewDecoder(response.Body).Decode(&job))
+	if response.StatusCode != http.StatusAccepted {
+		t.Fatalf("it is answered with %d", response.StatusCode)
+	}
+	return response.Header.Get("Tidegate-Warning"), job.Forecast
 }
 
 // What is measured is that of whoever supervised before, too.

@@ -16,7 +16,7 @@ import (
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -102,7 +102,7 @@ func TestAnswerInPieces(t *testing.T) {
 func soleTarget(dialect string) staging {
 	return staging{
 		simulated: func(c *simulator.Config) { c.Providers = c.Providers[:1]; c.Providers[0].Dialect = dialect },
-		config: func(c *app.Config) {
+		config: func(c *config.Config) {
 			target := &c.Targets[0]
 			target.Dialect, target.Endpoints = dialect, nil
 			if dialect == "gemini" {
@@ -139,7 +139,7 @@ func (f *front) pieces(stream sdkStream) (all openai.ChatCompletionAccumulator, 
 // answers, also in pieces, and nobody who waits hears of it.
 func TestAnswerAtOnceFailsOver(t *testing.T) {
 	t.Parallel()
-	f := newFront(t, staging{config: func(c *app.Config) { c.Routes[0].WhenOpen = "wait" }})
+	f := newFront(t, staging{config: func(c *config.Config) { c.Routes[0].WhenOpen = "wait" }})
 	down := f.config.Targets[0]
 	f.down(f.sim.Names()[0], simulator.Fault{Mode: simulator.ServerError})
 	client := f.patient()
@@ -232,7 +232,7 @@ func TestPiecesBreakOff(t *testing.T) {
 // when it is whole, so that another target can be asked.
 func TestPiecesOfWhatIsJudged(t *testing.T) {
 	t.Parallel()
-	f := newFront(t, staging{config: func(c *app.Config) { c.Routes[0].Expect = &app.ExpectConfig{MinCharacters: 20} }})
+	f := newFront(t, staging{config: func(c *config.Config) { c.Routes[0].Expect = &config.Expect{MinCharacters: 20} }})
 	f.down(f.sim.Names()[0], simulator.Fault{Mode: simulator.Empty})
 	client := f.patient()
 	all, n := f.pieces(client.Chat.Completions.NewStreaming(f.Context(), chat(1), option.WithHeader("Tidegate-Goal", "ordered")))
@@ -265,7 +265,7 @@ func TestAnswerWithoutMoney(t *testing.T) {
 // who waits for his answer comes before it, in a process of its own or in this one.
 func TestWhoWaitsGoesFirst(t *testing.T) {
 	t.Parallel()
-	f := newFront(t, staging{config: func(c *app.Config) {
+	f := newFront(t, staging{config: func(c *config.Config) {
 		c.Targets, c.Routes[0].Chain = c.Targets[:1], c.Routes[0].Chain[:1]
 		c.Targets[0].Limits.RequestsPerMinute = 600
 	}})

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/openai/openai-go/v3"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 )
 
@@ -67,7 +67,7 @@ type killing struct {
 
 func newKilling(t *testing.T, p program) *killing {
 	t.Helper()
-	f := newFleet(t, p, staging{latency: 200 * time.Millisecond, config: func(c *app.Config) { c.Worker.Concurrency = 20 }})
+	f := newFleet(t, p, staging{latency: 200 * time.Millisecond, config: func(c *config.Config) { c.Worker.Concurrency = 20 }})
 	k := &killing{front: &front{stage: f.stage}, fleet: f}
 	k.serve()
 	return k

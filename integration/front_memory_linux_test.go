@@ -16,7 +16,7 @@ import (
 
 	"github.com/openai/openai-go/v3"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/bench"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
@@ -62,7 +62,7 @@ type siege struct {
 
 func newSiege(t *testing.T) *siege {
 	t.Helper()
-	f := newFleet(t, plain.program(t), staging{postgres: newServer(t).URL(), config: func(c *app.Config) { c.Batches.MaxBytes = 2 << 30 }})
+	f := newFleet(t, plain.program(t), staging{postgres: newServer(t).URL(), config: func(c *config.Config) { c.Batches.MaxBytes = 2 << 30 }})
 	f.timing = "" // it is busy
 	s := &siege{killing: &killing{front: &front{stage: f.stage}, fleet: f}}
 	s.server, s.worker = s.serve(), f.hire()

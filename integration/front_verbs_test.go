@@ -6,7 +6,7 @@ import (
 
 	"github.com/openai/openai-go/v3"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 )
 
@@ -33,7 +33,7 @@ func TestVerbsKnowBatchesOfFiles(t *testing.T) {
 // doctor says who may come in, and who should but may not.
 func TestDoctorLooksAtKeys(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, staging{config: func(c *app.Config) { c.Listen = "0.0.0.0:8080" }})
+	s := newStage(t, staging{config: func(c *config.Config) { c.Listen = "0.0.0.0:8080" }})
 	open := write(t, "open.yaml", s.config.String())
 	got := s.tidegate("doctor", "--config", open)
 	if s.says(got.out, "WRONG    keys", "0.0.0.0:8080 lets other machines in", "tidegate keys create --tenant NAME"); got.code != 1 {

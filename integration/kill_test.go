@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -117,9 +117,9 @@ func (f *fleet) underWay(h *hand) int {
 
 // requestKills: one request kills whoever calls for it. After two deaths it runs
 // alone, and after two more it ends as poison. Its neighbours are answered.
-func requestKills(config func(*app.Config)) func(*testing.T, program) {
+func requestKills(conf func(*config.Config)) func(*testing.T, program) {
 	return func(t *testing.T, p program) {
-		killEvery(newFleet(t, p, staging{latency: 200 * time.Millisecond, config: config}))
+		killEvery(newFleet(t, p, staging{latency: 200 * time.Millisecond, config: conf}))
 	}
 }
 
@@ -253,9 +253,9 @@ func fleetIsKilledInAnOutage(t *testing.T, p program) {
 // given back within 30 s of its next start.
 func devIsKilled(t *testing.T, p program) {
 	dir := dataFolder(t)
-	config := write(t, "tidegate.yaml", "worker: {concurrency: 4}")
+	conf := write(t, "tidegate.yaml", "worker: {concurrency: 4}")
 	const requests = 24
-	d := p.startDev(t, dir, "--config", config)
+	d := p.startDev(t, dir, "--config", conf)
 	d.tidegate("enqueue", write(t, "in.jsonl", numbered(requests, openaiLine)...))
 	pool := d.pool()
 	const running = "SELECT count(*) FROM tidegate.river_job WHERE state = 'running'"
@@ -265,7 +265,7 @@ func devIsKilled(t *testing.T, p program) {
 	d.end()
 	d.awaitNobody()
 
-	d = p.startDev(t, dir, "--config", config)
+	d = p.startDev(t, dir, "--config", conf)
 	began := time.Now()
 	pool = d.pool()
 	if count(t, pool, running) == 0 {

@@ -15,10 +15,13 @@ import (
 	"github.com/prometheus/common/model"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/cmd/app/metrics"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
+	"tidegate/store"
+	"tidegate/worker"
 )
 
 // series are what a scrape says, by name and labels.
@@ -126,6 +129,55 @@ func TestMetricsAgreeWithTheLedger(t *testing.T) {
 	}
 	if n := got["tidegate_events_total true result"]; n < 40 {
 		t.Errorf("%g events of results were sent", n)
+	}
+}
+
+// TestMetricsOfALateAnswer: a call that was counted as LOST by a rescue, since its worker
+// was cut off, is counted once when that one has an answer after all: one that is taken, and
+// one that comes when another worker has answered.
+func TestMetricsOfALateAnswer(t *testing.T) {
+	t.Parallel()
+	d := newDoor()
+	st := newStage(t, staging{serve: d.serve, config: func(c *config.Config) { c.Targets, c.Routes[0].Chain = c.Targets[:1], c.Routes[0].Chain[:1] }})
+	st.prepare()
+	held, leads, err := st.store.Lead(t.Context(), "another", time.Hour)
+	if err != nil || !leads {
+		t.Fatal(leads, err)
+	}
+	d.Shut()
+	batch := st.enqueue(2, nil)
+	m := metrics.New("test")
+	crew := st.work(func(c *app.StackConfig) {
+		c.Metrics, c.Timing = m, worker.Timing{Beat: time.Hour, Stale: 2 * time.Hour, Dead: 3 * time.Hour} // it does not hear of its death
+	})
+	fixture.Await(t, soon, "both are called", func() bool { return d.Inside() == 2 })
+	st.exec("UPDATE tidegate.river_job SET attempted_by = '{another}'") // which has them since
+	done, err := st.store.Rescue(t.Context(), held, st.text("SELECT worker FROM tidegate.calls LIMIT 1"), jobs.RescueLimits{})
+	if err != nil || done.Lost != 2 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	m.Rescued(done)
+	first := st.text("SELECT min(id::text) FROM tidegate.requests WHERE batch_id = '" + batch.ID + "'")
+	_, _, err = st.store.Commit(t.Context(), []jobs.Entry{{Request: &jobs.Request{ID: first}, Result: &jobs.Result{ID: store.NewRequestID(), RequestID: first, State: jobs.StateRefused, Class: jobs.Content}}})
+	check(t, err)
+	st.exec("UPDATE tidegate.workers SET dead_at = NULL") // so that it ends in order
+	d.Open()
+	fixture.Await(t, soon, "both answers have come", func() bool { return st.calls(jobs.OK) == 2 })
+	crew.stop()
+	got := scrapeOf(t, m)
+	if diff := gocmp.Diff(series{"tidegate_attempts_total LOST sim-cheap": 2}, got.only("tidegate_attempts_total")); diff != "" || st.count("SELECT count(*) FROM tidegate.attempts") != 2 {
+		t.Errorf("two calls are counted as (-want +got)\n%s, of %d", diff, st.count("SELECT count(*) FROM tidegate.attempts"))
+	}
+	if wasted := got.only("tidegate_wasted_calls_total"); len(wasted) != 1 || wasted["tidegate_wasted_calls_total sim-cheap lost"] != 2 {
+		t.Errorf("wasted: %v", wasted)
+	}
+	const spent = "tidegate_cost_dollars_total"
+	cost := st.ledger(spent, "SELECT route || ' ' || target, sum(cost_micro_usd) / 1e6 FROM tidegate.attempts GROUP BY 1")
+	if diff := gocmp.Diff(cost, got.only(spent), equalEnough); diff != "" || len(cost) != 1 {
+		t.Errorf("their cost (-ledger +metrics):\n%s", diff)
+	}
+	if n := got["tidegate_requests_ended_total summaries answered"]; n != 1 {
+		t.Errorf("%g are said to be answered", n)
 	}
 }
 

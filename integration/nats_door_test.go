@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/worker/publish"
@@ -239,7 +240,7 @@ func (m *muzzle) carry(server, client net.Conn) {
 func doorFleet(t *testing.T, s staging) *fleet {
 	t.Helper()
 	on := true
-	s.config = func(c *app.Config) { c.NATSDoor = &on }
+	s.config = func(c *config.Config) { c.NATSDoor = &on }
 	return newFleet(t, buildProgram(t), s)
 }
 

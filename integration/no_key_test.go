@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing"
@@ -142,13 +143,13 @@ func noKeyOfATattler(t *testing.T) {
 	t.Parallel()
 	var told sync.Map
 	url := tattleServer(t, &told)
-	s := newStage(t, staging{config: func(c *app.Config) { tattlersOnly(t, c, url) }})
+	s := newStage(t, staging{config: func(c *config.Config) { tattlersOnly(t, c, url) }})
 	messages := s.everyMessage()
 	proxy := strings.Replace(url, "http://", "http://"+proxyUser+":"+proxySecret+"@", 1)
 	environment := []string{"HTTP_PROXY=" + proxy, "HTTPS_PROXY=" + proxy, "NO_PROXY=", "PROVIDER_KEY=" + secretKey}
 	// The configuration prints without its keys: they are put back as a variable.
-	config := write(t, "tidegate.yaml", strings.ReplaceAll(s.config.String(), `"[redacted]"`, "${PROVIDER_KEY}"))
-	where := []string{"--config", config, "--database-url", s.URL, "--nats-url", s.NATSURL, "--data", t.TempDir()}
+	conf := write(t, "tidegate.yaml", strings.ReplaceAll(s.config.String(), `"[redacted]"`, "${PROVIDER_KEY}"))
+	where := []string{"--config", conf, "--database-url", s.URL, "--nats-url", s.NATSURL, "--data", t.TempDir()}
 
 	p := buildProgram(t)
 	worker := p.start(t, environment, append([]string{"work", "--log-level", "trace"}, where...)...)
@@ -200,7 +201,7 @@ func checkTold(t *testing.T, told *sync.Map) {
 
 // tattlersOnly gives every tattler a target of every dialect, and each of those a
 // route.
-func tattlersOnly(t *testing.T, c *app.Config, url string) {
+func tattlersOnly(t *testing.T, c *config.Config, url string) {
 	t.Helper()
 	like, route := c.Targets[0], c.Routes[0]
 	c.Targets, c.Routes = nil, nil

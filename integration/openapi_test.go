@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -28,7 +29,7 @@ func orderOf(file string) string {
 // not, and every answer is what the document says: statuses, kinds, and all fields.
 func TestAnswersAreAsDocumented(t *testing.T) {
 	t.Parallel()
-	st := newStage(t, staging{config: func(c *app.Config) { c.Routes[0].Models, c.Webhooks.AllowPrivate = []string{"vendor/small"}, true }})
+	st := newStage(t, staging{config: func(c *config.Config) { c.Routes[0].Models, c.Webhooks.AllowPrivate = []string{"vendor/small"}, true }})
 	st.work(func(c *app.StackConfig) { c.Webhooks.AllowPrivate = true })
 	c := newContract(&front{stage: st, base: st.serveHTTP()})
 	c.webhooks()
@@ -344,4 +345,4 @@ func TestParametersAreAsDocumented(t *testing.T) {
 
 // expecting has the route expect something of answers, so that a request may say no more
 // than how often they are tried.
-func expecting(c *app.Config) { c.Routes[0].Expect = &app.ExpectConfig{MinCharacters: 1} }
+func expecting(c *config.Config) { c.Routes[0].Expect = &config.Expect{MinCharacters: 1} }

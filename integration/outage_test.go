@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing"
@@ -57,10 +58,10 @@ func TestOutageCostsNoAttempt(t *testing.T) {
 
 // shortTimeouts are long enough for an answer on a busy machine: one that is
 // given up is bought twice.
-func shortTimeouts(c *app.Config) {
+func shortTimeouts(c *config.Config) {
 	const short = 2 * time.Second
 	for i := range c.Targets {
-		c.Targets[i].Timeouts = app.TimeoutsConfig{Connect: short, FirstByte: short, Idle: short, Total: 2 * short}
+		c.Targets[i].Timeouts = config.Timeouts{Connect: short, FirstByte: short, Idle: short, Total: 2 * short}
 	}
 }
 

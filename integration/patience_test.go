@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -13,7 +13,7 @@ import (
 
 // patientStage is one of a route that may wait, whose cheapest target is down.
 func patientStage(t *testing.T, whenOpen jobs.WhenOpen) *stage {
-	s := newStage(t, staging{config: func(c *app.Config) {
+	s := newStage(t, staging{config: func(c *config.Config) {
 		c.Routes[0].WhenOpen, c.Routes[0].Goal, c.Routes[0].Deadline = string(whenOpen), "ordered", 0
 	}})
 	s.down("cheap", simulator.Fault{Mode: simulator.Unavailable})

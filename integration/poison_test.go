@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/store"
@@ -118,8 +118,8 @@ func TestPoisonEndsAfterEightFailures(t *testing.T) {
 
 // manyTargets gives each of n targets a route of its own, and all of them to
 // the route for summaries.
-func manyTargets(n int) func(*app.Config) {
-	return func(c *app.Config) {
+func manyTargets(n int) func(*config.Config) {
+	return func(c *config.Config) {
 		one, route := c.Targets[0], c.Routes[0]
 		c.Targets, c.Routes, route.Chain = nil, nil, nil
 		for i := range n {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/openai/openai-go/v3"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 )
@@ -14,10 +14,10 @@ import (
 // under a budget is called, and what it costs is kept to.
 func TestBudgetOfEmbeddings(t *testing.T) {
 	t.Parallel()
-	f := newFront(t, staging{config: func(config *app.Config) {
-		config.Targets = config.Targets[:1]
-		config.Routes[0].Chain = config.Routes[0].Chain[:1]
-		one := &config.Targets[0]
+	f := newFront(t, staging{config: func(conf *config.Config) {
+		conf.Targets = conf.Targets[:1]
+		conf.Routes[0].Chain = conf.Routes[0].Chain[:1]
+		one := &conf.Targets[0]
 		one.Price, one.PricedAs, one.Endpoints = nil, "openai/text-embedding-3-large", []string{jobs.EndpointEmbeddings.Name()}
 	}})
 	client := f.client()

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/worker/publish"
 )
@@ -16,16 +16,16 @@ import (
 func TestUnknownPriceIsNotFree(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		price   *app.PriceConfig
+		price   *config.Price
 		cost    string // as a person reads it
 		unknown bool
 	}{
 		"unknown": {nil, "unknown", true},
-		"free":    {&app.PriceConfig{}, "$0.00", false},
+		"free":    {&config.Price{}, "$0.00", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t, staging{config: func(config *app.Config) { config.Targets[0].Price = c.price }})
+			s := newStage(t, staging{config: func(conf *config.Config) { conf.Targets[0].Price = c.price }})
 			s.work(nil)
 			batch := s.settle(s.enqueue(3, nil))
 			for _, e := range decodeLines[publish.ResultBody](t, s.must("results", batch.ID, "--json").out) {
@@ -74,12 +74,12 @@ func TestCommandsWithoutKeysAndPrices(t *testing.T) {
 	s := newStage(t, staging{})
 	s.work(nil)
 	batch := s.settle(s.enqueue(1, nil))
-	config := write(t, "tidegate.yaml", "prices: broken.json", "targets:",
+	conf := write(t, "tidegate.yaml", "prices: broken.json", "targets:",
 		"  - {name: sim-cheap, provider: sim, model: m, base_url: \"http://127.0.0.1:1/v1\", price: {input: 1, output: 2}, api_key: \"${NOT_SET_ANYWHERE}\"}",
 		"routes:", "  - {name: summaries, chain: [sim-cheap]}")
-	check(t, os.WriteFile(filepath.Join(filepath.Dir(config), "broken.json"), []byte("{"), 0o600))
+	check(t, os.WriteFile(filepath.Join(filepath.Dir(conf), "broken.json"), []byte("{"), 0o600))
 	run := func(args ...string) said {
-		return tidegate(t, append(args, "--config", config, "--database-url", s.URL, "--nats-url", s.NATSURL)...)
+		return tidegate(t, append(args, "--config", conf, "--database-url", s.URL, "--nats-url", s.NATSURL)...)
 	}
 	for _, args := range [][]string{{"status"}, {"circuits"}, {"results", batch.ID}, {"pause", "summaries"}, {"resume", "summaries"}, {"migrate"}} {
 		got := run(args...)

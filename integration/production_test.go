@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 )
 
@@ -61,10 +62,10 @@ func TestProductionLayout(t *testing.T) {
 	t.Parallel()
 	providers := run(t, "simulate", "--listen", "127.0.0.1:0")
 	base := providers.await(`cheap +(http://\S+)/cheap/v1`)
-	config := write(t, "tidegate.yaml", app.DefaultSimulated(base).String())
+	conf := write(t, "tidegate.yaml", config.DefaultSimulated(base).String())
 	server := fixture.NATS(t)
 	server.Stop()
-	where := []string{"--config", config, "--database-url", fixture.EmptyDatabase(t), "--nats-url", server.URL()}
+	where := []string{"--config", conf, "--database-url", fixture.EmptyDatabase(t), "--nats-url", server.URL()}
 	with := func(args ...string) []string { return append(args, where...) }
 
 	if got := tidegate(t, with("migrate")...); got.code != 0 {

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -66,7 +66,7 @@ func keyIsMended(t *testing.T, p program) {
 	dir := t.TempDir()
 	keyFile := filepath.Join(dir, "key")
 	check(t, os.WriteFile(keyFile, []byte(wrongKey), 0o600))
-	f := newFleet(t, p, staging{key: rightKey, config: func(c *app.Config) { c.Targets[0].APIKeyFile = keyFile }})
+	f := newFleet(t, p, staging{key: rightKey, config: func(c *config.Config) { c.Targets[0].APIKeyFile = keyFile }})
 	f.log = "info"
 	hands := []*hand{f.hire(), f.hire()}
 	batch := f.enqueue(60, nil)
@@ -106,8 +106,8 @@ func keyIsMended(t *testing.T, p program) {
 // and whoever is hired with the new configuration afterwards; all are answered.
 func leaderIsKilledBeforeAReload(admission string) func(*testing.T, program) {
 	return func(t *testing.T, p program) {
-		f := newFleet(t, p, staging{config: func(c *app.Config) {
-			*c = *app.DefaultSimulated(strings.TrimSuffix(c.Targets[0].BaseURL, "/cheap/v1"))
+		f := newFleet(t, p, staging{config: func(c *config.Config) {
+			*c = *config.DefaultSimulated(strings.TrimSuffix(c.Targets[0].BaseURL, "/cheap/v1"))
 			twoTargets(c)
 			c.Worker.Concurrency, c.Routes[0].Admission = atOnce, admission
 			c.Routes[0].WhenOpen, c.Routes[0].Goal, c.Routes[0].Deadline = string(jobs.WhenOpenWait), "ordered", 0
@@ -192,8 +192,8 @@ func (f *fleet) answeredBy(target string, n int) {
 }
 
 func brokenFileIsRefused(t *testing.T, p program) {
-	f := newFleet(t, p, staging{config: func(c *app.Config) {
-		*c = *app.DefaultSimulated(strings.TrimSuffix(c.Targets[0].BaseURL, "/cheap/v1"))
+	f := newFleet(t, p, staging{config: func(c *config.Config) {
+		*c = *config.DefaultSimulated(strings.TrimSuffix(c.Targets[0].BaseURL, "/cheap/v1"))
 		c.Worker.Concurrency = atOnce
 	}})
 	f.log = "info"
@@ -335,16 +335,18 @@ func TestReloadTakesATargetAway(t *testing.T) {
 // has them and where they wait for their turn.
 func TestReloadLooksAgainAtWhatWaits(t *testing.T) {
 	t.Parallel()
-	for how, change := range map[string]func(*app.Config){
-		"it waits no more":            func(c *app.Config) { c.Routes[0].WhenOpen = string(jobs.WhenOpenReroute) },
-		"the others cost less":        func(c *app.Config) { c.Targets[1].Price, c.Targets[2].Price = c.Targets[0].Price, c.Targets[0].Price },
-		"the target is gone":          func(c *app.Config) { c.Routes[0].Chain = c.Routes[0].Chain[1:] },
-		"the one to wait for is last": func(c *app.Config) { c.Routes[0].Chain = append(c.Routes[0].Chain[1:], c.Routes[0].Chain[0]) },
+	for how, change := range map[string]func(*config.Config){
+		"it waits no more": func(c *config.Config) { c.Routes[0].WhenOpen = string(jobs.WhenOpenReroute) },
+		"the others cost less": func(c *config.Config) {
+			c.Targets[1].Price, c.Targets[2].Price = c.Targets[0].Price, c.Targets[0].Price
+		},
+		"the target is gone":          func(c *config.Config) { c.Routes[0].Chain = c.Routes[0].Chain[1:] },
+		"the one to wait for is last": func(c *config.Config) { c.Routes[0].Chain = append(c.Routes[0].Chain[1:], c.Routes[0].Chain[0]) },
 	} {
 		for _, admission := range []string{jobs.AdmissionDirect, jobs.AdmissionFair} {
 			t.Run(how+", "+admission, func(t *testing.T) {
 				t.Parallel()
-				s := newStage(t, staging{config: func(c *app.Config) {
+				s := newStage(t, staging{config: func(c *config.Config) {
 					c.Routes[0].WhenOpen, c.Routes[0].Goal, c.Routes[0].Deadline, c.Routes[0].Admission = string(jobs.WhenOpenPrice), "ordered", 0, admission
 				}})
 				s.down("cheap", simulator.Fault{Mode: simulator.Unavailable})

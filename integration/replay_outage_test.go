@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/replay"
@@ -28,7 +29,7 @@ const (
 // target now and then.
 func newSea(t *testing.T) (s *stage, policy string) {
 	t.Helper()
-	s = newStage(t, staging{latency: 250 * time.Millisecond, config: func(c *app.Config) {
+	s = newStage(t, staging{latency: 250 * time.Millisecond, config: func(c *config.Config) {
 		c.Worker.Concurrency, c.Routes[0].Deadline, c.Estimator.Explore = placesThen, 0, 0.3
 	}})
 	s.work(func(c *app.StackConfig) { c.Choosing.Explore, c.Concurrency = s.config.Estimator.Explore, placesThen })

@@ -11,28 +11,29 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/replay"
 )
 
 // policyOf is a configuration as a file, in which something is otherwise.
-func (s *stage) policyOf(name string, change func(*app.Config)) string {
+func (s *stage) policyOf(name string, change func(*config.Config)) string {
 	s.Helper()
-	config := *s.config
-	config.Routes = slices.Clone(config.Routes)
-	config.Postgres, config.NATS = "", ""
+	conf := *s.config
+	conf.Routes = slices.Clone(conf.Routes)
+	conf.Postgres, conf.NATS = "", ""
 	if change != nil {
-		change(&config)
+		change(&conf)
 	}
-	return write(s.T, name, config.String())
+	return write(s.T, name, conf.String())
 }
 
 // newReplayed is a stage whose worker asks any target now and then, with the ledger of some
 // requests of all goals.
 func newReplayed(t *testing.T) (s *stage, old string) {
 	t.Helper()
-	s = newStage(t, staging{config: func(c *app.Config) {
+	s = newStage(t, staging{config: func(c *config.Config) {
 		c.Worker.Concurrency, c.Routes[0].Deadline, c.Estimator.Explore = atOnce, 0, 0.5
 	}})
 	s.work(func(c *app.StackConfig) { c.Choosing.Explore = s.config.Estimator.Explore })
@@ -53,7 +54,7 @@ func (s *stage) replay(args ...string) said {
 func TestLedgerIsReplayed(t *testing.T) {
 	t.Parallel()
 	s, old := newReplayed(t)
-	dear := s.policyOf("dear.yaml", func(c *app.Config) { c.Routes[0].Chain, c.Estimator.Explore = []string{"sim-dear"}, 0 })
+	dear := s.policyOf("dear.yaml", func(c *config.Config) { c.Routes[0].Chain, c.Estimator.Explore = []string{"sim-dear"}, 0 })
 	file := filepath.Join(t.TempDir(), "log.parquet")
 	s.must("attempts", "export", "-o", file)
 

@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/deploy/embedded"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
@@ -49,7 +50,7 @@ type stage struct {
 	*app.Backbone
 	nats   *embedded.NATS
 	sim    *simulator.Server
-	config *app.Config
+	config *config.Config
 	store  *store.Store
 	queue  *queue.Queue
 }
@@ -64,7 +65,7 @@ type staging struct {
 	// simulated is told what the providers are made of and may change it; nil: it stays.
 	simulated func(*simulator.Config)
 	// config is told the configuration and may change it; nil: it stays.
-	config func(*app.Config)
+	config func(*config.Config)
 	// postgres is the URL of a server for this test alone; empty: a database on
 	// the shared one.
 	postgres string
@@ -85,7 +86,7 @@ func newStage(t *testing.T, s staging) *stage {
 		s.serve = serve
 	}
 	st := &stage{T: t, sim: sim, nats: fixture.NATS(t)}
-	st.config = app.DefaultSimulated(s.serve(t, sim))
+	st.config = config.DefaultSimulated(s.serve(t, sim))
 	if s.config != nil {
 		s.config(st.config)
 	}
@@ -139,11 +140,11 @@ type crew struct {
 func (s *stage) work(change func(*app.StackConfig)) *crew {
 	s.Helper()
 	_, routes := s.config.Build()
-	config := app.StackConfig{Pool: s.Pool, Conn: s.Conn, Routes: routes, Concurrency: atOnce, StopTimeout: 5 * time.Second, Log: zerolog.Nop()}
+	conf := app.StackConfig{Pool: s.Pool, Conn: s.Conn, Routes: routes, Concurrency: atOnce, StopTimeout: 5 * time.Second, Log: zerolog.Nop()}
 	if change != nil {
-		change(&config)
+		change(&conf)
 	}
-	stack, err := app.NewStack(s.Context(), config)
+	stack, err := app.NewStack(s.Context(), conf)
 	check(s.T, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -12,7 +13,7 @@ import (
 
 // withSlowRoute adds a route of its own for the provider that is called fast
 // here, and is not.
-func withSlowRoute(c *app.Config) {
+func withSlowRoute(c *config.Config) {
 	slow := c.Routes[0]
 	slow.Name, slow.Chain = "slow", []string{"sim-fast"}
 	c.Routes[0].Chain = []string{"sim-cheap", "sim-dear"}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -73,9 +73,9 @@ func (s *storm) innocent() {
 
 // short are timeouts for a provider that says nothing. An answer that takes
 // longer, on a busy machine, is bought twice.
-func short(c *app.Config) {
+func short(c *config.Config) {
 	oneTarget(c)
-	c.Targets[0].Timeouts = app.TimeoutsConfig{Connect: time.Second, FirstByte: time.Second, Idle: time.Second, Total: 1500 * time.Millisecond}
+	c.Targets[0].Timeouts = config.Timeouts{Connect: time.Second, FirstByte: time.Second, Idle: time.Second, Total: 1500 * time.Millisecond}
 }
 
 // TestProviderThatHangs: it accepts calls and never answers, or sends an empty

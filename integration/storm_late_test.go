@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing"
@@ -133,10 +134,10 @@ func (p panicky) panicked() []time.Time {
 // well. A panic costs the one request that met it an attempt, and nobody else.
 func TestProbeThatPanics(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]func(*app.Config){"a request": oneTarget, "a minimal call": twoTargets} {
+	for name, conf := range map[string]func(*config.Config){"a request": oneTarget, "a minimal call": twoTargets} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStorm(t, staging{config: config})
+			s := newStorm(t, staging{config: conf})
 			bug := panicky{left: new(atomic.Int64), mu: new(sync.Mutex), at: new([]time.Time)}
 			crews := s.crews(2, func(_ int, c *app.StackConfig) {
 				c.Provider = func(p routing.Provider) routing.Provider { bug := bug; bug.Provider = p; return bug }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -18,7 +19,7 @@ import (
 
 // regions puts the two cheapest targets into one region and the dear one into
 // another.
-func regions(c *app.Config) {
+func regions(c *config.Config) {
 	c.Targets[0].Region, c.Targets[1].Region, c.Targets[2].Region = "eu", "eu", "us"
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/worker"
@@ -43,12 +44,12 @@ func newStorm(t *testing.T, s staging) *storm {
 }
 
 // oneTarget leaves the cheapest target alone.
-func oneTarget(c *app.Config) {
+func oneTarget(c *config.Config) {
 	c.Targets, c.Routes[0].Chain = c.Targets[:1], c.Routes[0].Chain[:1]
 }
 
 // twoTargets leaves the two cheapest ones.
-func twoTargets(c *app.Config) {
+func twoTargets(c *config.Config) {
 	c.Targets, c.Routes[0].Chain = c.Targets[:2], c.Routes[0].Chain[:2]
 }
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -127,7 +127,7 @@ func (s *storm) refusedSince(after time.Duration) (until, then, answers int) {
 func TestConfiguredLimitIsTheFleets(t *testing.T) {
 	t.Parallel()
 	const perSecond = 20
-	s := newStorm(t, staging{config: func(c *app.Config) {
+	s := newStorm(t, staging{config: func(c *config.Config) {
 		oneTarget(c)
 		c.Targets[0].Limits.RequestsPerMinute = 60 * perSecond
 	}})

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/routing/provider"
 	"tidegate/routing/simulator"
@@ -74,13 +74,13 @@ func TestStreamedChain(t *testing.T) {
 	t.Parallel()
 	sim, at := vendors(t)
 	chain := simulated(t)
-	s := newStage(t, staging{config: func(c *app.Config) {
+	s := newStage(t, staging{config: func(c *config.Config) {
 		c.Targets, c.Routes[0].Chain = nil, chain
 		for _, dialect := range chain {
 			target := at(dialect)
-			c.Targets = append(c.Targets, app.TargetConfig{
+			c.Targets = append(c.Targets, config.Target{
 				Name: dialect, Provider: dialect, Dialect: dialect, BaseURL: target.BaseURL, APIKey: target.Key, Model: target.Model, Stream: true,
-				Timeouts: app.TimeoutsConfig(jobs.DefaultTimeouts), Circuit: app.CircuitConfig(jobs.DefaultThresholds),
+				Timeouts: config.Timeouts(jobs.DefaultTimeouts), Circuit: config.Circuit(jobs.DefaultThresholds),
 			})
 		}
 	}})

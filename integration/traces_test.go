@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -191,13 +192,76 @@ func TestTracesOfBatches(t *testing.T) {
 	if code := shell.end(); code != 0 {
 		t.Fatalf("enqueue: %d", code)
 	}
-	traces[batchForm.FindString(shell.out.String())] = trace(3)
+	byShell := batchForm.FindString(shell.out.String())
+	traces[byShell] = trace(3)
+	fixture.Await(t, soon, "the events of the ends say so", func() bool {
+		return maps.Equal(traces, traceparentsOfBatches(t, f.Conn))
+	})
 	for id, want := range traces {
 		if all, in := f.count("SELECT count(*) FROM tidegate.requests WHERE batch_id = $1", id),
 			f.count("SELECT count(*) FROM tidegate.requests q JOIN tidegate.traces t ON t.request_id = q.id WHERE batch_id = $1 AND t.traceparent = $2", id, want); all == 0 || in != all {
 			t.Errorf("%d of %d requests of %s are in its trace", in, all, id)
 		}
 	}
+}
+
+// TestTraceOfACommand: where a shell asks for traces, its command is a span in the trace
+// that $TRACEPARENT names; what it enqueues is below that, and so is the batch's end.
+func TestTraceOfACommand(t *testing.T) {
+	t.Parallel()
+	const above, trace = "00f067aa0ba902b7", "4bf92f3577b34da6a3ce929d0e0e4736"
+	st := newStage(t, staging{})
+	st.prepare()
+	got := &spanReceiver{names: map[string]bool{}}
+	environment := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + serve(t, got), "OTEL_BSP_SCHEDULE_DELAY=50", "NO_PROXY=*", "TRACEPARENT=00-" + trace + "-" + above + "-01"}
+	p := buildProgram(t)
+	shell := p.start(t, environment, "enqueue", write(t, "in.jsonl", openaiLine(0), openaiLine(1)), "--database-url", st.URL)
+	if code := shell.end(); code != 0 || strings.Contains(shell.errors.String(), "Warning") {
+		t.Fatalf("enqueue: %d, %s", code, shell.errors.String())
+	}
+	worker := p.start(t, environment[:3], "work", "--config", write(t, "tidegate.yaml", st.config.String()), "--database-url", st.URL, "--nats-url", st.NATSURL, "--data", t.TempDir())
+	fixture.Await(t, soon, "the spans of all events have come", func() bool {
+		return len(named(got.of(trace), "publish result")) == 2 && len(named(got.of(trace), "publish batch")) == 1
+	})
+	worker.signal(syscall.SIGTERM)
+	worker.end()
+
+	made := named(got.of(trace), "enqueue summaries")
+	batch := batchForm.FindString(shell.out.String())
+	if len(made) != 1 || hex.EncodeToString(made[0].ParentSpanId) != above || made[0].Kind != otlp.Span_SPAN_KIND_PRODUCER || valueOf(made[0].Attributes, "tidegate.batch") != batch {
+		t.Fatalf("the command's span: %v", made)
+	}
+	for _, s := range slices.Concat(named(got.of(trace), "process summaries"), named(got.of(trace), "publish batch")) {
+		if !slices.Equal(s.ParentSpanId, made[0].SpanId) {
+			t.Errorf("it is not below the command: %v", s)
+		}
+	}
+	ended := named(got.of(trace), "publish batch")[0]
+	if said := traceparentsOfBatches(t, st.Conn)[batch]; said != "00-"+trace+"-"+hex.EncodeToString(ended.SpanId)+"-01" {
+		t.Errorf("the event of the end says %q, and its span is %x", said, ended.SpanId)
+	}
+	refused := p.start(t, append([]string{"OTEL_TRACES_EXPORTER=zipkin"}, environment[1:]...), "enqueue", write(t, "in.jsonl", openaiLine(2)), "--database-url", st.URL)
+	if code := refused.end(); code != 0 || !strings.Contains(refused.errors.String(), "Warning: there is no span of this command: $OTEL_TRACES_EXPORTER") {
+		t.Errorf("with variables that are wrong: %d, %s", code, refused.errors.String())
+	}
+}
+
+// traceparentsOfBatches are those of the events of batches, by batch.
+func traceparentsOfBatches(t *testing.T, conn *nats.Conn) map[string]string {
+	t.Helper()
+	js, err := jetstream.New(conn)
+	check(t, err)
+	stream, err := js.Stream(t.Context(), publish.StreamName)
+	check(t, err)
+	found := map[string]string{}
+	for i := stream.CachedInfo().State.FirstSeq; i <= stream.CachedInfo().State.LastSeq; i++ {
+		msg, err := stream.GetMsg(t.Context(), i)
+		check(t, err)
+		if said := msg.Header["ce-traceparent"]; msg.Header.Get("ce-type") == publish.TypeBatch && len(said) == 1 {
+			found[msg.Header.Get("ce-subject")] = said[0]
+		}
+	}
+	return found
 }
 
 // traceparentOfResult is that of the one result's event in the stream.

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing/simulator"
@@ -355,7 +356,7 @@ func TestWebhooksOutliveWorkers(t *testing.T) {
 // one tries again.
 func TestWebhooksAreCutOff(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, buildProgram(t), staging{config: func(c *app.Config) { c.Worker.ShutdownTimeout = time.Second }})
+	f := newFleet(t, buildProgram(t), staging{config: func(c *config.Config) { c.Worker.ShutdownTimeout = time.Second }})
 	r := newReceiver(t)
 	made := f.hook(r)
 	reached, lets := make(chan struct{}, 5), make(chan struct{})
@@ -388,7 +389,7 @@ func TestWebhooksAreCutOff(t *testing.T) {
 // removes it.
 func TestWebhooksByTheSDK(t *testing.T) {
 	t.Parallel()
-	st := newStage(t, staging{config: func(c *app.Config) { c.Webhooks.AllowPrivate = true }})
+	st := newStage(t, staging{config: func(c *config.Config) { c.Webhooks.AllowPrivate = true }})
 	st.work(func(c *app.StackConfig) { c.Webhooks.AllowPrivate = true })
 	f := &front{stage: st, base: st.serveHTTP()}
 	r, ctx := newReceiver(t), t.Context()

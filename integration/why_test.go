@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/routing"
@@ -55,7 +55,7 @@ func (s *stage) says(text string, parts ...string) {
 // another, with all that the choice was made of.
 func TestWhyTellsOfAReroute(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, staging{config: func(c *app.Config) { c.Routes[0].Goal = routing.Cost }})
+	s := newStage(t, staging{config: func(c *config.Config) { c.Routes[0].Goal = routing.Cost }})
 	s.work(nil)
 	s.settle(s.enqueue(20, nil)) // so that something is known of the first
 	s.down("cheap", simulator.Fault{Mode: simulator.Unavailable})
@@ -124,7 +124,7 @@ func (s *stage) shut(of *crew, targets ...string) {
 // once it was called.
 func TestWhyTellsOfAWaitForAPrice(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, staging{config: func(c *app.Config) {
+	s := newStage(t, staging{config: func(c *config.Config) {
 		c.Routes[0].WhenOpen, c.Routes[0].Goal, c.Routes[0].Deadline = string(jobs.WhenOpenWait), "ordered", 0
 	}})
 	s.prepare()
@@ -192,7 +192,7 @@ func TestWhyTellsWhoWasPassedOver(t *testing.T) {
 	for _, admission := range []string{jobs.AdmissionDirect, jobs.AdmissionFair} {
 		t.Run(admission, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t, staging{config: func(c *app.Config) { c.Targets[0].ContextTokens, c.Routes[0].Admission = 500, admission }})
+			s := newStage(t, staging{config: func(c *config.Config) { c.Targets[0].ContextTokens, c.Routes[0].Admission = 500, admission }})
 			s.prepare()
 			s.shut(s.work(nil), "sim-fast", "sim-dear")
 			batch := s.enqueue(1, func(_ int, r *jobs.Request) {
@@ -219,7 +219,7 @@ func TestWhyTellsOfABudget(t *testing.T) {
 	for _, admission := range []string{jobs.AdmissionDirect, jobs.AdmissionFair} {
 		t.Run(admission, func(t *testing.T) {
 			t.Parallel()
-			s := newStage(t, staging{config: func(c *app.Config) { c.Routes[0].Admission = admission }})
+			s := newStage(t, staging{config: func(c *config.Config) { c.Routes[0].Admission = admission }})
 			s.prepare()
 			s.must("budgets", "set", "--tenant", "acme", "--total", "0.000001")
 			batch := s.enqueue(1, func(_ int, r *jobs.Request) { r.Tenant = "acme" })

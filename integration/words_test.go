@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/integration/fixture"
 	"tidegate/jobs"
 	"tidegate/worker/publish"
@@ -65,9 +66,9 @@ func quote(t *testing.T, providers http.Handler) string {
 }
 
 // quotersFirst gives each quoter a route, with one that answers behind it.
-func quotersFirst(c *app.Config) {
+func quotersFirst(c *config.Config) {
 	cheap, route := c.Targets[0], c.Routes[0]
-	c.Targets, c.Routes = []app.TargetConfig{cheap}, nil
+	c.Targets, c.Routes = []config.Target{cheap}, nil
 	for name := range quoters {
 		target, own := cheap, route
 		target.Name, target.Provider, target.BaseURL = name, name, strings.Replace(cheap.BaseURL, "/cheap/", "/"+name+"/", 1)

@@ -25,6 +25,9 @@ type Attempt struct {
 	Propensity float32       `json:"propensity"`         // the chance with which the target was chosen
 	WaitedFor  WaitedFor     `json:"waited_for,omitempty"`
 	Decision   *Decision     `json:"decision,omitempty"` // why it was that one; nil: it was next in its chain, or is not known
+	// Late tells that a rescue took it for LOST, and counted it, before its worker wrote it
+	// down. It is known from then on, and not kept.
+	Late bool `json:"-"`
 }
 
 // A PastAttempt is one of whatever request, on a route.

@@ -1,6 +1,9 @@
 package jobs
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // A Loaded request is what a worker reads before it makes a call.
 type Loaded struct {
@@ -24,6 +27,20 @@ type Entry struct {
 	// Unsaved tells that the request is not in the database: it is written with its
 	// result. Nobody enqueued it; its sender waited for the answer.
 	Unsaved bool
+}
+
+// A Committed group of entries is what became of them.
+type Committed struct {
+	Stored []string // the ids of requests whose result is new; the others had one already
+	// Late are calls that a rescue had taken for LOST, and counted: their workers were
+	// only cut off. What they say has replaced that.
+	Late []Call
+}
+
+// A Call names one that was made for a request.
+type Call struct {
+	RequestID string
+	At        time.Time // as far as microseconds
 }
 
 // An EntryError says that the store refuses one entry for what is in it; trying

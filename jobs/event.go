@@ -11,7 +11,7 @@ const MaxEventBody = 64 << 10
 // resumed, or a budget that is spent or goes on. Exactly one of them is set.
 type Event struct {
 	Result  *ResultEvent
-	Batch   *Batch // of its Order the files alone
+	Batch   *BatchEvent
 	Circuit *CircuitEvent
 	Pause   *PauseEvent
 	Budget  *BudgetEvent
@@ -33,6 +33,13 @@ type ResultEvent struct {
 	// BodyBytes is the size of the answer; Body is absent when it is over
 	// MaxEventBody.
 	BodyBytes int
+}
+
+// A BatchEvent is a batch that changed its state; of its Order it has the files alone.
+type BatchEvent struct {
+	Batch
+	// Traceparent is the span that the batch belongs to, or the event itself; empty: none.
+	Traceparent string
 }
 
 // A CircuitEvent is a circuit that opened or closed. Its times are the

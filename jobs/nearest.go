@@ -1,6 +1,9 @@
 package jobs
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Nearest finds the name that text was most likely meant to be, whatever its
 // case; empty: none is near. The names must be in lower case.
@@ -12,6 +15,17 @@ func Nearest(text string, names []string) string {
 		}
 	}
 	return best
+}
+
+// DidYouMean is the remedy for a name that is not among names.
+func DidYouMean(text string, names []string) string {
+	if near := Nearest(text, names); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(names) == 0 {
+		return "there are none"
+	}
+	return "there are " + strings.Join(names, ", ")
 }
 
 // editDistance counts the bytes to insert, delete or replace to make a into b.

@@ -20,6 +20,11 @@ type Progress struct {
 	Parked    int       `json:"parked"`     // jobs that wait for a time of their own
 	// Strata are all others, in the order in which their turn comes.
 	Strata []Stratum `json:"strata,omitempty"`
+
+	// Since are those that came since then and wait, as somebody who asks saw them at
+	// SinceAt, some ten thousands at most; zero: nobody has looked. They are not kept.
+	Since   []Stratum `json:"-"`
+	SinceAt time.Time `json:"-"`
 }
 
 // A Stratum is jobs of a route that came at about the same time, of one priority and,
@@ -32,11 +37,15 @@ type Stratum struct {
 	Jobs     int       `json:"jobs"`
 }
 
-// Waiting counts the jobs that no worker has.
-func (p *Progress) Waiting() int {
-	n := p.Parked
-	for i := range p.Strata {
-		n += p.Strata[i].Jobs
+// Waiting counts the jobs that no worker had when they were counted.
+func (p *Progress) Waiting() int { return p.Parked + count(p.Strata) }
+
+// Came counts those that came since.
+func (p *Progress) Came() int { return count(p.Since) }
+
+func count(strata []Stratum) (n int) {
+	for i := range strata {
+		n += strata[i].Jobs
 	}
 	return n
 }

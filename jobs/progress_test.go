@@ -137,6 +137,43 @@ func TestAhead(t *testing.T) {
 	}
 }
 
+// What came since the count is ahead of who came last, too, and not of who came before it.
+func TestAheadOfWhatCameSince(t *testing.T) {
+	t.Parallel()
+	p := jobs.Progress{
+		CountedAt: minute(60), SinceAt: minute(62), InHand: 10,
+		Strata: []jobs.Stratum{{Priority: 2, From: minute(0), To: minute(59), Jobs: 100}},
+		Since:  []jobs.Stratum{{Priority: 1, From: minute(61), To: minute(61), Jobs: 7}, {Priority: 2, From: minute(61), To: minute(62), Jobs: 3000}},
+	}
+	fair := jobs.Progress{
+		CountedAt: minute(60), SinceAt: minute(62),
+		Strata: []jobs.Stratum{{Tenant: "large", Jobs: 100}, {Tenant: "small", Jobs: 1}}, Since: []jobs.Stratum{{Tenant: "large", Jobs: 900}, {Tenant: "new", Jobs: 5}},
+	}
+	for _, c := range []struct {
+		name        string
+		of          *jobs.Progress
+		turn        jobs.Turn
+		least, most int
+	}{
+		{"it is one of them", &p, jobs.Turn{Priority: 2, Last: minute(62), Own: 1}, 3117, 3117},
+		{"they are all its own", &p, jobs.Turn{Priority: 2, Last: minute(62), Own: 3000}, 3117, 3117},
+		{"it goes before them", &p, jobs.Turn{Priority: 1, Last: minute(62), Own: 1}, 17, 17},
+		{"it came after them", &p, jobs.Turn{Priority: 2, Last: minute(63), Own: 5}, 3122, 3122},
+		{"it is about to come", &p, jobs.Turn{Priority: 2, Own: 5}, 3122, 3122},
+		{"it came before them, and others go before it", &p, jobs.Turn{Priority: 2, Last: minute(30), Own: 5}, 17, 117},
+		{"one of many of its tenant's", &fair, jobs.Turn{Tenant: "large", Last: minute(62), Own: 1}, 1006, 1006},
+		{"a tenant that came since", &fair, jobs.Turn{Tenant: "new", Last: minute(62), Own: 5}, 11, 11},
+		{"a tenant that has not come", &fair, jobs.Turn{Tenant: "other", Own: 2}, 7, 7},
+	} {
+		if least, most := c.of.Ahead(&c.turn, nil); least != c.least || most != c.most {
+			t.Errorf("%s: %d to %d are ahead, want %d to %d", c.name, least, most, c.least, c.most)
+		}
+	}
+	if p.Waiting() != 100 || p.Came() != 3007 {
+		t.Errorf("%d waited, and %d came", p.Waiting(), p.Came())
+	}
+}
+
 // With fair admission, the others have as much by their shares, and no more than they
 // have.
 func TestAheadOfTenants(t *testing.T) {

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"math"
-	"slices"
 	"time"
 )
 
@@ -38,7 +37,7 @@ const turnSlack = 90 * time.Second
 // admission; nil: all have the same.
 func (p *Progress) Ahead(of *Turn, weight func(string) float64) (least, most int) {
 	turn := *of
-	if turn.Last.After(p.CountedAt) { // they are not among those that were counted
+	if turn.Last.After(p.CountedAt) && turn.Last.After(p.SinceAt) { // they are not among those that were counted
 		turn.Last, turn.Unqueued = time.Time{}, 0
 	}
 	return p.ahead(&turn, weight)
@@ -53,6 +52,8 @@ func (p *Progress) ahead(turn *Turn, weight func(string) float64) (least, most i
 			most += p.Strata[i].Jobs
 		}
 	}
+	came := p.came(turn)
+	least, most = least+came, most+came
 	fairLeast, fairMost := p.fairly(turn, weight)
 	more := turn.Unqueued
 	if turn.Last.IsZero() && fairMost == 0 { // with fair admission they are counted there
@@ -69,6 +70,18 @@ func (p *Progress) ahead(turn *Turn, weight func(string) float64) (least, most i
 		least = max(least, turn.Own)
 	}
 	return least, max(most, least)
+}
+
+// came counts those that came since the count and are done before a turn, or are its own.
+// They are of a moment ago: nobody minds which of them came first.
+func (p *Progress) came(turn *Turn) (n int) {
+	late := turn.Last.After(p.CountedAt)
+	for i := range p.Since {
+		if s := &p.Since[i]; s.before(turn) == surely || late && s.before(turn) == perhaps {
+			n += s.Jobs
+		}
+	}
+	return n
 }
 
 type certainty int
@@ -97,31 +110,49 @@ func (s *Stratum) before(turn *Turn) certainty {
 // fairly is Ahead where tenants take turns: until one has had so many, each of the others
 // has had as many by its share, or all that it has.
 func (p *Progress) fairly(turn *Turn, weight func(string) float64) (least, most int) {
-	if !slices.ContainsFunc(p.Strata, func(s Stratum) bool { return s.Tenant != "" }) {
+	tenants, waits := p.tenants()
+	if len(tenants) == 0 {
 		return 0, 0
 	}
 	if weight == nil {
 		weight = func(string) float64 { return 1 }
 	}
-	first, last := turn.Own, turn.Own
-	for i := range p.Strata {
-		if s := &p.Strata[i]; s.Tenant == turn.Tenant {
-			if last = max(last, s.Jobs); turn.Last.IsZero() {
-				first, last = turn.Own+s.Jobs, turn.Own+s.Jobs
-			}
-		}
+	first, last := turn.Own, max(turn.Own, waits[turn.Tenant])
+	switch {
+	case turn.Last.IsZero():
+		first = turn.Own + waits[turn.Tenant]
+		last = first
+	case turn.Last.After(p.CountedAt): // they are the last of their tenant's, or nearly
+		first = last
 	}
 	least, most = first, last
-	for i := range p.Strata {
-		s := &p.Strata[i]
-		if s.Tenant == "" || s.Tenant == turn.Tenant {
+	for _, tenant := range tenants {
+		if tenant == turn.Tenant {
 			continue
 		}
-		share := weight(s.Tenant) / weight(turn.Tenant)
-		least += min(s.Jobs, int(float64(first)*share))
-		most += min(s.Jobs, int(math.Ceil(float64(last)*share)))
+		share := weight(tenant) / weight(turn.Tenant)
+		least += min(waits[tenant], int(float64(first)*share))
+		most += min(waits[tenant], int(math.Ceil(float64(last)*share)))
 	}
 	return least, most
+}
+
+// tenants are those that take turns, and what waits of each.
+func (p *Progress) tenants() (names []string, waits map[string]int) {
+	waits = map[string]int{}
+	for _, strata := range [][]Stratum{p.Strata, p.Since} {
+		for i := range strata {
+			s := &strata[i]
+			if s.Tenant == "" {
+				continue
+			}
+			if _, known := waits[s.Tenant]; !known {
+				names = append(names, s.Tenant)
+			}
+			waits[s.Tenant] += s.Jobs
+		}
+	}
+	return names, waits
 }
 
 // MergeStrata makes so few of many: neighbours become one, and so do tenants beyond the

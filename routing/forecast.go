@@ -79,6 +79,7 @@ func (r *Router) Forecasts(fleet *jobs.Fleet, seen []jobs.Progress) *Forecasts {
 			done := made.rate * f.there().Sub(p.CountedAt).Seconds()
 			made.between = max(0, min(done, made.ahead))
 		}
+		made.ahead += float64(p.Came())
 	}
 	slices.SortFunc(f.order, func(a, b *forecastRoute) int { return strings.Compare(a.seen.Route, b.seen.Route) })
 	return f

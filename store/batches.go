@@ -14,12 +14,13 @@ import (
 const insertBatch = `/* tidegate: insert batch */
 INSERT INTO tidegate.batches (id, tenant, state, total, created_at, in_progress_at) VALUES ($1, $2, 'in_progress', $3, $4, $4)`
 
-// InsertBatch writes a batch with its total in the caller's transaction.
+// InsertBatch writes a batch with its total in the caller's transaction, and to which trace
+// it belongs, if the context says so.
 func InsertBatch(ctx context.Context, tx pgx.Tx, batch jobs.Batch) error {
 	if _, err := tx.Exec(ctx, insertBatch, batch.ID, batch.Tenant, batch.Total, batch.CreatedAt); err != nil {
 		return fmt.Errorf("writing batch %s: %w", batch.ID, err)
 	}
-	return nil
+	return traceBatch(ctx, tx, batch.ID)
 }
 
 const (

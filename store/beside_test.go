@@ -110,7 +110,7 @@ func TestLateCommitBesideARescue(t *testing.T) {
 	w.beside(func(ctx context.Context) error {
 		_, _, err := w.Commit(ctx, []jobs.Entry{paid(&r, call, 60)})
 		return err
-	}, exec(t, `INSERT INTO tidegate.attempts (request_id, at, latency_us, route, target, class) SELECT request_id, at, 0, route, target, 'LOST' FROM tidegate.calls`),
+	}, exec(t, `INSERT INTO tidegate.attempts (request_id, at, latency_us, route, target, class, message) SELECT request_id, at, 0, route, target, 'LOST', 'its worker died' FROM tidegate.calls`),
 		exec(t, "DELETE FROM tidegate.calls WHERE worker = 'one'"))
 	w.stands(ofAcme, 60, 60, 0)
 }

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"tidegate/jobs"
 )
@@ -16,8 +20,7 @@ import (
 // a rescue took for LOST is replaced by what its worker says of it in the end.
 const commitGroup = `/* tidegate: commit group */
 WITH ` + commitEntries + `
-)
-SELECT request_id FROM stored`
+)` + committed
 
 const commitEntries = `given AS (
 	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[],
@@ -47,7 +50,12 @@ const commitEntries = `given AS (
 		message = excluded.message, decision = excluded.decision, unpriced = excluded.unpriced, arrived_at = excluded.arrived_at,
 		deadline = excluded.deadline, max_cost_micro_usd = excluded.max_cost_micro_usd, body_bytes = excluded.body_bytes, priority = excluded.priority,
 		awaited = excluded.awaited, tenant = excluded.tenant, goal = excluded.goal, endpoint = excluded.endpoint, waited_for = excluded.waited_for
-	WHERE a.class = 'LOST'`
+	WHERE a.class = 'LOST' AND a.message = '` + missed + `'
+	RETURNING a.request_id, a.at, a.route, a.cost_micro_usd, a.stored_at IS DISTINCT FROM now() AS late`
+
+// committed says which results are new, and which attempts replaced others.
+const committed = `
+SELECT request_id, NULL::timestamptz FROM stored UNION ALL SELECT request_id, at FROM tried WHERE late`
 
 // countAndOwe follows the rows of stored, which must name request_id and state,
 // beside a given that names the batch_id of each request_id, perhaps more than
@@ -81,50 +89,60 @@ const countAndOwe = `owed AS (
 	WHERE ended_at IS NOT NULL AND (SELECT count(*) FROM owed) > 0
 )`
 
-// Commit writes a group of entries and returns the ids of the requests whose
-// result is new; the others had one already, and only their attempts were
-// added. A group that Postgres refuses for what is in it is split until the
+// Commit writes a group of entries and returns which results are new; the other
+// requests had one already, and only their attempts were added. A group that Postgres refuses for what is in it is split until the
 // entry at fault stands alone: those come back as refused, all others were
 // written. After any other error, a lost connection say, nobody knows what was
 // written, and the whole group may safely be committed again.
-func (s *Store) Commit(ctx context.Context, entries []jobs.Entry) (stored []string, refused []*jobs.EntryError, err error) {
-	stored, err = s.commitWhole(ctx, entries)
+func (s *Store) Commit(ctx context.Context, entries []jobs.Entry) (done jobs.Committed, refused []*jobs.EntryError, err error) {
+	done, err = s.commitWhole(ctx, entries)
 	if err == nil || !dataError(err) {
-		return stored, nil, err
+		return done, nil, err
 	}
 	if len(entries) == 1 {
-		return nil, []*jobs.EntryError{{RequestID: entries[0].Request.ID, Err: err}}, nil
+		return done, []*jobs.EntryError{{RequestID: entries[0].Request.ID, Err: err}}, nil
 	}
 	half := len(entries) / 2
-	stored, refused, err = s.Commit(ctx, entries[:half])
+	done, refused, err = s.Commit(ctx, entries[:half])
 	if err != nil {
-		return nil, nil, err
+		return jobs.Committed{}, nil, err
 	}
 	more, worse, err := s.Commit(ctx, entries[half:])
-	return append(stored, more...), append(refused, worse...), err
+	return jobs.Committed{Stored: append(done.Stored, more.Stored...), Late: append(done.Late, more.Late...)}, append(refused, worse...), err
 }
 
-func (s *Store) commitWhole(ctx context.Context, entries []jobs.Entry) ([]string, error) {
+func (s *Store) commitWhole(ctx context.Context, entries []jobs.Entry) (done jobs.Committed, err error) {
 	var results resultColumns
 	var attempts attemptColumns
 	for i := range entries {
 		if err := lay(&entries[i], &results, &attempts); err != nil {
-			return nil, fmt.Errorf("%w: %w", errUnfit, err)
+			return done, fmt.Errorf("%w: %w", errUnfit, err)
 		}
 	}
 	statement, args := commitGroup, slices.Concat(results.args(), attempts.args(), []any{results.badAnswers}, attempts.asked.args())
 	if owners := ownersOf(entries); owners != nil {
 		statement, args = commitUnderBudgets, append(args, owners.args()...)
 	}
-	stored, err := s.commitWith(ctx, unsaved(entries), statement, args)
+	done, err = s.commitWith(ctx, unsaved(entries), statement, args)
 	if err != nil {
-		return nil, fmt.Errorf("committing %d entries: %w", len(entries), err)
+		return jobs.Committed{}, fmt.Errorf("committing %d entries: %w", len(entries), err)
 	}
-	ids := make([]string, len(stored))
-	for i, id := range stored {
-		ids[i] = id.String()
-	}
-	return ids, nil
+	return done, nil
+}
+
+// readCommitted reads what became of a group.
+func readCommitted(rows pgx.Rows) (done jobs.Committed, err error) {
+	var id uuid.UUID
+	var at *time.Time // of an attempt; nil: it is of a result
+	_, err = pgx.ForEachRow(rows, []any{&id, &at}, func() error {
+		if at != nil {
+			done.Late = append(done.Late, jobs.Call{RequestID: id.String(), At: *at})
+		} else {
+			done.Stored = append(done.Stored, id.String())
+		}
+		return nil
+	})
+	return done, err
 }
 
 // errUnfit says that an entry was not even sent to Postgres.

@@ -9,7 +9,6 @@ import "tidegate/jobs"
 // locked after the attempts, as by a rescue, which writes their LOST ones before.
 const commitUnderBudgets = `/* tidegate: commit group under budgets */
 WITH ` + commitEntries + `
-	RETURNING a.request_id, a.route, a.cost_micro_usd
 ), owner AS (
 	SELECT * FROM unnest($52::uuid[], $53::text[], $54::text[], $55::text[]) AS o (request_id, tenant, route, batch_id)
 ), due AS (
@@ -30,8 +29,7 @@ WITH ` + commitEntries + `
 	ORDER BY c.worker, c.slot FOR UPDATE
 ), freed AS (
 	UPDATE tidegate.calls c SET reserved = 0 FROM settled s WHERE c.worker = s.worker AND c.slot = s.slot
-)
-SELECT request_id FROM stored`
+)` + committed
 
 // owners say whose requests are, laid out by column.
 type owners struct {

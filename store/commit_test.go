@@ -193,7 +193,7 @@ func TestDataErrorLeavesOneEntryAlone(t *testing.T) {
 	group[2].Result.State = "odd"        // breaks a CHECK
 	group[5].Result.ID = "no id"         // is not even sent
 	group[8].Trace[0].Attempt.At = far() // is beyond Postgres' calendar
-	stored, refused, err := w.Commit(t.Context(), group)
+	done, refused, err := w.Commit(t.Context(), group)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,8 +204,8 @@ func TestDataErrorLeavesOneEntryAlone(t *testing.T) {
 	if want := []string{requests[2].ID, requests[5].ID, requests[8].ID}; !slices.Equal(names, want) {
 		t.Errorf("refused: %v, not %v", refused, want)
 	}
-	if len(stored) != 6 || w.number("SELECT count(*) FROM tidegate.attempts") != 6 {
-		t.Errorf("%d results of 6 sound entries", len(stored))
+	if len(done.Stored) != 6 || w.number("SELECT count(*) FROM tidegate.attempts") != 6 {
+		t.Errorf("%d results of 6 sound entries", len(done.Stored))
 	}
 	var broken *pgconn.PgError
 	if !errors.As(refused[0], &broken) || !strings.Contains(refused[0].Error(), requests[2].ID) {
@@ -243,11 +243,11 @@ func TestBatchesCountRightUnderConcurrency(t *testing.T) {
 			random := rand.New(rand.NewPCG(uint64(i), 1))
 			order := random.Perm(len(requests))
 			for group := range slices.Chunk(order, 1+random.IntN(60)) {
-				ids, refused, err := w.Commit(t.Context(), entries(requests, group))
+				done, refused, err := w.Commit(t.Context(), entries(requests, group))
 				if err != nil || len(refused) > 0 {
 					t.Errorf("refused %v: %v", refused, err)
 				}
-				stored.Add(int64(len(ids)))
+				stored.Add(int64(len(done.Stored)))
 			}
 		})
 	}

@@ -70,14 +70,14 @@ func (w *world) write(batch string, requests []jobs.Request) {
 // results were new.
 func (w *world) commit(entries ...jobs.Entry) int {
 	w.t.Helper()
-	stored, refused, err := w.Commit(w.t.Context(), entries)
+	done, refused, err := w.Commit(w.t.Context(), entries)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	for _, r := range refused {
 		w.t.Errorf("refused: %v", r)
 	}
-	return len(stored)
+	return len(done.Stored)
 }
 
 func (w *world) batch(id string) jobs.Batch {

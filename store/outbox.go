@@ -19,7 +19,7 @@ import (
 // another one passes over those that are being sent. Rows of a kind that this
 // program does not know are left to one that does.
 const takeOutbox = `/* tidegate: take outbox */
-SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at, ` + spanAbove + `,
+SELECT o.id, o.request_id, o.event, o.batch_id, o.batch_state, o.created_at, ` + spanOwed + `,
 	q.tenant, q.route, q.endpoint, q.batch_id, q.custom_id, q.metadata,
 	r.id, r.stored_at, r.state, r.status, r.target, r.model, r.provider_id, r.finish_reason, r.input_tokens, r.cached_input_tokens,
 	r.output_tokens, r.reasoning_tokens, r.class, r.code, r.message, r.cost_micro_usd, r.unpriced, r.attempts, r.bad_answers,
@@ -135,7 +135,7 @@ func scanOwed(row pgx.CollectableRow) (owedRow, error) {
 		}
 		b := batch.value()
 		b.Order = files.order()
-		owed.event.Batch = &b
+		owed.event.Batch = &jobs.BatchEvent{Batch: b, Traceparent: orZero(traced)}
 		return owed, nil
 	}
 	if owed.gone = result.id == nil; owed.gone {

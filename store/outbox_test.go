@@ -217,7 +217,7 @@ func TestEventsSayWhatTheStoreKnows(t *testing.T) {
 		}
 	}
 	end := owed[2].Batch
-	if diff := cmp.Diff(w.batch("batch_1"), *end); diff != "" {
+	if diff := cmp.Diff(w.batch("batch_1"), end.Batch); diff != "" {
 		t.Errorf("the batch (-want +got):\n%s", diff)
 	}
 }

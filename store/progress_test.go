@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -116,5 +117,65 @@ func TestLooksReadFewRows(t *testing.T) {
 	}
 	if whole, _ := w.reads("SELECT count(args) FROM tidegate.river_job"); whole < 500 {
 		t.Errorf("the whole table is %d pages: the test would let anything pass", whole)
+	}
+}
+
+// What came since the count is counted by itself, and nothing else of what waits is read
+// for it, however much that is.
+func TestWhatCameSinceIsCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.SaveRoutes(t.Context(), []jobs.Route{{Name: "summaries"}, {Name: "fair", Admission: jobs.AdmissionFair}}); err != nil {
+		t.Fatal(err)
+	}
+	came := func(queue, state string, priority, n int) {
+		w.exec(fmt.Sprintf(`INSERT INTO tidegate.river_job (args, kind, max_attempts, queue, state, priority, scheduled_at)
+			SELECT jsonb_build_object('r', gen_random_uuid()), 'completion', 5, '%s', '%s', %d, clock_timestamp() FROM generate_series(1, %d) n`, queue, state, priority, n))
+	}
+	turns := func(tenant string) {
+		w.exec(`INSERT INTO tidegate.waiting (request_id, job_id, deadline, work, priority, route, tenant)
+			SELECT (args->>'r')::uuid, id, now(), 1, 2, 'fair', '` + tenant + `' FROM tidegate.river_job WHERE state = 'pending' ON CONFLICT DO NOTHING`)
+	}
+	came("summaries", "available", 2, 50_000)
+	came("fair", "pending", 2, 50_000)
+	turns("large")
+	w.exec("VACUUM ANALYZE tidegate.river_job, tidegate.waiting")
+	all := []jobs.Progress{{Route: "fair"}, {Route: "summaries"}, {Route: "gone"}}
+	if err := w.CountQueues(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	counted := all[1].CountedAt
+	came("summaries", "available", 1, 2)
+	came("summaries", "available", 2, 3)
+	came("summaries", "running", 2, 4)   // a worker has them
+	came("summaries", "scheduled", 2, 5) // they wait for a time
+	came("fair", "pending", 2, 6)
+	turns("small")
+	came("fair", "pending", 3, 1)
+	turns("large")
+	came("fair", "available", 1, 7) // it was their turn: they were counted before
+	if err := w.CountSince(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][]jobs.Stratum{{{Tenant: "large", Jobs: 1}, {Tenant: "small", Jobs: 6}}, {{Priority: 1, Jobs: 2}, {Priority: 2, Jobs: 3}}, nil} {
+		for j := range all[i].Since {
+			if s := &all[i].Since[j]; s.Tenant == "" && (!s.From.After(counted) || s.To.Before(s.From) || s.To.After(all[i].SinceAt)) {
+				t.Errorf("%s: they came from %v to %v, and were counted at %v", all[i].Route, s.From, s.To, all[i].SinceAt)
+			}
+			all[i].Since[j].From, all[i].Since[j].To = time.Time{}, time.Time{}
+		}
+		if diff := cmp.Diff(want, all[i].Since); diff != "" || !all[i].SinceAt.After(counted) {
+			t.Errorf("%s: %s", all[i].Route, diff)
+		}
+	}
+	names, times := []string{"fair", "summaries"}, []time.Time{counted, counted}
+	if pages, how := w.reads(store.CountSinceSQL, names, times, 20_000); pages > 150 {
+		t.Errorf("it read %d pages:\n%s", pages, how)
+	}
+	if whole, _ := w.reads("SELECT count(args) FROM tidegate.river_job"); whole < 1000 {
+		t.Errorf("the whole table is %d pages: the test would let anything pass", whole)
+	}
+	if err := w.CountSince(t.Context(), all); err != nil || len(all[0].Since) != 2 {
+		t.Errorf("counted again it is %+v, %v", all[0].Since, err)
 	}
 }

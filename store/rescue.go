@@ -87,6 +87,10 @@ const mine = `mine AS MATERIALIZED (
 	ORDER BY id FOR UPDATE
 )`
 
+// missed is what is said of them. It tells them from those that their own worker says are
+// lost, of which it knows what they cost.
+const missed = "its worker died"
+
 // lost are a worker's calls whose attempts nobody wrote down.
 const lost = `lost AS MATERIALIZED (
 	SELECT c.request_id, c.at, c.began_at, c.route, c.target FROM tidegate.calls c
@@ -122,7 +126,7 @@ const condemn = `/* tidegate: condemn */ WITH ` + mine + `, ` + lost + `, given 
 ), ` + countAndOwe + `, tried AS (
 	INSERT INTO tidegate.attempts (request_id, at, latency_us, route, target, class, message,
 		arrived_at, deadline, max_cost_micro_usd, body_bytes, priority, tenant, goal, endpoint)
-	SELECT DISTINCT ON (l.request_id, l.at) l.request_id, l.at, greatest(0, extract(epoch FROM now() - l.began_at) * 1000000)::bigint, l.route, l.target, 'LOST', 'its worker died',
+	SELECT DISTINCT ON (l.request_id, l.at) l.request_id, l.at, greatest(0, extract(epoch FROM now() - l.began_at) * 1000000)::bigint, l.route, l.target, 'LOST', '` + missed + `',
 		q.created_at, q.deadline, q.max_cost_micro_usd, octet_length(q.body), q.priority, nullif(q.tenant, '` + jobs.DefaultTenant + `'), q.goal, q.endpoint
 	FROM lost l LEFT JOIN tidegate.requests q ON q.id = l.request_id ORDER BY l.request_id, l.at
 	ON CONFLICT (request_id, at) DO NOTHING

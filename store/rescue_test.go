@@ -178,7 +178,13 @@ func TestLateAnswerReplacesALostCall(t *testing.T) {
 	late := answered(&requests[0])
 	late.Trace[0].Attempt.At = w.begin("gone", 0, requests[0].ID)
 	expect(t, "lost", w.rescue(w.lead("lead"), "gone").Lost, 1)
-	expect(t, "new results", w.commit(late), 1)
+	done, _, err := w.Commit(t.Context(), []jobs.Entry{late})
+	if err != nil || len(done.Stored) != 1 || len(done.Late) != 1 || done.Late[0].RequestID != requests[0].ID || !done.Late[0].At.Equal(late.Trace[0].Attempt.At.Truncate(time.Microsecond)) {
+		t.Errorf("it is committed as %+v, %v", done, err)
+	}
+	if done, _, err = w.Commit(t.Context(), []jobs.Entry{late}); err != nil || len(done.Stored) != 0 || len(done.Late) != 0 {
+		t.Errorf("again, it is committed as %+v, %v", done, err)
+	}
 	another := late
 	wrong := *late.Trace[0].Attempt
 	wrong.Class, wrong.Cost = jobs.Timeout, 999

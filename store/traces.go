@@ -19,8 +19,10 @@ INSERT INTO tidegate.traces (request_id, traceparent) SELECT * FROM unnest($1::u
 	// By the key, whatever the planner thinks of the table.
 	spanAbove = `(SELECT traceparent FROM tidegate.traces WHERE request_id = q.id)`
 
-	// A batch that came as a file stands there, too, under the UUID that its id has: its
-	// requests are made later, and by somebody else.
+	// A batch stands there, too, under the UUID that its id has: the requests of one that
+	// came as a file are made later, and by somebody else, and its end is an event.
+	spanOwed = `(SELECT traceparent FROM tidegate.traces WHERE request_id = coalesce(q.id, CASE WHEN b.id ~ '^` + batchPrefix + `[0-9a-f]{32}$' THEN right(b.id, 32)::uuid END))`
+
 	traceOfBatch = `/* tidegate: trace of batch */ SELECT traceparent FROM tidegate.traces WHERE request_id = $1`
 	dropTrace    = `/* tidegate: drop trace */ DELETE FROM tidegate.traces WHERE request_id = $1`
 )
@@ -54,8 +56,8 @@ func (t *traces) insert(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// traceBatch writes to which trace the requests of a batch will belong, if the context
-// says so.
+// traceBatch writes to which trace a batch belongs, and its requests that are made later,
+// if the context says so.
 func traceBatch(ctx context.Context, tx pgx.Tx, batch string) error {
 	span, id := jobs.TraceparentOf(ctx), uuidOfBatch(batch)
 	if span == "" || id == uuid.Nil {

@@ -37,21 +37,21 @@ func unsaved(entries []jobs.Entry) (requests []*jobs.Request) {
 	return requests
 }
 
-// commitWith runs the statement of a commit and returns the ids of its rows. Requests
+// commitWith runs the statement of a commit. Requests
 // that nobody enqueued are written with it, all in one transaction and one round trip.
-func (s *Store) commitWith(ctx context.Context, requests []*jobs.Request, statement string, args []any) ([]uuid.UUID, error) {
+func (s *Store) commitWith(ctx context.Context, requests []*jobs.Request, statement string, args []any) (done jobs.Committed, err error) {
 	if len(requests) == 0 {
 		rows, err := s.pool.Query(ctx, statement, args...)
 		if err != nil {
-			return nil, err
+			return done, err
 		}
-		return pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		return readCommitted(rows)
 	}
 	var batch pgx.Batch // which is one transaction
 	for _, request := range requests {
 		row, err := requestRow(request)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errUnfit, err)
+			return done, fmt.Errorf("%w: %w", errUnfit, err)
 		}
 		batch.Queue(insertUnsaved, row...)
 		var traced traces
@@ -59,13 +59,12 @@ func (s *Store) commitWith(ctx context.Context, requests []*jobs.Request, statem
 			batch.Queue(insertTraces, traced.ids, traced.spans)
 		}
 	}
-	var stored []uuid.UUID
 	batch.Queue(statement, args...).Query(func(rows pgx.Rows) (err error) {
-		stored, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		done, err = readCommitted(rows)
 		return err
 	})
 	if err := s.pool.SendBatch(ctx, &batch).Close(); err != nil {
-		return nil, err
+		return jobs.Committed{}, err
 	}
-	return stored, nil
+	return done, nil
 }

@@ -28,16 +28,16 @@ func (c *cutter) Load(ctx context.Context, ids []string) ([]jobs.Loaded, error) 
 	return c.Store.Load(ctx, ids)
 }
 
-func (c *cutter) Commit(ctx context.Context, entries []jobs.Entry) ([]string, []*jobs.EntryError, error) {
+func (c *cutter) Commit(ctx context.Context, entries []jobs.Entry) (jobs.Committed, []*jobs.EntryError, error) {
 	if c.now("committing") {
 		c.cut()
 	}
-	stored, refused, err := c.Store.Commit(ctx, entries)
+	done, refused, err := c.Store.Commit(ctx, entries)
 	if err == nil && c.now("acknowledging") {
 		c.cut()
-		return nil, nil, errors.New("the connection was lost after the commit, before its answer")
+		return jobs.Committed{}, nil, errors.New("the connection was lost after the commit, before its answer")
 	}
-	return stored, refused, err
+	return done, refused, err
 }
 
 // Every connection of the worker is cut, River's too, a few times: nothing is
@@ -90,7 +90,7 @@ type slowCommit struct {
 	let chan struct{}
 }
 
-func (s *slowCommit) Commit(ctx context.Context, entries []jobs.Entry) ([]string, []*jobs.EntryError, error) {
+func (s *slowCommit) Commit(ctx context.Context, entries []jobs.Entry) (jobs.Committed, []*jobs.EntryError, error) {
 	<-s.let
 	return s.Store.Commit(ctx, entries)
 }

@@ -176,22 +176,23 @@ func (p patient) beginSome(ctx context.Context, calls []jobs.Begun, at []int, ou
 
 func (p patient) commit(store Store, told func(), kept func(*jobs.Entry, bool)) func(context.Context, []jobs.Entry) []committed {
 	return func(ctx context.Context, entries []jobs.Entry) []committed {
-		var won []string
+		var done jobs.Committed
 		var refused []*jobs.EntryError
 		tries := 0
 		err := p.until(ctx, "committing results", false, func(ctx context.Context) (err error) {
 			tries++
-			won, refused, err = store.Commit(ctx, entries)
+			done, refused, err = store.Commit(ctx, entries)
 			return err
 		})
 		if err != nil {
 			err = fmt.Errorf("committing: %w", err)
 		}
 		told()
-		isNew := make(map[string]bool, len(won))
-		for _, id := range won {
+		isNew := make(map[string]bool, len(done.Stored))
+		for _, id := range done.Stored {
 			isNew[id] = true
 		}
+		markLate(entries, done.Late)
 		out := make([]committed, len(entries))
 		for i, entry := range entries {
 			// After a lost connection nobody knows whose result it was that stood there.
@@ -206,5 +207,21 @@ func (p patient) commit(store Store, told func(), kept func(*jobs.Entry, bool)) 
 			}
 		}
 		return out
+	}
+}
+
+// markLate marks the calls that were counted before, as LOST.
+func markLate(entries []jobs.Entry, late []jobs.Call) {
+	for _, call := range late {
+		for i := range entries {
+			if entries[i].Request.ID != call.RequestID {
+				continue
+			}
+			for _, step := range entries[i].Trace {
+				if a := step.Attempt; a != nil && a.At.UnixMicro() == call.At.UnixMicro() {
+					a.Late = true
+				}
+			}
+		}
 	}
 }

@@ -23,7 +23,7 @@ type Store interface {
 	Begin(ctx context.Context, worker string, calls []jobs.Begun) (ended []string, err error)
 	// Commit writes entries. Those that it refuses for what is in them come back
 	// as refused; after an error the whole group may be committed again.
-	Commit(ctx context.Context, entries []jobs.Entry) (stored []string, refused []*jobs.EntryError, err error)
+	Commit(ctx context.Context, entries []jobs.Entry) (done jobs.Committed, refused []*jobs.EntryError, err error)
 }
 
 // A Fleet is what a worker needs of the database to be one of many.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/jobs"
 	"tidegate/routing/replay/logfile"
 	"tidegate/store"
 )
@@ -72,7 +73,7 @@ func (f *exportFlags) check(stdout io.Writer, asJSON bool) error {
 	f.format = cmp.Or(f.format, byName, usual)
 	switch known := logfile.Written(); {
 	case !strings.Contains(" "+strings.Join(known, " ")+" ", " "+f.format+" "):
-		return usagef("--format: %q is not a format; %s", f.format, didYouMean(f.format, known))
+		return usagef("--format: %q is not a format; %s", f.format, jobs.DidYouMean(f.format, known))
 	case f.format == logfile.Parquet && f.output == "-" && isTerminal(stdout):
 		return usagef("--format: Parquet is nothing for a terminal; name a file with -o")
 	case f.format == logfile.Parquet && f.zipped:

@@ -56,7 +56,7 @@ without importing it, also traces that tell of requests alone.`,
 
 func (f *importFlags) check() error {
 	if f.format != "" && !slices.Contains(logfile.Formats(), f.format) {
-		return usagef("--format: %q is not a format; %s", f.format, didYouMean(f.format, logfile.Formats()))
+		return usagef("--format: %q is not a format; %s", f.format, jobs.DidYouMean(f.format, logfile.Formats()))
 	}
 	if f.route != "" {
 		if err := jobs.CheckName(f.route); err != nil {

@@ -158,7 +158,7 @@ func unknownTarget(ctx context.Context, s *store.Store, target string) error {
 	if len(names) == 0 {
 		return fmt.Errorf("no worker has spoken of a target %q, nor of any other: start one that has it in a chain", target)
 	}
-	return fmt.Errorf("no worker has spoken of a target %q; %s", target, didYouMean(target, names))
+	return fmt.Errorf("no worker has spoken of a target %q; %s", target, jobs.DidYouMean(target, names))
 }
 
 // A circuitsView is what JSON shows of circuits.

@@ -190,5 +190,5 @@ func tenantsNamed(ctx context.Context, o *options) []string {
 }
 
 func goalsNamed(_ context.Context, o *options) []string {
-	return also(routing.Goals(), o.anyConfig()().goals())
+	return also(routing.Goals(), o.anyConfig()().AllGoals())
 }

@@ -5,14 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"tidegate/jobs"
+	"tidegate/cmd/app/config"
 	"tidegate/routing"
 	"tidegate/routing/prices"
 	"tidegate/routing/provider"
@@ -36,8 +33,8 @@ type endpoints struct {
 
 // endpoints finds out where tidegate runs: what the flags say, what the
 // configuration says, what the environment says, what a running dev wrote down.
-func (o *options) endpoints(config *Config) endpoints {
-	e := o.named(config)
+func (o *options) endpoints(conf *config.Config) endpoints {
+	e := o.named(conf)
 	if e.postgres != "" && e.nats != "" {
 		return e
 	}
@@ -50,20 +47,20 @@ func (o *options) endpoints(config *Config) endpoints {
 }
 
 // named is endpoints without a running dev: what somebody chose.
-func (o *options) named(config *Config) endpoints {
+func (o *options) named(conf *config.Config) endpoints {
 	return endpoints{
-		postgres: cmp.Or(o.postgres, config.Postgres.Reveal(), os.Getenv("DATABASE_URL")),
-		nats:     cmp.Or(o.nats, config.NATS.Reveal(), os.Getenv("NATS_URL")),
+		postgres: cmp.Or(o.postgres, conf.Postgres.Reveal(), os.Getenv("DATABASE_URL")),
+		nats:     cmp.Or(o.nats, conf.NATS.Reveal(), os.Getenv("NATS_URL")),
 	}
 }
 
 // connect opens the database that tidegate runs on.
 func (o *options) connect(ctx context.Context, conns int) (*pgxpool.Pool, error) {
-	config, err := o.loadBeside(prices.Shipped())
+	conf, err := o.loadBeside(prices.Shipped())
 	if err != nil {
 		return nil, err
 	}
-	where := o.endpoints(config)
+	where := o.endpoints(conf)
 	if where.postgres == "" {
 		return nil, o.nowhere("Postgres", "--database-url, $DATABASE_URL or `postgres:` in the configuration")
 	}
@@ -71,67 +68,45 @@ func (o *options) connect(ctx context.Context, conns int) (*pgxpool.Pool, error)
 }
 
 // loadConfig loads the configuration, or the defaults if there is no file.
-func (o *options) loadConfig() (*Config, []Warning, error) {
+func (o *options) loadConfig() (*config.Config, []config.Warning, error) {
 	read := o.configReader()(nil)
-	return read.config, read.warnings, read.err
+	return read.Config, read.Warnings, read.Err
 }
 
 // loadKeyless is loadConfig for what calls no target, and so needs no key: who looks
 // at a fleet, or gives it work, may have none.
-func (o *options) loadKeyless() (*Config, error) {
+func (o *options) loadKeyless() (*config.Config, error) {
 	known := allKnown()
 	known.Keyless = true
-	config, _, err := LoadConfig(FindConfig(o.config, os.LookupEnv), os.LookupEnv, known)
-	return config, err
+	conf, _, err := config.Load(config.Find(o.config, os.LookupEnv), os.LookupEnv, known)
+	return conf, err
 }
 
 // loadBeside is loadKeyless with a table in place of the one that the file names,
 // which may be broken, or not there yet: for what does not ask for prices.
-func (o *options) loadBeside(table *prices.Table) (*Config, error) {
+func (o *options) loadBeside(table *prices.Table) (*config.Config, error) {
 	known := allKnown()
 	known.Keyless = true
 	known.Prices = func(string) (*prices.Table, error) { return table, nil }
-	config, _, err := LoadConfig(FindConfig(o.config, os.LookupEnv), os.LookupEnv, known)
-	return config, err
+	conf, _, err := config.Load(config.Find(o.config, os.LookupEnv), os.LookupEnv, known)
+	return conf, err
 }
 
 // allKnown is what this program can do.
-func allKnown() Known { return Known{Goals: routing.Goals(), Dialects: provider.Dialects()} }
+func allKnown() config.Known {
+	return config.Known{Goals: routing.Goals(), Dialects: provider.Dialects()}
+}
 
 // configReader reads the configuration each time that it is called: the same
 // file, if there is one.
-func (o *options) configReader() func(before *Config) reading {
-	path := FindConfig(o.config, os.LookupEnv)
-	return func(before *Config) reading {
+func (o *options) configReader() func(before *config.Config) config.Reading {
+	path := config.Find(o.config, os.LookupEnv)
+	return func(before *config.Config) config.Reading {
 		known := allKnown()
 		known.Before = before
-		return readConfig(path, os.LookupEnv, known)
+		return config.Read(path, os.LookupEnv, known)
 	}
 }
 
 // errNATSURL says that a URL of NATS cannot be read.
 var errNATSURL = errors.New("reading the NATS URL")
-
-const natsForm = "it must look like nats://USER:PASSWORD@HOST:4222, with special characters of the password percent-encoded"
-
-// natsFault says what keeps one of a list of URLs with commas from being read, or
-// puts a part of a password that was not encoded where a host or a path should be.
-// It does not quote the URL. Empty: nothing does.
-func natsFault(servers string) string {
-	for one := range strings.SplitSeq(servers, ",") {
-		if one = strings.TrimSpace(one); !strings.Contains(one, "://") {
-			one = "nats://" + one
-		}
-		if parsed, err := url.Parse(one); err == nil && slices.Contains(natsSchemes, parsed.Scheme) && (parsed.User != nil || !strings.Contains(one, "@")) {
-			continue
-		}
-		if fault := jobs.URLFault(one, natsSchemes...); fault != "" {
-			return fault + "; " + natsForm
-		}
-		return natsForm
-	}
-	return ""
-}
-
-// natsSchemes are those of NATS, the usual one first.
-var natsSchemes = []string{"nats", "tls", "ws", "wss"}

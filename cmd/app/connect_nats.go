@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 )
 
@@ -17,7 +18,7 @@ import (
 // away at the start is only away, and one that refuses us today may let us in tomorrow.
 // What happens to the connection is told to log.
 func dialNATS(servers, name string, wait bool, log zerolog.Logger) (*nats.Conn, error) {
-	if fault := natsFault(servers); fault != "" {
+	if fault := config.NATSFault(servers); fault != "" {
 		return nil, fmt.Errorf("%w: %s", errNATSURL, fault)
 	}
 	told := &natsLog{log: log}
@@ -36,9 +37,9 @@ func dialNATS(servers, name string, wait bool, log zerolog.Logger) (*nats.Conn, 
 	)
 	switch {
 	case errors.Is(err, nats.ErrAuthorization):
-		return nil, fmt.Errorf("NATS at %s refuses us: %w; %s", RedactURL(jobs.Secret(servers)), err, natsRefusedRemedy)
+		return nil, fmt.Errorf("NATS at %s refuses us: %w; %s", config.RedactURL(jobs.Secret(servers)), err, natsRefusedRemedy)
 	case err != nil:
-		return nil, fmt.Errorf("no NATS answers at %s: %w; start one with `nats-server -js`, or name another with --nats-url", RedactURL(jobs.Secret(servers)), err)
+		return nil, fmt.Errorf("no NATS answers at %s: %w; start one with `nats-server -js`, or name another with --nats-url", config.RedactURL(jobs.Secret(servers)), err)
 	}
 	if !conn.IsConnected() {
 		told.away(cmp.Or(conn.LastError(), errNoNATSYet))

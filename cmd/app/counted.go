@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"tidegate/cmd/app/config"
 	"tidegate/cmd/app/metrics"
 	"tidegate/cmd/app/tracing"
 	"tidegate/jobs"
@@ -25,8 +26,6 @@ import (
 )
 
 const (
-	// exampleMetrics is what messages show for metrics_listen.
-	exampleMetrics = "127.0.0.1:9464"
 	// metricsFlag names an address for metrics.
 	metricsFlag = "--metrics-listen"
 	// metricsConns is what reading how the fleet stands needs of a pool of its own, so
@@ -64,8 +63,8 @@ type telemetry struct {
 
 // openTelemetry prepares it, with an address of its own for metrics if there is one.
 // Close it at the end.
-func (o *options) openTelemetry(cmd *cobra.Command, config *Config, log zerolog.Logger) (t *telemetry, err error) {
-	address := config.MetricsListen
+func (o *options) openTelemetry(cmd *cobra.Command, conf *config.Config, log zerolog.Logger) (t *telemetry, err error) {
+	address := conf.MetricsListen
 	if flag := cmd.Flags().Lookup(strings.TrimPrefix(metricsFlag, "--")); flag.Changed {
 		address = flag.Value.String()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/jobs/queue"
 	"tidegate/routing/simulator"
@@ -70,7 +71,7 @@ budgets in the file hold; when one is spent, the demo ends and says so.`,
 type demo struct {
 	out       io.Writer
 	documents []Document
-	config    *Config
+	config    *config.Config
 	route     jobs.Route
 	backbone  *Backbone
 	simulator *simulator.Server // nil: real providers, no outage
@@ -88,14 +89,14 @@ func (o *options) demo(cmd *cobra.Command, f *demoFlags) error {
 		d.out = cmd.ErrOrStderr() // the last line of the output is the object
 	}
 	if o.config != "" {
-		config, _, err := o.loadConfig()
+		conf, _, err := o.loadConfig()
 		if err != nil {
 			return err
 		}
-		if len(config.Routes) == 0 {
-			return fmt.Errorf("%s: routes: there is none to demonstrate", config.File)
+		if len(conf.Routes) == 0 {
+			return fmt.Errorf("%s: routes: there is none to demonstrate", conf.File)
 		}
-		d.config = config
+		d.config = conf
 	}
 	if f.documents != "" {
 		if err := d.read(cmd.Context(), f); err != nil {
@@ -160,7 +161,7 @@ func (d *demo) start(ctx context.Context, f *demoFlags) error {
 	d.route = routes[0]
 	var err error
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Budgets: d.config.Budgets(), Choosing: d.config.choosing(), Concurrency: d.config.Worker.Concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes[:1], Budgets: d.config.Budgets(), Choosing: d.config.Choosing(), Concurrency: d.config.Worker.Concurrency, StopTimeout: time.Second, Log: zerolog.Nop(),
 	})
 	return err
 }
@@ -176,9 +177,9 @@ func (d *demo) simulate() error {
 		return err
 	}
 	d.simulator = server
-	d.config = DefaultSimulated("http://" + server.Addr())
+	d.config = config.DefaultSimulated("http://" + server.Addr())
 	// There is a choice to explain, and it falls on the cheapest, whatever is quick.
-	d.config.Strategies = map[string]WeightsConfig{demoGoal: {SuccessRate: 0.2, Cost: 0.8}}
+	d.config.Strategies = map[string]config.Weights{demoGoal: {SuccessRate: 0.2, Cost: 0.8}}
 	d.config.Routes[0].Goal, d.config.Estimator.Explore = demoGoal, 0
 	d.config.Worker.Concurrency = demoConcurrency
 	return nil

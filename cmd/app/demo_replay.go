@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"tidegate/cmd/app/config"
 	"tidegate/routing/replay"
 	"tidegate/routing/replay/logfile"
 )
@@ -32,13 +33,13 @@ type demoReplay struct {
 
 // dearFirst is the demo's configuration with one target asked before all others,
 // whatever it costs.
-func (d *demo) dearFirst(target string) *Config {
-	config := *d.config
-	config.Routes = slices.Clone(config.Routes)
-	route := &config.Routes[0]
+func (d *demo) dearFirst(target string) *config.Config {
+	conf := *d.config
+	conf.Routes = slices.Clone(conf.Routes)
+	route := &conf.Routes[0]
 	route.Chain = append([]string{target}, slices.DeleteFunc(slices.Clone(route.Chain), func(name string) bool { return name == target })...)
 	route.Goal = "ordered"
-	return &config
+	return &conf
 }
 
 // replay replays what the ledger has of this run.
@@ -123,8 +124,8 @@ func (d *demo) keep(ctx context.Context, folder string) error {
 	if d.simulator == nil {
 		return nil // the configuration is the user's, and has its own place
 	}
-	for name, config := range map[string]*Config{keptOld: d.config, keptDear: d.dearFirst(dearestOf(d.route.Chain).Name)} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(config.String()), 0o600); err != nil {
+	for name, conf := range map[string]*config.Config{keptOld: d.config, keptDear: d.dearFirst(dearestOf(d.route.Chain).Name)} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(conf.String()), 0o600); err != nil {
 			return fmt.Errorf("--keep: %w", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
 	"tidegate/worker"
@@ -38,12 +39,12 @@ type frontDesk struct {
 	draining sync.WaitGroup // desks that run, also those that are dead
 
 	mu     sync.Mutex
-	config *Config
+	config *config.Config
 	stack  *Stack // nil: none runs
 }
 
-func newFrontDesk(pool *pgxpool.Pool, telling *telemetry, config *Config, ends worker.LogEnds, log zerolog.Logger) *frontDesk {
-	return &frontDesk{pool: pool, telling: telling, config: config, logEnds: ends, log: log, started: make(chan struct{})}
+func newFrontDesk(pool *pgxpool.Pool, telling *telemetry, conf *config.Config, ends worker.LogEnds, log zerolog.Logger) *frontDesk {
+	return &frontDesk{pool: pool, telling: telling, config: conf, logEnds: ends, log: log, started: make(chan struct{})}
 }
 
 // Answer is for batchapi.
@@ -63,20 +64,20 @@ func (d *frontDesk) Answer(ctx context.Context, request *jobs.Request) (*jobs.Re
 }
 
 // Running is the configuration in effect.
-func (d *frontDesk) Running() *Config {
+func (d *frontDesk) Running() *config.Config {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.config
 }
 
 // Take has another configuration in effect.
-func (d *frontDesk) Take(config *Config) {
+func (d *frontDesk) Take(conf *config.Config) {
 	d.mu.Lock()
 	stack := d.stack
-	d.config = config
+	d.config = conf
 	d.mu.Unlock()
 	if stack != nil {
-		stack.Take(config)
+		stack.Take(conf)
 	}
 }
 
@@ -106,12 +107,12 @@ func (d *frontDesk) serve(ctx context.Context, listener net.Listener, front *bat
 
 func (d *frontDesk) once(ctx context.Context) error {
 	d.mu.Lock()
-	config := d.config
+	conf := d.config
 	d.mu.Unlock()
-	_, routes := config.Build()
+	_, routes := conf.Build()
 	stack, err := NewStack(ctx, StackConfig{
-		Pool: d.pool, Desk: true, Routes: routes, Choosing: config.choosing(), Weights: config.Weights(), Log: d.log,
-		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget, Name: jobs.DeskName(workerName()), Metrics: d.telling.metrics, Tracer: d.telling.tracer, LogEnds: d.logEnds,
+		Pool: d.pool, Desk: true, Routes: routes, Choosing: conf.Choosing(), Weights: conf.Weights(), Log: d.log,
+		Concurrency: conf.Worker.Concurrency, StopTimeout: conf.Worker.ShutdownTimeout, HoldBudget: conf.Worker.HoldBudget, Name: jobs.DeskName(workerName()), Metrics: d.telling.metrics, Tracer: d.telling.tracer, LogEnds: d.logEnds,
 	})
 	if err != nil {
 		return err
@@ -123,11 +124,11 @@ func (d *frontDesk) once(ctx context.Context) error {
 	default:
 		close(d.started)
 	}
-	changed := d.config != config
-	config = d.config
+	changed := d.config != conf
+	conf = d.config
 	d.mu.Unlock()
 	if changed {
-		stack.Take(config)
+		stack.Take(conf)
 	}
 	defer func() {
 		d.mu.Lock()

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"tidegate/cmd/app/config"
 	"tidegate/cmd/app/tracing"
 	"tidegate/deploy/embedded"
 	"tidegate/jobs"
@@ -55,7 +56,7 @@ changes is taken as by "tidegate work".`,
 	}
 	o.registerLogEnds(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.listen, "listen", DefaultListen, "address of HTTP; wins over the configuration when given")
+	flags.StringVar(&f.listen, "listen", config.DefaultListen, "address of HTTP; wins over the configuration when given")
 	flags.IntVar(&f.natsPort, "nats-port", defaultNATSPort, "loopback port of the embedded NATS; 0: any free one")
 	flags.StringVar(&f.pgBin, "pg-bin", "", "folder with initdb and postgres (default: $TIDEGATE_PG_BIN, else the newest on this machine)")
 	return cmd
@@ -63,7 +64,7 @@ changes is taken as by "tidegate work".`,
 
 // A dev is everything in one process.
 type dev struct {
-	config    *Config
+	config    *config.Config
 	reload    *reloader
 	dir       string
 	release   func() // gives the folder to the next dev; nil: it is not ours
@@ -121,8 +122,8 @@ func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags)
 	if err != nil {
 		return nil, err
 	}
-	config := reload.running
-	d := &dev{config: config, reload: reload, logEnds: worker.LogEnds(o.logEnds)}
+	conf := reload.running
+	d := &dev{config: conf, reload: reload, logEnds: worker.LogEnds(o.logEnds)}
 	if d.dir, err = o.dataDir(); err != nil {
 		return nil, err
 	}
@@ -135,20 +136,20 @@ func (o *options) startDev(ctx context.Context, cmd *cobra.Command, f *devFlags)
 	for _, warning := range warnings {
 		d.log.Warn().Msg(warning.String())
 	}
-	address := config.Listen
+	address := conf.Listen
 	if cmd.Flags().Changed("listen") {
 		address = f.listen
 	}
 	if d.listener, err = listen(ctx, "--listen", address); err != nil {
 		return d, err
 	}
-	where := o.named(config)
-	if where.postgres != "" && o.postgres == "" && len(config.Targets) == 0 {
+	where := o.named(conf)
+	if where.postgres != "" && o.postgres == "" && len(conf.Targets) == 0 {
 		return d, errors.New("$DATABASE_URL or the configuration names a database, but no targets are configured: simulated providers must not answer its jobs by accident; configure targets, unset it (dev then runs a private Postgres), or name it with --database-url if you mean it")
 	}
 	d.backbone, err = StartBackbone(ctx, BackboneConfig{
 		Dir: d.dir, PostgresURL: where.postgres, NATSURL: where.nats, PostgresBin: f.pgBin, NATSPort: f.natsPort,
-		Conns: spareConns + workerConns(max(1, len(config.Routes))) + config.doorConns(true), // of the worker, and of all else in here
+		Conns: spareConns + workerConns(max(1, len(conf.Routes))) + conf.DoorConns(true), // of the worker, and of all else in here
 		Say:   func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) },
 		Warn:  func(line string) { d.log.Warn().Msg(line) },
 	})
@@ -190,7 +191,7 @@ func (d *dev) assemble(ctx context.Context) error {
 		return err
 	}
 	d.stack, err = NewStack(ctx, StackConfig{
-		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: d.config.batchLimits(), Retention: d.config.retention(), Webhooks: d.config.Webhooks, Door: d.config.natsDoor(d.backbone.NATS != nil), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.choosing(), Weights: d.config.Weights(), Metrics: counted, Tracer: d.tracer, LogEnds: d.logEnds, Log: d.log,
+		Pool: d.backbone.Pool, Conn: d.backbone.Conn, Routes: routes, Batches: batchLimits(d.config), Retention: d.config.Kept(), Webhooks: d.config.Webhooks, Door: d.config.AcceptsOverNATS(d.backbone.NATS != nil), Budgets: d.config.Budgets(), Canaries: d.config.BuildCanaries(), Choosing: d.config.Choosing(), Weights: d.config.Weights(), Metrics: counted, Tracer: d.tracer, LogEnds: d.logEnds, Log: d.log,
 		Concurrency: d.config.Worker.Concurrency, StopTimeout: d.config.Worker.ShutdownTimeout, HoldBudget: d.config.Worker.HoldBudget,
 	})
 	if err != nil {
@@ -201,11 +202,11 @@ func (d *dev) assemble(ctx context.Context) error {
 }
 
 // simulated is a configuration with the simulated providers, if it names no others.
-func (d *dev) simulated(config *Config) *Config {
-	if d.simulator == nil || config == nil || len(config.Targets) > 0 {
-		return config
+func (d *dev) simulated(conf *config.Config) *config.Config {
+	if d.simulator == nil || conf == nil || len(conf.Targets) > 0 {
+		return conf
 	}
-	simulated, whole := DefaultSimulated("http://"+d.simulator.Addr()), *config
+	simulated, whole := config.DefaultSimulated("http://"+d.simulator.Addr()), *conf
 	whole.Targets, whole.Routes = simulated.Targets, simulated.Routes
 	return &whole
 }
@@ -213,9 +214,9 @@ func (d *dev) simulated(config *Config) *Config {
 // reloads takes what the configuration says later, from now on.
 func (d *dev) reloads() *reloader {
 	r, read := d.reload, d.reload.read
-	r.read = func(before *Config) reading {
+	r.read = func(before *config.Config) config.Reading {
 		again := read(before)
-		again.config = d.simulated(again.config)
+		again.Config = d.simulated(again.Config)
 		return again
 	}
 	r.running, r.fixed, r.take, r.log = d.config, []string{"postgres", "nats", "nats_door", "listen", "canaries", "worker", "batches", "retention", "http", "webhooks"}, d.stack.Take, d.log
@@ -311,7 +312,7 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 	row := func(name string, cells ...string) { fmt.Fprintf(table, "  %s\t%s\n", name, strings.Join(cells, "\t")) }
 	row("Postgres", d.postgres(), d.postgresNote())
-	row("NATS", RedactURL(jobs.Secret(l.NATS)), d.natsNote())
+	row("NATS", config.RedactURL(jobs.Secret(l.NATS)), d.natsNote())
 	row("Page", l.HTTP+"/", "for a browser: what is down, what waits, what it costs, when it is done")
 	row("HTTP", l.HTTP, "/v1/files, /v1/batches (an OpenAI base URL: …/v1), /v1/status")
 	if l.Simulator != "" {
@@ -331,7 +332,7 @@ func (d *dev) introduce(w io.Writer, took time.Duration) {
 // natsNote is what may be done there.
 func (d *dev) natsNote() string {
 	note := "nats sub 'tidegate.>'"
-	if d.config.natsDoor(d.backbone.NATS != nil) {
+	if d.config.AcceptsOverNATS(d.backbone.NATS != nil) {
 		note += ", nats request tidegate.v1.TENANT.enqueue LINE"
 	}
 	return note
@@ -348,7 +349,7 @@ func (d *dev) elsewhere() string {
 // postgres is how psql reaches it; a private one has no password.
 func (d *dev) postgres() string {
 	if d.backbone.Postgres == nil {
-		return RedactURL(jobs.Secret(d.backbone.URL))
+		return config.RedactURL(jobs.Secret(d.backbone.URL))
 	}
 	return d.backbone.URL
 }

@@ -1,5 +1,5 @@
-// Package app puts tidegate together: the configuration, the wiring of all
-// parts, and one file for each command. It is the only package that knows all
+// Package app puts tidegate together: the wiring of all parts, and one file for
+// each command. It is the only package that knows all
 // others, so the program, `tidegate dev`, `tidegate demo` and the integration
 // tests all run the same assembly.
 //

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"tidegate/cmd/app/config"
 )
 
 func newDoctorCommand(o *options) *cobra.Command {
@@ -51,7 +53,7 @@ const checkTimeout = 5 * time.Second
 // An examination collects findings.
 type examination struct {
 	options  *options
-	config   *Config // nil: it cannot be read
+	config   *config.Config // nil: it cannot be read
 	where    endpoints
 	findings []finding
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 
+	"tidegate/cmd/app/config"
 	"tidegate/deploy/embedded"
 	"tidegate/jobs"
 	"tidegate/routing/provider"
@@ -34,7 +35,7 @@ const (
 
 func (e *examination) checkConfig(context.Context) {
 	const about = "configuration"
-	config, warnings, err := e.options.loadConfig()
+	conf, warnings, err := e.options.loadConfig()
 	if err != nil {
 		e.wrong(about, e.configRemedy(), "%v", err)
 		for _, other := range []string{"postgres", "queues", "nats", "targets"} {
@@ -42,17 +43,17 @@ func (e *examination) checkConfig(context.Context) {
 		}
 		return
 	}
-	e.config, e.where = config, e.options.endpoints(config)
+	e.config, e.where = conf, e.options.endpoints(conf)
 	for _, warning := range warnings {
 		e.warn(about, "", "%s", warning)
 	}
-	if config.File == "" {
+	if conf.File == "" {
 		e.warn(about, "`tidegate init` writes one", "there is no file; `tidegate dev` uses simulated providers then")
 		return
 	}
 	e.checkPrices()
 	e.checkLimits()
-	e.ok(about, "%s: %s, %s", config.File, counted(len(config.Targets), "target"), counted(len(config.Routes), "route"))
+	e.ok(about, "%s: %s, %s", conf.File, counted(len(conf.Targets), "target"), counted(len(conf.Routes), "route"))
 }
 
 // checkPrices says whether every target has a price; which have none stands among the
@@ -74,7 +75,7 @@ func (e *examination) checkPrices() {
 // configRemedy says where to mend a configuration: without a file, it is made of
 // two variables.
 func (e *examination) configRemedy() string {
-	if FindConfig(e.options.config, os.LookupEnv) == "" {
+	if config.Find(e.options.config, os.LookupEnv) == "" {
 		return "correct the variable: $DATABASE_URL for `postgres`, $NATS_URL for `nats`"
 	}
 	return "mend the file; `tidegate init -` prints one that is right"
@@ -107,7 +108,7 @@ func (e *examination) checkPostgres(ctx context.Context) {
 		e.wrong(about, "run `tidegate migrate`", "%s", missingMigrations(len(pending)))
 		e.skip("queues", "the database is not up to date")
 	default:
-		e.ok(about, "%s, up to date", RedactURL(jobs.Secret(e.where.postgres)))
+		e.ok(about, "%s, up to date", config.RedactURL(jobs.Secret(e.where.postgres)))
 		e.checkQueues(ctx, pool)
 		e.checkBudgets(ctx, pool)
 		e.checkKeys(ctx, pool)
@@ -145,7 +146,7 @@ func (e *examination) checkServer(ctx context.Context, about string, pool *pgxpo
 		e.wrong(about, "make room if its disk is full, which is when hosters do that; then SET default_transaction_read_only = off; ALTER DATABASE … RESET default_transaction_read_only; or the same of the role",
 			"it takes no writes: default_transaction_read_only is on")
 	}
-	if uses := workerConns(len(e.config.Routes)) + e.config.doorConns(false); connections < 2*uses {
+	if uses := workerConns(len(e.config.Routes)) + e.config.DoorConns(false); connections < 2*uses {
 		e.warn(about, fmt.Sprintf("raise max_connections: a worker uses up to %d", uses), "max_connections is %d", connections)
 	}
 	if skew := time.Since(now).Abs(); skew > skewAllowed {
@@ -206,7 +207,7 @@ func (e *examination) checkNATS(ctx context.Context) {
 		return
 	}
 	if errors.Is(err, nats.ErrAuthorization) {
-		e.wrong(about, natsRefusedRemedy, "%s lets us in by no means: %v", RedactURL(jobs.Secret(e.where.nats)), errors.Unwrap(err))
+		e.wrong(about, natsRefusedRemedy, "%s lets us in by no means: %v", config.RedactURL(jobs.Secret(e.where.nats)), errors.Unwrap(err))
 		return
 	}
 	if err != nil {
@@ -226,14 +227,14 @@ func (e *examination) checkNATS(ctx context.Context) {
 	}
 	if stream, err := js.Stream(ctx, publish.StreamName); err != nil {
 		e.warn(about, "the first worker makes it", "there is no stream %s yet", publish.StreamName)
-	} else if e.config.natsDoor(false) && publish.TakesDoor(stream) {
+	} else if e.config.AcceptsOverNATS(false) && publish.TakesDoor(stream) {
 		e.warn(about, "start a worker of this version, which changes it, if its user may; or change its subjects by hand, as docs/OPERATING.md says",
 			"the stream %s takes what is sent to %s, so that workers do not answer there", publish.StreamName, publish.DoorSubject)
 	} else if limit := publish.MessageLimit(conn, stream); limit < wholeEvent {
 		e.warn(about, "raise max_payload of the server, and max_msg_size of the stream if it has one, or have subscribers read `tidegate results REQUEST`",
 			"it takes messages of %d bytes at most: larger answers are published as references", limit)
 	}
-	e.ok(about, "%s, with JetStream", RedactURL(jobs.Secret(e.where.nats)))
+	e.ok(about, "%s, with JetStream", config.RedactURL(jobs.Secret(e.where.nats)))
 }
 
 // checkTargets looks at every target; it calls them only if it may.

@@ -186,7 +186,7 @@ func (d *drill) prepare(ctx context.Context) error {
 	}
 	if len(d.routes) == 0 {
 		slices.Sort(targets)
-		return fmt.Errorf("no route has a target %q in its chain; %s", d.flags.target, didYouMean(d.flags.target, slices.Compact(targets)))
+		return fmt.Errorf("no route has a target %q in its chain; %s", d.flags.target, jobs.DidYouMean(d.flags.target, slices.Compact(targets)))
 	}
 	if d.burned, err = d.store.AttemptsBurned(ctx); err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -110,13 +109,14 @@ func (f *enqueueFlags) check(args []string) error {
 }
 
 func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) error {
-	ctx := traced(cmd.Context())
 	if f.dryRun {
 		return o.dryRun(cmd, args, f)
 	}
 	if err := checkOutput(f.output); err != nil {
 		return err
 	}
+	ctx, spans := traceCommand(cmd.Context(), cmd.ErrOrStderr(), "enqueue")
+	defer spans.close()
 	pool, err := o.connect(ctx, 4)
 	if err != nil {
 		return err
@@ -131,7 +131,10 @@ func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) er
 		return err
 	}
 	defer source.close()
+	route := ""
+	source.requests = ofRoutes(source.requests, &route)
 	batch, err := insertAll(ctx, pool, cmd.ErrOrStderr(), source, f.options()...)
+	spans.made.End(&batch, route, err)
 	if err != nil {
 		return err
 	}
@@ -160,13 +163,6 @@ func (o *options) enqueue(cmd *cobra.Command, args []string, f *enqueueFlags) er
 		return err
 	}
 	return fmt.Errorf("%d of %s got no answer: `tidegate results %s` says why", batch.Failed, counted(batch.Total, "request"), batch.ID)
-}
-
-// traced has what a command makes belong to the span that $TRACEPARENT names, which is how
-// a shell's commands are told of it. A text that is none is left out, as the conventions
-// want it.
-func traced(ctx context.Context) context.Context {
-	return jobs.WithTraceparent(ctx, os.Getenv("TRACEPARENT"))
 }
 
 // options are those of the batch; the flags are checked.

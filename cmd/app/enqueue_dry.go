@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/routing"
 )
@@ -29,14 +30,14 @@ type targetCost struct {
 
 // dryRun reads everything and enqueues nothing.
 func (o *options) dryRun(cmd *cobra.Command, args []string, f *enqueueFlags) error {
-	config, err := o.loadKeyless()
+	conf, err := o.loadKeyless()
 	if err != nil {
 		return err
 	}
-	if len(config.Routes) == 0 { // what dev runs with then
-		config = DefaultSimulated("")
+	if len(conf.Routes) == 0 { // what dev runs with then
+		conf = config.DefaultSimulated("")
 	}
-	_, routes := config.Build()
+	_, routes := conf.Build()
 	source, err := f.open(cmd, args, routes)
 	if err != nil {
 		return err

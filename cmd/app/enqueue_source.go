@@ -86,7 +86,7 @@ func (f *enqueueFlags) lineOptions(routes []jobs.Route) (jobs.LineOptions, error
 		opts.DefaultRoute = f.route
 	}
 	if f.goal != "" && !opts.KnownGoal(f.goal) {
-		return opts, usagef("--goal: %q is not known; %s", f.goal, didYouMean(f.goal, goals(routes)))
+		return opts, usagef("--goal: %q is not known; %s", f.goal, jobs.DidYouMean(f.goal, goals(routes)))
 	}
 	opts.Tenant = f.tenant
 	if f.deadline > 0 {

@@ -2,31 +2,50 @@ package app
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/routing"
 	"tidegate/store"
 )
 
-// forecastsLive is for how long what forecasts are made of is good enough.
-const forecastsLive = 3 * time.Second
+const (
+	// forecastsLive is for how long what forecasts are made of is good enough, but for what
+	// came since it was counted.
+	forecastsLive = 3 * time.Second
+	// cameLive is for how many times as long as it took to read that is good enough. So who
+	// enqueues knows of what others enqueued before, and a thousand who do it in a second
+	// cost a twentieth of one connection.
+	cameLive = 20
+)
 
 // forecasts say when what waits will be done: of what the fleet wrote down, and the
 // configuration here. Whoever asks, what they are made of is read every few seconds at
 // most, and is a few rows for each route and worker. Safe for concurrent use.
 type forecasts struct {
 	store  *store.Store
-	config func() *Config
+	config func() *config.Config
 
-	mu   sync.Mutex
-	read time.Time
-	last *outlook
+	mu    sync.Mutex
+	known *foundation
+	last  *outlook
+	until time.Time // it is good enough
 }
 
-func newForecasts(s *store.Store, config func() *Config) *forecasts {
-	return &forecasts{store: s, config: config}
+func newForecasts(s *store.Store, conf func() *config.Config) *forecasts {
+	return &forecasts{store: s, config: conf}
+}
+
+// A foundation is what forecasts stand on for some seconds.
+type foundation struct {
+	read    time.Time
+	fleet   jobs.Fleet
+	seen    []jobs.Progress
+	router  *routing.Router
+	weights map[string]float64
 }
 
 // An outlook is what forecasts are made of, at one moment. It is only read.
@@ -40,9 +59,32 @@ type outlook struct {
 func (f *forecasts) outlook(ctx context.Context) (*outlook, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.last != nil && time.Since(f.read) < forecastsLive {
+	if f.known == nil || time.Since(f.known.read) >= forecastsLive {
+		known, err := f.found(ctx)
+		if err != nil {
+			return nil, err
+		}
+		f.known, f.last = known, nil
+	}
+	began := time.Now()
+	if f.last != nil && began.Before(f.until) {
 		return f.last, nil
 	}
+	seen := slices.Clone(f.known.seen)
+	if err := f.store.CountSince(ctx, seen); err != nil {
+		return nil, err
+	}
+	made := &outlook{of: f.known.router.Forecasts(&f.known.fleet, seen), seen: map[string]*jobs.Progress{}, weights: f.known.weights}
+	for i := range seen {
+		made.seen[seen[i].Route] = &seen[i]
+	}
+	now := time.Now()
+	f.last, f.until = made, now.Add(cameLive*now.Sub(began))
+	return made, nil
+}
+
+// found reads what forecasts stand on.
+func (f *forecasts) found(ctx context.Context) (*foundation, error) {
 	fleet, err := f.store.Fleet(ctx)
 	if err != nil {
 		return nil, err
@@ -51,21 +93,16 @@ func (f *forecasts) outlook(ctx context.Context) (*outlook, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := f.config()
-	router := routing.New(routing.Config{Routes: routesOf(&fleet, config), Fleet: true, Choosing: config.choosing()})
+	conf := f.config()
+	router := routing.New(routing.Config{Routes: routesOf(&fleet, conf), Fleet: true, Choosing: conf.Choosing()})
 	router.Follow(&fleet, "a forecast")
-	made := &outlook{of: router.Forecasts(&fleet, seen), seen: map[string]*jobs.Progress{}, weights: config.Weights()}
-	for i := range seen {
-		made.seen[seen[i].Route] = &seen[i]
-	}
-	f.last, f.read = made, time.Now()
-	return made, nil
+	return &foundation{read: time.Now(), fleet: fleet, seen: seen, router: router, weights: conf.Weights()}, nil
 }
 
 // routesOf are the routes that workers announced, with what the configuration here says
 // of their targets.
-func routesOf(fleet *jobs.Fleet, config *Config) []jobs.Route {
-	targets, routes := config.Build()
+func routesOf(fleet *jobs.Fleet, conf *config.Config) []jobs.Route {
+	targets, routes := conf.Build()
 	known := map[string]jobs.Route{}
 	for _, route := range routes {
 		known[route.Name] = route

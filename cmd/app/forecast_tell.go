@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/routing/prices"
 	"tidegate/store"
@@ -22,12 +23,12 @@ const (
 )
 
 // anyConfig is the configuration here, for what can do without: none, if it is broken.
-func (o *options) anyConfig() func() *Config {
-	config, err := o.loadBeside(prices.Shipped())
+func (o *options) anyConfig() func() *config.Config {
+	conf, err := o.loadBeside(prices.Shipped())
 	if err != nil {
-		config = &Config{}
+		conf = &config.Config{}
 	}
-	return func() *Config { return config }
+	return func() *config.Config { return conf }
 }
 
 // tell says on the standard error when a batch will be done that was enqueued just now,

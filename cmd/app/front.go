@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
+	"tidegate/cmd/app/config"
 	"tidegate/cmd/app/metrics"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
@@ -19,16 +20,16 @@ import (
 
 // newFront is all that tidegate answers over HTTP. desk is who answers those who wait;
 // nil: nobody. running is the configuration in effect, of which a part is for the start alone.
-func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, counted *metrics.Metrics, running func() *Config, log zerolog.Logger) (*batchapi.Server, error) {
+func newFront(pool *pgxpool.Pool, follow *events, desk batchapi.Desk, counted *metrics.Metrics, running func() *config.Config, log zerolog.Logger) (*batchapi.Server, error) {
 	requests, err := queue.New(pool)
 	if err != nil {
 		return nil, err
 	}
-	config, look := running(), newLook(pool, running)
+	conf, look := running(), newLook(pool, running)
 	look.zone = time.UTC // who asks may be anywhere
 	server := batchapi.New(batchapi.Config{
-		Store: store.New(pool), Queue: requests, Events: follow, Forecasts: look.forecasts, Goals: routing.Goals(), MaxFileBytes: config.Batches.MaxBytes, FilesLive: config.Batches.Keep,
-		Requests: config.HTTP.Requests, Uploads: config.HTTP.Uploads, Waiting: config.HTTP.Waiting, Desk: desk, PrivateWebhooks: config.Webhooks.AllowPrivate, Log: log,
+		Store: store.New(pool), Queue: requests, Events: follow, Forecasts: look.forecasts, Goals: routing.Goals(), MaxFileBytes: conf.Batches.MaxBytes, FilesLive: conf.Batches.Keep,
+		Requests: conf.HTTP.Requests, Uploads: conf.HTTP.Uploads, Waiting: conf.HTTP.Waiting, Desk: desk, PrivateWebhooks: conf.Webhooks.AllowPrivate, Log: log,
 	})
 	addHealth(server, pool, look)
 	addPage(server, pool, requests, look, log)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"tidegate/cmd/app/config"
 )
 
 // newInitCommand writes a configuration to begin with.
@@ -26,7 +28,7 @@ commented out. FILE may be - for standard output.`,
   tidegate init - | less`,
 		Args: arguments(0, 1, "one FILE at most"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path := DefaultConfigFile
+			path := config.DefaultFile
 			if len(args) > 0 {
 				path = args[0]
 			}
@@ -47,7 +49,7 @@ type initRun struct {
 // run writes the text, once it was seen to load, and says on out what it did.
 func (r initRun) run(out io.Writer) error {
 	text := initText(r.env)
-	config, warnings, err := ParseConfig([]byte(text), r.path, r.env, allKnown())
+	conf, warnings, err := config.Parse([]byte(text), r.path, r.env, allKnown())
 	if err != nil {
 		return fmt.Errorf("checking the new configuration against this environment: %w", err)
 	}
@@ -59,15 +61,15 @@ func (r initRun) run(out io.Writer) error {
 		return err
 	}
 	if r.json {
-		return printJSON(out, map[string]any{"file": r.path, "targets": targetNames(config)})
+		return printJSON(out, map[string]any{"file": r.path, "targets": targetNames(conf)})
 	}
 	fmt.Fprintf(out, "Wrote %s.\n", r.path)
-	if len(config.Targets) > 0 { // else the next steps say it
+	if len(conf.Targets) > 0 { // else the next steps say it
 		for _, w := range warnings {
 			fmt.Fprintf(out, "Warning: %s\n", w)
 		}
 	}
-	_, err = io.WriteString(out, "\n"+nextSteps(config, r.path))
+	_, err = io.WriteString(out, "\n"+nextSteps(conf, r.path))
 	return err
 }
 
@@ -75,7 +77,7 @@ func (r initRun) run(out io.Writer) error {
 // only if force says so.
 func writeConfig(path, text string, force bool) (err error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return fmt.Errorf("%s is a folder: name a file in it, as in %s", path, filepath.Join(path, DefaultConfigFile))
+		return fmt.Errorf("%s is a folder: name a file in it, as in %s", path, filepath.Join(path, config.DefaultFile))
 	}
 	if !force {
 		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
@@ -107,9 +109,9 @@ func writeConfig(path, text string, force bool) (err error) {
 }
 
 // nextSteps says what to do with the new file, as far as it is ready.
-func nextSteps(c *Config, path string) string {
+func nextSteps(c *config.Config, path string) string {
 	flag := ""
-	if path != DefaultConfigFile {
+	if path != config.DefaultFile {
 		flag = " --config " + path
 	}
 	if len(c.Targets) == 0 {
@@ -134,7 +136,7 @@ Next:
 }
 
 // targetNames are the targets that are ready to use.
-func targetNames(c *Config) []string {
+func targetNames(c *config.Config) []string {
 	names := make([]string, len(c.Targets))
 	for i, t := range c.Targets {
 		names[i] = t.Name

@@ -8,8 +8,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tidegate/cmd/app/config"
+	"tidegate/routing/prices"
 )
 
 // environments are those that `init` may meet: no key, some, all.
@@ -79,10 +83,10 @@ func TestInitTextLoadsUncommented(t *testing.T) {
 	full := commented.ReplaceAllString(example.ReplaceAllString(body, ""), "$1$2") +
 		"tenants:\n" + regexp.MustCompile(`(?m)^# ?`).ReplaceAllString(tail, "")
 	got, warnings := parsed(t, full, env)
-	if want := []TenantConfig{{Name: "acme", Weight: DefaultWeight, Budget: &BudgetConfig{PerDay: 5}}}; !cmp.Equal(got.Tenants, want) {
+	if want := []config.Tenant{{Name: "acme", Weight: config.DefaultWeight, Budget: &config.Budget{PerDay: 5}}}; !cmp.Equal(got.Tenants, want) {
 		t.Errorf("tenants: %+v", got.Tenants)
 	}
-	if want := map[string]WeightsConfig{"careful": {0.6, 0.1, 0.3}}; !cmp.Equal(got.Strategies, want) {
+	if want := map[string]config.Weights{"careful": {SuccessRate: 0.6, Latency: 0.1, Cost: 0.3}}; !cmp.Equal(got.Strategies, want) {
 		t.Errorf("strategies: %+v", got.Strategies)
 	}
 	got.Tenants, got.Strategies = nil, nil
@@ -120,7 +124,7 @@ func TestInitTextExamplesLoad(t *testing.T) {
 	if len(warnings) > 0 {
 		t.Error(warnings)
 	}
-	if len(got.Canaries) != 1 || !got.Routes[0].Expect.build().Judges() || got.Routes[0].Budget == nil || got.Targets[0].Limits.Concurrency == 0 {
+	if len(got.Canaries) != 1 || !got.Routes[0].Expect.Build().Judges() || got.Routes[0].Budget == nil || got.Targets[0].Limits.Concurrency == 0 {
 		t.Errorf("they were not tried: %+v\n%s", got, text)
 	}
 }
@@ -131,7 +135,7 @@ func TestInitTextExplainsEveryKey(t *testing.T) {
 	t.Parallel()
 	text := initText(environments["every key"])
 	var keys []string
-	collectKeys(reflect.TypeFor[Config](), &keys)
+	collectKeys(reflect.TypeFor[config.Config](), &keys)
 	if len(keys) < 35 {
 		t.Fatalf("only %d keys were found: %v", len(keys), keys)
 	}
@@ -153,10 +157,10 @@ func collectKeys(t reflect.Type, keys *[]string) {
 	if t.Kind() != reflect.Struct {
 		return
 	}
-	fields := yamlFields(t)
-	for _, name := range fields.names {
+	fields := config.FieldsOf(t)
+	for _, name := range fields.Names {
 		*keys = append(*keys, name)
-		collectKeys(t.Field(fields.index[name]).Type, keys)
+		collectKeys(t.Field(fields.Index[name]).Type, keys)
 	}
 }
 
@@ -200,7 +204,7 @@ func TestRunInit(t *testing.T) {
 			t.Errorf("does not say %q:\n%s", says, out.String())
 		}
 	}
-	if _, warnings, err := LoadConfig(path, env, testKnown); err != nil || len(warnings) > 0 {
+	if _, warnings, err := config.Load(path, env, testKnown); err != nil || len(warnings) > 0 {
 		t.Errorf("what was written: %v, %v", warnings, err)
 	}
 	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
@@ -218,7 +222,7 @@ func TestRunInit(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "*")); len(left) != 1 {
 		t.Errorf("left behind: %v", left)
 	}
-	if _, _, err := LoadConfig(path, env, testKnown); err != nil {
+	if _, _, err := config.Load(path, env, testKnown); err != nil {
 		t.Error(err)
 	}
 	if err := (initRun{path: filepath.Join(path, "x"), env: env}).run(&out); err == nil {
@@ -232,10 +236,10 @@ func TestRunInitPrints(t *testing.T) {
 	if err := (initRun{path: "-", env: vars()}).run(&out); err != nil || out.String() != initText(vars()) {
 		t.Errorf("%v: %s", err, out.String())
 	}
-	if next := nextSteps(&Config{}, DefaultConfigFile); !strings.Contains(next, "set a key, then: tidegate init --force") || !strings.Contains(next, "$OPENAI_API_KEY") {
+	if next := nextSteps(&config.Config{}, config.DefaultFile); !strings.Contains(next, "set a key, then: tidegate init --force") || !strings.Contains(next, "$OPENAI_API_KEY") {
 		t.Error(next)
 	}
-	if next := nextSteps(&Config{}, "other"); !strings.Contains(next, "tidegate init other --force") {
+	if next := nextSteps(&config.Config{}, "other"); !strings.Contains(next, "tidegate init other --force") {
 		t.Error(next)
 	}
 }
@@ -259,5 +263,14 @@ func TestInitCommand(t *testing.T) {
 	command.SetOut(&out)
 	if err := command.Execute(); err != nil || !strings.Contains(out.String(), "Wrote "+path) {
 		t.Errorf("%v: %s", err, out.String())
+	}
+}
+
+func TestDefaultsHavePrices(t *testing.T) {
+	t.Parallel()
+	for _, p := range exampleProviders {
+		if _, ok := prices.Shipped().Find(prices.VendorOf(p.baseURL), p.model, time.Now()); !ok {
+			t.Errorf("the table that ships has no price of %s, which init writes", p.model)
+		}
 	}
 }

@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"strings"
+
+	"tidegate/cmd/app/config"
 )
 
 // An exampleProvider is a target that the written configuration begins with.
@@ -69,7 +71,7 @@ func (p exampleProvider) text(first bool) string {
 	case p.dialect != "":
 		dialect = "    dialect: " + p.dialect + "\n"
 	case first:
-		dialect = "    # dialect: " + DefaultDialect + "\n"
+		dialect = "    # dialect: " + config.DefaultDialect + "\n"
 	}
 	if first {
 		return fmt.Sprintf(initFirstTarget, p.target, p.account, dialect, p.baseURL, p.key, p.model)

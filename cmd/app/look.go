@@ -6,20 +6,21 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"tidegate/cmd/app/config"
 	"tidegate/store"
 )
 
 // A look is how a status is read, once or again and again.
 type look struct {
 	store     *store.Store
-	config    func() *Config
+	config    func() *config.Config
 	forecasts *forecasts
 	zone      *time.Location // in which times of the day are told
 }
 
-func newLook(pool *pgxpool.Pool, config func() *Config) *look {
+func newLook(pool *pgxpool.Pool, conf func() *config.Config) *look {
 	s := store.New(pool)
-	return &look{store: s, config: config, forecasts: newForecasts(s, config), zone: time.Local}
+	return &look{store: s, config: conf, forecasts: newForecasts(s, conf), zone: time.Local}
 }
 
 // once reads how everything stands.

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/jobs/batchapi"
 )
@@ -41,7 +42,7 @@ func wholeFront(t *testing.T) *batchapi.Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	server, err := newFront(pool, newEvents(nil, ""), nil, newMetrics(pool), func() *Config { return &Config{} }, zerolog.Nop())
+	server, err := newFront(pool, newEvents(nil, ""), nil, newMetrics(pool), func() *config.Config { return &config.Config{} }, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

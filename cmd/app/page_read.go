@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tidegate/cmd/app/config"
 	"tidegate/cmd/app/dashboard"
 	"tidegate/jobs"
 	"tidegate/store"
@@ -20,7 +21,7 @@ const pageBatches = 8
 // A pageReader reads how everything stands, for the page.
 type pageReader struct {
 	look   *look
-	config *Config          // as of this reading
+	config *config.Config   // as of this reading
 	found  map[string]found // by batch; only one reads at a time
 	every  time.Duration    // it is found out anew
 }
@@ -79,7 +80,7 @@ func (p *pageReader) read(ctx context.Context) (*dashboard.Overview, error) {
 // order puts targets into the order of the configuration, others by their names.
 func (p *pageReader) order(targets []dashboard.Target) {
 	rank := func(name string) int {
-		if i := slices.IndexFunc(p.config.Targets, func(t TargetConfig) bool { return t.Name == name }); i >= 0 {
+		if i := slices.IndexFunc(p.config.Targets, func(t config.Target) bool { return t.Name == name }); i >= 0 {
 			return i
 		}
 		return len(p.config.Targets)
@@ -143,16 +144,16 @@ func (p *pageReader) target(status *store.Status, fleet *jobs.Fleet, c *jobs.Cir
 		}
 	}
 	p.pace(&t, fleet)
-	i := slices.IndexFunc(p.config.Targets, func(known TargetConfig) bool { return known.Name == c.Target })
+	i := slices.IndexFunc(p.config.Targets, func(known config.Target) bool { return known.Name == c.Target })
 	if i < 0 {
 		return t
 	}
 	known := &p.config.Targets[i]
 	t.Model = known.Model
-	price := p.config.pricing(known, status.At)
-	t.Unpriced = price.unknown != ""
+	price := p.config.Pricing(known, status.At)
+	t.Unpriced = price.Unknown != ""
 	if !t.Unpriced {
-		t.Price, t.PriceMore = pagePrice(price.price)
+		t.Price, t.PriceMore = pagePrice(price.Price)
 	}
 	if limit := known.Limits.RequestsPerMinute; limit > 0 {
 		t.Limit, t.LimitFrom = float64(limit), "as configured"

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tidegate/cmd/app/config"
 	"tidegate/cmd/app/dashboard"
 	"tidegate/jobs"
 	"tidegate/store"
@@ -50,8 +51,8 @@ func TestPageTellsTheStory(t *testing.T) {
 func TestPageTarget(t *testing.T) {
 	t.Parallel()
 	now := came
-	p := &pageReader{config: &Config{Targets: []TargetConfig{
-		{Name: "b", Model: "m", Price: &PriceConfig{Input: 0.25, Output: 2}, Limits: LimitsConfig{RequestsPerMinute: 600}},
+	p := &pageReader{config: &config.Config{Targets: []config.Target{
+		{Name: "b", Model: "m", Price: &config.Price{Input: 0.25, Output: 2}, Limits: config.Limits{RequestsPerMinute: 600}},
 		{Name: "a", Model: "m", BaseURL: "http://nobody.example/v1"},
 	}}}
 	status := &store.Status{At: now, Routes: []store.RouteStatus{{Route: "r", Chain: []string{"b", "a"}}}, Drills: []jobs.Drill{{Target: "b", Mode: jobs.Drill503}}}

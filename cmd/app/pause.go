@@ -108,7 +108,7 @@ func unknownRoute(ctx context.Context, pool *pgxpool.Pool, route string) error {
 	for i, r := range routes {
 		names[i] = r.Name
 	}
-	return fmt.Errorf("there is no route %q; %s", route, didYouMean(route, append(names, jobs.QuarantineQueue)))
+	return fmt.Errorf("there is no route %q; %s", route, jobs.DidYouMean(route, append(names, jobs.QuarantineQueue)))
 }
 
 // A pausedView is whether a route is paused, as JSON shows it.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/routing/prices"
 )
@@ -33,15 +34,15 @@ ships with this program.`,
   tidegate prices --json | jq '.targets[] | select(.known | not)'`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := o.loadKeyless()
+			conf, err := o.loadKeyless()
 			if err != nil {
 				return err
 			}
-			view := viewPrices(config, time.Now())
+			view := viewPrices(conf, time.Now())
 			if o.json {
 				return printJSON(cmd.OutOrStdout(), view)
 			}
-			return writePrices(cmd.OutOrStdout(), config, view)
+			return writePrices(cmd.OutOrStdout(), conf, view)
 		},
 	}
 	cmd.AddCommand(newPricesShowCommand(o), newPricesImportCommand(o), newPricesCheckCommand(o))
@@ -104,38 +105,38 @@ func viewTier(t jobs.Tier) priceView {
 	return priceView{Tokens: t.Tokens, Input: t.Input, CachedInput: t.CachedInput, Output: t.Output, Reasoning: cmp.Or(t.Reasoning, t.Output)}
 }
 
-func viewTable(c *Config) tableView {
-	view := tableView{Source: c.table().Source(), Entries: len(c.table().Entries())}
+func viewTable(c *config.Config) tableView {
+	view := tableView{Source: c.PriceTable().Source(), Entries: len(c.PriceTable().Entries())}
 	if c.Table != nil {
-		view.File = c.pricesFile()
+		view.File = c.PricesFile()
 	}
 	return view
 }
 
-func viewPrices(c *Config, now time.Time) pricesView {
+func viewPrices(c *config.Config, now time.Time) pricesView {
 	view := pricesView{Table: viewTable(c), Targets: []pricedView{}}
 	for i := range c.Targets {
 		t := &c.Targets[i]
-		p := c.pricing(t, now)
+		p := c.Pricing(t, now)
 		one := pricedView{
-			Target: t.Name, Known: p.unknown == "", Free: p.price.Free, Price: viewPrice(p.price), Billing: t.Billing,
-			ContextTokens: cmp.Or(t.ContextTokens, p.found.ContextTokens), Warning: p.unknown, Remedy: p.remedy,
+			Target: t.Name, Known: p.Unknown == "", Free: p.Price.Free, Price: viewPrice(p.Price), Billing: t.Billing,
+			ContextTokens: cmp.Or(t.ContextTokens, p.Found.ContextTokens), Warning: p.Unknown, Remedy: p.Remedy,
 		}
 		switch {
-		case p.own:
+		case p.Own:
 			one.Says = "configuration"
 		case one.Known:
-			one.Says, one.Entry, one.From = "table", p.found.Name(), dayOf(p.found.From)
+			one.Says, one.Entry, one.From = "table", p.Found.Name(), p.Found.From.Format(time.DateOnly)
 		}
-		if !p.own && !p.found.Next.IsZero() {
-			one.Until = dayOf(p.found.Next)
+		if !p.Own && !p.Found.Next.IsZero() {
+			one.Until = p.Found.Next.Format(time.DateOnly)
 		}
 		view.Targets = append(view.Targets, one)
 	}
 	return view
 }
 
-func writePrices(w io.Writer, c *Config, view pricesView) error {
+func writePrices(w io.Writer, c *config.Config, view pricesView) error {
 	if len(view.Targets) == 0 {
 		fmt.Fprintln(w, "No target is configured; `tidegate prices show MODEL` looks a model up.")
 	} else {
@@ -146,10 +147,10 @@ func writePrices(w io.Writer, c *Config, view pricesView) error {
 			if t.Entry != "" {
 				says = t.Entry
 			}
-			if t.Entry != "" && t.Billing != DefaultBilling {
+			if t.Entry != "" && t.Billing != config.DefaultBilling {
 				says += ", " + t.Billing
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", t.Target, sayPrice(c.pricing(&c.Targets[i], time.Now()).price), sayWindow(t.ContextTokens),
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", t.Target, config.SayPrice(c.Pricing(&c.Targets[i], time.Now()).Price), sayWindow(t.ContextTokens),
 				cmp.Or(t.From, "-"), cmp.Or(t.Until, "-"), visible(says))
 		}
 		if err := table.Flush(); err != nil {
@@ -190,15 +191,15 @@ the table cannot be used.`,
 }
 
 func (o *options) checkPrices(cmd *cobra.Command, args []string) error {
-	config, err := o.loadBeside(prices.Shipped())
+	conf, err := o.loadBeside(prices.Shipped())
 	if len(args) == 0 {
 		if err != nil {
 			return err
 		}
-		if config.Prices == "" {
+		if conf.Prices == "" {
 			return usagef("takes a FILE, since the configuration names none under prices:")
 		}
-		args = []string{config.pricesFile()}
+		args = []string{conf.PricesFile()}
 	}
 	table, err := prices.Load(args[0])
 	if errors.Is(err, fs.ErrNotExist) {

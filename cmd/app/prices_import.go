@@ -14,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/cmd/app/config"
+	"tidegate/jobs"
 	"tidegate/routing/prices"
 )
 
@@ -36,7 +38,7 @@ those hold from the day of the import.`,
 		Args: arguments(1, 1, "one FILE, or - for the standard input"),
 		PreRunE: func(*cobra.Command, []string) error {
 			if !slices.Contains(prices.Formats(), in.format) {
-				return usagef("--format: %q is not a format; %s", in.format, didYouMean(in.format, prices.Formats()))
+				return usagef("--format: %q is not a format; %s", in.format, jobs.DidYouMean(in.format, prices.Formats()))
 			}
 			return nil
 		},
@@ -56,12 +58,12 @@ type pricesImport struct {
 }
 
 func (o *options) importPrices(cmd *cobra.Command, in pricesImport) error {
-	config, err := o.loadBeside(prices.Shipped())
+	conf, err := o.loadBeside(prices.Shipped())
 	if err != nil {
 		return err
 	}
 	if in.out == "" {
-		in.out = config.pricesFile()
+		in.out = conf.PricesFile()
 	}
 	if in.out == "" {
 		return usagef("there is nowhere to write to: name a file with --out, or in the configuration as prices: prices.json")
@@ -78,12 +80,12 @@ func (o *options) importPrices(cmd *cobra.Command, in pricesImport) error {
 		}
 		return fmt.Errorf("%s: %w; nothing was changed", name, err)
 	}
-	old, was := oldTable(config)
-	changes := priceChanges(config, old, imported.Table, time.Now())
+	old, was := oldTable(conf)
+	changes := priceChanges(conf, old, imported.Table, time.Now())
 	if err := imported.Table.Save(in.out); err != nil {
 		return fmt.Errorf("%w; nothing was changed", err)
 	}
-	used := config.Prices != "" && sameFile(in.out, config.pricesFile())
+	used := conf.Prices != "" && sameFile(in.out, conf.PricesFile())
 	if o.json {
 		return printJSON(cmd.OutOrStdout(), importView{
 			File: in.out, Format: imported.Format, Source: imported.Table.Source(), Entries: len(imported.Table.Entries()),
@@ -109,7 +111,7 @@ func readPrices(ctx context.Context, path string, stdin io.Reader) ([]byte, erro
 		}
 		return data, nil
 	}
-	data, err := readSmall(path, prices.MaxBytes)
+	data, err := config.ReadSmall(path, prices.MaxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("no such file: %s; download it first, or name - for the standard input", path)
 	}
@@ -120,11 +122,11 @@ func readPrices(ctx context.Context, path string, stdin io.Reader) ([]byte, erro
 }
 
 // oldTable is what the configured targets were priced by, and what is to be said of it.
-func oldTable(c *Config) (*prices.Table, string) {
+func oldTable(c *config.Config) (*prices.Table, string) {
 	if c.Prices == "" {
 		return prices.Shipped(), ""
 	}
-	table, err := prices.Load(c.pricesFile())
+	table, err := prices.Load(c.PricesFile())
 	switch {
 	case err == nil:
 		return table, ""
@@ -163,21 +165,21 @@ type priceChange struct {
 	said   string
 }
 
-func priceChanges(c *Config, old, fresh *prices.Table, now time.Time) []priceChange {
+func priceChanges(c *config.Config, old, fresh *prices.Table, now time.Time) []priceChange {
 	before, after := *c, *c
 	before.Table, after.Table = old, fresh
 	changes := []priceChange{}
 	for i := range c.Targets {
 		t := &c.Targets[i]
-		was, is := before.pricing(t, now), after.pricing(t, now)
-		if was.price == is.price {
+		was, is := before.Pricing(t, now), after.Pricing(t, now)
+		if was.Price == is.Price {
 			continue
 		}
-		said := fmt.Sprintf("%s: %s → %s", t.Name, sayPrice(was.price), sayPrice(is.price))
-		if is.unknown != "" {
-			said += fmt.Sprintf(": %s\n    → %s", is.unknown, is.remedy)
+		said := fmt.Sprintf("%s: %s → %s", t.Name, config.SayPrice(was.Price), config.SayPrice(is.Price))
+		if is.Unknown != "" {
+			said += fmt.Sprintf(": %s\n    → %s", is.Unknown, is.Remedy)
 		}
-		changes = append(changes, priceChange{t.Name, viewPrice(was.price), viewPrice(is.price), said})
+		changes = append(changes, priceChange{t.Name, viewPrice(was.Price), viewPrice(is.Price), said})
 	}
 	return changes
 }

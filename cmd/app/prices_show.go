@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/cmd/app/config"
+	"tidegate/jobs"
 	"tidegate/routing/prices"
 )
 
@@ -25,23 +27,23 @@ whole table. A model may have several prices, each from a day on.`,
   tidegate prices show anthropic/ --json`,
 		Args: arguments(0, 1, "a part of a model's name, or nothing"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			config, err := o.loadKeyless()
+			conf, err := o.loadKeyless()
 			if err != nil {
 				return err
 			}
 			part := strings.Join(args, "")
-			found := lookUp(config.table(), part)
+			found := lookUp(conf.PriceTable(), part)
 			if len(found) == 0 {
-				return fmt.Errorf("the table has no %q; %s", part, nearestModel(config.table(), part))
+				return fmt.Errorf("the table has no %q; %s", part, nearestModel(conf.PriceTable(), part))
 			}
-			views := viewEntries(config.table(), found, time.Now())
+			views := viewEntries(conf.PriceTable(), found, time.Now())
 			if o.json {
-				return printJSON(cmd.OutOrStdout(), map[string]any{"table": viewTable(config), "prices": views})
+				return printJSON(cmd.OutOrStdout(), map[string]any{"table": viewTable(conf), "prices": views})
 			}
 			if err := writeEntries(cmd.OutOrStdout(), found, views); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "\nTable: %s\n", sayTable(viewTable(config)))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "\nTable: %s\n", sayTable(viewTable(conf)))
 			return err
 		},
 	}
@@ -74,7 +76,7 @@ func nearestModel(table *prices.Table, part string) string {
 	for _, e := range table.Entries() {
 		names = append(names, e.Model, e.Name())
 	}
-	if near := didYouMean(part, names); strings.HasPrefix(near, "did you") {
+	if near := jobs.DidYouMean(part, names); strings.HasPrefix(near, "did you") {
 		return near
 	}
 	return "`tidegate prices show` lists it all"
@@ -98,7 +100,7 @@ func viewEntries(table *prices.Table, entries []prices.Entry, now time.Time) []e
 	views := make([]entryView, len(entries))
 	for i, e := range entries {
 		views[i] = entryView{
-			Vendor: e.Vendor, Model: e.Model, Aliases: e.Aliases, Prefixes: e.Prefixes, From: dayOf(e.From), Holds: "no more",
+			Vendor: e.Vendor, Model: e.Model, Aliases: e.Aliases, Prefixes: e.Prefixes, From: e.From.Format(time.DateOnly), Holds: "no more",
 			ContextTokens: e.ContextTokens, Free: e.Price.Free, Price: viewPrice(e.Price), Batch: viewPrice(e.Batch),
 		}
 		holds, ok := table.Find(e.Vendor, e.Model, now)
@@ -118,9 +120,9 @@ func writeEntries(w io.Writer, entries []prices.Entry, views []entryView) error 
 	for i, v := range views {
 		batch := "-"
 		if entries[i].Batch.Known() {
-			batch = sayPrice(entries[i].Batch)
+			batch = config.SayPrice(entries[i].Batch)
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", visible(entries[i].Name()), v.From, v.Holds, sayWindow(v.ContextTokens), sayPrice(entries[i].Price), batch)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", visible(entries[i].Name()), v.From, v.Holds, sayWindow(v.ContextTokens), config.SayPrice(entries[i].Price), batch)
 	}
 	return table.Flush()
 }

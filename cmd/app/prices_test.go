@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/store"
 )
@@ -23,10 +24,10 @@ routes:
 `
 
 // runs executes a command beside a configuration.
-func runs(t *testing.T, config string, args ...string) (code int, out, errors string) {
+func runs(t *testing.T, conf string, args ...string) (code int, out, errors string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code = Execute(t.Context(), append(args, "--config", config), &stdout, &stderr)
+	code = Execute(t.Context(), append(args, "--config", conf), &stdout, &stderr)
 	return code, stdout.String(), stderr.String()
 }
 
@@ -42,14 +43,14 @@ func contains(t *testing.T, text string, says ...string) {
 
 func TestPricesOfTargets(t *testing.T) {
 	t.Parallel()
-	config := inFolder(t, pricedConfig, map[string]string{"ours.json": ours})
-	code, out, errors := runs(t, config, "prices")
+	conf := inFolder(t, pricedConfig, map[string]string{"ours.json": ours(t)})
+	code, out, errors := runs(t, conf, "prices")
 	if code != exitOK || errors != "" {
 		t.Fatalf("exit code %d: %s", code, errors)
 	}
 	contains(t, out, "a       $1.00 in, $0.50 cached, $2.00 out  1000    2020-01-01  2099-01-01  openai/m", "own     free", "dark    unknown",
 		"ours.json, 5 prices. a test of 2026-01-01", "Warning: the price of dark is not known: its base_url belongs to no vendor", "priced_as: VENDOR/MODEL")
-	_, out, _ = runs(t, config, "prices", "--json")
+	_, out, _ = runs(t, conf, "prices", "--json")
 	var view pricesView
 	if err := json.Unmarshal([]byte(out), &view); err != nil || len(view.Targets) != 3 {
 		t.Fatalf("%v: %s", err, out)
@@ -68,21 +69,21 @@ func TestPricesOfTargets(t *testing.T) {
 
 func TestPricesShow(t *testing.T) {
 	t.Parallel()
-	config := inFolder(t, "", nil)
-	_, out, _ := runs(t, config, "prices", "show", "gpt-5-mini-2025-08-07")
+	conf := inFolder(t, "", nil)
+	_, out, _ := runs(t, conf, "prices", "show", "gpt-5-mini-2025-08-07")
 	contains(t, out, "openai/gpt-5-mini  2025-08-07  now", "$0.25 in, $0.025 cached, $2.00 out  $0.125 in, $0.0125 cached, $1.00 out", "the one that ships", "2026-08-21")
-	_, out, _ = runs(t, config, "prices", "show", "GEMINI-2.5-PRO", "--json")
+	_, out, _ = runs(t, conf, "prices", "show", "GEMINI-2.5-PRO", "--json")
 	contains(t, out, `"over_prompt_tokens":200000`, `"vendor":"google"`, `"holds":"now"`)
-	_, out, _ = runs(t, config, "prices", "show")
+	_, out, _ = runs(t, conf, "prices", "show")
 	if n := strings.Count(out, "\n"); n < 100 {
 		t.Errorf("the whole table has %d lines", n)
 	}
-	code, _, errors := runs(t, config, "prices", "show", "gpt-5-mimi")
+	code, _, errors := runs(t, conf, "prices", "show", "gpt-5-mimi")
 	if code != exitFailure {
 		t.Errorf("exit code %d", code)
 	}
 	contains(t, errors, `the table has no "gpt-5-mimi"; did you mean "gpt-5-mini"?`)
-	code, _, errors = runs(t, config, "prices", "shw")
+	code, _, errors = runs(t, conf, "prices", "shw")
 	if code != exitUsage {
 		t.Errorf("exit code %d", code)
 	}
@@ -91,14 +92,14 @@ func TestPricesShow(t *testing.T) {
 
 func TestPricesCheck(t *testing.T) {
 	t.Parallel()
-	config := inFolder(t, pricedConfig, map[string]string{"ours.json": ours, "broken.json": strings.ReplaceAll(ours, `"output": 4`, `"outpt": 4`)})
-	code, out, _ := runs(t, config, "prices", "check")
+	conf := inFolder(t, pricedConfig, map[string]string{"ours.json": ours(t), "broken.json": strings.ReplaceAll(ours(t), `"output": 4`, `"outpt": 4`)})
+	code, out, _ := runs(t, conf, "prices", "check")
 	if code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
 	contains(t, out, "It can be used: ", "5 prices")
-	broken := filepath.Join(filepath.Dir(config), "broken.json")
-	code, _, errors := runs(t, config, "prices", "check", broken)
+	broken := filepath.Join(filepath.Dir(conf), "broken.json")
+	code, _, errors := runs(t, conf, "prices", "check", broken)
 	if code != exitFailure {
 		t.Errorf("exit code %d", code)
 	}
@@ -115,13 +116,13 @@ const lite = `{"m": {"litellm_provider": "openai", "mode": "chat", "max_input_to
 
 func TestPricesImport(t *testing.T) {
 	t.Parallel()
-	config := inFolder(t, pricedConfig, map[string]string{"lite.json": lite})
-	dir := filepath.Dir(config)
+	conf := inFolder(t, pricedConfig, map[string]string{"lite.json": lite})
+	dir := filepath.Dir(conf)
 	table := filepath.Join(dir, "ours.json")
-	if code, _, errors := runs(t, config, "prices"); code != exitFailure || !strings.Contains(errors, "is not there: `tidegate prices import FILE` makes it") {
+	if code, _, errors := runs(t, conf, "prices"); code != exitFailure || !strings.Contains(errors, "is not there: `tidegate prices import FILE` makes it") {
 		t.Errorf("before the first import: %d, %s", code, errors)
 	}
-	code, out, errors := runs(t, config, "prices", "import", filepath.Join(dir, "lite.json"))
+	code, out, errors := runs(t, conf, "prices", "import", filepath.Join(dir, "lite.json"))
 	if code != exitOK || errors != "" {
 		t.Fatalf("exit code %d: %s", code, errors)
 	}
@@ -145,7 +146,7 @@ func TestPricesImport(t *testing.T) {
 		if err := os.WriteFile(broken, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		code, out, errors := runs(t, config, "prices", "import", broken)
+		code, out, errors := runs(t, conf, "prices", "import", broken)
 		if code != exitFailure || out != "" || !strings.Contains(errors, "nothing was changed") {
 			t.Errorf("%s: exit code %d, %s%s", name, code, out, errors)
 		}
@@ -153,7 +154,7 @@ func TestPricesImport(t *testing.T) {
 			t.Fatalf("%s: the table was changed", name)
 		}
 	}
-	code, out, _ = runs(t, config, "prices", "import", filepath.Join(dir, "lite.json"), "--out", filepath.Join(dir, "other.json"), "--json")
+	code, out, _ = runs(t, conf, "prices", "import", filepath.Join(dir, "lite.json"), "--out", filepath.Join(dir, "other.json"), "--json")
 	var view importView
 	if err := json.Unmarshal([]byte(out), &view); err != nil || code != exitOK || view.Used || view.Entries != 1 || len(view.Changes) != 0 || len(view.Skipped) != 1 {
 		t.Errorf("exit code %d, %v: %s", code, err, out)
@@ -164,21 +165,21 @@ func TestPricesImport(t *testing.T) {
 // names it cannot be loaded.
 func TestPricesImportOverABrokenTable(t *testing.T) {
 	t.Parallel()
-	config := inFolder(t, pricedConfig, map[string]string{"lite.json": lite, "ours.json": ours[:20]})
-	code, out, errors := runs(t, config, "prices", "import", filepath.Join(filepath.Dir(config), "lite.json"))
+	conf := inFolder(t, pricedConfig, map[string]string{"lite.json": lite, "ours.json": ours(t)[:20]})
+	code, out, errors := runs(t, conf, "prices", "import", filepath.Join(filepath.Dir(conf), "lite.json"))
 	if code != exitOK {
 		t.Fatalf("exit code %d: %s", code, errors)
 	}
 	contains(t, out, "The table that was there could not be used.")
-	if code, _, errors := runs(t, config, "prices"); code != exitOK {
+	if code, _, errors := runs(t, conf, "prices"); code != exitOK {
 		t.Errorf("it is still broken: %s", errors)
 	}
 }
 
 func TestPricesImportIsAskedRightly(t *testing.T) {
 	t.Parallel()
-	config := inFolder(t, "", map[string]string{"lite.json": lite})
-	file := filepath.Join(filepath.Dir(config), "lite.json")
+	conf := inFolder(t, "", map[string]string{"lite.json": lite})
+	file := filepath.Join(filepath.Dir(conf), "lite.json")
 	for _, c := range []struct {
 		args []string
 		code int
@@ -193,7 +194,7 @@ func TestPricesImportIsAskedRightly(t *testing.T) {
 		{[]string{file, "--out", filepath.Join(file, "x")}, exitFailure, "nothing was changed"},
 		{[]string{file, "--format", "genai-prices", "--out", file}, exitFailure, "is a list of vendors, not an object; nothing was changed"},
 	} {
-		code, out, errors := runs(t, config, append([]string{"prices", "import"}, c.args...)...)
+		code, out, errors := runs(t, conf, append([]string{"prices", "import"}, c.args...)...)
 		if code != c.code || out != "" {
 			t.Errorf("%v: exit code %d, %s", c.args, code, out)
 		}
@@ -207,7 +208,7 @@ func TestPricesImportIsAskedRightly(t *testing.T) {
 // Status and doctor name targets without a price.
 func TestUnknownPricesAreSeen(t *testing.T) {
 	t.Parallel()
-	config, _, err := LoadConfig(inFolder(t, pricedConfig, map[string]string{"ours.json": ours}), vars(), Known{})
+	conf, _, err := config.Load(inFolder(t, pricedConfig, map[string]string{"ours.json": ours(t)}), vars(), config.Known{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,11 +218,11 @@ func TestUnknownPricesAreSeen(t *testing.T) {
 		Targets:  []store.TargetStatus{{Target: "a", Calls: 1, Cost: 7}, {Target: "dark", Calls: 2, Unpriced: 2}, {Target: "elsewhere", Calls: 2, Cost: 120_000, Unpriced: 1}},
 	}
 	var out bytes.Buffer
-	if err := writeStatus(&out, &status, viewStatus(status, config)); err != nil {
+	if err := writeStatus(&out, &status, viewStatus(status, conf)); err != nil {
 		t.Fatal(err)
 	}
 	contains(t, out.String(), "  $0.000007  ", "  unknown  ", "over $0.12", "Warning: nobody knows what calls to dark, elsewhere cost; `tidegate prices` says why.")
-	view := viewStatus(status, config)
+	view := viewStatus(status, conf)
 	for i, want := range []struct {
 		cost    bool
 		unknown bool
@@ -231,15 +232,15 @@ func TestUnknownPricesAreSeen(t *testing.T) {
 		}
 	}
 	out.Reset()
-	if err := writeStatus(&out, &store.Status{}, viewStatus(store.Status{}, &Config{})); err != nil || strings.Contains(out.String(), "Warning") {
+	if err := writeStatus(&out, &store.Status{}, viewStatus(store.Status{}, &config.Config{})); err != nil || strings.Contains(out.String(), "Warning") {
 		t.Errorf("without any target (%v):\n%s", err, &out)
 	}
-	e := &examination{config: config}
+	e := &examination{config: conf}
 	e.checkPrices()
 	if len(e.findings) != 1 || e.findings[0].Level != levelWarning || !strings.Contains(e.findings[0].Found, "nobody knows what 1 target costs") {
 		t.Errorf("doctor finds %+v", e.findings)
 	}
-	e = &examination{config: DefaultSimulated("http://h")}
+	e = &examination{config: config.DefaultSimulated("http://h")}
 	e.checkPrices()
 	if len(e.findings) != 1 || e.findings[0].Level != levelOK {
 		t.Errorf("doctor finds %+v", e.findings)

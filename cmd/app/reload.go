@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"tidegate/cmd/app/config"
 )
 
 // lookEvery is how often the files of a configuration are looked at. What has
@@ -27,28 +29,28 @@ const lookEvery = 2 * time.Second
 // A reloader has a command that runs take its configuration anew: on SIGHUP, and
 // when the content of one of its files has changed.
 type reloader struct {
-	read    func(before *Config) reading
-	running *Config          // what is in effect
-	files   contents         // of the last reading
-	fixed   []string         // the keys that this command uses, and cannot change while it runs
-	take    func(*Config)    // has another one in effect; nil: the command calls no targets
-	hangups <-chan os.Signal // nil: nobody says so
+	read    func(before *config.Config) config.Reading
+	running *config.Config       // what is in effect
+	files   config.Contents      // of the last reading
+	fixed   []string             // the keys that this command uses, and cannot change while it runs
+	take    func(*config.Config) // has another one in effect; nil: the command calls no targets
+	hangups <-chan os.Signal     // nil: nobody says so
 	log     zerolog.Logger
 
-	seen contents  // at the last look, if it was something new
-	next time.Time // when another price begins to hold; zero: none is known
+	seen config.Contents // at the last look, if it was something new
+	next time.Time       // when another price begins to hold; zero: none is known
 }
 
 // newReloader reads the configuration of a command that is about to run, and is to
 // be told the rest. The warnings are for who logs.
-func (o *options) newReloader() (r *reloader, warnings []Warning, err error) {
+func (o *options) newReloader() (r *reloader, warnings []config.Warning, err error) {
 	read := o.configReader()
 	first := read(nil)
-	r = &reloader{read: read, running: first.config, files: first.files}
-	if first.err == nil {
-		r.next = r.running.nextPrice(time.Now())
+	r = &reloader{read: read, running: first.Config, files: first.Files}
+	if first.Err == nil {
+		r.next = r.running.NextPrice(time.Now())
 	}
-	return r, first.warnings, first.err
+	return r, first.Warnings, first.Err
 }
 
 // Run reloads until ctx ends.
@@ -71,12 +73,12 @@ func (r *reloader) Run(ctx context.Context) {
 // look reloads if it sees the same news for the second time. If that has changed once
 // more by the time that it is read, somebody writes it, and it waits.
 func (r *reloader) look() {
-	now := r.files.now()
+	now := r.files.Now()
 	switch {
 	case maps.Equal(now, r.files):
 		r.seen = nil
 	case maps.Equal(now, r.seen):
-		if read := r.read(r.running); read.files.agree(now) {
+		if read := r.read(r.running); read.Files.Agree(now) {
 			r.takes(read)
 		} else {
 			r.seen = nil
@@ -100,28 +102,28 @@ func (r *reloader) beside(ctx context.Context, run func(context.Context) error) 
 func (r *reloader) reload() { r.takes(r.read(r.running)) }
 
 // takes has what was read in effect. A configuration with mistakes changes nothing.
-func (r *reloader) takes(read reading) {
-	r.files, r.seen = read.files, nil
-	if read.err != nil {
-		r.refuse(read.err)
+func (r *reloader) takes(read config.Reading) {
+	r.files, r.seen = read.Files, nil
+	if read.Err != nil {
+		r.refuse(read.Err)
 		return
 	}
-	for _, warning := range read.warnings {
+	for _, warning := range read.Warnings {
 		r.log.Warn().Msg(warning.String())
 	}
-	for _, field := range fixedChanges(r.running, read.config, r.fixed) {
+	for _, field := range config.ChangesOf(r.running, read.Config, r.fixed) {
 		r.log.Warn().Str("field", field).Msg("configuration: " + field + " has changed, which needs a restart")
 	}
 	if r.take == nil {
 		r.log.Info().Msg("configuration read again: it is good, and what may change while this runs concerns the workers")
 		return
 	}
-	effective, waiting := merge(r.running, read.config)
+	effective, waiting := config.Merge(r.running, read.Config)
 	for _, field := range waiting {
 		r.log.Warn().Str("field", field).Msg("configuration: " + field + ", which needs a restart")
 	}
-	changed := changes(r.running, effective)
-	r.running, r.next = effective, effective.nextPrice(time.Now())
+	changed := config.Changes(r.running, effective)
+	r.running, r.next = effective, effective.NextPrice(time.Now())
 	if len(changed) == 0 {
 		r.log.Info().Msg("configuration read again: there is nothing to take")
 		return
@@ -133,7 +135,7 @@ func (r *reloader) takes(read reading) {
 // refuse says all that is wrong, with its lines.
 func (r *reloader) refuse(err error) {
 	problems := 1
-	var wrong *ConfigError
+	var wrong *config.Error
 	if errors.As(err, &wrong) {
 		problems = len(wrong.Problems)
 		for _, p := range wrong.Problems {

@@ -3,6 +3,8 @@ package app
 import (
 	"strings"
 	"time"
+
+	"tidegate/cmd/app/config"
 )
 
 // reprice takes the configuration that is in effect once more, on the day from which
@@ -14,12 +16,12 @@ func (r *reloader) reprice(now time.Time) {
 	var changed []string
 	for i := range r.running.Targets {
 		t := &r.running.Targets[i]
-		was, is := r.running.pricing(t, r.next.Add(-time.Nanosecond)), r.running.pricing(t, now)
-		if was.price != is.price {
-			changed = append(changed, t.Name+": "+sayPrice(is.price))
+		was, is := r.running.Pricing(t, r.next.Add(-time.Nanosecond)), r.running.Pricing(t, now)
+		if was.Price != is.Price {
+			changed = append(changed, t.Name+": "+config.SayPrice(is.Price))
 		}
 	}
-	r.next = r.running.nextPrice(now)
+	r.next = r.running.NextPrice(now)
 	r.take(r.running)
 	r.log.Info().Strs("changed", changed).Msg("other prices hold from today: " + strings.Join(changed, "; "))
 }

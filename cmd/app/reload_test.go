@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"tidegate/cmd/app/config"
 )
 
 // A desk is a configuration in a folder of its own, and a reloader that looks at it
@@ -23,7 +25,7 @@ type desk struct {
 	dir   string
 	said  *bytes.Buffer
 	reads int
-	taken []*Config
+	taken []*config.Config
 }
 
 const (
@@ -52,15 +54,15 @@ func newDesk(t *testing.T) *desk {
 // begin has what is there in effect.
 func (d *desk) begin() {
 	d.Helper()
-	read := func(before *Config) reading {
+	read := func(before *config.Config) config.Reading {
 		d.reads++
-		return readConfig(d.path("tidegate.yaml"), vars(), Known{Before: before})
+		return config.Read(d.path("tidegate.yaml"), vars(), config.Known{Before: before})
 	}
 	first := read(nil)
-	d.must(first.err)
+	d.must(first.Err)
 	d.reloader = &reloader{
-		read: read, running: first.config, files: first.files, fixed: []string{"postgres", "nats", "worker"},
-		take: func(c *Config) { d.taken = append(d.taken, c) }, log: zerolog.New(d.said),
+		read: read, running: first.Config, files: first.Files, fixed: []string{"postgres", "nats", "worker"},
+		take: func(c *config.Config) { d.taken = append(d.taken, c) }, log: zerolog.New(d.said),
 	}
 }
 
@@ -103,7 +105,7 @@ func (d *desk) says(lines ...string) {
 	}
 }
 
-func (d *desk) took(n int) *Config {
+func (d *desk) took(n int) *config.Config {
 	d.Helper()
 	if len(d.taken) != n {
 		d.Fatalf("%d configurations were taken, want %d:\n%s", len(d.taken), n, d.said)
@@ -151,7 +153,7 @@ func TestReloadDoesNotReadHalfAFile(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	read, half := d.read, strings.Replace(deskConfig, "[a, b]", "[a]", 1)
-	d.read = func(before *Config) reading {
+	d.read = func(before *config.Config) config.Reading {
 		d.write("tidegate.yaml", half)
 		d.read = read
 		return read(before)
@@ -190,8 +192,8 @@ func TestReloadOfTheSame(t *testing.T) {
 func TestReloadOnHangup(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
-	hung, taken := make(chan os.Signal), make(chan *Config)
-	d.hangups, d.take = hung, func(c *Config) { taken <- c }
+	hung, taken := make(chan os.Signal), make(chan *config.Config)
+	d.hangups, d.take = hung, func(c *config.Config) { taken <- c }
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	d.write("key", newKey)
@@ -245,7 +247,7 @@ func TestReloadRefusesWhatIsBroken(t *testing.T) {
 	d.looks(2)
 	d.took(0)
 	d.says("targets[0].api_key_file: ", "cannot be read as a key")
-	for _, wrong := range []string{"", strings.Repeat(newKey, maxKeyBytes), newKey + "\n" + newKey} {
+	for _, wrong := range []string{"", strings.Repeat(newKey, config.MaxKeyBytes), newKey + "\n" + newKey} {
 		d.write("key", wrong)
 		d.looks(2)
 		d.says("the one of before stays")
@@ -278,7 +280,7 @@ func TestReloadSaysWhatNeedsARestart(t *testing.T) {
 	d.says("postgres has changed, which needs a restart", "nats has changed, which needs a restart", "worker.concurrency has changed, which needs a restart",
 		"worker.hold_budget has changed, which needs a restart", "routes.r is gone, which needs a restart", "routes.s is new, which needs a restart",
 		"configuration taken: targets.a.price, targets.b.price")
-	if len(took.Routes) != 1 || took.Routes[0].Name != "r" || took.Targets[0].Price.Input != 3 || took.Worker.Concurrency != DefaultConcurrency || took.Postgres.Reveal() != "postgres://h/db" {
+	if len(took.Routes) != 1 || took.Routes[0].Name != "r" || took.Targets[0].Price.Input != 3 || took.Worker.Concurrency != config.DefaultConcurrency || took.Postgres.Reveal() != "postgres://h/db" {
 		t.Errorf("it took %v", took)
 	}
 	d.reload()

@@ -53,7 +53,7 @@ func (f *replayFlags) register(cmd *cobra.Command) {
 // check finds what is wrong before anything is read.
 func (f *replayFlags) check() error {
 	if f.format != "" && !slices.Contains(logfile.Formats(), f.format) {
-		return usagef("--format: %q is not a format; %s", f.format, didYouMean(f.format, logfile.Formats()))
+		return usagef("--format: %q is not a format; %s", f.format, jobs.DidYouMean(f.format, logfile.Formats()))
 	}
 	if f.format != "" && len(f.files) == 0 {
 		return usagef("--format: is of files; name one with --from-file, or leave it out")
@@ -123,7 +123,7 @@ func known(all []policyFile, flag, name string, providers bool) error {
 	slices.Sort(names)
 	names = slices.Compact(names)
 	if !slices.Contains(names, name) {
-		return usagef("%s: no policy has a target %q; %s", flag, name, didYouMean(name, names))
+		return usagef("%s: no policy has a target %q; %s", flag, name, jobs.DidYouMean(name, names))
 	}
 	return nil
 }

@@ -6,13 +6,14 @@ import (
 	"path/filepath"
 	"time"
 
+	"tidegate/cmd/app/config"
 	"tidegate/routing/replay"
 )
 
 // A policyFile is a configuration that is replayed.
 type policyFile struct {
 	name   string
-	config *Config
+	config *config.Config
 }
 
 // A fileError is one of a file that somebody wrote: of a policy, or of a log.
@@ -25,14 +26,14 @@ func (e *fileError) Unwrap() error { return e.err }
 func readPolicy(path string) (policyFile, error) {
 	known := allKnown()
 	known.Keyless = true
-	config, _, err := LoadConfig(path, os.LookupEnv, known)
+	conf, _, err := config.Load(path, os.LookupEnv, known)
 	if err != nil {
 		return policyFile{}, &fileError{err}
 	}
-	if len(config.Routes) == 0 {
+	if len(conf.Routes) == 0 {
 		return policyFile{}, &fileError{fmt.Errorf("%s: routes: there is none, so that it would route nothing; add one with a chain of targets", path)}
 	}
-	return policyFile{path, config}, nil
+	return policyFile{path, conf}, nil
 }
 
 // simulatedBase is where simulated providers would be, of which none is called.
@@ -42,11 +43,11 @@ const simulatedBase = "http://127.0.0.1"
 // compared with it.
 func (o *options) readPolicies(against string, paths []string) (old policyFile, some []policyFile, err error) {
 	if against == "" {
-		against = FindConfig(o.config, os.LookupEnv)
+		against = config.Find(o.config, os.LookupEnv)
 	}
 	switch against {
 	case "": // what dev and the demo run with then
-		old = policyFile{"the simulated providers of dev", DefaultSimulated(simulatedBase)}
+		old = policyFile{"the simulated providers of dev", config.DefaultSimulated(simulatedBase)}
 	default:
 		if old, err = readPolicy(against); err != nil {
 			return old, nil, err
@@ -87,8 +88,8 @@ func shortenNames(old *policyFile, some []policyFile) {
 
 // policy is what is replayed of it, with the prices of a time.
 func (p *policyFile) policy(at time.Time, workers int) replay.Policy {
-	_, routes := p.config.buildAt(at)
-	return replay.Policy{Name: p.name, Routes: routes, Choosing: p.config.choosing(), Slots: workers * p.config.Worker.Concurrency}
+	_, routes := p.config.BuildAt(at)
+	return replay.Policy{Name: p.name, Routes: routes, Choosing: p.config.Choosing(), Slots: workers * p.config.Worker.Concurrency}
 }
 
 // unpriced lists targets of which nobody knows what they cost, each once.

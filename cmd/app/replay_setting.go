@@ -7,11 +7,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tidegate/cmd/app/config"
+	"tidegate/jobs"
 )
 
 // setSetting gives a field of a configuration a number, as in "estimator.explore",
 // "targets.gpt-5.limits.concurrency" or "strategies.mine.cost".
-func setSetting(c *Config, setting string, x float64) error {
+func setSetting(c *config.Config, setting string, x float64) error {
 	return setField(reflect.ValueOf(c).Elem(), strings.Split(setting, "."), setting, x)
 }
 
@@ -28,10 +31,10 @@ func setField(in reflect.Value, path []string, setting string, x float64) error 
 		}
 		return setField(in.Elem(), path, setting, x)
 	case reflect.Struct:
-		fields := yamlFields(in.Type())
-		at, known := fields.index[path[0]]
+		fields := config.FieldsOf(in.Type())
+		at, known := fields.Index[path[0]]
 		if !known {
-			return fmt.Errorf("%s: there is no setting %q; %s", setting, path[0], didYouMean(path[0], fields.names))
+			return fmt.Errorf("%s: there is no setting %q; %s", setting, path[0], jobs.DidYouMean(path[0], fields.Names))
 		}
 		return setField(in.Field(at), path[1:], setting, x)
 	case reflect.Slice:
@@ -55,7 +58,7 @@ func setNamed(in reflect.Value, path []string, setting string, x float64) error 
 		}
 		names = append(names, name)
 	}
-	return fmt.Errorf("%s: there is no %q; %s", setting, path[0], didYouMean(path[0], names))
+	return fmt.Errorf("%s: there is no %q; %s", setting, path[0], jobs.DidYouMean(path[0], names))
 }
 
 func setMember(in reflect.Value, path []string, setting string, x float64) error {
@@ -75,7 +78,7 @@ func setMember(in reflect.Value, path []string, setting string, x float64) error
 		return nil
 	}
 	slices.Sort(names)
-	return fmt.Errorf("%s: there is no %q; %s", setting, path[0], didYouMean(path[0], names))
+	return fmt.Errorf("%s: there is no %q; %s", setting, path[0], jobs.DidYouMean(path[0], names))
 }
 
 // pathBelow is what of a path comes after a name that it begins with.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/routing"
 	"tidegate/routing/prices"
@@ -71,11 +72,11 @@ func sweptNumber(text string) (float64, error) {
 func (s *sweep) of(base policyFile) ([]policyFile, error) {
 	some := make([]policyFile, len(s.values))
 	for i, x := range s.values {
-		config, err := base.config.with(s.setting, x)
+		conf, err := withSetting(base.config, s.setting, x)
 		if err != nil {
 			return nil, usagef("--sweep: %w", err)
 		}
-		some[i] = policyFile{s.setting + "=" + s.text(x), config}
+		some[i] = policyFile{s.setting + "=" + s.text(x), conf}
 	}
 	return some, nil
 }
@@ -87,37 +88,37 @@ func (s *sweep) text(x float64) string {
 	return strconv.FormatFloat(x, 'g', -1, 64)
 }
 
-// with is the configuration with another value of a setting, checked as a file is.
-func (c *Config) with(setting string, x float64) (*Config, error) {
-	changed, err := c.again()
+// withSetting is a configuration with another value of a setting, checked as a file is.
+func withSetting(c *config.Config, setting string, x float64) (*config.Config, error) {
+	changed, err := readAgain(c)
 	if err != nil {
 		return nil, err
 	}
 	if weight, is := strings.CutPrefix(setting, "weights."); is {
-		err = changed.setWeight(weight, x)
+		err = setWeight(changed, weight, x)
 	} else {
 		err = setSetting(changed, setting, x)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return changed.again()
+	return readAgain(changed)
 }
 
-// again is what is read of the configuration where it is written down, without its keys
+// readAgain is what is read of a configuration where it is written down, without its keys
 // and servers.
-func (c *Config) again() (*Config, error) {
+func readAgain(c *config.Config) (*config.Config, error) {
 	bare := *c
 	bare.Postgres, bare.NATS = "", ""
 	known := allKnown()
 	known.Keyless = true
-	known.Prices = func(string) (*prices.Table, error) { return c.table(), nil }
+	known.Prices = func(string) (*prices.Table, error) { return c.PriceTable(), nil }
 	name := c.File
 	if name == "" {
 		name = "the configuration"
 	}
-	again, _, err := ParseConfig([]byte(bare.String()), name, os.LookupEnv, known)
-	var broken *ConfigError
+	again, _, err := config.Parse([]byte(bare.String()), name, os.LookupEnv, known)
+	var broken *config.Error
 	if errors.As(err, &broken) { // the lines are of no file
 		for i := range broken.Problems {
 			broken.Problems[i].Line = 0
@@ -135,11 +136,11 @@ const swept = "swept"
 
 // setWeight has all routes choose by weights of which one is given, and the others are as
 // they were to each other: those of the route's goal, or of balanced where that has none.
-func (c *Config) setWeight(weight string, x float64) error {
+func setWeight(c *config.Config, weight string, x float64) error {
 	if weights := []string{"success_rate", "latency", "cost"}; !slices.Contains(weights, weight) {
-		return fmt.Errorf("there is no weight %q; %s", weight, didYouMean(weight, weights))
+		return fmt.Errorf("there is no weight %q; %s", weight, jobs.DidYouMean(weight, weights))
 	}
-	strategies := map[string]WeightsConfig{}
+	strategies := map[string]config.Weights{}
 	for name, w := range c.Strategies {
 		strategies[name] = w
 	}
@@ -148,14 +149,14 @@ func (c *Config) setWeight(weight string, x float64) error {
 		if len(c.Routes) > 1 {
 			name = fmt.Sprintf("%s-%d", swept, i+1)
 		}
-		strategies[name] = reweighted(c.weightsOf(c.Routes[i].Goal), weight, x)
+		strategies[name] = reweighted(weightsOf(c, c.Routes[i].Goal), weight, x)
 		c.Routes[i].Goal = name
 	}
 	c.Strategies = strategies
 	return nil
 }
 
-func (c *Config) weightsOf(goal string) WeightsConfig {
+func weightsOf(c *config.Config, goal string) config.Weights {
 	if own, is := c.Strategies[goal]; is {
 		return own
 	}
@@ -163,10 +164,10 @@ func (c *Config) weightsOf(goal string) WeightsConfig {
 	if !is {
 		w, _ = routing.WeightsOf(routing.Balanced)
 	}
-	return WeightsConfig{SuccessRate: w.Success, Latency: w.Latency, Cost: w.Cost}
+	return config.Weights{SuccessRate: w.Success, Latency: w.Latency, Cost: w.Cost}
 }
 
-func reweighted(w WeightsConfig, weight string, x float64) WeightsConfig {
+func reweighted(w config.Weights, weight string, x float64) config.Weights {
 	all := []*float64{&w.SuccessRate, &w.Latency, &w.Cost}
 	at := map[string]int{"success_rate": 0, "latency": 1, "cost": 2}[weight]
 	*all[at] = 0

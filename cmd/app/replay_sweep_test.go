@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tidegate/cmd/app/config"
 )
 
 func TestSweepGoesFromTo(t *testing.T) {
@@ -46,13 +48,13 @@ func TestSweepOfDev(t *testing.T) {
 // A setting is changed in a configuration of its own, which is checked as a file is.
 func TestSweepChangesASetting(t *testing.T) {
 	t.Parallel()
-	base := DefaultSimulated("http://127.0.0.1:1")
-	base.Strategies = map[string]WeightsConfig{"mine": {SuccessRate: 0.2, Latency: 0.2, Cost: 0.6}}
+	base := config.DefaultSimulated("http://127.0.0.1:1")
+	base.Strategies = map[string]config.Weights{"mine": {SuccessRate: 0.2, Latency: 0.2, Cost: 0.6}}
 	base.Routes[0].Goal = "mine"
 	before := base.String()
-	with := func(setting string, x float64) *Config {
+	with := func(setting string, x float64) *config.Config {
 		t.Helper()
-		c, err := base.with(setting, x)
+		c, err := withSetting(base, setting, x)
 		if err != nil {
 			t.Fatalf("%s=%v: %v", setting, x, err)
 		}
@@ -63,7 +65,7 @@ func TestSweepChangesASetting(t *testing.T) {
 	if math.Abs(own.Cost-0.9) > 1e-9 || math.Abs(own.Latency-0.05) > 1e-9 || math.Abs(own.SuccessRate-0.05) > 1e-9 {
 		t.Errorf("%q: %+v", c.Routes[0].Goal, own)
 	}
-	if got := with("weights.latency", 1).Strategies[swept]; got != (WeightsConfig{Latency: 1}) {
+	if got := with("weights.latency", 1).Strategies[swept]; got != (config.Weights{Latency: 1}) {
 		t.Errorf("%+v", got)
 	}
 	if got := with("estimator.explore", 0.25).Estimator.Explore; got != 0.25 {
@@ -92,7 +94,7 @@ func TestSweepChangesASetting(t *testing.T) {
 		"strategies.mine.cost":         "their sum must be 1",
 		"worker.concurrency":           "0.7 is not a whole number",
 	} {
-		if _, err := base.with(setting, 0.7); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), ":0:") {
+		if _, err := withSetting(base, setting, 0.7); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), ":0:") {
 			t.Errorf("%s: %v", setting, err)
 		}
 	}

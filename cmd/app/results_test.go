@@ -85,3 +85,22 @@ func TestOutputThatCannotBeWrittenIsNamed(t *testing.T) {
 		t.Errorf("it says %q", got)
 	}
 }
+
+// A person reads what was said, of whatever endpoint, and a count of vectors.
+func TestAnswerTextOfEachEndpoint(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		`{"choices":[{"message":{"content":"hi"}}]}`:                                   "hi",
+		`{"choices":[{"message":{"refusal":"no"}}]}`:                                   "no",
+		`{"choices":[{"text":"hi"},{"text":"ho"}]}`:                                    "hi",
+		`{"output":[{"type":"reasoning"},{"content":[{"text":"a"},{"refusal":"b"}]}]}`: "a\nb",
+		`{"data":[{"embedding":[1,2,3]},{"embedding":[4,5,6]}]}`:                       "2 vectors of 3 numbers",
+		`{"data":[{"embedding":"AACAPw=="}]}`:                                          "1 vector",
+		`{"data":[{"id":"x"}]}`:                                                        `{"data":[{"id":"x"}]}`,
+		`no JSON`:                                                                      "no JSON",
+	} {
+		if got := answerText([]byte(body)); got != want {
+			t.Errorf("%s: %q", body, got)
+		}
+	}
+}

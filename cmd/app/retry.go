@@ -98,7 +98,11 @@ func (o *options) retry(cmd *cobra.Command, args []string, f *retryFlags) error 
 	if err != nil {
 		return err
 	}
-	ctx := traced(cmd.Context())
+	ctx, spans := cmd.Context(), &commandTrace{}
+	if !f.dryRun {
+		ctx, spans = traceCommand(ctx, cmd.ErrOrStderr(), "retry")
+	}
+	defer spans.close()
 	pool, err := o.connect(ctx, 4)
 	if err != nil {
 		return err
@@ -111,9 +115,9 @@ func (o *options) retry(cmd *cobra.Command, args []string, f *retryFlags) error 
 		f.batch = args[0]
 	}
 	if f.batch == "" {
-		return o.retryRequests(ctx, cmd.OutOrStdout(), pool, once(args), f)
+		return o.retryRequests(ctx, cmd.OutOrStdout(), pool, once(args), f, spans)
 	}
-	return o.retryBatch(ctx, cmd.OutOrStdout(), store.New(pool), f.order(classes), f.dryRun)
+	return o.retryBatch(ctx, cmd.OutOrStdout(), store.New(pool), f.order(classes), f.dryRun, spans)
 }
 
 // checkChoice looks whether there are such a route and such a goal.
@@ -128,7 +132,7 @@ func (f *retryFlags) checkChoice(ctx context.Context, pool *pgxpool.Pool) error 
 	case f.route != "" && !slices.Contains(known, f.route):
 		return &queue.UnknownRouteError{Route: f.route, Known: known}
 	case f.goal != "" && !slices.Contains(goals(routes), f.goal):
-		return usagef("--goal: %q is not known; %s", f.goal, didYouMean(f.goal, goals(routes)))
+		return usagef("--goal: %q is not known; %s", f.goal, jobs.DidYouMean(f.goal, goals(routes)))
 	}
 	return nil
 }
@@ -149,7 +153,7 @@ func (f *retryFlags) order(classes []jobs.Class) jobs.Retry {
 	return retry
 }
 
-func (o *options) retryBatch(ctx context.Context, out io.Writer, s *store.Store, retry jobs.Retry, dryRun bool) error {
+func (o *options) retryBatch(ctx context.Context, out io.Writer, s *store.Store, retry jobs.Retry, dryRun bool, spans *commandTrace) error {
 	took, left, err := s.PlanRetry(ctx, retry)
 	if err != nil {
 		return err
@@ -160,6 +164,7 @@ func (o *options) retryBatch(ctx context.Context, out io.Writer, s *store.Store,
 		if err != nil {
 			return err
 		}
+		spans.made.End(&batch, retry.Route, nil)
 		made.BatchID, made.Requests, made.Retried = batch.ID, batch.Total, batch.Order.Retry.Took
 	}
 	if o.json {
@@ -190,7 +195,7 @@ func (v *retriedView) write(out io.Writer) error {
 }
 
 // retryRequests makes new requests of some that failed, all or none.
-func (o *options) retryRequests(ctx context.Context, out io.Writer, pool *pgxpool.Pool, ids []string, f *retryFlags) error {
+func (o *options) retryRequests(ctx context.Context, out io.Writer, pool *pgxpool.Pool, ids []string, f *retryFlags, spans *commandTrace) error {
 	q, err := queue.New(pool)
 	if err != nil {
 		return err
@@ -222,6 +227,7 @@ func (o *options) retryRequests(ctx context.Context, out io.Writer, pool *pgxpoo
 	if err != nil {
 		return err
 	}
+	spans.made.End(&jobs.Batch{Total: len(made)}, f.route, nil)
 	if o.json {
 		return printJSON(out, map[string]any{"retried": made})
 	}

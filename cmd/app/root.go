@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
+	"tidegate/jobs"
 	"tidegate/store"
 )
 
@@ -157,7 +158,7 @@ func checkTopics(root *cobra.Command) {
 }
 
 func noSuchCommand(of *cobra.Command, name string) error {
-	return usagef("there is no command %q; %s", name, didYouMean(name, verbs(of)))
+	return usagef("there is no command %q; %s", name, jobs.DidYouMean(name, verbs(of)))
 }
 
 const (

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs/batchapi"
 	"tidegate/worker"
 )
@@ -40,7 +41,7 @@ says on the standard output where it listens.`,
 	}
 	registerMetrics(cmd)
 	o.registerLogEnds(cmd)
-	cmd.Flags().StringVar(&address, "listen", DefaultListen, "address to listen on; wins over the configuration when given")
+	cmd.Flags().StringVar(&address, "listen", config.DefaultListen, "address to listen on; wins over the configuration when given")
 	return cmd
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"tidegate/cmd/app/config"
 	"tidegate/routing/simulator"
 )
 
@@ -95,15 +96,15 @@ func simulatorConfig(path string) (simulator.Config, error) {
 	if path == "" {
 		return defaultProviders(), nil
 	}
-	var config simulator.Config
-	data, err := readSmall(path, maxConfigBytes)
+	var script simulator.Config
+	data, err := config.ReadSmall(path, config.MaxBytes)
 	if err != nil {
-		return config, fmt.Errorf("reading the script: %w", err)
+		return script, fmt.Errorf("reading the script: %w", err)
 	}
-	if err := yaml.UnmarshalWithOptions(data, &config, yaml.Strict()); err != nil {
-		return config, fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, true))
+	if err := yaml.UnmarshalWithOptions(data, &script, yaml.Strict()); err != nil {
+		return script, fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, true))
 	}
-	return config, nil
+	return script, nil
 }
 
 // defaultProviders are slow and cheap, quick and dear, and in between.

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 
+	"tidegate/cmd/app/config"
 	"tidegate/cmd/app/metrics"
 	"tidegate/cmd/app/tracing"
 	"tidegate/jobs"
@@ -59,7 +60,7 @@ type StackConfig struct {
 	Batches     BatchLimits        // of batches that come as files
 	Retention   jobs.Retention     // of what has ended; zero: for ever
 	Door        bool               // requests are accepted over NATS, too
-	Webhooks    WebhooksConfig     // how webhooks are told of the ends of batches
+	Webhooks    config.Webhooks    // how webhooks are told of the ends of batches
 	Concurrency int                // of the worker; zero: its default
 	StopTimeout time.Duration      // of the worker; zero: its default
 	HoldBudget  time.Duration      // of the worker; zero: its default
@@ -82,6 +83,10 @@ type BatchLimits struct {
 	FilesLive time.Duration // zero: for ever
 }
 
+func batchLimits(c *config.Config) BatchLimits {
+	return BatchLimits{MaxLines: c.Batches.MaxLines, FilesLive: c.Batches.Keep}
+}
+
 // A Stack is one worker process: store, router, provider, worker, relay. Make
 // one with NewStack, and Run it once.
 type Stack struct {
@@ -96,65 +101,65 @@ type Stack struct {
 	config   StackConfig
 	name     string
 	weights  atomic.Pointer[map[string]float64] // by tenant
-	taken    atomic.Pointer[Config]             // nil: that of the start is in effect
+	taken    atomic.Pointer[config.Config]      // nil: that of the start is in effect
 	tidings  tidings
 }
 
 // NewStack puts a worker process together and tells producers its routes. The
 // database must have been migrated.
-func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
+func NewStack(ctx context.Context, conf StackConfig) (*Stack, error) {
 	s := &Stack{
-		Store:    store.New(config.Pool).OnClock(config.Now),
+		Store:    store.New(conf.Pool).OnClock(conf.Now),
 		provider: provider.New(provider.Config{UserAgent: userAgent()}),
-		config:   config,
-		tidings:  tidings{routes: config.Routes, said: config.Budgets, wake: make(chan struct{}, 1)},
+		config:   conf,
+		tidings:  tidings{routes: conf.Routes, said: conf.Budgets, wake: make(chan struct{}, 1)},
 	}
-	s.weights.Store(&config.Weights)
-	s.courier = webhook.New(webhook.Config{Store: s.Store, UserAgent: userAgent(), Private: config.Webhooks.AllowPrivate})
-	if !config.Desk { // which routes and budgets there are is for those to say who work them
-		if err := s.Store.SaveRoutes(ctx, config.Routes); err != nil {
+	s.weights.Store(&conf.Weights)
+	s.courier = webhook.New(webhook.Config{Store: s.Store, UserAgent: userAgent(), Private: conf.Webhooks.AllowPrivate})
+	if !conf.Desk { // which routes and budgets there are is for those to say who work them
+		if err := s.Store.SaveRoutes(ctx, conf.Routes); err != nil {
 			return nil, err
 		}
-		if err := s.Store.FileBudgets(ctx, config.Budgets); err != nil {
+		if err := s.Store.FileBudgets(ctx, conf.Budgets); err != nil {
 			return nil, err
 		}
 	}
-	s.drills = provider.NewDrills(s.provider, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), config.Now)
+	s.drills = provider.NewDrills(s.provider, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())), conf.Now)
 	called := routing.Provider(s.drills)
-	if config.Provider != nil {
-		called = config.Provider(called)
+	if conf.Provider != nil {
+		called = conf.Provider(called)
 	}
 	s.Router = routing.New(routing.Config{
-		Routes: config.Routes, Provider: called, Seed: rand.Uint64(), Fleet: true, Choosing: config.Choosing, Now: config.Now,
+		Routes: conf.Routes, Provider: called, Seed: rand.Uint64(), Fleet: true, Choosing: conf.Choosing, Now: conf.Now,
 		OnChange: func(c jobs.Circuit) { s.Worker.CircuitChanged(c) },
 	})
-	s.name = cmp.Or(config.Name, workerName())
-	if config.Desk {
+	s.name = cmp.Or(conf.Name, workerName())
+	if conf.Desk {
 		var err error
 		s.Worker, err = worker.New(s.workerConfig())
 		return s.counted(), err
 	}
-	relay, err := publish.New(config.relayed(s.Store))
+	relay, err := publish.New(conf.relayed(s.Store))
 	if err != nil {
 		return nil, err
 	}
 	s.relay = relay
-	producer, err := queue.New(config.Pool)
+	producer, err := queue.New(conf.Pool)
 	if err != nil {
 		return nil, err
 	}
-	if config.Door {
-		s.door, err = publish.NewDoor(publish.DoorConfig{Conn: config.Conn, Intake: queue.NewDoor(producer, routing.Goals()), Log: config.Log})
+	if conf.Door {
+		s.door, err = publish.NewDoor(publish.DoorConfig{Conn: conf.Conn, Intake: queue.NewDoor(producer, routing.Goals()), Log: conf.Log})
 		if err != nil {
 			return nil, err
 		}
 	}
-	keeper := &queue.Keeper{Queue: producer, Store: s.Store, Goals: routing.Goals(), MaxLines: config.Batches.MaxLines, FilesLive: config.Batches.FilesLive}
+	keeper := &queue.Keeper{Queue: producer, Store: s.Store, Goals: routing.Goals(), MaxLines: conf.Batches.MaxLines, FilesLive: conf.Batches.FilesLive}
 	made := s.workerConfig()
-	for _, route := range config.Routes {
+	for _, route := range conf.Routes {
 		made.Queues = append(made.Queues, route.Name)
 	}
-	made.Keep, made.Stored, made.Canaries, made.Canary = keeper.Keep, relay.Wake, config.Canaries, s.Router
+	made.Keep, made.Stored, made.Canaries, made.Canary = keeper.Keep, relay.Wake, conf.Canaries, s.Router
 	made.Webhooks = worker.Webhooks{Deliver: s.courier.Deliver, Wait: webhook.Wait}
 	s.Worker, err = worker.New(made)
 	return s.counted(), err
@@ -162,12 +167,12 @@ func NewStack(ctx context.Context, config StackConfig) (*Stack, error) {
 
 // workerConfig is what a worker is made of, whatever it is there for.
 func (s *Stack) workerConfig() worker.Config {
-	config := &s.config
+	conf := &s.config
 	return worker.Config{
-		Pool: config.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Desk: config.Desk, Concurrency: config.Concurrency,
+		Pool: conf.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Desk: conf.Desk, Concurrency: conf.Concurrency,
 		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store, Removal: s.Store, History: s.Store, Survey: s.Store},
-		StopTimeout: config.StopTimeout, HoldBudget: config.HoldBudget, Retention: config.Retention, Timing: config.Timing, Name: s.name, Version: programVersion(),
-		Log: config.Log, LogEnds: config.LogEnds, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Watch: config.watched(), Now: config.Now,
+		StopTimeout: conf.StopTimeout, HoldBudget: conf.HoldBudget, Retention: conf.Retention, Timing: conf.Timing, Name: s.name, Version: programVersion(),
+		Log: conf.Log, LogEnds: conf.LogEnds, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Watch: conf.watched(), Now: conf.Now,
 	}
 }
 

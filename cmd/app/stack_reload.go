@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/routing"
 	"tidegate/store"
@@ -51,7 +52,7 @@ func (t *tidings) all() []jobs.Route {
 func (t *tidings) budgets(fresh []store.FileBudget) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.untold = saidNow(slices.Concat(t.said, t.untold), fresh)
+	t.untold = config.BudgetsAfter(slices.Concat(t.said, t.untold), fresh)
 	t.said = fresh
 }
 
@@ -73,24 +74,24 @@ func (s *Stack) Reload(routes []jobs.Route) {
 }
 
 // Take is Reload of a configuration, with what it says of budgets.
-func (s *Stack) Take(config *Config) {
-	s.taken.Store(config)
-	_, routes := config.Build()
-	s.Router.Choose(config.choosing())
-	s.tidings.budgets(config.Budgets())
-	weights := config.Weights()
+func (s *Stack) Take(conf *config.Config) {
+	s.taken.Store(conf)
+	_, routes := conf.Build()
+	s.Router.Choose(conf.Choosing())
+	s.tidings.budgets(conf.Budgets())
+	weights := conf.Weights()
 	s.weights.Store(&weights)
 	s.Reload(routes)
 }
 
 // running says which configuration is in effect: the first, until another one is taken.
-func (s *Stack) running(first *Config) func() *Config {
-	return func() *Config { return cmp.Or(s.taken.Load(), first) }
+func (s *Stack) running(first *config.Config) func() *config.Config {
+	return func() *config.Config { return cmp.Or(s.taken.Load(), first) }
 }
 
 // weight is a tenant's, by the configuration of now.
 func (s *Stack) weight(tenant string) float64 {
-	return cmp.Or((*s.weights.Load())[tenant], DefaultWeight)
+	return cmp.Or((*s.weights.Load())[tenant], config.DefaultWeight)
 }
 
 // tell says now and then what the routes are, and what a new configuration has

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/routing/prices"
 	"tidegate/store"
@@ -56,10 +57,10 @@ one object on each.`,
 }
 
 func (o *options) status(cmd *cobra.Command, watch bool, every time.Duration) error {
-	config, err := o.loadKeyless()
+	conf, err := o.loadKeyless()
 	if err != nil { // it may be the table of prices, which must hide nothing else
 		warning := err
-		if config, err = o.loadBeside(prices.Shipped()); err != nil {
+		if conf, err = o.loadBeside(prices.Shipped()); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %v\n", warning)
@@ -69,7 +70,7 @@ func (o *options) status(cmd *cobra.Command, watch bool, every time.Duration) er
 		return err
 	}
 	defer pool.Close()
-	look := newLook(pool, func() *Config { return config })
+	look := newLook(pool, func() *config.Config { return conf })
 	if watch {
 		return o.watchStatus(cmd, pool, look, every)
 	}
@@ -155,7 +156,7 @@ type targetView struct {
 
 // viewStatus shows a status. Which targets have no price the configuration knows, if it
 // has targets.
-func viewStatus(s store.Status, config *Config) statusView {
+func viewStatus(s store.Status, conf *config.Config) statusView {
 	view := statusView{
 		At: s.At, Results: s.Results, Drills: viewDrills(s.Drills, s.At), Workers: viewWorkers(s.Workers), Outbox: s.Outbox, BehindMS: s.Behind.Milliseconds(), Budgets: viewBudgets(tight(s.Budgets)),
 		Kept:   viewKept(s.Kept, s.At),
@@ -167,7 +168,7 @@ func viewStatus(s store.Status, config *Config) statusView {
 	for i := range s.Batches { // as their events do
 		view.Batches = append(view.Batches, batchView{BatchBody: publish.BodyOfBatch(&s.Batches[i])})
 	}
-	view.Unpriced = unpricedTargets(&s, config)
+	view.Unpriced = unpricedTargets(&s, conf)
 	did := map[string]store.TargetStatus{}
 	for _, t := range s.Targets {
 		did[t.Target] = t
@@ -241,10 +242,10 @@ func writeBatches(w io.Writer, now time.Time, batches []batchView) {
 }
 
 // unpricedTargets lists targets whose price nobody knows.
-func unpricedTargets(s *store.Status, config *Config) []string {
+func unpricedTargets(s *store.Status, conf *config.Config) []string {
 	names := []string{} // in JSON a list, also when it is empty
-	for i := range config.Targets {
-		if t := &config.Targets[i]; config.pricing(t, s.At).unknown != "" {
+	for i := range conf.Targets {
+		if t := &conf.Targets[i]; conf.Pricing(t, s.At).Unknown != "" {
 			names = append(names, t.Name)
 		}
 	}

@@ -42,7 +42,7 @@ words for people, progress and warnings are on the standard error.`,
   NATS_URL          where NATS is, likewise
   NO_COLOR          set to anything: no colours in status --watch
   TRACEPARENT       the span to which belongs what enqueue and retry make
-  OTEL_…            where work, serve and dev send traces: see docs/OPERATING.md
+  OTEL_…            where work, serve, dev, enqueue and retry send traces: see docs/OPERATING.md
 
 The configuration itself names others, as ${OPENAI_API_KEY}: what stands in such a
 bracket is taken from the environment, and ${NAME:-default} has a default. The usual

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unicode"
 
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 	"tidegate/store"
 	"tidegate/worker/publish"
@@ -55,7 +56,7 @@ func TestTextForPeopleIsHarmless(t *testing.T) {
 		out.WriteString(eventLine(&line))
 	}
 	failing := store.Status{Circuits: []jobs.Circuit{{Target: "a", State: jobs.CircuitOpen, Reason: evil}}}
-	if err := writeStatus(&out, &failing, viewStatus(failing, &Config{})); err != nil {
+	if err := writeStatus(&out, &failing, viewStatus(failing, &config.Config{})); err != nil {
 		t.Fatal(err)
 	}
 	if err := (&options{}).printCircuits(&out, &jobs.Fleet{Circuits: failing.Circuits}); err != nil {

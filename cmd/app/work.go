@@ -76,7 +76,7 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	if where.nats == "" {
 		return errors.New("no NATS is named: set `nats:` in the configuration, $NATS_URL or --nats-url")
 	}
-	pool, err := o.connect(ctx, workerConns(len(config.Routes))+config.doorConns(false))
+	pool, err := o.connect(ctx, workerConns(len(config.Routes))+config.DoorConns(false))
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (o *options) work(cmd *cobra.Command, timing worker.Timing) error {
 	defer telling.close()
 	_, routes := config.Build()
 	stack, err := NewStack(ctx, StackConfig{
-		Pool: pool, Conn: conn, Routes: routes, Batches: config.batchLimits(), Retention: config.retention(), Webhooks: config.Webhooks, Door: config.natsDoor(false), Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.choosing(), Weights: config.Weights(), Metrics: telling.metrics, Tracer: telling.tracer, LogEnds: worker.LogEnds(o.logEnds), Log: log,
+		Pool: pool, Conn: conn, Routes: routes, Batches: batchLimits(config), Retention: config.Kept(), Webhooks: config.Webhooks, Door: config.AcceptsOverNATS(false), Budgets: config.Budgets(), Canaries: config.BuildCanaries(), Choosing: config.Choosing(), Weights: config.Weights(), Metrics: telling.metrics, Tracer: telling.tracer, LogEnds: worker.LogEnds(o.logEnds), Log: log,
 		Concurrency: config.Worker.Concurrency, StopTimeout: config.Worker.ShutdownTimeout, HoldBudget: config.Worker.HoldBudget,
 		Timing: timing,
 	})

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"tidegate/cmd/app"
+	"tidegate/cmd/app/config"
 	"tidegate/jobs"
 )
 
@@ -14,11 +14,11 @@ func TestConfigIsValid(t *testing.T) {
 	text := configText("postgres://tidegate@/hold?host=%2Ftmp%2Fa", "nats://127.0.0.1:4222", StageConfig{
 		Provider: &Provider{BaseURL: "http://127.0.0.1:4711/hold/v1"}, Concurrency: 25, RequestsPerMinute: 30_000, Admission: jobs.AdmissionFair, MaxLines: 70_000, MaxBytes: 1 << 30,
 	})
-	config, warnings, err := app.ParseConfig([]byte(text), "bench.yaml", func(string) (string, bool) { return "", false }, app.Known{})
+	conf, warnings, err := config.Parse([]byte(text), "bench.yaml", func(string) (string, bool) { return "", false }, config.Known{})
 	if err != nil || len(warnings) > 0 {
 		t.Fatalf("%v, warnings %v, of\n%s", err, warnings, text)
 	}
-	_, routes := config.Build()
+	_, routes := conf.Build()
 	if len(routes) != 1 || routes[0].Name != Route || len(routes[0].Chain) != 1 || routes[0].Chain[0].Name != Route {
 		t.Errorf("its routes are %+v", routes)
 	}
@@ -28,10 +28,10 @@ func TestConfigIsValid(t *testing.T) {
 	if !strings.Contains(text, "limits: {requests_per_minute: 30000}") {
 		t.Errorf("the target's limit is not in\n%s", text)
 	}
-	if config.Batches.MaxLines != 70_000 || config.Batches.MaxBytes != 1<<30 {
-		t.Errorf("batches have the limits %+v", config.Batches)
+	if conf.Batches.MaxLines != 70_000 || conf.Batches.MaxBytes != 1<<30 {
+		t.Errorf("batches have the limits %+v", conf.Batches)
 	}
-	if config.Worker.Concurrency != 25 || config.Postgres.Reveal() != "postgres://tidegate@/hold?host=%2Ftmp%2Fa" {
-		t.Errorf("it says %+v", config)
+	if conf.Worker.Concurrency != 25 || conf.Postgres.Reveal() != "postgres://tidegate@/hold?host=%2Ftmp%2Fa" {
+		t.Errorf("it says %+v", conf)
 	}
 }

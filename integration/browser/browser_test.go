@@ -132,13 +132,20 @@ func (v *visitor) do(steps ...chromedp.Action[chromedp.Void]) {
 	check(v.t, chromedp.Do(ctx, steps...))
 }
 
+// tell is the value of an expression on the page, if it has one now.
+func tell[T any](v *visitor, expression string) (T, error) {
+	ctx, cancel := context.WithTimeout(v.ctx, outage)
+	defer cancel()
+	return chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+}
+
 // eval is the value of an expression on the page.
 func eval[T any](v *visitor, expression string) T {
 	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.ctx, outage)
-	defer cancel()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
-	check(v.t, err)
+	value, err := tell[T](v, expression)
+	if err != nil {
+		v.t.Fatalf("%s: %v", expression[:min(len(expression), 300)], err)
+	}
 	return value
 }
 
@@ -154,7 +161,7 @@ func (v *visitor) click(selector string) {
 	v.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
-// ask presses a button that asks before it does something. What stands above it may come and
+// ask presses a button or a link of a page that is live. What stands above it may come and
 // go meanwhile, so that the mouse would miss it, and so may the focus before a key is pressed:
 // it is pressed in one step.
 func (v *visitor) ask(selector string) {
@@ -175,16 +182,22 @@ func (v *visitor) text(selector string) string {
 	return eval[string](v, fmt.Sprintf(`(document.querySelector(%q)?.innerText || "").trim()`, selector))
 }
 
-// await waits until an expression is true.
+// await waits until an expression is true. A page that is just being left, or has not yet
+// what the expression looks at, is asked again.
 func (v *visitor) await(what, expression string) {
 	v.t.Helper()
 	seen := false
+	var why error
 	defer func() {
 		if !seen {
-			v.t.Logf("the page said:\n%s", tail(eval[string](v, `document.body.innerText`)))
+			shows, _ := tell[string](v, `document.body?.innerText || ""`)
+			v.t.Logf("%s: %v; the page said:\n%s", expression, why, tail(shows))
 		}
 	}()
-	fixture.Await(v.t, outage, what, func() bool { return eval[bool](v, "!!("+expression+")") })
+	fixture.Await(v.t, outage, what, func() (is bool) {
+		is, why = tell[bool](v, "!!("+expression+")")
+		return is
+	})
 	seen = true
 }
 

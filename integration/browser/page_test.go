@@ -74,7 +74,7 @@ func outageOfAll(t *testing.T, s *stage, v *visitor) string {
 	v.await("the circuit of gpt-5-mini is closed", `document.getElementById("target-gpt-5-mini").dataset.state === "closed"`)
 	v.await("the backlog is drained", waits+` === 0 && document.getElementById("route-summaries").dataset.state === "flows"`)
 	v.await("the batch is complete", fmt.Sprintf(`document.getElementById(%q)?.dataset.state === "completed"`, batch))
-	v.await("throughput is drawn", `document.querySelectorAll("#charts svg.plot .s-1").length > 0`)
+	v.await("throughput is drawn", `document.querySelector("[aria-labelledby=plot-flow] svg.plot .s-1") && document.querySelector("#table-flow")`)
 	return batch
 }
 
@@ -210,7 +210,7 @@ func retry(t *testing.T, s *stage, v *visitor) {
 	v.await("it is done", `/^20 requests of batch_.* are tried again, as batch_/.test(document.querySelector("dialog[open] h2")?.textContent || "")`)
 	v.press(kb.Escape)
 	v.await("the new one is answered", `[...document.querySelectorAll("#batches tbody tr")].some((row) => /a retry/.test(row.innerText) && row.dataset.state === "completed" && /20 of 20/.test(row.innerText))`)
-	v.click("#" + batch + ` a.name`)
+	v.ask("#" + batch + ` a.name`)
 	v.await("its page leads to the retry, and to each of its requests", `/tried again by batch_/.test(document.body?.innerText) && document.querySelectorAll("#requests tbody a").length === 20`)
 	v.audits("a batch")
 	v.click(`#requests nav a[href*="state=refused"]`)

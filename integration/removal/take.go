@@ -158,10 +158,10 @@ func (p plan) commit(ctx context.Context, stage *bench.Stage, s *store.Store) (t
 		return 0, err
 	}
 	began := time.Now()
-	stored, refused, err := s.Commit(ctx, entries)
+	done, refused, err := s.Commit(ctx, entries)
 	took := time.Since(began)
-	if err == nil && (len(stored) != len(entries) || len(refused) > 0) {
-		err = fmt.Errorf("of %d results %d were stored", len(entries), len(stored))
+	if err == nil && (len(done.Stored) != len(entries) || len(refused) > 0) {
+		err = fmt.Errorf("of %d results %d were stored", len(entries), len(done.Stored))
 	}
 	return took, err
 }

@@ -93,6 +93,7 @@ type intake struct {
 	queue   *Queue
 	batch   jobs.Batch
 	budget  jobs.BudgetLimits
+	span    string         // of all requests; empty: there is none, or several
 	pending []jobs.Request // read and checked, not written yet
 	next    func() (jobs.Request, error, bool)
 	close   func()
@@ -142,6 +143,11 @@ func (in *intake) take(ctx context.Context, db store.Querier, request jobs.Reque
 	if request.Tenant != in.batch.Tenant {
 		return fmt.Errorf("tenant: is %q, but the batch is of %q; enqueue them apart", request.Tenant, in.batch.Tenant)
 	}
+	if in.batch.Total == 0 {
+		in.span = request.Traceparent
+	} else if in.span != request.Traceparent {
+		in.span = ""
+	}
 	in.pending = append(in.pending, request)
 	return nil
 }
@@ -156,7 +162,7 @@ func (in *intake) drain(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 	}
-	if err := store.InsertBatch(ctx, tx, in.batch); err != nil || in.budget.None() {
+	if err := store.InsertBatch(jobs.WithTraceparent(ctx, in.span), tx, in.batch); err != nil || in.budget.None() {
 		return err
 	}
 	return store.InsertBudget(ctx, tx, in.batch.ID, in.budget)

@@ -168,11 +168,7 @@ func wrap(e *jobs.ResultEvent, body *ResultBody) (*nats.Msg, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event of request %s: %w", e.RequestID, err)
 	}
-	msg := newMessage(ResultSubject(e.Tenant, e.Route, e.BatchID, e.RequestID), e.ID, TypeResult, e.RequestID, e.StoredAt, data)
-	if e.Traceparent != "" {
-		msg.Header["ce-traceparent"] = []string{e.Traceparent}
-	}
-	return msg, nil
+	return traced(newMessage(ResultSubject(e.Tenant, e.Route, e.BatchID, e.RequestID), e.ID, TypeResult, e.RequestID, e.StoredAt, data), e.Traceparent), nil
 }
 
 // wrapReference is wrap for a body of which something was left out.
@@ -196,12 +192,21 @@ func BodyOfBatch(b *jobs.Batch) BatchBody {
 	return body
 }
 
-func batchMessage(b *jobs.Batch) (*nats.Msg, error) {
+func batchMessage(e *jobs.BatchEvent) (*nats.Msg, error) {
+	b := &e.Batch
 	data, err := json.Marshal(BodyOfBatch(b))
 	if err != nil {
 		return nil, fmt.Errorf("event of batch %s: %w", b.ID, err)
 	}
-	return newMessage(BatchSubject(b.Tenant, b.ID, b.State), b.ID+"-"+string(b.State), TypeBatch, b.ID, b.EndedAt, data), nil
+	return traced(newMessage(BatchSubject(b.Tenant, b.ID, b.State), b.ID+"-"+string(b.State), TypeBatch, b.ID, b.EndedAt, data), e.Traceparent), nil
+}
+
+// traced says to which span a message belongs; empty: to none.
+func traced(msg *nats.Msg, traceparent string) *nats.Msg {
+	if traceparent != "" {
+		msg.Header["ce-traceparent"] = []string{traceparent}
+	}
+	return msg
 }
 
 func newMessage(subject, id, kind, about string, at time.Time, data []byte) *nats.Msg {

@@ -133,7 +133,7 @@ func TestMessageFitsItsLimit(t *testing.T) {
 			t.Parallel()
 			e := jobs.Event{Result: c.event}
 			if c.event == nil {
-				e.Batch = &jobs.Batch{ID: "batch_1", Tenant: "acme", State: jobs.BatchCompleted, Total: 1}
+				e.Batch = &jobs.BatchEvent{Batch: jobs.Batch{ID: "batch_1", Tenant: "acme", State: jobs.BatchCompleted, Total: 1}}
 			}
 			limit, forms := int64(1<<20), []string{}
 			for {
@@ -193,15 +193,16 @@ func parts(t *testing.T, msg *nats.Msg) string {
 
 func TestMessageOfABatch(t *testing.T) {
 	t.Parallel()
-	msg := message(t, jobs.Event{Batch: &jobs.Batch{
+	msg := message(t, jobs.Event{Batch: &jobs.BatchEvent{Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Batch: jobs.Batch{
 		ID: "batch_1", Tenant: "acme", State: jobs.BatchCompleted, Total: 3, Completed: 2, Failed: 1, CreatedAt: storedAt, EndedAt: storedAt.Add(time.Hour),
-	}})
+	}}})
 	if want := "tidegate.v1.acme.batches.batch_1.completed"; msg.Subject != want {
 		t.Errorf("its subject is %s", msg.Subject)
 	}
 	headers := nats.Header{
 		"Nats-Msg-Id": {"batch_1-completed"}, "ce-specversion": {"1.0"}, "ce-id": {"batch_1-completed"}, "ce-source": {"tidegate"},
 		"ce-type": {"dev.tidegate.batch.v1"}, "ce-subject": {"batch_1"}, "ce-time": {"2026-03-04T05:06:07.089Z"}, "content-type": {"application/json"},
+		"ce-traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
 	}
 	if diff := cmp.Diff(headers, msg.Header); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
@@ -210,9 +211,9 @@ func TestMessageOfABatch(t *testing.T) {
 		"batch_id": "batch_1", "tenant": "acme", "state": "completed", "total": 3, "completed": 2, "failed": 1,
 		"created_at": "2026-03-04T05:06:07.089+01:00", "ended_at": "2026-03-04T06:06:07.089+01:00"
 	}`, msg.Data)
-	msg = message(t, jobs.Event{Batch: &jobs.Batch{
+	msg = message(t, jobs.Event{Batch: &jobs.BatchEvent{Batch: jobs.Batch{
 		ID: "batch_1", Tenant: "acme", State: jobs.BatchFailed, CreatedAt: storedAt, EndedAt: storedAt, Order: &jobs.BatchOrder{InputFile: "file-1", OutputFile: "file-2", ErrorFile: "file-3"},
-	}})
+	}}})
 	same(t, `{
 		"batch_id": "batch_1", "tenant": "acme", "state": "failed", "total": 0, "completed": 0, "failed": 0,
 		"created_at": "2026-03-04T05:06:07.089+01:00", "ended_at": "2026-03-04T05:06:07.089+01:00",

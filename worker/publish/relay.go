@@ -42,9 +42,9 @@ type Config struct {
 	Poll time.Duration
 	// Linger is how long a round waits for company; zero means 40 ms.
 	Linger time.Duration
-	// Trace says to which span the event of a result belongs, as a traceparent; empty: to
-	// none. Nil: to that of its request.
-	Trace func(*jobs.ResultEvent) string
+	// Trace says which span the event of a result or a batch is, as a traceparent; empty:
+	// none. Nil: that of its request or batch.
+	Trace func(*jobs.Event) string
 	// Sent is told of each event whether JetStream has acknowledged it; an event that it
 	// has not comes again. Nil: nobody is told.
 	Sent func(event *jobs.Event, acknowledged bool)
@@ -163,10 +163,7 @@ func (r *Relay) send(ctx context.Context, events []jobs.Event) ([]bool, error) {
 	limit := MessageLimit(r.config.Conn, r.stream)
 	var first error
 	for i, event := range events {
-		if event.Result != nil && r.config.Trace != nil {
-			event.Result.Traceparent = r.config.Trace(event.Result)
-		}
-		msg, err := Message(event, limit)
+		msg, err := Message(r.traced(event), limit)
 		if tooLarge := new(TooLargeError); errors.As(err, &tooLarge) {
 			r.tell(tooLarge)
 			continue
@@ -180,6 +177,22 @@ func (r *Relay) send(ctx context.Context, events []jobs.Event) ([]bool, error) {
 		}
 	}
 	return r.await(ctx, futures, first)
+}
+
+// traced is an event with the span that it is; the one that was given stays as it is.
+func (r *Relay) traced(event jobs.Event) jobs.Event {
+	if r.config.Trace == nil {
+		return event
+	}
+	switch span := r.config.Trace(&event); {
+	case event.Result != nil:
+		result := *event.Result
+		event.Result, result.Traceparent = &result, span
+	case event.Batch != nil:
+		batch := *event.Batch
+		event.Batch, batch.Traceparent = &batch, span
+	}
+	return event
 }
 
 // tell says once of each event that it does not fit. It is tried again at each

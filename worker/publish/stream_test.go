@@ -40,7 +40,7 @@ func TestOverlap(t *testing.T) {
 
 // eachKind is one event of each kind and state.
 func eachKind() []jobs.Event {
-	events := []jobs.Event{{Result: event()}, {Batch: &jobs.Batch{ID: "batch_1", Tenant: "acme", State: jobs.BatchCompleted}}}
+	events := []jobs.Event{{Result: event()}, {Batch: &jobs.BatchEvent{Batch: jobs.Batch{ID: "batch_1", Tenant: "acme", State: jobs.BatchCompleted}}}}
 	for _, state := range []jobs.CircuitState{jobs.CircuitOpen, jobs.CircuitClosed, jobs.CircuitDegraded} {
 		events = append(events, jobs.Event{Circuit: &jobs.CircuitEvent{ID: "c-" + string(state), Circuit: jobs.Circuit{Target: "cheap", State: state}}})
 	}

@@ -39,7 +39,7 @@ func busy(t *testing.T) *metrics.Metrics {
 	}
 	m.Expired(3)
 	m.Rescued(jobs.Rescue{Worker: "secret-worker", Returned: 4, Lost: 2, LostAt: map[string]int{"cheap": 2}, Quarantined: 1, Poisoned: 1})
-	for _, e := range []jobs.Event{{Result: &jobs.ResultEvent{Route: "summaries", Result: jobs.Result{State: jobs.StateCancelled}}}, {Batch: &jobs.Batch{}}, {Circuit: &jobs.CircuitEvent{}}, {Pause: &jobs.PauseEvent{}}, {Budget: &jobs.BudgetEvent{}}} {
+	for _, e := range []jobs.Event{{Result: &jobs.ResultEvent{Route: "summaries", Result: jobs.Result{State: jobs.StateCancelled}}}, {Batch: &jobs.BatchEvent{}}, {Circuit: &jobs.CircuitEvent{}}, {Pause: &jobs.PauseEvent{}}, {Budget: &jobs.BudgetEvent{}}} {
 		m.Sent(&e, true)
 		m.Sent(&e, false)
 	}
@@ -52,6 +52,33 @@ func busy(t *testing.T) *metrics.Metrics {
 	})
 	m.Fleet(func(context.Context) (store.Gauges, error) { return standing(), nil }, func() time.Time { return noon })
 	return m
+}
+
+// A call that a rescue has counted as LOST is counted once, whatever its worker says of it
+// later; what it cost is new.
+func TestLateCallsAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	m := metrics.New("v1")
+	m.Know(map[string][]string{"summaries": {"cheap"}}, map[string]metrics.Target{"cheap": {}})
+	m.Rescued(jobs.Rescue{Lost: 3, LostAt: map[string]int{"cheap": 3}})
+	for class, stored := range map[jobs.Class]bool{jobs.OK: true, jobs.Lost: false, jobs.Invalid: true} {
+		a := jobs.Attempt{At: noon, Target: "cheap", Class: class, Cost: 2_000_000, Usage: jobs.Usage{Output: 7}, Late: true}
+		m.Kept(&jobs.Entry{Request: &jobs.Request{ID: "r", Route: "summaries"}, Trace: jobs.Trace{{Attempt: &a}}, Result: &jobs.Result{State: jobs.StateAnswered}}, stored)
+	}
+	_, text := scrape(t, m)
+	for _, want := range []string{
+		`tidegate_attempts_total{class="LOST",target="cheap"} 3`, `tidegate_wasted_calls_total{target="cheap",why="lost"} 3`,
+		`tidegate_cost_dollars_total{route="summaries",target="cheap"} 6`, `tidegate_wasted_cost_dollars_total{target="cheap",why="lost"} 4`, `tidegate_tokens_total{target="cheap",type="output"} 21`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("%s is not there:\n%s", want, text)
+		}
+	}
+	for _, not := range []string{`tidegate_attempts_total{class="OK",target="cheap"} 1`, `why="bad"} 1`, `why="discarded"} 1`} {
+		if strings.Contains(text, not) {
+			t.Errorf("it is counted twice: %s", not)
+		}
+	}
 }
 
 // standing is how a fleet stands in which everything is the case.

@@ -112,7 +112,9 @@ func (m *Metrics) discarded(attempts []jobs.Attempt) {
 
 func (m *Metrics) attempt(request *jobs.Request, a *jobs.Attempt) {
 	c, target, class := m.counts, m.targets.of(a.Target), classOf(a.Class)
-	c.attempts.WithLabelValues(target, class).Inc()
+	if !a.Late { // or else who supervises has counted it, as LOST
+		c.attempts.WithLabelValues(target, class).Inc()
+	}
 	switch idle := request.ID == jobs.NoRequest; {
 	case idle:
 		c.probes.WithLabelValues(target, class, "true").Inc()
@@ -162,7 +164,11 @@ func (m *Metrics) genAI(endpoint jobs.Endpoint, a *jobs.Attempt, class string) {
 
 func (m *Metrics) waste(a *jobs.Attempt, why string) {
 	target := m.targets.of(a.Target)
-	m.counts.wasted.WithLabelValues(target, why).Inc()
+	if a.Late { // it was counted as lost, and now it is known what it cost
+		why = wastedLost
+	} else {
+		m.counts.wasted.WithLabelValues(target, why).Inc()
+	}
 	m.counts.wastedCost.WithLabelValues(target, why).Add(max(0, a.Cost.Dollars()))
 }
 

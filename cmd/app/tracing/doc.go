@@ -6,6 +6,10 @@
 //	       ├─ chat m-2 (client)            the failover, with a link to the call before
 //	       └─ publish result (producer)    from the result until NATS has its event
 //
+//	enqueue summaries (producer)     a command of a shell; its $TRACEPARENT is its parent
+//	  ├─ process summaries (consumer)   as above, of each request
+//	  └─ publish batch (producer)       from the end of the batch until NATS has its event
+//
 // What there is between them is a traceparent that stands with the request. Spans are made
 // when what they are of is written down, with the times of then: nothing waits for them.
 // The ids of two spans can be told from the request, so that a relay in another process

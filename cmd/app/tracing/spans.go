@@ -118,52 +118,6 @@ func fail(span trace.Span, class jobs.Class) {
 	span.SetAttributes(attribute.String("error.type", string(class)))
 }
 
-// Traceparent is the span of the event of a result; empty: there is no trace.
-func (t *Tracer) Traceparent(event *jobs.ResultEvent) string {
-	if t == nil {
-		return event.Traceparent
-	}
-	return write(t.publishing(event))
-}
-
-// publishing is the span of an event, before it is made.
-func (t *Tracer) publishing(event *jobs.ResultEvent) trace.SpanContext {
-	above := t.above(event)
-	return above.WithSpanID(publishID(event.ID))
-}
-
-// above is the span of the try that the result is of.
-func (t *Tracer) above(event *jobs.ResultEvent) trace.SpanContext {
-	at := placeOf(event.RequestID, event.Traceparent)
-	config := trace.SpanContextConfig{TraceID: at.traceID, SpanID: workID(event.RequestID), Remote: true, TraceFlags: at.above.TraceFlags()}
-	if at.above.IsValid() {
-		return trace.NewSpanContext(config)
-	}
-	// Whether a trace of our own is sampled hangs on its id alone: this span is never ended.
-	_, asked := t.tracer.Start(withIDs(context.Background(), chosen{traceID: at.traceID}), "asked", trace.WithNewRoot())
-	config.TraceFlags = asked.SpanContext().TraceFlags()
-	return trace.NewSpanContext(config)
-}
-
-// Sent makes the span of the event of a result that was acknowledged. asked is what its
-// request named.
-func (t *Tracer) Sent(event *jobs.Event, acknowledged bool) {
-	if t == nil || event.Result == nil || !acknowledged {
-		return
-	}
-	published := read(event.Result.Traceparent)
-	if !published.IsValid() {
-		return
-	}
-	above := published.WithSpanID(workID(event.Result.RequestID))
-	ctx := withIDs(trace.ContextWithRemoteSpanContext(context.Background(), above), chosen{spanID: published.SpanID()})
-	_, span := t.tracer.Start(ctx, "publish result", trace.WithSpanKind(trace.SpanKindProducer), trace.WithTimestamp(event.Result.StoredAt), trace.WithAttributes(
-		attribute.String("messaging.system", "nats"), attribute.String("messaging.operation.name", "publish"), attribute.String("messaging.operation.type", "send"),
-		attribute.String("messaging.message.id", event.Result.ID), attribute.String("tidegate.request", event.Result.RequestID),
-	))
-	span.End()
-}
-
 // Wrap has what is accepted over HTTP belong to a span of its own, below that of whoever
 // sent it.
 func (t *Tracer) Wrap(next http.Handler) http.Handler {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/codes"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
@@ -150,12 +151,12 @@ func TestSpansOfTwoProcessesMeet(t *testing.T) {
 		request := &jobs.Request{ID: "r", Route: "summaries", Traceparent: asked, CreatedAt: time.Unix(1, 0)}
 		a := jobs.Attempt{At: time.Unix(2, 0), Target: "cheap", Class: jobs.OK, Latency: time.Second}
 		worker.Kept(&jobs.Entry{Request: request, Trace: jobs.Trace{{Attempt: &a}}, Result: &jobs.Result{State: jobs.StateAnswered}}, true)
-		event := jobs.ResultEvent{Result: jobs.Result{ID: "e", RequestID: "r"}, Traceparent: asked}
-		event.Traceparent = relay.Traceparent(&event)
-		relay.Sent(&jobs.Event{Result: &event}, true)
+		event := jobs.Event{Result: &jobs.ResultEvent{Result: jobs.Result{ID: "e", RequestID: "r"}, Traceparent: asked}}
+		said := relay.Traceparent(&event)
+		relay.Sent(&event, true)
 		if asked != "" && asked[54] == '0' {
-			if len(recorded.spans) > 0 || event.Traceparent[54] != '0' {
-				t.Errorf("what is not sampled has spans: %v, and the event says %s", recorded.spans, event.Traceparent)
+			if len(recorded.spans) > 0 || said[54] != '0' {
+				t.Errorf("what is not sampled has spans: %v, and the event says %s", recorded.spans, said)
 			}
 			continue
 		}
@@ -164,20 +165,63 @@ func TestSpansOfTwoProcessesMeet(t *testing.T) {
 		}
 		call, work, published := recorded.spans[0], recorded.spans[1], recorded.spans[2]
 		if call.Parent().SpanID() != work.SpanContext().SpanID() || published.Parent().SpanID() != work.SpanContext().SpanID() ||
-			published.SpanContext().TraceID() != work.SpanContext().TraceID() || write(published.SpanContext()) != event.Traceparent {
+			published.SpanContext().TraceID() != work.SpanContext().TraceID() || write(published.SpanContext()) != said {
 			t.Errorf("%q: the spans do not meet: %v %v %v", asked, call, work, published)
 		}
+	}
+}
+
+// A command that makes a batch is a span below the one that its shell names, and the end of
+// the batch is one below that; of who named none, it is the first of a trace of its own.
+func TestSpansOfABatch(t *testing.T) {
+	t.Parallel()
+	const above = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	recorded := &recorder{}
+	command, relay := tracerTo(recorded), tracerTo(recorded)
+	batch := jobs.Batch{ID: "batch_1", Total: 7, State: jobs.BatchCompleted, EndedAt: time.Unix(5, 0)}
+	ctx, made := command.Enqueue(jobs.WithTraceparent(t.Context(), above), "enqueue")
+	made.End(&batch, "summaries", nil)
+	made.End(&batch, "", context.Canceled) // it has ended
+	event := jobs.Event{Batch: &jobs.BatchEvent{Batch: batch, Traceparent: jobs.TraceparentOf(ctx)}}
+	said := relay.Traceparent(&event)
+	relay.Sent(&event, false) // it comes again
+	relay.Sent(&event, true)
+	if len(recorded.spans) != 2 {
+		t.Fatalf("%d spans", len(recorded.spans))
+	}
+	enqueued, published := recorded.spans[0], recorded.spans[1]
+	if enqueued.Name() != "enqueue summaries" || write(enqueued.Parent()) != above || write(enqueued.SpanContext()) != jobs.TraceparentOf(ctx) || enqueued.Status().Code != 0 {
+		t.Errorf("the command: %v", enqueued)
+	}
+	if published.Name() != "publish batch" || published.Parent().SpanID() != enqueued.SpanContext().SpanID() || write(published.SpanContext()) != said || said[3:35] != above[3:35] {
+		t.Errorf("the end: %v, and the event says %s", published, said)
+	}
+	unnamed := jobs.Event{Batch: &jobs.BatchEvent{Batch: batch}}
+	said = relay.Traceparent(&unnamed)
+	relay.Sent(&unnamed, true)
+	if alone := recorded.spans[2]; alone.Parent().IsValid() || write(alone.SpanContext()) != said || said[3:35] == above[3:35] {
+		t.Errorf("of its own: %v, and the event says %s", alone, said)
+	}
+	_, failed := command.Enqueue(t.Context(), "retry")
+	failed.End(&jobs.Batch{}, "", context.Canceled)
+	if bad := recorded.spans[3]; bad.Name() != "retry" || bad.Status().Code != codes.Error {
+		t.Errorf("a command that failed: %v", bad)
 	}
 }
 
 // Nobody who has no Tracer pays for one.
 func TestNoTracer(t *testing.T) {
 	t.Parallel()
+	const above = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	var none *Tracer
+	if ctx, made := none.Enqueue(t.Context(), "enqueue"); ctx != t.Context() || made != nil {
+		t.Error("a span is made")
+	}
+	(*Enqueuing)(nil).End(nil, "", nil)
 	none.Kept(&jobs.Entry{Request: &jobs.Request{}}, true)
 	none.Sent(&jobs.Event{Result: &jobs.ResultEvent{}}, true)
 	none.Know(nil)
-	if none.Close() != nil || none.Traceparent(&jobs.ResultEvent{Traceparent: "x"}) != "x" || none.Wrap(nil) != nil {
+	if none.Close() != nil || none.Traceparent(&jobs.Event{Batch: &jobs.BatchEvent{Traceparent: above}}) != above || none.Traceparent(&jobs.Event{Result: &jobs.ResultEvent{}}) != "" || none.Wrap(nil) != nil {
 		t.Error("something is done")
 	}
 }
