@@ -95,3 +95,28 @@ func TestConnect(t *testing.T) {
 		}
 	}
 }
+
+// A server compiles nothing for us, also one whose database says that it should.
+func TestConnectedServerCompilesNothing(t *testing.T) {
+	t.Parallel()
+	url := fixture.Database(t)
+	asks := func() (jit string) {
+		t.Helper()
+		pool, err := store.Connect(t.Context(), url, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		if err := pool.QueryRow(t.Context(), "SHOW jit").Scan(&jit); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pool.Exec(t.Context(), "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET jit = on', current_database()); END $$"); err != nil {
+			t.Fatal(err)
+		}
+		return jit
+	}
+	asks()
+	if jit := asks(); jit != "off" {
+		t.Errorf("on a database with jit = on, it is %s", jit)
+	}
+}

@@ -60,6 +60,7 @@ func Connect(ctx context.Context, at string, conns int) (*pgxpool.Pool, error) {
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "tidegate"
 	}
+	config.AfterConnect = uncompiled
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening a pool of Postgres connections: %w", err)
@@ -77,6 +78,19 @@ func Connect(ctx context.Context, at string, conns int) (*pgxpool.Pool, error) {
 }
 
 const connectTimeout = 5 * time.Second
+
+// uncompiled has a server that compiles what it thinks is dear run it as it is: of a
+// statement that hops through indexes Postgres thinks too much, and then takes a third of a
+// second of a core to compile what runs in a millisecond. It is said when the connection is
+// there, not while it is made: a pooler lets no such parameter in. A server that cannot
+// compile need not be told.
+func uncompiled(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "/* tidegate: compile nothing */ SET jit = off", pgx.QueryExecModeSimpleProtocol)
+	if refused := new(pgconn.PgError); errors.As(err, &refused) {
+		return nil
+	}
+	return err
+}
 
 const connectForm = "it must look like postgres://USER:PASSWORD@HOST:5432/DATABASE, with special characters of the password percent-encoded"
 
