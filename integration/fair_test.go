@@ -77,8 +77,7 @@ func admitterIsKilled(t *testing.T, p program) {
 	for n := range 2 {
 		f.awaitResults(40 * (n + 1))
 		dies := f.awaitSupervisor()
-		dies.kill()
-		lost += f.underWay(dies)
+		lost += f.killCounting(dies)
 		if f.waiting() == 0 {
 			t.Fatal("there is nothing left to be admitted")
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"syscall"
 	"testing"
@@ -91,6 +92,7 @@ func newFleet(t *testing.T, p program, s staging) *fleet {
 type hand struct {
 	*process
 	name string // in the fleet
+	conn string // how Postgres names its connections
 }
 
 // hire starts a worker, and waits until the fleet knows it.
@@ -102,11 +104,16 @@ func (f *fleet) hire() *hand {
 // hireAt starts a worker that reaches Postgres in its own way.
 func (f *fleet) hireAt(postgres string) *hand {
 	f.Helper()
-	args := []string{"work", "--config", f.file, "--database-url", postgres, "--nats-url", f.NATSURL, "--log-level", f.log}
+	at, err := url.Parse(postgres)
+	check(f.T, err)
+	query, conn := at.Query(), fmt.Sprint("hand-", len(f.hands))
+	query.Set("application_name", conn)
+	at.RawQuery = query.Encode()
+	args := []string{"work", "--config", f.file, "--database-url", at.String(), "--nats-url", f.NATSURL, "--log-level", f.log}
 	if f.timing != "" {
 		args = append(args, "--timing", f.timing)
 	}
-	h := &hand{process: f.program.start(f.T, nil, args...)}
+	h := &hand{process: f.program.start(f.T, nil, args...), conn: conn}
 	pid := fmt.Sprintf("%%-%d-%%", h.cmd.Process.Pid)
 	fixture.Await(f.T, soon, "the worker beats", func() bool {
 		h.mustLive()
@@ -132,6 +139,24 @@ func (h *hand) kill() {
 	h.Helper()
 	h.signal(syscall.SIGKILL)
 	h.end()
+}
+
+// killCounting kills a worker, and returns how many calls are lost with it: all that it
+// began and did not write down, those too whose beginning Postgres had in hand by then.
+// Until they are counted nobody takes them for lost: a rescue waits for who has the
+// worker's row.
+func (f *fleet) killCounting(h *hand) (lost int) {
+	f.Helper()
+	tx, err := f.Pool.Begin(f.Context())
+	check(f.T, err)
+	defer func() { check(f.T, tx.Commit(f.Context())) }()
+	_, err = tx.Exec(f.Context(), "SELECT FROM tidegate.workers WHERE id = $1 FOR KEY SHARE", h.name)
+	check(f.T, err)
+	h.kill()
+	fixture.Await(f.T, soon, "Postgres is done with what "+h.name+" sent", func() bool {
+		return f.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1", h.conn) == 0
+	})
+	return f.underWay(h)
 }
 
 // supervisor is the worker that leads; nil: none of those that were hired does.

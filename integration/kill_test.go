@@ -167,8 +167,7 @@ func (f *fleet) killForPoison(request string, death int) (lost int) {
 	if dies == nil {
 		f.Fatal("nobody has written down that it calls for the request")
 	}
-	dies.kill()
-	lost = f.underWay(dies)
+	lost = f.killCounting(dies)
 	if alone := death >= 2; alone && lost != 1 {
 		f.Errorf("death %d: %d calls were under way beside what is suspected", death+1, lost-1)
 	}

@@ -122,14 +122,18 @@ func (s *storm) awaitClosed(target string, crews ...*crew) {
 	})
 }
 
-// drained settles a batch of which every request was answered, each with one
+// drained settles batches of which every request was answered, each with one
 // result, one event and the first attempt of River.
-func (s *storm) drained(batch jobs.Batch) {
+func (s *storm) drained(batches ...jobs.Batch) {
 	s.Helper()
-	batch = s.settle(batch)
-	s.onceEach(batch)
-	if batch.Completed != batch.Total {
-		s.Errorf("%d of %d requests were answered", batch.Completed, batch.Total)
+	for i := range batches {
+		batches[i] = s.settle(batches[i])
+	}
+	s.onceEach(batches...)
+	for i := range batches {
+		if batch := &batches[i]; batch.Completed != batch.Total {
+			s.Errorf("%d of %d requests were answered", batch.Completed, batch.Total)
+		}
 	}
 }
 

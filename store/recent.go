@@ -16,7 +16,10 @@ const (
 	// 8 kB: the end of the table, which is what was written last, and some of the rest.
 	latestPages = 200
 	samplePages = 100
-	recentMost  = 500 * time.Millisecond // that a statement may take
+	// recentMost is how long Postgres may take for a piece of recentPiece attempts. A piece
+	// fits into the buffers of a connection: the time that we take to read it is not in there.
+	recentMost  = 500 * time.Millisecond
+	recentPiece = 500
 )
 
 const recentDays = `/* tidegate: recent days */
@@ -29,11 +32,12 @@ ORDER BY c.relname DESC`
 // Pages are named by their place, so that no index is needed and no day is too
 // large; a table is written from its beginning to its end.
 const recentAttempts = `/* tidegate: recent attempts */
-SELECT route, ` + attemptFields + `, NULL::jsonb FROM tidegate.%s a %s
+DECLARE recent NO SCROLL CURSOR FOR SELECT route, ` + attemptFields + `, NULL::jsonb FROM tidegate.%s a %s
 WHERE a.at > now() - interval '1 day' AND a.request_id <> '` + jobs.NoRequest + `' AND %s`
 
 // Recent reads attempts of the last day, oldest first: the latest some thousands, and
-// a sample of the others, whatever the day's size. It takes a moment, or it fails.
+// a sample of the others, whatever the day's size. Each piece of them takes a moment, or
+// it fails.
 func (s *Store) Recent(ctx context.Context) ([]jobs.PastAttempt, error) {
 	var found []jobs.PastAttempt
 	err := s.within(ctx, silence, func(tx pgx.Tx) error {
@@ -90,13 +94,30 @@ func (d day) queries(latest *int64) []string {
 	return queries
 }
 
-func recentOf(ctx context.Context, tx pgx.Tx, query string) ([]jobs.PastAttempt, error) {
-	rows, err := tx.Query(ctx, query)
-	if err != nil {
+const (
+	nextRecent = `/* tidegate: next of recent attempts */ FETCH %d FROM recent`
+	endRecent  = `/* tidegate: end of recent attempts */ CLOSE recent`
+)
+
+// recentOf reads what a query finds, piece by piece.
+func recentOf(ctx context.Context, tx pgx.Tx, query string) (found []jobs.PastAttempt, err error) {
+	if _, err := tx.Exec(ctx, query); err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r jobs.PastAttempt, err error) {
-		r.Attempt, err = scanFields(row, &r.Route)
-		return r, err
-	})
+	for last := recentPiece; last == recentPiece; {
+		rows, err := tx.Query(ctx, fmt.Sprintf(nextRecent, recentPiece))
+		if err != nil {
+			return nil, err
+		}
+		more, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r jobs.PastAttempt, err error) {
+			r.Attempt, err = scanFields(row, &r.Route)
+			return r, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		found, last = append(found, more...), len(more)
+	}
+	_, err = tx.Exec(ctx, endRecent)
+	return found, err
 }
