@@ -172,4 +172,8 @@ func TestReplaySaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%v: exit code %d, want %q, and it is said: %s", is.args, got.code, is.want, said)
 		}
 	}
+	got := s.tidegate("replay", "--against", yaml, "--cache", filepath.Join(empty, "kept")) // empty is a file
+	if got.code != 1 || !strings.Contains(got.errors, "kept: ") || !strings.Contains(got.errors, "; name another folder with --cache, or keep nothing with --no-cache") {
+		t.Errorf("in a folder that cannot be made: exit code %d, and it is said: %s", got.code, got.errors)
+	}
 }

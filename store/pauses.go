@@ -40,6 +40,12 @@ const (
 	addQueue = `/* tidegate: add queue */
 INSERT INTO tidegate.river_queue (name, metadata, created_at, updated_at) VALUES ($1, '{}', now(), now()) ON CONFLICT (name) DO NOTHING`
 
+	// Where all are there, which is always, it only reads.
+	keepQueues = `/* tidegate: keep queues */
+INSERT INTO tidegate.river_queue (name, metadata, created_at, updated_at)
+SELECT name, '{}', now(), now() FROM unnest($1::text[]) AS q (name) WHERE NOT EXISTS (SELECT FROM tidegate.river_queue r WHERE r.name = q.name) ORDER BY name
+ON CONFLICT (name) DO NOTHING`
+
 	// Whoever pauses or resumes locks the queue first, and its pauses after it.
 	lockQueue = `/* tidegate: lock queue */ SELECT paused_at IS NOT NULL FROM tidegate.river_queue WHERE name = $1 FOR UPDATE`
 
@@ -174,6 +180,15 @@ func (s *Store) byPerson(ctx context.Context, doing, route, reason string, chang
 	})
 	if err != nil {
 		return fmt.Errorf("%s route %s: %w", doing, route, err)
+	}
+	return nil
+}
+
+// KeepQueues makes River's rows of those queues that have none. One that somebody pauses
+// begins paused.
+func (s *Store) KeepQueues(ctx context.Context, queues []string) error {
+	if _, err := s.pool.Exec(ctx, keepQueues, queues); err != nil {
+		return fmt.Errorf("keeping the rows of %d queues: %w", len(queues), err)
 	}
 	return nil
 }

@@ -216,7 +216,7 @@ func (s *site) newQueue() *queue.Queue {
 
 // fleetOf is all of a store that a worker needs to be one of many.
 func fleetOf(s *store.Store) worker.Fleet {
-	return worker.Fleet{Peers: s, Probes: s, Claims: s, Lead: s, Care: s, Books: s, Admission: s, Parking: s, Ledger: s, Budgets: s}
+	return worker.Fleet{Peers: s, Probes: s, Claims: s, Lead: s, Care: s, Books: s, Admission: s, Parking: s, Ledger: s, Budgets: s, Queues: s}
 }
 
 // connect opens a pool whose connections the server knows by a name.

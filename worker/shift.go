@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"tidegate/jobs"
@@ -17,10 +19,12 @@ func (w *Worker) shift(ctx context.Context) error {
 		return w.attend(ctx)
 	}
 	completion := w.newCompletion(working)
-	client, err := startRiver(working, &w.config, w.newCrew(completion))
+	crew := w.newCrew(completion)
+	client, err := startRiver(working, &w.config, crew)
 	if err != nil || client == nil {
 		return err
 	}
+	defer w.keepQueues(working, crew)()
 	lost := context.AfterFunc(w.egress.Lost(), stop)
 	defer lost()
 	select {
@@ -35,6 +39,27 @@ func (w *Worker) shift(ctx context.Context) error {
 	stop()
 	w.finishAnswers(completion)
 	return err
+}
+
+// keepQueues keeps the rows of the queues that are worked, until its stop: River makes them
+// when it starts, and says every ten minutes that they are worked. Without a row, a route
+// looks like one that nobody works.
+func (w *Worker) keepQueues(ctx context.Context, crew *crew) (stop func()) {
+	rows := w.config.Fleet.Queues
+	if rows == nil {
+		return func() {}
+	}
+	keeping, end := context.WithCancel(ctx)
+	names := slices.Sorted(maps.Keys(crew.queues(&w.config)))
+	part := runAll(keeping, func(ctx context.Context) {
+		w.heart.every(ctx, w.config.Timing.Look, nil, "it was not seen whether River's queues are there", func(ctx context.Context) error {
+			return rows.KeepQueues(ctx, names)
+		})
+	})
+	return func() {
+		end()
+		part.Wait()
+	}
 }
 
 // attend is a shift of one who takes no jobs.

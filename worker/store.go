@@ -47,6 +47,14 @@ type Fleet struct {
 	Removal Removal
 	// History is how everything stood; nil: nobody writes it down.
 	History History
+	// Queues are River's rows of queues; nil: they are left to River.
+	Queues Queues
+}
+
+// Queues are rows by which River, and whoever asks, knows which queues are worked.
+type Queues interface {
+	// KeepQueues makes rows of those queues that have none: somebody has removed them.
+	KeepQueues(ctx context.Context, queues []string) error
 }
 
 // Peers is how workers tell each other of themselves.

@@ -3,6 +3,7 @@ package app
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -92,6 +93,9 @@ func (o *options) readLedger(cmd *cobra.Command, f *replayFlags) (*replayedLog, 
 	}
 	if err == nil && f.route != "" {
 		log, err = log.Only(f.route)
+	}
+	if kept := new(logfile.CacheError); errors.As(err, &kept) {
+		return nil, fmt.Errorf("keeping what was read of the ledger in %s: %w; name another folder with --cache, or keep nothing with --no-cache", kept.Dir, kept.Err)
 	}
 	if err != nil {
 		return nil, nothing(err, "the ledger since "+instant(since))

@@ -170,7 +170,7 @@ func (s *Stack) workerConfig() worker.Config {
 	conf := &s.config
 	return worker.Config{
 		Pool: conf.Pool, Store: s.Store, Router: s.Router, Circuits: s.Router, Desk: conf.Desk, Concurrency: conf.Concurrency,
-		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store, Removal: s.Store, History: s.Store, Survey: s.Store},
+		Fleet:       worker.Fleet{Peers: s.Store, Probes: s.Store, Claims: s.Store, Lead: s.Store, Care: s.Store, Books: s.Store, Admission: s.Store, Parking: s.Store, Ledger: s.Store, Budgets: s.Store, Removal: s.Store, History: s.Store, Survey: s.Store, Queues: s.Store},
 		StopTimeout: conf.StopTimeout, HoldBudget: conf.HoldBudget, Retention: conf.Retention, Timing: conf.Timing, Name: s.name, Version: programVersion(),
 		Log: conf.Log, LogEnds: conf.LogEnds, Drills: s.drills.Set, Weight: s.weight, Starts: s.Router.Starts, Watch: conf.watched(), Now: conf.Now,
 	}

@@ -122,10 +122,21 @@ func abandoned(file fs.DirEntry) bool {
 	return err == nil && strings.HasSuffix(file.Name(), partUnfinished) && time.Since(info.ModTime()) > 24*time.Hour
 }
 
-// cannot names the folder, and what to do.
-func (c Cache) cannot(err error) error {
-	return fmt.Errorf("keeping what was read of the ledger in %s: %w; name another folder, or have nothing kept", c.Dir, err)
+// A CacheError says that a folder does not keep what was read.
+type CacheError struct {
+	Dir string
+	Err error
 }
+
+// Error names the folder, and what to do.
+func (e *CacheError) Error() string {
+	return fmt.Sprintf("keeping what was read of the ledger in %s: %v; name another folder, or have nothing kept", e.Dir, e.Err)
+}
+
+// Unwrap gives the reason.
+func (e *CacheError) Unwrap() error { return e.Err }
+
+func (c Cache) cannot(err error) error { return &CacheError{c.Dir, err} }
 
 // fill reads the days that are not kept, or not as they are now, and says how many.
 func (c Cache) fill(ctx context.Context, from Ledger, days []jobs.LoggedDay) (n int, err error) {
