@@ -45,6 +45,7 @@ func TestFleet(t *testing.T) {
 		"a worker is cut off from Postgres":       workerIsCutOff(cutting{cutWire, mendWire, hurry, 0}),
 		"a worker is cut off for 20 s":            workerIsCutOff(cutting{cutWire, mendWire, "", 20 * time.Second}),
 		"a worker is cut off while it stops":      workerIsCutOff(cutting{cutAndStop, mendWire, hurry, 0}),
+		"a worker dies as it starts":              workerDiesAsItStarts,
 		"a worker is frozen":                      workerIsCutOff(cutting{freeze, thaw, hurry, 0}),
 		"a worker is frozen for a moment":         workerIsFrozenForAMoment,
 		"jobs are lost on their way to a worker":  jobsAreLost,

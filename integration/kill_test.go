@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -286,5 +287,49 @@ func devIsKilled(t *testing.T, p program) {
 	const again = "SELECT count(*) FROM (SELECT FROM tidegate.attempts WHERE class <> 'LOST' GROUP BY request_id HAVING count(*) > 1) t"
 	if n := count(t, pool, again); n > 0 {
 		t.Errorf("%d requests were bought twice", n)
+	}
+}
+
+// workerDiesAsItStarts: a worker is declared dead when River has begun one of its queues
+// and waits to begin the next. It ends at once, with the answer in its hands stored,
+// though River waits for jobs that it took by then, and those of the dead never end.
+func workerDiesAsItStarts(t *testing.T, p program) {
+	f := newFleet(t, p, staging{})
+	batch := f.enqueue(2, nil)
+	for _, sql := range []string{
+		// Whichever queue is the first, it has a job.
+		"UPDATE tidegate.river_job SET queue = '" + jobs.QuarantineQueue + "' WHERE id = (SELECT max(id) FROM tidegate.river_job)",
+		`CREATE FUNCTION tidegate.halfway() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF EXISTS (SELECT FROM tidegate.river_queue WHERE name <> NEW.name AND name IN ('summaries', '` + jobs.QuarantineQueue + `')) THEN
+				PERFORM pg_advisory_xact_lock(1);
+			END IF;
+			RETURN NEW;
+		END $$`,
+		"CREATE TRIGGER halfway BEFORE INSERT ON tidegate.river_queue FOR EACH ROW EXECUTE FUNCTION tidegate.halfway()",
+	} {
+		_, err := f.Pool.Exec(t.Context(), sql)
+		check(t, err)
+	}
+	waits, err := f.Pool.Begin(t.Context())
+	check(t, err)
+	defer func() { _ = waits.Rollback(afterwards(t)) }() // does nothing after the end of it
+	_, err = waits.Exec(t.Context(), "SELECT pg_advisory_xact_lock(1)")
+	check(t, err)
+	f.door.Shut()
+	dies := f.hire()
+	const halfway = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted"
+	fixture.Await(t, soon, "it calls, and River has more to begin", func() bool { return f.door.Inside() == 1 && f.count(halfway) > 0 })
+	_, err = f.Pool.Exec(t.Context(), "UPDATE tidegate.workers SET dead_at = now()")
+	check(t, err)
+	fixture.Await(t, soon, "it knows", func() bool { return strings.Contains(dies.errors.String(), "declared this worker dead") })
+	f.door.Open()
+	if code := dies.end(); code != 1 || f.results() != 1 {
+		t.Errorf("it ended with %d, and %d results", code, f.results())
+	}
+	check(t, waits.Rollback(t.Context()))
+	f.hire()
+	f.oneEach(f.settle(batch))
+	if n := f.sim.Seen("*").AnsweredTwice; n != 0 {
+		t.Errorf("%d requests were answered twice", n)
 	}
 }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -117,7 +116,8 @@ func newRiver(config *Config, crew *crew) (*river.Client[pgx.Tx], error) {
 }
 
 // startRiver has River take jobs. Postgres may be away just then: it tries until
-// it does, as a worker does in all else. There is no client if ctx ends first.
+// it does, as a worker does in all else. There is no client if ctx ends first, nor for a
+// worker that was declared dead meanwhile.
 func startRiver(ctx context.Context, config *Config, crew *crew) (*river.Client[pgx.Tx], error) {
 	completion := crew.completion
 	for wait := retryMin; ; wait = min(2*wait, retryMax) {
@@ -126,11 +126,17 @@ func startRiver(ctx context.Context, config *Config, crew *crew) (*river.Client[
 		if err != nil {
 			return nil, err
 		}
-		if err = client.Start(ctx); err == nil {
-			return client, nil
+		// A start that fails halfway waits for the jobs that it has taken by then, and those
+		// of the dead never end.
+		started := make(chan error, 1)
+		go func() { started <- client.Start(ctx) }()
+		select {
+		case err = <-started:
+		case <-completion.heart.died:
+			return nil, jobs.ErrDead
 		}
-		if dead := completion.heart.Lives(); errors.Is(dead, jobs.ErrDead) {
-			return nil, dead
+		if err == nil {
+			return client, nil
 		}
 		if wait == retryMin && ctx.Err() == nil {
 			config.Log.Warn().Err(err).Msg("River did not start, so this worker takes no jobs; it is repeated until it does")

@@ -21,6 +21,10 @@ func (w *Worker) shift(ctx context.Context) error {
 	completion := w.newCompletion(working)
 	crew := w.newCrew(completion)
 	client, err := startRiver(working, &w.config, crew)
+	if errors.Is(err, jobs.ErrDead) {
+		stop()
+		w.finishAnswers(completion)
+	}
 	if err != nil || client == nil {
 		return err
 	}
