@@ -56,6 +56,7 @@ func (e *ended) All() map[string]int {
 //
 //	every 5 s: what ended ÷ the time, where there was work and no gate held
 //	every 10 s, or what is left of a hundredth of the time: count, write down
+//	at once (every 10 s) on a route with work, of which the last count found none
 type surveyor struct {
 	leads  func() (jobs.Lead, bool)
 	peers  Peers
@@ -67,6 +68,7 @@ type surveyor struct {
 	held    jobs.Lead
 	routes  map[string]*jobs.Progress
 	before  map[string]map[string]int // by worker and route: what had ended
+	news    map[string]bool           // routes with work where the last count found none
 	lookAt  time.Time                 // the last one
 	countAt time.Time                 // the next one
 	saveAt  time.Time
@@ -146,6 +148,7 @@ func (s *surveyor) look(ctx context.Context) error {
 	ended := s.since(&fleet, known)
 	s.lookAt = now
 	there := make(map[string]bool, len(looks))
+	s.news = map[string]bool{}
 	for i := range looks {
 		look := &looks[i]
 		there[look.Route] = true
@@ -155,6 +158,7 @@ func (s *surveyor) look(ctx context.Context) error {
 			s.routes[look.Route] = p
 		}
 		p.At, p.Served, p.InHand = look.At, look.Served, look.InHand
+		s.news[look.Route] = look.Waits && p.Waiting() == 0
 		if known {
 			p.Speed.See(look.At, passed, ended[look.Route], working(look, ended[look.Route], passed, jobs.Hold(fleet.Chains[look.Route], fleet.Circuits, now).Holds))
 		}
@@ -196,23 +200,42 @@ func (s *surveyor) since(fleet *jobs.Fleet, known bool) map[string]int {
 	return sums
 }
 
-// save counts what waits, if it is time, and writes all of it down.
+// save counts what waits, if it is time, and writes all of it down. However long the last
+// count took, one that found nothing where there is work now is repeated: it costs little
+// to count a route where there was nothing.
 func (s *surveyor) save(ctx context.Context) error {
-	all := make([]jobs.Progress, 0, len(s.routes))
-	for _, p := range s.routes {
-		all = append(all, *p)
+	var due, all []jobs.Progress
+	every := !s.now().Before(s.countAt)
+	for route, p := range s.routes {
+		if every || s.news[route] {
+			due = append(due, *p)
+		} else {
+			all = append(all, *p)
+		}
 	}
-	if began := s.now(); !began.Before(s.countAt) {
-		err := s.survey.CountQueues(ctx, all)
-		took := s.now().Sub(began)
-		s.countAt = began.Add(max(savedEvery*s.every-s.every/2, strataShare*took))
-		if err != nil {
-			return err
-		}
-		for i := range all {
-			*s.routes[all[i].Route] = all[i]
-		}
+	if err := s.count(ctx, due); err != nil {
+		return err
 	}
 	s.saveAt = s.now().Add(savedEvery*s.every - s.every/2)
-	return s.survey.SaveProgress(ctx, s.held, all)
+	return s.survey.SaveProgress(ctx, s.held, append(all, due...))
+}
+
+// count counts what waits on some routes, and says when all are to be counted again.
+func (s *surveyor) count(ctx context.Context, some []jobs.Progress) error {
+	if len(some) == 0 {
+		return nil
+	}
+	began := s.now()
+	err := s.survey.CountQueues(ctx, some)
+	took := s.now().Sub(began)
+	if next := began.Add(max(savedEvery*s.every-s.every/2, strataShare*took)); next.After(s.countAt) {
+		s.countAt = next
+	}
+	if err != nil {
+		return err
+	}
+	for i := range some {
+		*s.routes[some[i].Route] = some[i]
+	}
+	return nil
 }

@@ -21,6 +21,7 @@ type meadow struct {
 	counts int
 	saves  int
 	takes  time.Duration // a count
+	none   bool          // waits
 	lead   jobs.Lead
 	leads  bool
 }
@@ -37,14 +38,16 @@ func (m *meadow) Looks(context.Context) ([]jobs.RouteLook, error) {
 
 func (m *meadow) CountQueues(ctx context.Context, all []jobs.Progress) error {
 	m.mu.Lock()
-	takes := m.takes
-	m.counts++
+	takes, found := m.takes, []jobs.Stratum{{Jobs: 100}}
+	if m.counts++; m.none {
+		found = nil
+	}
 	m.mu.Unlock()
 	if err := sleepUntil(ctx, takes); err != nil {
 		return err
 	}
 	for i := range all {
-		all[i].CountedAt, all[i].Strata = time.Now(), []jobs.Stratum{{Jobs: 100}}
+		all[i].CountedAt, all[i].Strata = time.Now(), found
 	}
 	return nil
 }
@@ -183,6 +186,33 @@ func TestSurveyorCountsForLittle(t *testing.T) {
 				t.Errorf("in an hour of short counts it counted %d times", m.counts)
 			}
 		})
+		stop()
+	})
+}
+
+// Where work comes on a route of which the last count found none, it is counted soon, however
+// long that count took on a busy machine; and then as rarely as before.
+func TestSurveyorCountsWhatIsNew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		v, m := grown()
+		rate := 0
+		m.none, m.takes, m.looks[0].Waits = true, time.Minute, false // no count for two hours and a half
+		stop := v.surveying(t, m, &rate)
+		counted := func() (n int) { m.change(func() { n = m.counts }); return n }
+		after(5 * time.Minute)
+		if p := m.one(t); counted() != 1 || p.Waiting() != 0 {
+			t.Fatalf("it counted %d times: %+v", counted(), p)
+		}
+		m.change(func() { m.none, m.takes, m.looks[0].Waits = false, 0, true })
+		after(15 * time.Second)
+		if p := m.one(t); p.Waiting() != 100 {
+			t.Errorf("what came is not counted: %+v", p)
+		}
+		after(time.Hour)
+		if n := counted(); n != 2 {
+			t.Errorf("it counted %d times, not once before and once since", n)
+		}
 		stop()
 	})
 }
