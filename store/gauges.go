@@ -19,6 +19,23 @@ type Gauges struct {
 	Batches map[jobs.BatchState]int // those that have not ended
 	Outbox  int                     // events that owe a message: so many, up to MostOutbox
 	Behind  float64                 // the age of the oldest of them, in seconds
+
+	Webhooks WebhookGauges
+	Kept     []KeptGauge // of what is not kept for ever
+}
+
+// WebhookGauges are how webhooks are told, all of them together.
+type WebhookGauges struct {
+	Enabled, Failing, Disabled int     // failing are among those that are enabled
+	FailingFor                 float64 // since when one of them has been told nothing that it was to be told, in seconds
+	Waits                      float64 // for how long an event has waited for a worker that tells it, in seconds
+}
+
+// A KeptGauge is how far the removal is of what was kept long enough.
+type KeptGauge struct {
+	What   string
+	Behind float64 // in seconds
+	Silent float64 // since somebody swept, in seconds
 }
 
 // MostOutbox is how many events that owe a message are counted.
@@ -30,6 +47,15 @@ SELECT coalesce((SELECT holder FROM tidegate.leases WHERE name = 'supervisor' AN
 
 	gaugeBatches = `/* tidegate: gauge batches */
 SELECT state, count(*) FROM tidegate.batches WHERE ended_at IS NULL GROUP BY state`
+
+	// An event that is due is available; one that was tried in vain waits for another time,
+	// which River's leader makes available.
+	gaugeWebhooks = `/* tidegate: gauge webhooks */
+SELECT count(*) FILTER (WHERE disabled_at IS NULL), count(*) FILTER (WHERE disabled_at IS NULL AND failing_since IS NOT NULL), count(disabled_at),
+	coalesce(extract(epoch FROM now() - min(failing_since) FILTER (WHERE disabled_at IS NULL)), 0)::float8,
+	greatest(0, extract(epoch FROM now() - (SELECT scheduled_at FROM tidegate.river_job -- it may rest for some seconds
+		WHERE state = 'available' AND queue = '` + jobs.WebhookQueue + `' AND priority = 1 ORDER BY scheduled_at, id LIMIT 1)))::float8
+FROM tidegate.webhooks`
 
 	gaugeOutbox = `/* tidegate: gauge outbox */
 SELECT (SELECT count(*) FROM (SELECT FROM tidegate.outbox LIMIT $1) counted),
@@ -49,7 +75,9 @@ func (s *Store) Gauges(ctx context.Context) (Gauges, error) {
 		err := errors.Join(
 			tx.QueryRow(ctx, gaugeLead).Scan(&g.Lead),
 			tx.QueryRow(ctx, gaugeOutbox, MostOutbox).Scan(&g.Outbox, &g.Behind),
+			tx.QueryRow(ctx, gaugeWebhooks).Scan(&g.Webhooks.Enabled, &g.Webhooks.Failing, &g.Webhooks.Disabled, &g.Webhooks.FailingFor, &g.Webhooks.Waits),
 			g.batches(ctx, tx),
+			g.kept(ctx, tx),
 		)
 		if err != nil {
 			return err
@@ -74,6 +102,19 @@ func (g *Gauges) batches(ctx context.Context, tx pgx.Tx) error {
 		return nil
 	})
 	return err
+}
+
+func (g *Gauges) kept(ctx context.Context, tx pgx.Tx) error {
+	var status Status
+	if err := errors.Join(readClock(ctx, tx, &status), readKept(ctx, tx, &status)); err != nil {
+		return err
+	}
+	for i := range status.Kept {
+		if k := &status.Kept[i]; k.Keep > 0 {
+			g.Kept = append(g.Kept, KeptGauge{k.What, k.Behind(status.At).Seconds(), max(0, status.At.Sub(k.SweptAt).Seconds())})
+		}
+	}
+	return nil
 }
 
 func (g *Gauges) routes(ctx context.Context, s *Store, tx pgx.Tx) error {

@@ -44,6 +44,8 @@ type fleetDescs struct {
 	state, down, cooldown, degraded, person    *prometheus.Desc
 	outbox, behind, batches, workers, lease    *prometheus.Desc
 	budgets, budgetsSpent, spent, drills, beat *prometheus.Desc
+	webhooks, failing, webhooksWait            *prometheus.Desc
+	removal, swept                             *prometheus.Desc
 }
 
 // Fleet has the metrics show how the fleet stands, as read says.
@@ -79,6 +81,11 @@ func newFleetDescs() fleetDescs {
 		budgetsSpent: of("tidegate_budgets_exhausted", "Budgets that are spent, so that requests wait.", "scope"),
 		spent:        of("tidegate_budget_spent_ratio", "How much of a budget is spent: of each route, and of tenants and batches the highest.", "scope", "route", "period"),
 		drills:       of("tidegate_drills", "Outages on demand that are on."),
+		webhooks:     of("tidegate_webhooks", "Webhooks: those that are told of events, those of them whose last try failed, and those that are disabled.", "state"),
+		failing:      of("tidegate_webhooks_failing_seconds", "For how long an enabled webhook has not been told what it was to be told, the longest; 0: all were."),
+		webhooksWait: of("tidegate_webhook_events_oldest_age_seconds", "For how long the oldest event has waited for a worker that tells a webhook of it; 0: none waits."),
+		removal:      of("tidegate_retention_behind_seconds", "How far the removal of what was kept long enough is behind: requests, or attempts; absent: they are kept for ever.", "what"),
+		swept:        of("tidegate_retention_swept_age_seconds", "For how long nobody has said how far that is.", "what"),
 	}
 }
 
@@ -86,6 +93,7 @@ func (d *fleetDescs) all() []*prometheus.Desc {
 	return []*prometheus.Desc{
 		d.up, d.failed, d.took, d.jobs, d.oldest, d.paused, d.holding, d.targets, d.state, d.down, d.cooldown, d.degraded,
 		d.person, d.outbox, d.behind, d.batches, d.workers, d.beat, d.lease, d.budgets, d.budgetsSpent, d.spent, d.drills,
+		d.webhooks, d.failing, d.webhooksWait, d.removal, d.swept,
 	}
 }
 
@@ -125,6 +133,7 @@ func (f *fleet) Collect(to chan<- prometheus.Metric) {
 	s.circuits(f.last.Fleet.Circuits)
 	s.workers(f.last)
 	s.budgets(f.last.Fleet.Budgets)
+	s.chores(f.last)
 }
 
 // shown is one answer to a scrape.
@@ -281,5 +290,19 @@ func (s *shown) budgets(budgets []jobs.Budget) {
 	}
 	for k, ratio := range spent {
 		s.gauge(s.is.spent, ratio, k.scope, k.route, k.period)
+	}
+}
+
+// chores are what is done beside the work.
+func (s *shown) chores(g *store.Gauges) {
+	w := &g.Webhooks
+	s.gauge(s.is.webhooks, float64(w.Enabled), "enabled")
+	s.gauge(s.is.webhooks, float64(w.Failing), "failing")
+	s.gauge(s.is.webhooks, float64(w.Disabled), "disabled")
+	s.gauge(s.is.failing, w.FailingFor)
+	s.gauge(s.is.webhooksWait, w.Waits)
+	for _, k := range g.Kept {
+		s.gauge(s.is.removal, k.Behind, k.What)
+		s.gauge(s.is.swept, k.Silent, k.What)
 	}
 }

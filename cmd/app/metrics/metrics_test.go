@@ -87,6 +87,7 @@ func standing() store.Gauges {
 		Lead:   "secret-worker",
 		Routes: []store.RouteStatus{{Route: "summaries", Waiting: 1_000_000, InHand: 5, Discarded: 1}},
 		Ages:   map[string]float64{"summaries": 90}, Batches: map[jobs.BatchState]int{jobs.BatchInProgress: 2}, Outbox: 7, Behind: 3,
+		Webhooks: store.WebhookGauges{Enabled: 4, Failing: 2, Disabled: 1, FailingFor: 600, Waits: 8}, Kept: []store.KeptGauge{{What: jobs.KeptRequests, Behind: 70, Silent: 80}},
 		Fleet: jobs.Fleet{
 			Chains: map[string][]string{"summaries": {"cheap", "dear"}},
 			Circuits: []jobs.Circuit{
@@ -170,6 +171,13 @@ func TestMetricsSayHowTheFleetStands(t *testing.T) {
 		`tidegate_outbox_events 7`,
 		`tidegate_outbox_oldest_age_seconds 3`,
 		`tidegate_batches{state="in_progress"} 2`,
+		`tidegate_webhooks{state="enabled"} 4`,
+		`tidegate_webhooks{state="failing"} 2`,
+		`tidegate_webhooks{state="disabled"} 1`,
+		`tidegate_webhooks_failing_seconds 600`,
+		`tidegate_webhook_events_oldest_age_seconds 8`,
+		`tidegate_retention_behind_seconds{what="requests"} 70`,
+		`tidegate_retention_swept_age_seconds{what="requests"} 80`,
 		`tidegate_workers{kind="worker",state="alive"} 1`,
 		`tidegate_workers{kind="worker",state="silent"} 1`,
 		`tidegate_workers{kind="worker",state="dead"} 1`,

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	networking "k8s.io/api/networking/v1"
@@ -47,14 +48,15 @@ type scaled struct {
 
 // kinds are those that may stand in a manifest, each with its type.
 var kinds = map[string]func() any{
-	"apps/v1 Deployment":                 func() any { return &apps.Deployment{} },
-	"v1 Service":                         func() any { return &core.Service{} },
-	"v1 ConfigMap":                       func() any { return &core.ConfigMap{} },
-	"v1 Secret":                          func() any { return &core.Secret{} },
-	"v1 Namespace":                       func() any { return &core.Namespace{} },
-	"policy/v1 PodDisruptionBudget":      func() any { return &policy.PodDisruptionBudget{} },
-	"networking.k8s.io/v1 NetworkPolicy": func() any { return &networking.NetworkPolicy{} },
-	"keda.sh/v1alpha1 ScaledObject":      func() any { return &scaled{} },
+	"apps/v1 Deployment":                  func() any { return &apps.Deployment{} },
+	"v1 Service":                          func() any { return &core.Service{} },
+	"v1 ConfigMap":                        func() any { return &core.ConfigMap{} },
+	"v1 Secret":                           func() any { return &core.Secret{} },
+	"v1 Namespace":                        func() any { return &core.Namespace{} },
+	"policy/v1 PodDisruptionBudget":       func() any { return &policy.PodDisruptionBudget{} },
+	"networking.k8s.io/v1 NetworkPolicy":  func() any { return &networking.NetworkPolicy{} },
+	"keda.sh/v1alpha1 ScaledObject":       func() any { return &scaled{} },
+	"monitoring.coreos.com/v1 PodMonitor": func() any { return &monitoring.PodMonitor{} },
 }
 
 // build has kustomize put a folder together, and reads each object of it by its type: a
@@ -108,11 +110,15 @@ func all[T any](objects []any) (picked []*T) {
 	return picked
 }
 
-var folders = []string{"base", "overlays/example"}
+// withOperator is an overlay of these tests: the base, with the component for the
+// Prometheus operator.
+const withOperator = "../../integration/testdata/kubernetes/operator"
+
+var folders = []string{"base", "overlays/example", withOperator}
 
 func TestManifestsAreOfTheirTypes(t *testing.T) {
 	t.Parallel()
-	for folder, want := range map[string]int{"base": 8, "overlays/example": 11} {
+	for folder, want := range map[string]int{"base": 8, "overlays/example": 11, withOperator: 9} {
 		if got := len(build(t, folder)); got != want {
 			t.Errorf("%s has %d objects, want %d", folder, got, want)
 		}
@@ -123,6 +129,7 @@ func TestManifestsAreOfTheirTypes(t *testing.T) {
 		"apiVersion: extensions/v1beta1\nkind: Deployment":                               "there is no type",
 		"apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nspec: {maxReplicas: 2}":       "maxReplicas",
 		"apiVersion: policy/v1\nkind: PodDisruptionBudget\nspec: {minAvailable: {a: b}}": "minAvailable",
+		"apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nspec: {endpoints: []}":  "endpoints",
 	} {
 		if _, err := decode([]byte(wrong)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q is taken: %v", wrong, err)
@@ -184,6 +191,9 @@ func TestManifestsFitTogether(t *testing.T) {
 		for _, p := range all[networking.NetworkPolicy](objects) {
 			checkPolicy(t, p, deployments)
 		}
+		for _, m := range all[monitoring.PodMonitor](objects) {
+			checkMonitor(t, m, deployments)
+		}
 		for _, s := range all[scaled](objects) {
 			d := deployments[s.Spec.ScaleTargetRef.Name]
 			if d == nil || d.Spec.Replicas != nil || s.Metadata.Namespace != d.Namespace {
@@ -200,6 +210,39 @@ func selects(labels map[string]string, d *apps.Deployment) bool {
 		}
 	}
 	return len(labels) > 1 // by the program and its part: not the pods of others
+}
+
+// checkMonitor holds that Prometheus finds the pods of every part, by a port that they have,
+// where they listen for it and are let be asked.
+func checkMonitor(t *testing.T, m *monitoring.PodMonitor, deployments map[string]*apps.Deployment) {
+	t.Helper()
+	for name, d := range deployments {
+		if m.Namespace != d.Namespace || len(m.Spec.Selector.MatchLabels) == 0 {
+			t.Errorf("%s looks in %q, by %v", m.Name, m.Namespace, m.Spec.Selector.MatchLabels)
+		}
+		for label, value := range m.Spec.Selector.MatchLabels {
+			if d.Spec.Template.Labels[label] != value {
+				t.Errorf("%s does not find %s", m.Name, name)
+			}
+		}
+		for _, label := range m.Spec.PodTargetLabels {
+			if d.Spec.Template.Labels[label] == "" {
+				t.Errorf("%s: pods of %s have no label %s", m.Name, name, label)
+			}
+		}
+		for _, e := range m.Spec.PodMetricsEndpoints {
+			port := ""
+			if e.Port != nil {
+				port = *e.Port
+			}
+			if fmt.Sprint(ports(d)[port]) != d.Spec.Template.Annotations["prometheus.io/port"] || e.Path != "" && e.Path != "/metrics" {
+				t.Errorf("%s asks %s at the port %q for %q", m.Name, name, port, e.Path)
+			}
+		}
+	}
+	if len(m.Spec.PodMetricsEndpoints) != 1 || len(deployments) == 0 {
+		t.Errorf("%s asks %d ports of %d", m.Name, len(m.Spec.PodMetricsEndpoints), len(deployments))
+	}
 }
 
 func ports(d *apps.Deployment) map[string]int32 {
