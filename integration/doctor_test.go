@@ -22,6 +22,7 @@ type patient struct {
 	nats     string
 	args     []string // more
 	last     []finding
+	worker   *crew // the last that awoke
 }
 
 type finding struct{ About, Level, Found, Remedy string }
@@ -214,10 +215,7 @@ func faults() map[string]fault {
 		},
 		"an older worker": {
 			func(p *patient) { p.awakes(); p.exec("UPDATE tidegate.workers SET version = 'v0.1.0'") }, "workers: .*v0.1.0", "warning", "replace it",
-			became(func(p *patient) {
-				p.exec("UPDATE tidegate.workers SET dead_at = now() - interval '1 hour' WHERE version = 'v0.1.0'")
-				p.awakes()
-			}),
+			became(func(p *patient) { p.worker.stop(); p.awakes() }),
 		},
 		"a route that nobody works": {
 			func(p *patient) {
@@ -257,7 +255,7 @@ func faults() map[string]fault {
 // awakes starts a worker, and waits until the fleet has heard of it.
 func (p *patient) awakes() {
 	p.Helper()
-	p.work(nil)
+	p.worker = p.work(nil)
 	fixture.Await(p.T, soon, "a worker is heard of", func() bool { return p.count("SELECT count(*) FROM tidegate.workers WHERE dead_at IS NULL") > 0 })
 }
 
