@@ -301,13 +301,17 @@ func TestLeftAlone(t *testing.T) {
 		t.Fatalf("it says %v", err)
 	}
 	client := f.patient()
-	_, err := client.Chat.Completions.New(t.Context(), chat(2), option.WithHeader("Tidegate-Timeout", "1s"))
-	var told *openai.Error
-	if !errors.As(err, &told) || told.StatusCode != http.StatusGatewayTimeout || told.Code != "timeout" {
-		t.Errorf("when its time is over it says %v", err)
-	}
+	// Of a busy machine a second may be over before it is called: then there is nothing to keep.
+	fixture.Await(t, soon, "another one is called", func() bool {
+		_, err := client.Chat.Completions.New(t.Context(), chat(2), option.WithHeader("Tidegate-Timeout", "1s"))
+		var told *openai.Error
+		if !errors.As(err, &told) || told.StatusCode != http.StatusGatewayTimeout || told.Code != "timeout" {
+			t.Fatalf("when its time is over it says %v", err)
+		}
+		return f.count("SELECT count(*) FROM (SELECT request_id FROM tidegate.calls UNION SELECT request_id FROM tidegate.attempts) c") >= 2
+	})
 	fixture.Await(t, soon, "both are kept, with their cost", func() bool {
-		return f.count("SELECT count(*) FROM tidegate.results WHERE state = 'answered' AND cost_micro_usd > 0") == 2
+		return f.count("SELECT count(*) FROM tidegate.results WHERE state = 'answered' AND cost_micro_usd > 0") >= 2
 	})
 }
 
