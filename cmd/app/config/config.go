@@ -182,7 +182,7 @@ func Find(flag string, env func(string) (string, bool)) string {
 }
 
 // Load reads and checks the file at path. No path gives the defaults, with
-// $DATABASE_URL and $NATS_URL. A file with mistakes is a *Error that names
+// $DATABASE_URL and $NATS_URL. A file with mistakes is an *Error that names
 // all of them; warnings come with a configuration that may be used.
 func Load(path string, env func(string) (string, bool), known Known) (*Config, []Warning, error) {
 	read := Read(path, env, known)
